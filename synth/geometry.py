@@ -1,0 +1,59 @@
+"""Affines, spacing and orientation. World coordinates are RAS+ millimetres throughout."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+
+from synth.errors import InputError
+
+_SHEAR_TOLERANCE = 1e-3  # largest |cosine| between two voxel axes
+_GRID_TOLERANCE_MM = 1e-2  # two grids are the same when their affines agree to this
+
+
+def voxel_spacing(affine: np.ndarray) -> np.ndarray:
+    """Length of each voxel axis in mm, shape (3,)."""
+    return np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
+
+
+def check_affine(affine: np.ndarray, what: str = "affine") -> np.ndarray:
+    """Return `affine` as float64 (4, 4), or raise InputError if it is no rigid, scaled grid."""
+    affine = np.asarray(affine, dtype=np.float64)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        raise InputError(f"{what}: the affine is not a finite 4 x 4 matrix; rewrite the header with a valid sform")
+    spacing = voxel_spacing(affine)
+    if spacing.min() <= 1e-6:
+        raise InputError(f"{what}: voxel spacing {spacing.round(4).tolist()} mm has a zero axis; fix the header")
+    axes = affine[:3, :3] / spacing
+    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if worst > _SHEAR_TOLERANCE:
+        raise InputError(
+            f"{what}: the affine is sheared (axes off by cosine {worst:.3f}, gantry tilt?); resample to a straight grid"
+        )
+    return affine
+
+
+def same_grid(shape_a: tuple, affine_a: np.ndarray, shape_b: tuple, affine_b: np.ndarray) -> bool:
+    """Whether two arrays lie on the same voxel grid (shape equal, affines equal to 0.01 mm)."""
+    return tuple(shape_a) == tuple(shape_b) and bool(np.allclose(affine_a, affine_b, atol=_GRID_TOLERANCE_MM))
+
+
+def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flip and transpose (never resample) the first three axes to the closest RAS order."""
+    ornt = io_orientation(affine)
+    return apply_orientation(array, ornt), affine @ inv_ornt_aff(ornt, array.shape[:3])
+
+
+def from_ras(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Undo `to_ras`: bring a RAS-ordered array back to the axis order of the original `affine`."""
+    ornt = io_orientation(affine)
+    back = nib.orientations.ornt_transform(
+        np.stack([np.arange(3), np.ones(3)], axis=1), ornt
+    )
+    return apply_orientation(array, back)
+
+
+def world_of(index: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """RAS mm of voxel indices, (..., 3) -> (..., 3)."""
+    return np.asarray(index, float) @ affine[:3, :3].T + affine[:3, 3]
