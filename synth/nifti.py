@@ -1,0 +1,264 @@
+"""NIfTI in and out: HU volumes and label maps, checked when read and byte-identical when written again.
+
+World coordinates are RAS mm, as in the file. Nothing is resampled, flipped or reordered here. What cannot be
+used is an InputError; what can be used but is not read as it stands is logged, one note each.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+import logging
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from isal import igzip, igzip_lib
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from synth import __version__, ct_likeness, geometry, labels
+from synth.errors import InputError
+from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+
+MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; at most 79 characters
+
+_INTEGER_TOLERANCE = 1e-3  # a stored float this near an integer is that integer
+_GZIP_LEVEL = 2
+_CODE_SCANNER = 1  # NIFTI_XFORM_SCANNER_ANAT
+_DAMAGED_GZIP: tuple[Any, ...] = (EOFError, igzip_lib.IsalError, gzip.BadGzipFile)
+_SHOWN = 12  # at most so many ids or values in one note
+
+logger = logging.getLogger(__name__)
+
+
+def read_volume(path: str | Path) -> Volume:
+    """The CT at `path` (.nii or .nii.gz): int16 HU (X, Y, Z) and its affine in RAS mm.
+
+    Raises InputError for a missing, damaged or non-NIfTI file, a shape that is no volume, NaN, numbers that are
+    no HU, a sheared affine or a header without orientation.
+    """
+    path = Path(path)
+    array, affine = _read_array(path)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = int(array.size - np.isfinite(array).sum())
+        raise InputError(f"{path}: {bad} voxels are NaN or infinite; fill them (air is -1000 HU) and save again")
+    ct_likeness.require_ct(array, str(path))
+    return Volume(_as_hu(array, path), affine)
+
+
+def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping[int, str] | None = None) -> LabelMap:
+    """The label map at `path`: unsigned ids (X, Y, Z), and the names of those that are present.
+
+    `like`: the CT on whose grid it must lie. `organ_ids`: id -> name for this file, in place of labels.csv.
+    Ids without a name stay in the array, are left out of `names`, and are listed in a logged note.
+    """
+    path = Path(path)
+    array, affine = _read_array(path)
+    ids = _as_ids(array, path)
+    if like is not None and not geometry.same_grid(ids.shape, affine, like.hu.shape, like.affine):
+        raise InputError(
+            f"{path}: labels on another grid ({_grid(ids.shape, affine)}) than the CT "
+            f"({_grid(like.hu.shape, like.affine)}); resample them onto the CT's grid (nearest neighbour)"
+        )
+    return LabelMap(ids, affine, _names_present(ids, organ_ids, path))
+
+
+def write_volume(path: str | Path, volume: Volume) -> None:
+    """Write HU as int16 .nii.gz. The same volume gives the same bytes. Raises OSError."""
+    _write(Path(path), volume.hu, volume.affine, intent="none")
+
+
+def write_labels(path: str | Path, labels: LabelMap) -> None:
+    """Write ids as .nii.gz, uint8 where they fit and uint16 otherwise. Raises OSError."""
+    largest = int(labels.ids.max(initial=0))
+    if largest > np.iinfo(np.uint16).max:
+        raise InputError(f"{path}: label id {largest} does not fit 16 bits; renumber the labels")
+    _write(Path(path), labels.ids.astype(np.uint8 if largest < 256 else np.uint16), labels.affine, intent="label")
+
+
+def parse_organ_ids(text: str) -> dict[int, str]:
+    """`3=liver,7=kidney_left`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv."""
+    pairs = _pairs_of_json(Path(text)) if text.strip().endswith(".json") else _pairs_of_text(text)
+    table: dict[int, str] = {}
+    for key, name in pairs:
+        if not key.isdecimal() or int(key) == 0:
+            raise InputError(f"--organ-ids: '{key}' is no label id; ids are integers from 1, as in 3=liver")
+        if int(key) in table:
+            raise InputError(f"--organ-ids: id {key} is named twice ({table[int(key)]}, {name}); keep one")
+        table[int(key)] = _known_name(name)
+    if not table:
+        raise InputError("--organ-ids: no ids in it; write 3=liver,7=kidney_left or the path of a JSON file")
+    return table
+
+
+def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Three-axis array in stored (or scaled) numbers, and its checked affine."""
+    image = _image_of(_raw_bytes(path), path)
+    affine = _affine_of(image, path)
+    shape = image.shape
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        kind = "2D image" if len(shape) < 3 else f"{len(shape)}D image ({shape[3]} volumes)"
+        raise InputError(f"{path}: shape {image.shape} is a {kind}; hand over one 3D volume")
+    if min(shape) < 2:
+        raise InputError(f"{path}: shape {shape} is a single slice (2D image); hand over the whole 3D volume")
+    if image.get_data_dtype().kind not in "iuf":
+        raise InputError(f"{path}: voxels are stored as {image.get_data_dtype()}; save one number a voxel (int16)")
+    stored: Any = image.dataobj
+    try:
+        array = np.asarray(stored.get_unscaled())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: fewer voxels than its header says (truncated file?); copy it again") from error
+    if (stored.slope, stored.inter) != (1.0, 0.0):
+        array = array.astype(np.float32) * np.float32(stored.slope) + np.float32(stored.inter)
+    return array.reshape(shape, order="F"), affine
+
+
+def _raw_bytes(path: Path) -> bytes:
+    """The uncompressed file. Gzip is told by its magic number, not by the name."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file; check the path")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; hand over a .nii or .nii.gz file (convert DICOM first)")
+    try:
+        content = path.read_bytes()
+        return igzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+    except _DAMAGED_GZIP as error:
+        raise InputError(f"{path}: damaged gzip file ({error}); copy or download it again") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it; change its mode or copy it") from error
+
+
+def _image_of(content: bytes, path: Path) -> nib.Nifti1Image:
+    """Parse a single-file NIfTI-1 or NIfTI-2 image, told apart by the size of their headers."""
+    size = content[:4]
+    kinds = {struct.pack(order + "i", n): kind for order in "<>" for n, kind in _IMAGE_OF_HEADER_SIZE.items()}
+    kind = kinds.get(size)
+    if kind is None or b"n+" not in content[:8] + content[344:348]:
+        raise InputError(f"{path}: not a NIfTI file; convert it to .nii.gz (DICOM: dcm2niix, NRRD: SimpleITK)")
+    try:
+        return kind.from_bytes(content)
+    except (ImageFileError, HeaderDataError, ValueError, OSError) as error:
+        raise InputError(f"{path}: damaged NIfTI header ({error}); save it again") from error
+
+
+_IMAGE_OF_HEADER_SIZE = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
+
+
+def _affine_of(image: nib.Nifti1Image, path: Path) -> np.ndarray:
+    """The sform, else the qform. A header with neither does not say which side is left."""
+    sform, qform = image.get_sform(coded=True), image.get_qform(coded=True)
+    if sform[0] is None and qform[0] is None:
+        raise InputError(
+            f"{path}: sform and qform codes are 0, so left and right are unknown; convert it again with its orientation"
+        )
+    affine = geometry.check_affine(image.affine, str(path))
+    if sform[0] is not None and qform[0] is not None and not np.allclose(sform[0], qform[0], atol=0.1):
+        apart = float(np.abs(sform[0] - qform[0]).max())
+        logger.warning("%s: sform and qform differ by up to %.2f; the sform is used", path, apart)
+    return affine
+
+
+def _as_hu(array: np.ndarray, path: Path) -> np.ndarray:
+    """int16 HU; rounding and clipping are told."""
+    if array.dtype.kind == "f":
+        rounded = np.round(array)
+        if (worst := float(np.abs(array - rounded).max())) > _INTEGER_TOLERANCE:
+            logger.warning("%s: HU are fractions (off by up to %.3f); read as the nearest integers", path, worst)
+        array = rounded
+    if below := int((array < HU_MIN).sum()):
+        note = "%s: %d voxels below %d HU (down to %d, outside the scanner's field of view?) are read as %d"
+        logger.warning(note, path, below, HU_MIN, array.min(), HU_MIN)
+    if above := int((array > HU_MAX).sum()):
+        note = "%s: %d voxels above %d HU (up to %d, metal?) are read as %d"
+        logger.warning(note, path, above, HU_MAX, array.max(), HU_MAX)
+    return np.clip(array, HU_MIN, HU_MAX).astype(np.int16)
+
+
+def _as_ids(array: np.ndarray, path: Path) -> np.ndarray:
+    """uint8 or uint16 ids."""
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (np.abs(array - np.round(array)) <= _INTEGER_TOLERANCE)
+        if not whole.all():
+            value = float(array[~whole].flat[0])
+            raise InputError(f"{path}: label value {value:.4g} is not an integer; resample with nearest neighbour")
+        array = np.round(array)
+    low, high = int(array.min()), int(array.max())
+    if low < 0:
+        raise InputError(f"{path}: label value {low} is negative; ids are 0 (background) and above")
+    if high > np.iinfo(np.uint16).max:
+        raise InputError(f"{path}: label value {high} does not fit 16 bits; is this a label map? renumber the labels")
+    return array.astype(np.uint8 if high < 256 else np.uint16)
+
+
+def _names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: Path) -> dict[int, str]:
+    present = [int(i) for i in np.flatnonzero(np.bincount(ids.ravel(order="K"))) if i != 0]
+    if organ_ids is None:
+        table: Mapping[int, str] = labels.names()
+        remedy = "name them with --organ-ids"
+    else:
+        table = {int(i): _known_name(name) for i, name in organ_ids.items()}
+        remedy = "--organ-ids does not name them"
+        if absent := [f"{i}={name}" for i, name in sorted(table.items()) if i not in present]:
+            logger.warning("%s: no voxel of %s", path, _listed(absent))
+    if unknown := [str(i) for i in present if i not in table]:
+        logger.warning("%s: labels %s have no name and are left aside; %s", path, _listed(unknown), remedy)
+    return {i: table[i] for i in present if i in table}
+
+
+def _known_name(name: str) -> str:
+    if name in labels.ids():
+        return name
+    near = difflib.get_close_matches(name.lower().replace(" ", "_"), labels.ids(), n=3, cutoff=0.5)
+    remedy = f"did you mean {', '.join(near)}?" if near else "`synthct info --organs` lists the names"
+    raise InputError(f"--organ-ids: unknown organ '{name}'; {remedy}")
+
+
+def _pairs_of_text(text: str) -> list[tuple[str, str]]:
+    pairs = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        key, sign, name = part.partition("=")
+        if not sign:
+            raise InputError(f"--organ-ids: '{part}' is not ID=NAME; write 3=liver,7=kidney_left")
+        pairs.append((key.strip(), name.strip()))
+    return pairs
+
+
+def _pairs_of_json(path: Path) -> list[tuple[str, str]]:
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"--organ-ids: {path}: no such file; check the path") from error
+    except ValueError as error:
+        raise InputError(f'--organ-ids: {path}: not JSON ({error}); write {{"3": "liver"}}') from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
+        raise InputError(f'--organ-ids: {path}: not a table of id and name; write {{"3": "liver"}}')
+    return list(content.items())
+
+
+def _write(path: Path, array: np.ndarray, affine: np.ndarray, intent: str) -> None:
+    image = nib.Nifti1Image(array, affine)
+    image.set_sform(affine, code=_CODE_SCANNER)
+    image.set_qform(affine, code=_CODE_SCANNER)
+    image.header.set_xyzt_units("mm")
+    image.header.set_intent(intent)
+    image.header["descrip"] = MARK.encode()
+    path.write_bytes(igzip.compress(image.to_bytes(), _GZIP_LEVEL, mtime=0))
+
+
+def _grid(shape: tuple[int, ...], affine: np.ndarray) -> str:
+    size = " x ".join(str(n) for n in shape)
+    spacing = " x ".join(f"{s:.3g}" for s in geometry.voxel_spacing(affine))
+    origin = ", ".join(f"{o:.1f}" for o in affine[:3, 3])
+    return f"{size} voxels of {spacing} mm from ({origin})"
+
+
+def _listed(values: list[str]) -> str:
+    more = f" and {len(values) - _SHOWN} more" if len(values) > _SHOWN else ""
+    return ", ".join(values[:_SHOWN]) + more
