@@ -1,0 +1,6 @@
+"""Words: the vocabulary of requests, their reading and writing, and the language of reports. No torch here."""
+
+from prompts.request import CaseRequest, FindingRequest, TargetRequest
+from prompts.writer import wordings, write
+
+__all__ = ["CaseRequest", "FindingRequest", "TargetRequest", "wordings", "write"]

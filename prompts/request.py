@@ -1,0 +1,133 @@
+"""What a prompt asks for. Frozen; everything that was not said is None or empty."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from prompts.vocabulary import (
+    LIVER_SIDES,
+    REGION_ORGANS,
+    SEGMENTS,
+    SIDED_ORGANS,
+    Density,
+    Dose,
+    Extent,
+    FindingKind,
+    Habitus,
+    Heterogeneity,
+    Invasion,
+    Organ,
+    Phase,
+    Region,
+    Segment,
+    Sex,
+    Shape,
+    Side,
+    Surface,
+    Texture,
+)
+
+MAX_SIZE_MM = 300.0
+MAX_COUNT = 50
+MAX_AGE = 120
+MAX_VOLUME_ML = 5000.0
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FindingRequest(_Frozen):
+    """One finding, or `count` alike. `size_mm` is the long axis; count None = several, number not said.
+
+    Raises ValueError (pydantic ValidationError) where the parts cannot go together.
+    """
+
+    kind: FindingKind
+    organ: Organ
+    side: Side | None = None
+    segment: Segment | None = None
+    size_mm: float | None = None
+    count: int | None = 1
+    shape: Shape | None = None
+    density: Density | None = None
+    heterogeneity: Heterogeneity | None = None
+    surface: Surface | None = None
+    invasion: Invasion | None = None
+    spiculated: bool | None = None
+    lobulated: bool | None = None
+    texture: Texture | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range("size", self.size_mm, MAX_SIZE_MM, "mm")
+        if self.count is not None and not 1 <= self.count <= MAX_COUNT:
+            raise ValueError(f"count {self.count}: a finding occurs 1 to {MAX_COUNT} times; say 'no {self.kind}' for none")
+        _check_place(self.organ, self.side, self.segment)
+        if self.texture and self.organ is not Organ.LUNG:
+            raise ValueError(f"'{self.texture}' {self.kind} in the {self.organ}: this texture is for the lung; leave it out")
+        return self
+
+
+class TargetRequest(_Frozen):
+    """A planning target volume: prescribed dose in Gy, side, volume in mL."""
+
+    dose_gy: Dose
+    side: Side | None = None
+    volume_ml: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range("target volume", self.volume_ml, MAX_VOLUME_ML, "mL")
+        return self
+
+
+class CaseRequest(_Frozen):
+    """All that one prompt asks for. `absent` names findings that must not be there."""
+
+    prompt: str = ""
+    region: Region | None = None
+    phase: Phase | None = None
+    sex: Sex | None = None
+    age: int | None = None
+    habitus: Habitus | None = None
+    extent: Extent | None = None
+    findings: tuple[FindingRequest, ...] = ()
+    targets: tuple[TargetRequest, ...] = ()
+    absent: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.age is not None and not 0 <= self.age <= MAX_AGE:
+            raise ValueError(f"age {self.age}: give years from 0 to {MAX_AGE}")
+        if self.extent and self.region not in (None, Region.HEAD_NECK):
+            raise ValueError(f"extent '{self.extent}' with region '{self.region}': extents are for the head and neck")
+        for finding in self.findings:
+            if self.region and finding.organ not in REGION_ORGANS[self.region]:
+                there = ", ".join(REGION_ORGANS[self.region])
+                raise ValueError(f"'{finding.organ}' is not in a CT of region '{self.region}'; it shows: {there}")
+            if {finding.kind.value, f"{finding.organ} {finding.kind}"} & set(self.absent):
+                raise ValueError(f"'{finding.organ} {finding.kind}' is asked for and ruled out; keep one of the two")
+        return self
+
+
+def _check_range(what: str, value: float | None, high: float, unit: str) -> None:
+    if value is not None and not 0 < value <= high:
+        raise ValueError(f"{what} {value:g} {unit}: give more than 0 and at most {high:g} {unit}")
+
+
+def _check_place(organ: Organ, side: Side | None, segment: Segment | None) -> None:
+    if side and organ not in SIDED_ORGANS:
+        raise ValueError(f"'{side}' {organ}: there is one {organ}; leave the side out")
+    if segment and segment not in SEGMENTS.get(organ, ()):
+        parts = ", ".join(SEGMENTS.get(organ, ())) or "no named parts"
+        raise ValueError(f"'{segment}' is no part of the {organ}; it has: {parts}")
+    if side is Side.MIDLINE and organ is not Organ.BONE:
+        raise ValueError(f"'midline' in the {organ}: say left, right or bilateral")
+    if organ is Organ.LUNG and segment is Segment.MIDDLE and side in (Side.LEFT, Side.BILATERAL):
+        raise ValueError(f"'{side} middle lobe': only the right lung has a middle lobe; say right, upper or lower")
+    home = LIVER_SIDES.get(segment) if segment else None
+    if organ is Organ.LIVER and side and home and side is not home:
+        raise ValueError(f"'{side}' with liver segment {segment}: segment {segment} is in the {home} liver; drop one")

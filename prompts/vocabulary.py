@@ -1,0 +1,216 @@
+"""The closed sets that a request is made of. Values are stable: they stand in plan.json and report.json.
+
+Lesion attributes use PASTA-Gen's vocabulary (shape, density, heterogeneity, surface, invasion);
+structure names follow TotalSegmentator v2.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Region(StrEnum):
+    """What the field of view covers."""
+
+    HEAD_NECK = "head_neck"
+    CHEST = "chest"
+    ABDOMEN = "abdomen"
+    PELVIS = "pelvis"
+    CHEST_ABDOMEN = "chest_abdomen"
+    ABDOMEN_PELVIS = "abdomen_pelvis"
+    TORSO = "torso"  # chest, abdomen and pelvis
+
+
+class Phase(StrEnum):
+    """Contrast phase; ENHANCED is contrast whose phase was not said."""
+
+    NON_CONTRAST = "non_contrast"
+    ARTERIAL = "arterial"
+    PORTAL_VENOUS = "portal_venous"
+    DELAYED = "delayed"
+    ENHANCED = "enhanced"
+
+
+class Sex(StrEnum):
+    FEMALE = "female"
+    MALE = "male"
+
+
+class Side(StrEnum):
+    LEFT = "left"
+    RIGHT = "right"
+    BILATERAL = "bilateral"
+    MIDLINE = "midline"
+
+
+class Habitus(StrEnum):
+    SLIM = "slim"
+    AVERAGE = "average"
+    LARGE = "large"
+
+
+class Extent(StrEnum):
+    """How much of the head and neck is in the field of view; landmarks in EXTENT_LANDMARKS."""
+
+    COMPLETE = "complete"
+    NECK = "neck"
+    LOWER = "lower"
+    TARGET = "target"
+
+
+EXTENT_LANDMARKS: dict[Extent, str] = {
+    Extent.COMPLETE: "skull base to shoulders",
+    Extent.NECK: "skull base to lower neck, without the shoulders",
+    Extent.LOWER: "mandible to shoulders, without the skull base",
+    Extent.TARGET: "the target region only",
+}
+
+
+class Organ(StrEnum):
+    """Organs that a finding can be in (PASTA-Gen's list)."""
+
+    LUNG = "lung"
+    LIVER = "liver"
+    KIDNEY = "kidney"
+    GALLBLADDER = "gallbladder"
+    PANCREAS = "pancreas"
+    ESOPHAGUS = "esophagus"
+    STOMACH = "stomach"
+    COLORECTUM = "colorectum"
+    BLADDER = "bladder"
+    BONE = "bone"
+
+
+INSERTABLE_ORGANS: tuple[Organ, ...] = (Organ.LUNG, Organ.LIVER, Organ.KIDNEY)
+
+_CHEST = (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE)
+_ABDOMEN = (Organ.LIVER, Organ.KIDNEY, Organ.GALLBLADDER, Organ.PANCREAS, Organ.STOMACH, Organ.COLORECTUM, Organ.BONE)
+_PELVIS = (Organ.BLADDER, Organ.COLORECTUM, Organ.BONE)
+
+REGION_ORGANS: dict[Region, tuple[Organ, ...]] = {
+    Region.HEAD_NECK: (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE),  # lung tops are in a neck CT
+    Region.CHEST: (*_CHEST, Organ.LIVER, Organ.KIDNEY, Organ.STOMACH),  # a chest CT reaches the upper abdomen
+    Region.ABDOMEN: (*_ABDOMEN, Organ.LUNG),  # and an abdominal CT the lung bases
+    Region.PELVIS: _PELVIS,
+    Region.CHEST_ABDOMEN: tuple(dict.fromkeys(_CHEST + _ABDOMEN)),
+    Region.ABDOMEN_PELVIS: tuple(dict.fromkeys((*_ABDOMEN, *_PELVIS, Organ.LUNG))),
+    Region.TORSO: tuple(Organ),
+}
+
+HOME_REGION: dict[Organ, Region] = {
+    **dict.fromkeys(Organ, Region.ABDOMEN),
+    Organ.LUNG: Region.CHEST,
+    Organ.ESOPHAGUS: Region.CHEST,
+    Organ.BLADDER: Region.PELVIS,
+}
+"""The region to draw when a finding's organ was said and no region."""
+
+
+class FindingKind(StrEnum):
+    """LESION is a finding whose kind was not said."""
+
+    NODULE = "nodule"
+    MASS = "mass"
+    TUMOUR = "tumour"
+    CYST = "cyst"
+    METASTASIS = "metastasis"
+    STONE = "stone"
+    LESION = "lesion"
+
+
+class Segment(StrEnum):
+    """Part of an organ: lung lobe, kidney pole or Couinaud segment; which organ has which: SEGMENTS."""
+
+    UPPER = "upper"
+    MIDDLE = "middle"
+    INTERPOLAR = "interpolar"
+    LOWER = "lower"
+    S1 = "1"
+    S2 = "2"
+    S3 = "3"
+    S4 = "4"
+    S5 = "5"
+    S6 = "6"
+    S7 = "7"
+    S8 = "8"
+
+
+SEGMENTS: dict[Organ, tuple[Segment, ...]] = {
+    Organ.LUNG: (Segment.UPPER, Segment.MIDDLE, Segment.LOWER),
+    Organ.KIDNEY: (Segment.UPPER, Segment.INTERPOLAR, Segment.LOWER),
+    Organ.LIVER: tuple(s for s in Segment if s.value.isdigit()),
+}
+
+LIVER_SIDES: dict[Segment, Side] = {
+    **dict.fromkeys((Segment.S2, Segment.S3, Segment.S4), Side.LEFT),
+    **dict.fromkeys((Segment.S5, Segment.S6, Segment.S7, Segment.S8), Side.RIGHT),
+}
+"""Hemiliver of a Couinaud segment; the caudate (1) belongs to neither."""
+
+SIDED_ORGANS: tuple[Organ, ...] = (Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE)
+
+
+class Shape(StrEnum):
+    ROUND = "round-like"
+    IRREGULAR = "irregular"
+    WALL_THICKENING = "wall thickening"
+    PUNCTATE = "punctate/nodular"
+
+
+class Density(StrEnum):
+    HYPODENSE = "hypodense"
+    ISODENSE = "isodense"
+    HYPERDENSE = "hyperdense"
+
+
+class Heterogeneity(StrEnum):
+    HOMOGENEOUS = "homogeneous"
+    HETEROGENEOUS = "heterogeneous"
+
+
+class Surface(StrEnum):
+    """Margin of a lesion."""
+
+    WELL_DEFINED = "well-defined"
+    ILL_DEFINED = "ill-defined"
+
+
+class Invasion(StrEnum):
+    """Relation to adjacent structures."""
+
+    NONE = "no close relationship"
+    CLOSE = "close relationship"
+
+
+class Texture(StrEnum):
+    """Attenuation class of a lung nodule."""
+
+    SOLID = "solid"
+    PART_SOLID = "part-solid"
+    GROUND_GLASS = "ground-glass"
+
+
+class Dose(IntEnum):
+    """Prescribed dose of a planning target volume, Gy (OpenKBP's three levels)."""
+
+    GY56 = 56
+    GY63 = 63
+    GY70 = 70
+
+
+def structures_of(organ: Organ, side: Side | None = None, segment: Segment | None = None) -> tuple[str, ...]:
+    """TotalSegmentator names in which a finding so described can lie, e.g. ("lung_upper_lobe_right",).
+
+    Kidney poles and Couinaud segments are parts of one structure, so they do not narrow the answer.
+    Bone has no single structure and gives ().
+    """
+    sides = (Side.RIGHT, Side.LEFT) if side in (None, Side.BILATERAL) else (side,)
+    if organ is Organ.LUNG:
+        lobes = (segment,) if segment else SEGMENTS[Organ.LUNG]
+        return tuple(
+            f"lung_{lobe}_lobe_{s}" for s in sides for lobe in lobes if (lobe, s) != (Segment.MIDDLE, Side.LEFT)
+        )
+    if organ is Organ.KIDNEY:
+        return tuple(f"kidney_{s}" for s in sides)
+    names = {Organ.COLORECTUM: ("colon",), Organ.BLADDER: ("urinary_bladder",), Organ.BONE: ()}
+    return names.get(organ, (organ.value,))
