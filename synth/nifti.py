@@ -36,18 +36,20 @@ _SHOWN = 12  # at most so many ids or values in one note
 logger = logging.getLogger(__name__)
 
 
-def read_volume(path: str | Path) -> Volume:
+def read_volume(path: str | Path, *, plausible: bool = True) -> Volume:
     """The CT at `path` (.nii or .nii.gz): int16 HU (X, Y, Z) and its affine in RAS mm.
 
-    Raises InputError for a missing, damaged or non-NIfTI file, a shape that is no volume, NaN, numbers that are
-    no HU, a sheared affine or a header without orientation.
+    `plausible`: refuse numbers that can be no HU (set it off for volumes that this package wrote).
+    Raises InputError for a missing, damaged or non-NIfTI file, a shape that is no volume, NaN, numbers that
+    are no HU, a sheared affine or a header without orientation.
     """
     path = Path(path)
     array, affine = _read_array(path)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = int(array.size - np.isfinite(array).sum())
         raise InputError(f"{path}: {bad} voxels are NaN or infinite; fill them (air is -1000 HU) and save again")
-    ct_likeness.require_ct(array, str(path))
+    if plausible:
+        ct_likeness.require_ct(array, str(path))
     return Volume(_as_hu(array, path), affine)
 
 
@@ -57,6 +59,12 @@ def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping
     `like`: the CT on whose grid it must lie. `organ_ids`: id -> name for this file, in place of labels.csv.
     Ids without a name stay in the array, are left out of `names`, and are listed in a logged note.
     """
+    ids, affine = read_ids(path, like)
+    return LabelMap(ids, affine, _names_present(ids, organ_ids, Path(path)))
+
+
+def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The ids (X, Y, Z), uint8 or uint16, and the affine of a label map, without names."""
     path = Path(path)
     array, affine = _read_array(path)
     ids = _as_ids(array, path)
@@ -65,7 +73,7 @@ def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping
             f"{path}: labels on another grid ({_grid(ids.shape, affine)}) than the CT "
             f"({_grid(like.hu.shape, like.affine)}); resample them onto the CT's grid (nearest neighbour)"
         )
-    return LabelMap(ids, affine, _names_present(ids, organ_ids, path))
+    return ids, affine
 
 
 def write_volume(path: str | Path, volume: Volume) -> None:
@@ -232,7 +240,7 @@ def _pairs_of_text(text: str) -> list[tuple[str, str]]:
 
 def _pairs_of_json(path: Path) -> list[tuple[str, str]]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"--organ-ids: {path}: no such file; check the path") from error
     except ValueError as error:

@@ -1,0 +1,168 @@
+"""The case folder: the contract between everything that writes a case and everything that reads one.
+
+A folder holds a whole case or is not there: it is written under a hidden name beside its place and renamed.
+docs/data_format.md describes every file.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from synth import nifti, provenance
+from synth.errors import InputError
+from synth.types import Case, LabelMap, Volume
+
+PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
+REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.png", "manifest.json"
+FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
+
+
+def write_case(
+    folder: str | Path,
+    case: Case,
+    *,
+    plan_json: str,
+    report_json: str,
+    report_text: str,
+    preview_png: bytes,
+    manifest: Mapping[str, Any],
+) -> Path:
+    """Write a whole case to `folder`, or nothing. Returns the folder.
+
+    `manifest` comes from `provenance.manifest`; the names of the ids and the sha256 of every file are added here.
+    Raises InputError where the place is taken (see `require_free`), not writable, or the disk is full.
+    """
+    folder = Path(folder)
+    require_free(folder, plan_json)
+    partial = folder.parent / f".{folder.name}.partial"
+    with _explained(folder), _removed_on_failure(partial):
+        partial.mkdir(parents=True)
+        nifti.write_volume(partial / CT, case.ct)
+        nifti.write_labels(partial / ORGANS, case.organs)
+        nifti.write_labels(partial / LESIONS, case.lesions)
+        (partial / PLAN).write_text(plan_json, encoding="utf-8")
+        (partial / REPORT).write_text(report_json, encoding="utf-8")
+        (partial / REPORT_TEXT).write_text(report_text, encoding="utf-8")
+        (partial / PREVIEW).write_bytes(preview_png)
+        (partial / MANIFEST).write_text(_sealed(manifest, case, partial), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)  # empty, or the same case with a file missing: require_free has seen to it
+        partial.rename(folder)
+    return folder
+
+
+def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The case in `folder`, and its plan, report and manifest. Raises InputError unless all files are there."""
+    folder = Path(folder)
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
+        raise InputError(
+            f"{folder}: no case folder, {', '.join(missing)} missing; hand over a folder that synthct wrote"
+        )
+    plan, report, manifest = (_json(folder / name) for name in (PLAN, REPORT, MANIFEST))
+    ct = nifti.read_volume(folder / CT, plausible=False)
+    organs = _named(folder, ORGANS, ct, manifest)
+    lesions = _named(folder, LESIONS, ct, manifest)
+    return Case(ct, organs, lesions), plan, report, manifest
+
+
+def is_complete(folder: str | Path, plan_json: str) -> bool:
+    """Whether `folder` holds this very plan and all its files at their full sizes (content is not hashed)."""
+    folder = Path(folder)
+    if not _has_plan(folder, plan_json) or not all((folder / name).is_file() for name in FILES):
+        return False
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
+    except (ValueError, KeyError, TypeError, OSError):
+        return False
+
+
+def require_free(folder: str | Path, plan_json: str) -> None:
+    """Raise InputError if `folder` holds anything but this case: another case, or files that are no case."""
+    folder = Path(folder)
+    if not folder.exists() or _has_plan(folder, plan_json):
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; choose another --out")
+    if (folder / PLAN).is_file():
+        raise InputError(f"{folder}: holds another case (its plan differs); choose another --out or remove it")
+    if any(folder.iterdir()):
+        raise InputError(f"{folder}: is not empty and no case folder; choose another --out")
+
+
+def altered_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the files whose content is not what the manifest recorded when the case was written."""
+    folder = Path(folder)
+    recorded = manifest.get("files", {})
+    return [
+        name for name in FILES if name != MANIFEST and _sha256(folder / name) != recorded.get(name, {}).get("sha256")
+    ]
+
+
+def _sealed(manifest: Mapping[str, Any], case: Case, partial: Path) -> str:
+    """The manifest as JSON text, with the names of the ids and size and hash of every other file."""
+    names = {"organs": case.organs.names, "lesions": case.lesions.names}
+    contents = {name: (partial / name).read_bytes() for name in FILES if name != MANIFEST}
+    sealed = dict(manifest) | {
+        "labels": {what: {str(i): name for i, name in sorted(table.items())} for what, table in names.items()},
+        "files": {name: {"bytes": len(c), "sha256": provenance.sha256(c)} for name, c in contents.items()},
+    }
+    return json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _named(folder: Path, file: str, ct: Volume, manifest: Mapping[str, Any]) -> LabelMap:
+    """A label map of the case, with the names that its manifest gives to the ids."""
+    what = file.removesuffix(".nii.gz")
+    try:
+        names = {int(i): str(name) for i, name in manifest["labels"][what].items()}
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / MANIFEST}: no names under labels.{what}; make the case again") from error
+    return LabelMap(*nifti.read_ids(folder / file, like=ct), names)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); make the case again") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__} in place of fields; make the case again")
+    return content
+
+
+def _has_plan(folder: Path, plan_json: str) -> bool:
+    plan = folder / PLAN
+    return plan.is_file() and plan.read_text(encoding="utf-8", errors="replace") == plan_json
+
+
+def _sha256(path: Path) -> str | None:
+    return provenance.sha256(path.read_bytes()) if path.is_file() else None
+
+
+@contextmanager
+def _removed_on_failure(partial: Path) -> Iterator[None]:
+    """Remove the half-written folder whatever happens, one left by a killed run before, and an interrupt's after."""
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn what the operating system refuses into one line with the remedy."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "no space left on the disk" if full else f"cannot be written ({error.strerror})"
+        remedy = "free some space or choose another --out" if full else "choose another --out"
+        raise InputError(f"{folder}: {why}; {remedy} (nothing was written)") from error
