@@ -1,0 +1,1 @@
+"""From patients on disk to batches: sources, prepare, dataset."""

@@ -1,0 +1,53 @@
+"""CT at native spacing, without labels: what teaches `refine` the detail of every grid."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from synth import intensity
+from synth.errors import InputError
+from synth.geometry import to_ras, voxel_spacing
+
+_CROP = 32  # training crops need this many voxels along each axis
+_LEVELS = 2  # native spacing and one coarser
+
+
+def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> int:
+    """Write every CASE/ct.nii.gz of a folder as .npz (hu, spacing); returns how many.
+
+    Skips the names in `exclude`, and cases that an index.csv beside them marks
+    `may_train_released_weights = no`.
+    """
+    files = sorted(folder.glob("*/ct.nii.gz"))
+    if not files:
+        raise InputError(f"{folder}: no CASE/ct.nii.gz in it; give the folder that holds the cases")
+    index = folder / "index.csv"
+    rows = csv.DictReader(index.read_text().splitlines()) if index.is_file() else ()
+    barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
+    out.mkdir(parents=True, exist_ok=True)
+    kept = [f for f in files if f.parent.name not in barred | set(exclude)]
+    for file in kept:
+        image = nib.load(file)
+        hu, affine = to_ras(np.asarray(image.dataobj), image.affine)
+        np.savez_compressed(out / f"{file.parent.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
+    return len(kept)
+
+
+def load_native(folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Every .npz as (intensity (1, X, Y, Z) half, spacing (3,)), at native spacing and once coarser."""
+    volumes = []
+    for file in sorted(folder.glob("*.npz")):
+        with np.load(file) as data:
+            ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None]
+            spacing = torch.from_numpy(data["spacing"]).float()
+        for _ in range(_LEVELS):
+            if min(ct.shape[1:]) < _CROP:
+                break
+            volumes.append((ct.half(), spacing))
+            ct, spacing = torch.nn.functional.avg_pool3d(ct[None], 2)[0], spacing * 2
+    return volumes

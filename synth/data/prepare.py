@@ -1,0 +1,56 @@
+"""Patients on disk -> prepared training subjects: one .npz each, on the grid that training reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from synth.data import headneck
+from synth.data.measure_facts import measure
+from synth.facts import ORGANS
+from synth.frames import HEAD_NECK
+
+PREPARED_SPACING_MM = 4.0  # close to the native in-plane spacing of the head-and-neck patients
+_AIR_HU = -1000
+
+
+def anchor_mm(patient: headneck.Patient) -> np.ndarray | None:
+    """Midpoint of the two parotid glands in the patient's own mm (index * spacing); None without both."""
+    centres = []
+    for name in ("parotid_gland_right", "parotid_gland_left"):
+        where = np.argwhere(patient.organs == 1 + ORGANS.index(name))
+        if not len(where):
+            return None
+        centres.append(where.mean(axis=0) * patient.spacing)
+    return np.mean(centres, axis=0)
+
+
+def place(array: np.ndarray, spacing: np.ndarray, anchor: np.ndarray, fill: float, order: int) -> np.ndarray:
+    """Sample an RAS array onto the head-and-neck frame at 4 mm, the anchor at the frame's origin."""
+    affine = HEAD_NECK.affine_at(PREPARED_SPACING_MM)
+    scale = PREPARED_SPACING_MM / spacing
+    offset = (affine[:3, 3] + anchor) / spacing
+    shape = HEAD_NECK.shape_at(PREPARED_SPACING_MM)
+    return ndimage.affine_transform(array, scale, offset, output_shape=shape, order=order, cval=fill)
+
+
+def prepare_headneck(root: Path, split: str, out: Path) -> int:
+    """Write one .npz for every patient with both parotids annotated; returns how many."""
+    out.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for patient in headneck.patients(root, split):
+        anchor = anchor_mm(patient)
+        if anchor is None:
+            continue
+        hu = place(patient.hu.astype(np.float32), patient.spacing, anchor, _AIR_HU, order=1)
+        hu = np.rint(hu).astype(np.int16)
+        organs = place(patient.organs, patient.spacing, anchor, 0, order=0)
+        dose = place(patient.dose, patient.spacing, anchor, 0, order=0)
+        facts = measure(hu, organs, dose, patient.annotated, HEAD_NECK.affine_at(PREPARED_SPACING_MM))
+        about = {"name": patient.name, "annotated": patient.annotated, "facts": facts, "source": "openkbp"}
+        np.savez_compressed(out / f"{patient.name}.npz", hu=hu, organs=organs, dose=dose, about=json.dumps(about))
+        count += 1
+    return count

@@ -1,0 +1,30 @@
+"""Losses: the flow's velocity, and the organs read off it."""
+
+from __future__ import annotations
+
+import torch
+
+
+def velocity_loss(predicted: torch.Tensor, x0: torch.Tensor, noise: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted mean of |v - (noise - x0)|^2 (Lipman et al. 2023, eq. 23); weight (B, 1, X, Y, Z) >= 0."""
+    error = (predicted - (noise - x0)).square().mean(dim=1, keepdim=True)
+    return (weight * error).sum() / weight.sum().clamp(min=1e-6)
+
+
+def label_loss(
+    logits: torch.Tensor, fractions: torch.Tensor, annotated: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy against label fractions; an organ that was not annotated may be anywhere in the background.
+
+    Args:
+        logits: (B, K, X, Y, Z), class 0 = background.
+        fractions: (B, K, X, Y, Z), the share of each class in the voxel; 0 for organs not annotated.
+        annotated: (B, K - 1) 1 where the organ was drawn in this patient.
+        weight: (B,) of each volume.
+    """
+    log_p = logits.log_softmax(dim=1)
+    missing = (1 - annotated).bool()[:, :, None, None, None]
+    background = torch.cat([log_p[:, :1], log_p[:, 1:].masked_fill(~missing, -torch.inf)], dim=1).logsumexp(dim=1)
+    organs = (fractions[:, 1:] * log_p[:, 1:]).sum(dim=1)
+    loss = -(fractions[:, 0] * background + organs).mean(dim=(1, 2, 3))
+    return (weight * loss).sum() / weight.sum().clamp(min=1e-6)

@@ -1,0 +1,39 @@
+"""The sampler: from noise to data along the learned velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+from synth.flow.schedule import sampling_times
+
+Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def euler(
+    velocity: Velocity,
+    noise: torch.Tensor,
+    steps: int,
+    shift: float = 1.0,
+    known: torch.Tensor | None = None,
+    known_mask: torch.Tensor | None = None,
+    on_step: Callable[[], None] = lambda: None,
+) -> torch.Tensor:
+    """Integrate dx/dt = velocity(x, t) from t = 1 to 0 by Euler steps.
+
+    Args:
+        velocity: (x (B, C, X, Y, Z), t (B,)) -> (B, C, X, Y, Z).
+        noise: x at t = 1.
+        known, known_mask: values (B, C, ..) that hold where the mask (B, 1, ..) is 1; there x follows the
+            straight path from the noise to the known value.
+    """
+    times = sampling_times(steps, shift).to(noise.device)
+    x = noise
+    for t, after in zip(times[:-1], times[1:], strict=True):
+        x = x + (after - t) * velocity(x, t.expand(len(x)))
+        if known is not None and known_mask is not None:
+            path = (1 - after) * known + after * noise
+            x = torch.where(known_mask > 0, path, x)
+        on_step()
+    return x

@@ -1,0 +1,1 @@
+"""The networks: one class of denoiser for `base` and `refine`, and the frozen text encoder."""

@@ -1,0 +1,195 @@
+"""The denoiser: a lean 3D U-Net with adaptive norms, text cross-attention and a label head.
+
+`base` and `refine` are both this class. It predicts the flow's velocity (noise - data; Lipman et al. 2023)
+and, from the same features, the organs of what it draws.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from synth.models.attention import attend
+from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, Condition, map_channels
+
+
+class Denoised(NamedTuple):
+    """velocity (B, C, X, Y, Z); label logits (B, CLASSES, X, Y, Z), or (B, CLASSES, 2X, 2Y, 2Z) for refine."""
+
+    velocity: torch.Tensor
+    labels: torch.Tensor
+
+
+class ChannelNorm(nn.Module):
+    """LayerNorm over the channels of each position: free in channels_last_3d, where GroupNorm is slow."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        last = x.permute(0, 2, 3, 4, 1)
+        return F.layer_norm(last, last.shape[-1:], self.weight, self.bias).permute(0, 4, 1, 2, 3)
+
+
+class Block(nn.Module):
+    """Residual block; the embedding scales and shifts between the convolutions (Perez et al. 2018)."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1 = ChannelNorm(inputs)
+        self.conv1 = nn.Conv3d(inputs, outputs, 3, padding=1)
+        self.modulate = nn.Linear(embedding, 2 * outputs)
+        self.norm2 = ChannelNorm(outputs)
+        self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        for layer in (self.modulate, self.conv2):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        scale, shift = self.modulate(embedding)[..., None, None, None].chunk(2, dim=1)
+        h = self.conv2(F.silu(self.norm2(h) * (1 + scale) + shift))
+        out: torch.Tensor = self.skip(x) + h
+        return out
+
+
+class Attention(nn.Module):
+    """Self-attention over positions, then cross-attention to the text tokens, then an MLP."""
+
+    def __init__(self, channels: int, text_dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norms = nn.ModuleList(nn.LayerNorm(channels) for _ in range(3))
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = nn.Linear(channels, channels)
+        self.q = nn.Linear(channels, channels)
+        self.kv = nn.Linear(text_dim, 2 * channels)
+        self.null = nn.Parameter(torch.zeros(1, 1, text_dim))  # what is attended to where no text is given
+        self.cross_out = nn.Linear(channels, channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, 3 * channels), nn.GELU(), nn.Linear(3 * channels, channels))
+        for layer in (self.out, self.cross_out, self.mlp[2]):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def _split(self, x: torch.Tensor, parts: int) -> tuple[torch.Tensor, ...]:
+        return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def forward(self, x: torch.Tensor, text: torch.Tensor, text_mask: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2).transpose(1, 2)
+        q, k, v = self._split(self.qkv(self.norms[0](tokens)), 3)
+        tokens = tokens + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
+        words = torch.cat([self.null.expand(len(x), -1, -1), text], dim=1)
+        mask = torch.cat([torch.ones_like(text_mask[:, :1]), text_mask], dim=1)
+        (q,) = self._split(self.q(self.norms[1](tokens)), 1)
+        k, v = self._split(self.kv(words), 2)
+        tokens = tokens + self.cross_out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
+        tokens = tokens + self.mlp(self.norms[2](tokens))
+        return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+class Denoiser(ModelMixin, ConfigMixin):
+    """Velocity and organs of a noisy volume at time t in [0, 1] (0 = data, 1 = noise).
+
+    Args:
+        channels: what is drawn: 2 for base (CT, prescribed dose), 7 detail bands for refine.
+        refine: takes the coarse CT and its label fractions, and reads organs at twice its resolution.
+        widths: channels of each level; positions halve along each axis from level to level.
+        blocks: residual blocks a level on the way down (and up).
+        text_attention: self-attention and text cross-attention at the coarsest level.
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        channels: int = 2,
+        refine: bool = False,
+        widths: tuple[int, ...] = (48, 112, 224),
+        blocks: tuple[int, ...] = (1, 2, 2),
+        embedding_dim: int = 256,
+        text_dim: int = 384,
+        heads: int = 4,
+        text_attention: bool = True,
+    ) -> None:
+        super().__init__()
+        self.gradient_checkpointing = False
+        self.embed_time = nn.Sequential(
+            nn.Linear(64, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
+        )
+        self.embed_request = nn.Sequential(
+            nn.Linear(FACTS_DIM + GRID_DIM, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
+        )
+        self.stem = nn.Conv3d(channels + map_channels(channels, refine), widths[0], 3, padding=1)
+        self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
+        self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
+        for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            last = level == len(widths) - 1
+            self.down.append(nn.ModuleList(Block(width, width, embedding_dim) for _ in range(count)))
+            if last:
+                break
+            self.downsample.append(nn.Conv3d(width, widths[level + 1], 2, stride=2))
+            self.upsample.append(nn.ConvTranspose3d(widths[level + 1], width, 2, stride=2))
+            self.up.append(
+                nn.ModuleList(Block(2 * width if i == 0 else width, width, embedding_dim) for i in range(count))
+            )
+        self.attention = Attention(widths[-1], text_dim, heads) if text_attention else None
+        self.middle = Block(widths[-1], widths[-1], embedding_dim)
+        self.norm = ChannelNorm(widths[0])
+        self.velocity = nn.Conv3d(widths[0], channels, 3, padding=1)
+        self.organs = nn.Conv3d(widths[0], CLASSES * (8 if refine else 1), 3, padding=1)
+        nn.init.zeros_(self.velocity.weight)
+        nn.init.zeros_(self.velocity.bias)
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
+        """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
+        embedding = self._embed(t, condition)
+        h = self.stem(torch.cat([x, condition.maps], dim=1))
+        skips = []
+        for level, stage in enumerate(self.down):
+            for block in stage:
+                h = self._run(block, h, embedding)
+            if level < len(self.downsample):
+                skips.append(h)
+                h = self.downsample[level](h)
+        if self.attention is not None:
+            h = self.attention(h, condition.text, condition.text_mask)
+        h = self._run(self.middle, h, embedding)
+        for level in reversed(range(len(self.up))):
+            h = torch.cat([self.upsample[level](h), skips[level]], dim=1)
+            for block in self.up[level]:
+                h = self._run(block, h, embedding)
+        h = F.silu(self.norm(h))
+        labels = self.organs(h)
+        if self.config.refine:
+            labels = _unpack(labels)
+        return Denoised(self.velocity(h), labels)
+
+    def _embed(self, t: torch.Tensor, condition: Condition) -> torch.Tensor:
+        frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), 32, device=t.device))
+        angles = t[:, None] * frequencies
+        time = self.embed_time(torch.cat([angles.sin(), angles.cos()], dim=1))
+        request = self.embed_request(torch.cat([condition.facts, condition.grid], dim=1))
+        return F.silu(time + request)
+
+    def _run(self, block: Block, h: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        if self.gradient_checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, h, embedding, use_reentrant=False)
+        return block(h, embedding)
+
+
+def _unpack(x: torch.Tensor) -> torch.Tensor:
+    """(B, 8 C, X, Y, Z) -> (B, C, 2X, 2Y, 2Z): the eight sub-voxels of each position."""
+    b, c8, nx, ny, nz = x.shape
+    x = x.view(b, c8 // 8, 2, 2, 2, nx, ny, nz).permute(0, 1, 5, 2, 6, 3, 7, 4)
+    return x.reshape(b, c8 // 8, 2 * nx, 2 * ny, 2 * nz)

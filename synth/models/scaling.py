@@ -1,0 +1,40 @@
+"""Network units of each channel: roughly unit variance over the training patients (measured once)."""
+
+from __future__ import annotations
+
+import torch
+
+_CT_MEAN, _CT_SD = -0.84, 0.35  # intensity units at 16 mm, over the head-and-neck frame
+_DETAIL_SD = 0.08  # intensity units, inside the body, 0.7 to 8 mm
+_DOSE_GAIN = 1.2  # targets fill little of the frame; their step must stand above the noise early
+DOSE_STEPS = (0, 56, 63, 70)  # Gy; equal steps in network units so that nested targets separate
+
+
+def ct_to_network(unit: torch.Tensor) -> torch.Tensor:
+    """Intensity units -> the CT channel of `base`."""
+    return (unit - _CT_MEAN) / _CT_SD
+
+
+def ct_from_network(x: torch.Tensor) -> torch.Tensor:
+    """Inverse of `ct_to_network`."""
+    return x * _CT_SD + _CT_MEAN
+
+
+def dose_to_network(steps: torch.Tensor) -> torch.Tensor:
+    """Dose in steps of the ladder DOSE_STEPS (0 to 3, fractional where averaged) -> the dose channel."""
+    return _DOSE_GAIN * steps
+
+
+def dose_from_network(x: torch.Tensor) -> torch.Tensor:
+    """Inverse of `dose_to_network`."""
+    return x / _DOSE_GAIN
+
+
+def detail_to_network(bands: torch.Tensor) -> torch.Tensor:
+    """Detail bands in intensity units -> network units."""
+    return bands / _DETAIL_SD
+
+
+def detail_from_network(x: torch.Tensor) -> torch.Tensor:
+    """Inverse of `detail_to_network`."""
+    return x * _DETAIL_SD

@@ -1,0 +1,1 @@
+"""One loop, one task object for each network."""

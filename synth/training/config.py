@@ -1,0 +1,77 @@
+"""Training configuration: defaults live here, YAML holds differences, an unknown key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from synth.errors import InputError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(_Section):
+    """Arguments of synth.models.denoiser.Denoiser."""
+
+    widths: tuple[int, ...] = (48, 112, 224)
+    blocks: tuple[int, ...] = (1, 1, 2)
+    embedding_dim: int = 256
+
+
+class TimeConfig(_Section):
+    """Distribution of training times, see synth.flow.schedule.draw_times."""
+
+    mean: float = 0.0
+    scale: float = 1.0
+    uniform: float = Field(0.5, ge=0, le=1)
+    clean: float = Field(0.15, ge=0, le=1, description="share of volumes at t = 0, where organs are read")
+
+
+class TrainConfig(_Section):
+    """One training run."""
+
+    network: Literal["base", "refine"]
+    data: Path = Field(Path("runs/data"), description="folder that `synthct prepare` wrote")
+    out: Path = Field(Path("runs/train"), description="checkpoints, logs, pictures, final weights")
+    model: ModelConfig = ModelConfig()
+    times: TimeConfig = TimeConfig()
+    steps: int = Field(100_000, gt=0)
+    max_minutes: float | None = Field(None, gt=0, description="stop, with a checkpoint, after this long")
+    batch: int = Field(4, gt=0, description="volumes a step on each process")
+    accumulate: int = Field(1, gt=0)
+    learning_rate: float = Field(4e-4, gt=0)
+    warmup: int = Field(100, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    ema: float = Field(0.999, gt=0, lt=1)
+    label_weight: float = Field(2.0, ge=0)
+    body_weight: float = Field(2.0, ge=0, description="extra weight of voxels inside the body")
+    drop_request: float = Field(0.15, ge=0, le=1, description="share trained with nothing asked")
+    drop_text: float = Field(0.3, ge=0, le=1)
+    drop_fact: float = Field(0.3, ge=0, le=1, description="chance that one fact is withheld")
+    seed: int = 0
+    checkpoint_minutes: float = Field(4.0, gt=0)
+    validate_every: int = Field(250, gt=0)
+    log_every: int = Field(20, gt=0)
+    gradient_checkpointing: bool = False
+    mixed_precision: Literal["auto", "no", "bf16"] = "auto"
+
+
+def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML of differences; raise InputError naming an unknown key or a value out of range."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such configuration; see configs/train/")
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+        return TrainConfig(**{**values, **(overrides or {})})
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        raise InputError(f"{path}: {where}: {first['msg']}; see synth/training/config.py for the keys") from error

@@ -1,0 +1,320 @@
+"""What each network trains on: a task draws a batch from a seed and turns a batch into a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from synth import intensity
+from synth.data.dataset import (
+    COARSE_MM,
+    Jitter,
+    Subject,
+    fractions,
+    jittered,
+    jittered_facts,
+    pool,
+    split_bands,
+    whole_frame,
+)
+from synth.facts import mirrored
+from synth.flow.losses import label_loss, velocity_loss
+from synth.flow.schedule import draw_times, interpolate
+from synth.frames import BASE_SPACING_MM, HEAD_NECK
+from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
+from synth.models.denoiser import Denoiser
+from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
+from synth.models.text import TEXT_DIM
+from synth.training.config import TrainConfig
+from synth.training.requests import TextBank, draw_facts, pad_text
+
+_BODY_UNIT = -0.75  # a coarse voxel above this holds body
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One volume of a batch. Channels first, no batch axis; see Batch."""
+
+    x0: torch.Tensor
+    labels: torch.Tensor
+    body: torch.Tensor
+    facts: torch.Tensor
+    text: torch.Tensor | None
+    annotated: torch.Tensor
+    spacing: torch.Tensor
+    lower_mm: torch.Tensor
+    known_mask: torch.Tensor
+    coarse: torch.Tensor | None = None
+    coarse_labels: torch.Tensor | None = None
+    coarse_noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """x0 (B, C, X, Y, Z); labels (B, CLASSES, ..) fractions on the grid that the label head reads;
+    body (B, 1, X, Y, Z) share of body; the condition."""
+
+    x0: torch.Tensor
+    labels: torch.Tensor
+    body: torch.Tensor
+    annotated: torch.Tensor
+    condition: Condition
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples of one shape."""
+    x0 = torch.stack([s.x0 for s in samples])
+    spacing = torch.stack([s.spacing for s in samples])
+    annotated = torch.stack([s.annotated for s in samples])
+    text, text_mask = pad_text([s.text for s in samples], TEXT_DIM)
+    refine = samples[0].coarse is not None
+    maps = stack_maps(
+        x0,
+        torch.stack([s.known_mask for s in samples]),
+        position_map(torch.stack([s.lower_mm for s in samples]), spacing * (2 if refine else 1), x0.shape[2:]),
+        torch.stack([s.coarse for s in samples]) if refine else None,  # type: ignore[misc]
+        torch.stack([s.coarse_labels for s in samples]) if refine else None,  # type: ignore[misc]
+    )
+    noise = torch.tensor([[s.coarse_noise] for s in samples])
+    condition = Condition(
+        facts=torch.stack([s.facts for s in samples]),
+        text=text,
+        text_mask=text_mask,
+        grid=grid_vector(spacing, annotated, noise),
+        maps=maps,
+    )
+    body = torch.stack([s.body for s in samples])
+    return Batch(x0, torch.stack([s.labels for s in samples]), body, annotated, condition)
+
+
+def batch_loss(
+    model: torch.nn.Module, batch: Batch, config: TrainConfig, generator: torch.Generator
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Velocity loss on noisy volumes, label loss weighted to the clean end of time."""
+    count = len(batch.x0)
+    t = draw_times(count, generator, config.times.mean, config.times.scale, config.times.uniform)
+    t = torch.where(torch.rand(count, generator=generator) < config.times.clean, torch.zeros(count), t)
+    noise = torch.randn(batch.x0.shape, generator=generator)
+    device = next(model.parameters()).device
+    x0, t, noise, body = (v.to(device) for v in (batch.x0, t, noise, batch.body))
+    condition = batch.condition.to(device)
+    known = condition.maps[:, x0.shape[1] : x0.shape[1] + 1]
+    x = torch.where(known > 0, x0, interpolate(x0, noise, t))
+    out = model(x.contiguous(memory_format=torch.channels_last_3d), t, condition)
+    weight = (1 + config.body_weight * body) * (t > 0).float().view(-1, 1, 1, 1, 1) * (1 - known)
+    flow = velocity_loss(out.velocity.float(), x0, noise, weight)
+    organs = label_loss(out.labels.float(), batch.labels.to(device), batch.annotated.to(device), (1 - t) ** 3)
+    loss = flow + config.label_weight * organs
+    return loss, {"loss": float(loss.detach()), "flow": float(flow.detach()), "organs": float(organs.detach())}
+
+
+def with_background(organs: torch.Tensor) -> torch.Tensor:
+    """(7, ..) organ fractions -> (8, ..) with what is left as background first."""
+    return torch.cat([(1 - organs.sum(dim=0, keepdim=True)).clamp(min=0), organs])
+
+
+def random_known(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
+    """(1, X, Y, Z) mask of what is known: all but a random ball."""
+    centre = [rng.uniform(0, n) for n in shape]
+    radius = rng.uniform(0.15, 0.5) * min(shape)
+    grids = torch.meshgrid(*(torch.arange(n) + 0.5 for n in shape), indexing="ij")
+    distance = sum((g - c) ** 2 for g, c in zip(grids, centre, strict=True))
+    return (torch.as_tensor(distance) > radius**2).float()[None]
+
+
+class _FrameTask:
+    """What base and refine share: whole frames in memory, their requests, a jittered draw."""
+
+    def __init__(self, subjects: Sequence[Subject], texts: TextBank, config: TrainConfig) -> None:
+        self.subjects, self.texts, self.config = list(subjects), texts, config
+        self.frames = [whole_frame(s) for s in self.subjects]
+
+    def draw_frame(self, rng: np.random.Generator, train: bool) -> tuple[Subject, Jitter, torch.Tensor]:
+        """A subject, its jitter, and its (9, X, Y, Z) frame at 8 mm."""
+        index = int(rng.integers(len(self.subjects)))
+        jitter = Jitter.draw(rng)
+        if not train:
+            jitter = Jitter(np.ones(3), np.zeros(3), np.zeros(3), False)
+        return self.subjects[index], jitter, jittered(self.frames[index], jitter)
+
+    def request(
+        self, subject: Subject, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Facts and text, parts withheld."""
+        facts = jittered_facts(mirrored(subject.facts) if jitter.mirror else subject.facts, jitter)
+        nothing = rng.random() < self.config.drop_request
+        encoded = draw_facts({} if nothing else facts, self.config.drop_fact, rng)
+        speak = with_text and not nothing and rng.random() >= self.config.drop_text
+        return encoded, self.texts.draw(subject.name, jitter.mirror, rng) if speak else None
+
+    @staticmethod
+    def annotated(subject: Subject, jitter: Jitter) -> torch.Tensor:
+        """Flags of the organs drawn, right and left swapped in a mirror image."""
+        flags = subject.annotated.clone()
+        return flags[[0, 1, 3, 2, 4, 5, 6]] if jitter.mirror else flags
+
+
+class BaseTask(_FrameTask):
+    """Whole frames at 16 mm: CT and prescribed dose."""
+
+    channels = 2
+    refine = False
+
+    def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
+        """One batch; every draw comes from `rng`."""
+        return collate([self._sample(rng, train) for _ in range(self.config.batch)])
+
+    def _sample(self, rng: np.random.Generator, train: bool) -> Sample:
+        subject, jitter, frame = self.draw_frame(rng, train)
+        coarse = pool(frame)
+        ct = coarse[:1] - 1.0
+        facts, text = self.request(subject, jitter, rng)
+        known = random_known(ct.shape[1:], rng) if rng.random() < 0.1 else torch.zeros_like(ct)
+        return Sample(
+            x0=torch.cat([ct_to_network(ct), dose_to_network(coarse[1:2])]),
+            labels=with_background(coarse[2:]),
+            body=(ct > _BODY_UNIT).float(),
+            facts=facts,
+            text=text,
+            annotated=self.annotated(subject, jitter),
+            spacing=torch.full((3,), BASE_SPACING_MM),
+            lower_mm=torch.tensor(HEAD_NECK.lower_mm),
+            known_mask=known,
+        )
+
+
+class RefineTask(_FrameTask):
+    """Detail bands given the coarse CT: whole frames 16 -> 8 mm, crops of everything finer."""
+
+    channels = 7
+    refine = True
+    crop = 16  # coarse positions a side
+    whole_share = 0.35
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        texts: TextBank,
+        config: TrainConfig,
+        volumes: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
+    ) -> None:
+        """`volumes`: (intensity (1, X, Y, Z), spacing (3,)) of CT at native spacing, without labels."""
+        super().__init__(subjects, texts, config)
+        self.volumes = list(volumes)
+
+    def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
+        """One batch of one kind: whole frames (a quarter of the batch), or crops."""
+        if rng.random() < self.whole_share:
+            return collate([self._whole(rng, train) for _ in range(max(self.config.batch // 4, 1))])
+        return collate([self._crop(rng) for _ in range(self.config.batch)])
+
+    def _whole(self, rng: np.random.Generator, train: bool) -> Sample:
+        subject, jitter, frame = self.draw_frame(rng, train)
+        facts, text = self.request(subject, jitter, rng)
+        return self._finish(
+            rng,
+            frame[:1] - 1.0,
+            with_background(frame[2:]),
+            self.annotated(subject, jitter),
+            facts,
+            text,
+            torch.full((3,), COARSE_MM),
+            torch.tensor(HEAD_NECK.lower_mm),
+        )
+
+    def _crop(self, rng: np.random.Generator) -> Sample:
+        if self.volumes and rng.random() < 0.4:
+            return self._unlabelled_crop(rng)
+        return self._labelled_crop(rng)
+
+    def _labelled_crop(self, rng: np.random.Generator) -> Sample:
+        subject = self.subjects[int(rng.integers(len(self.subjects)))]
+        size = 2 * self.crop
+        organ = rng.random() < 0.5 and subject.organs.any()
+        centre = _random_voxel(subject.organs > 0 if organ else subject.hu > -300, rng)
+        start = [
+            int(np.clip(c - size // 2 + rng.integers(-6, 7), 0, n - size)) // 2 * 2
+            for c, n in zip(centre, subject.hu.shape, strict=True)
+        ]
+        box = tuple(slice(s, s + size) for s in start)
+        ct = torch.from_numpy(intensity.to_unit(subject.hu[box]))[None]
+        labels = fractions(torch.from_numpy(np.ascontiguousarray(subject.organs[box])))
+        lower = torch.tensor(HEAD_NECK.lower_mm) + 4.0 * torch.tensor(start)
+        mirror = Jitter(np.ones(3), np.zeros(3), np.zeros(3), bool(rng.random() < 0.5))
+        if mirror.mirror:
+            ct, labels = ct.flip(1), labels.flip(1)[[0, 1, 2, 4, 3, 5, 6, 7]]
+            lower[0] = -(lower[0] + 4.0 * size)
+        if rng.random() < 0.3:
+            lower = torch.full((3,), torch.nan)
+        facts, _ = self.request(subject, mirror, rng, with_text=False)
+        annotated = self.annotated(subject, mirror)
+        return self._finish(rng, ct, labels, annotated, facts, None, torch.full((3,), 4.0), lower)
+
+    def _unlabelled_crop(self, rng: np.random.Generator) -> Sample:
+        ct, spacing = self.volumes[int(rng.integers(len(self.volumes)))]
+        size = 2 * self.crop
+        start = [int(rng.integers(0, n - size + 1)) for n in ct.shape[1:]]
+        box = ct[:, start[0] : start[0] + size, start[1] : start[1] + size, start[2] : start[2] + size]
+        flips = [d for d in (1, 2, 3) if rng.random() < 0.5]
+        box = box.float().flip(flips)
+        background = torch.zeros(8, size, size, size)
+        background[0] = 1
+        nowhere = torch.full((3,), torch.nan)
+        return self._finish(rng, box, background, torch.zeros(7), draw_facts({}, 1, rng), None, spacing, nowhere)
+
+    def _finish(
+        self,
+        rng: np.random.Generator,
+        ct: torch.Tensor,
+        labels: torch.Tensor,
+        annotated: torch.Tensor,
+        facts: torch.Tensor,
+        text: torch.Tensor | None,
+        spacing: torch.Tensor,
+        lower_mm: torch.Tensor,
+    ) -> Sample:
+        """Split the bands, noise the coarse one so that the network forgives `base`, hide a region."""
+        coarse, details = split_bands(ct)
+        noise = float(max(0.0, rng.uniform(-0.05, 0.15)))
+        noisy = coarse + noise * torch.from_numpy(rng.standard_normal(coarse.shape, dtype=np.float32))
+        known = random_known(coarse.shape[1:], rng) if rng.random() < 0.3 else torch.zeros_like(coarse)
+        coarse_labels = F.avg_pool3d(labels[None], 2)[0]
+        if rng.random() < 0.2:  # a host without labels
+            coarse_labels = torch.zeros_like(coarse_labels)
+        return Sample(
+            x0=detail_to_network(details),
+            labels=labels,
+            body=(coarse > _BODY_UNIT).float(),
+            facts=facts,
+            text=text,
+            annotated=annotated,
+            spacing=spacing,
+            lower_mm=lower_mm,
+            known_mask=known,
+            coarse=ct_to_network(noisy),
+            coarse_labels=coarse_labels,
+            coarse_noise=10 * noise,
+        )
+
+
+def _random_voxel(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
+    """Index of a random true voxel (the array's middle where there is none)."""
+    where = np.flatnonzero(mask)
+    if not len(where):
+        return tuple(n // 2 for n in mask.shape)
+    return tuple(int(i) for i in np.unravel_index(where[rng.integers(len(where))], mask.shape))
+
+
+def build_model(config: TrainConfig, task: BaseTask | RefineTask) -> Denoiser:
+    """A fresh denoiser of the task's channels."""
+    return Denoiser(
+        channels=task.channels,
+        refine=task.refine,
+        widths=config.model.widths,
+        blocks=config.model.blocks,
+        embedding_dim=config.model.embedding_dim,
+    )
