@@ -18,7 +18,7 @@ COUNT_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eig
 
 
 def modality(request: CaseRequest, choose: Chooser) -> str:
-    """"CT of the head and neck"."""
+    """ "CT of the head and neck"."""
     table = load("phrases.yaml")
     if request.region is None:
         return str(choose(table["modality"]["none"]))
@@ -29,7 +29,7 @@ def modality(request: CaseRequest, choose: Chooser) -> str:
 
 
 def person(request: CaseRequest, choose: Chooser) -> str:
-    """"68-year-old woman", or "" when neither sex nor age is known."""
+    """ "68-year-old woman", or "" when neither sex nor age is known."""
     table = load("phrases.yaml")
     known = "_".join(key for key in ("sex", "age") if getattr(request, key) is not None)
     if not known:
@@ -44,7 +44,7 @@ def fact(field: str, value: str | None, choose: Chooser) -> str:
 
 
 def target(request: TargetRequest, choose: Chooser, exact: bool) -> str:
-    """"70 Gy target of 120 mL on the left side". Not exact: the volume is rounded to three digits."""
+    """ "70 Gy target of 120 mL on the left side". Not exact: the volume is rounded to three digits."""
     table = load("phrases.yaml")
     words = [choose(table["dose"][str(int(request.dose_gy))])]
     before = request.side is not None and choose((False, True))
@@ -59,7 +59,7 @@ def target(request: TargetRequest, choose: Chooser, exact: bool) -> str:
 
 
 def finding(request: FindingRequest, choose: Chooser) -> str:
-    """"two 9 mm ground-glass nodules in the left lower lobe of the lung"; no comma inside."""
+    """ "two 9 mm ground-glass nodules in the left lower lobe of the lung"; no comma inside."""
     table = load("phrases.yaml")
     several = request.count != 1
     noun = choose(table["kind"][request.kind])[several]
@@ -75,7 +75,7 @@ def finding(request: FindingRequest, choose: Chooser) -> str:
 
 
 def place(request: FindingRequest, choose: Chooser) -> str:
-    """"in the right upper lobe of the lung"."""
+    """ "in the right upper lobe of the lung"."""
     table = load("phrases.yaml")["place"]
     side = "bilateral" if request.side is Side.BILATERAL else "side" if request.side else ""
     key = "_".join(part for part in (side, "segment" if request.segment else "") if part) or "none"
@@ -86,7 +86,7 @@ def place(request: FindingRequest, choose: Chooser) -> str:
 
 
 def with_article(phrase: str) -> str:
-    """"70 Gy target" -> "a 70 Gy target"; a phrase that opens with a count or is a plural stays as it is."""
+    """ "70 Gy target" -> "a 70 Gy target"; a phrase that opens with a count or is a plural stays as it is."""
     first = phrase.split()[0].lower()
     if first in (*COUNT_WORDS, "several", "multiple", "both") or first.startswith("ptv"):
         return phrase

@@ -64,10 +64,10 @@ class FindingRequest(_Frozen):
     def _check(self) -> Self:
         _check_range("size", self.size_mm, MAX_SIZE_MM, "mm")
         if self.count is not None and not 1 <= self.count <= MAX_COUNT:
-            raise ValueError(f"count {self.count}: a finding occurs 1 to {MAX_COUNT} times; say 'no {self.kind}' for none")
+            raise ValueError(f"count {self.count}: give 1 to {MAX_COUNT}, or say 'no {self.kind}'")
         _check_place(self.organ, self.side, self.segment)
         if self.texture and self.organ is not Organ.LUNG:
-            raise ValueError(f"'{self.texture}' {self.kind} in the {self.organ}: this texture is for the lung; leave it out")
+            raise ValueError(f"'{self.texture}' {self.kind} in the {self.organ}: leave it out, it is for the lung")
         return self
 
 

@@ -13,6 +13,7 @@ from prompts.request import CaseRequest
 
 _PARTIAL = 0.3  # share of wordings that say only a part of what is known
 _STYLES = ("sentence", "report", "long", "keywords", "keywords", "short", "canonical")
+_ADJECTIVES = ("non-contrast", "unenhanced", "contrast-enhanced")  # phases that can stand before the modality
 
 
 def write(request: CaseRequest) -> str:
@@ -83,7 +84,7 @@ def _styled(request: CaseRequest, style: str, rng: random.Random) -> str:
     if not things:
         return _sentence(request, rng.choice, exact=False)
     first, *rest = _head(request, rng.choice)
-    if request.phase and rng.random() < 0.3 and rest[0].split()[0] in ("non-contrast", "unenhanced", "contrast-enhanced"):
+    if request.phase and rest[0] in _ADJECTIVES and rng.random() < 0.3:
         first, rest = f"{rest[0]} {first}", rest[1:]
     rng.shuffle(rest)
     text = str(rng.choice(load("phrases.yaml")["styles"][style]))
