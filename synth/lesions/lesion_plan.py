@@ -1,0 +1,63 @@
+"""LesionPlan: one lesion with every random choice drawn. JSON; together with the host it gives the lesion."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
+
+MAX_LESIONS = 255  # ids are uint8
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Zone(_Frozen):
+    """A zone of attenuation: it reaches `reach` of the way from centre to surface, is `hu` HU and replaces `opacity`
+    of the host."""
+
+    name: str
+    reach: float = Field(gt=0, le=1)
+    hu: float
+    opacity: float = Field(gt=0, le=1)
+
+
+class LesionPlan(_Frozen):
+    """One lesion; lengths in mm, attenuation in HU, directions in the RAS world.
+
+    `size_mm` is the longest diameter of the mask in a slice, as radiology measures it (RECIST 1.1). Nothing
+    further than `ball_mm` from the centre is touched.
+    """
+
+    id: int = Field(ge=1, le=MAX_LESIONS)
+    kind: str
+    organ: str
+    structures: tuple[str, ...] = Field(description="label names that it may grow in")
+    invades: bool = Field(description="whether it may cross the organ's border into soft tissue")
+    phase: Literal["native", "enhanced"]
+    centre: tuple[int, int, int] = Field(description="voxel index")
+    size_mm: PositiveFloat
+    ball_mm: PositiveFloat
+    axes: tuple[float, float] = Field(description="middle and short axis, of the long one")
+    rotation: tuple[float, float, float, float] = Field(description="quaternion x, y, z, w: long, middle, short to RAS")
+    roughness: float = Field(ge=0, description="SD of the surface, of the radius")
+    lobes: int = Field(ge=0)
+    lobe_depth: float = Field(ge=0, lt=0.5, description="of the radius")
+    spicules: int = Field(ge=0)
+    spicule_mm: float = Field(ge=0, description="length of the longest")
+    margin_mm: PositiveFloat = Field(description="10-90% width of the edge")
+    zones: tuple[Zone, ...] = Field(min_length=1, description="from outside in; the first reaches the surface")
+    grain_hu: float = Field(ge=0, description="SD of the texture beyond the scanner's noise")
+    grain_mm: PositiveFloat
+    seed: int = Field(ge=0)
+
+    @property
+    def name(self) -> str:
+        """Its name in the lesion map, e.g. `lung_nodule_1`."""
+        return f"{self.kind}_{self.id}"
+
+    def generator(self, stream: str) -> np.random.Generator:
+        """The generator of one of the lesion's noise fields; streams do not depend on each other."""
+        return np.random.default_rng([self.seed, *stream.encode()])

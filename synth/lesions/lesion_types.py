@@ -1,0 +1,143 @@
+"""The table of lesion types (types.yaml), checked when it is read."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Annotated, Literal, Self
+
+import numpy as np
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from prompts.vocabulary import FindingKind, Heterogeneity, Organ, Surface
+from synth.errors import InputError
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError(f"range {list(pair)}: the first number must not exceed the second")
+    return pair
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class ZoneModel(_Entry):
+    """One zone of a lesion; ranges in HU (of water, or added to the organ's median), shares from 0 to 1."""
+
+    name: str
+    of: Literal["water", "organ"]
+    native: Range
+    enhanced: Range
+    opacity: Range = (1.0, 1.0)
+    reach: Range = (1.0, 1.0)
+    chance: Share = 1.0
+    above_mm: float = 0.0
+
+
+class AxesModel(_Entry):
+    """Middle and short axis relative to the long one."""
+
+    middle: Range
+    short: Range
+
+
+class ProtrusionModel(_Entry):
+    """Lobes (`depth`, fraction of the radius) or spicules (`length`, fraction of the size)."""
+
+    chance: Share
+    number: tuple[int, int]
+    extent: Range = Field(validation_alias="depth")
+
+
+class SpiculeModel(ProtrusionModel):
+    extent: Range = Field(validation_alias="length")
+
+
+class ShapeModel(_Entry):
+    axes: AxesModel
+    roughness: Range
+    lobes: ProtrusionModel
+    spicules: SpiculeModel
+
+
+class MarginModel(_Entry):
+    """10-90% width of the edge in mm, by surface."""
+
+    well_defined: Range = Field(alias="well-defined")
+    ill_defined: Range = Field(alias="ill-defined")
+    usual: Surface
+
+    def width(self, surface: Surface | None) -> Range:
+        return self.well_defined if (surface or self.usual) is Surface.WELL_DEFINED else self.ill_defined
+
+
+class GrainModel(_Entry):
+    """SD of the texture inside in HU, by heterogeneity."""
+
+    homogeneous: Range
+    heterogeneous: Range
+    usual: Heterogeneity
+
+    def sd(self, heterogeneity: Heterogeneity | None) -> Range:
+        even = (heterogeneity or self.usual) is Heterogeneity.HOMOGENEOUS
+        return self.homogeneous if even else self.heterogeneous
+
+
+class LesionType(_Entry):
+    """One entry of types.yaml."""
+
+    name: str
+    organ: Organ
+    kinds: tuple[FindingKind, ...]
+    size_mm: dict[float, float]
+    shape: ShapeModel
+    margin_mm: MarginModel
+    grain_hu: GrainModel
+    usual: dict[str, Share]
+    appearances: dict[str, tuple[ZoneModel, ...]]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        quantiles = sorted(self.size_mm)
+        sizes = [self.size_mm[q] for q in quantiles]
+        if quantiles[0] != 0 or quantiles[-1] != 1 or sizes != sorted(sizes) or sizes[0] <= 0:
+            raise ValueError(f"{self.name}: size_mm must rise from quantile 0 to quantile 1")
+        unknown = set(self.usual) - set(self.appearances)
+        if unknown or abs(sum(self.usual.values()) - 1) > 1e-6:
+            raise ValueError(f"{self.name}: `usual` must weigh appearances and sum to 1; not there: {sorted(unknown)}")
+        for name, zones in self.appearances.items():
+            if not zones or zones[0].reach != (1.0, 1.0) or zones[0].chance != 1.0:
+                raise ValueError(f"{self.name}: the first zone of {name} must reach the surface, always")
+        return self
+
+    def size_at(self, quantile: float) -> float:
+        """Long axis in mm at a quantile from 0 to 1, linear between the table's points."""
+        points = sorted(self.size_mm)
+        return float(np.interp(quantile, points, [self.size_mm[q] for q in points]))
+
+
+@cache
+def lesion_types() -> dict[str, LesionType]:
+    """Every type by name, in the order of the file."""
+    text = resources.files("synth.lesions").joinpath("types.yaml").read_text()
+    return {name: LesionType(name=name, **entry) for name, entry in yaml.safe_load(text).items()}
+
+
+def type_of(organ: Organ, kind: FindingKind) -> LesionType:
+    """The type that a finding's words mean. Raises InputError naming the kinds that the organ has."""
+    here = [t for t in lesion_types().values() if t.organ is organ]
+    for candidate in here:
+        if kind in candidate.kinds:
+            return candidate
+    if not here:
+        organs = ", ".join(sorted({t.organ.value for t in lesion_types().values()}))
+        raise InputError(f"{organ} {kind}: there is no lesion type for the {organ}; there are types for: {organs}")
+    kinds = ", ".join(k.value for t in here for k in t.kinds)
+    raise InputError(f"{organ} {kind}: there is no such lesion type; in the {organ} there are: {kinds}")

@@ -1,0 +1,131 @@
+"""The scanner's noise, measured in the host's own homogeneous tissue and drawn anew.
+
+Patches that lie inside one structure are detrended by a plane; the mean of their periodograms is the noise power
+spectrum (Siewerdsen et al. 2002; ICRU 87) and the median of their SDs its strength. A stationary Gaussian field
+with that spectrum has the host's noise grain and its correlation across slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from synth.errors import InputError
+from synth.report.location import Box, boxes
+from synth.types import LabelMap, Volume
+
+# homogeneous structures, the most homogeneous and largest first
+TISSUES = (
+    "liver",
+    "spleen",
+    "aorta",
+    "heart",
+    "autochthon_left",
+    "autochthon_right",
+    "gluteus_maximus_left",
+    "gluteus_maximus_right",
+    "brain",
+    "kidney_left",
+    "kidney_right",
+    "urinary_bladder",
+    "parotid_gland_left",
+    "parotid_gland_right",
+)
+_PATCHES = ((24, 24, 6), (12, 12, 6), (8, 8, 4), (6, 6, 2))  # voxels: the largest of which there are enough is used
+_MIN_PATCHES = 12
+_MAX_PATCHES = 400
+_QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
+_SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """`autocovariance` (X, Y, Z) in HU^2 on the host's grid, zero shift at index 0; `sd` in HU; `tissue` measured."""
+
+    autocovariance: np.ndarray
+    sd: float
+    tissue: str
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """A Gaussian field with this autocovariance, (X, Y, Z) float32 in HU."""
+        padded = tuple(n + p for n, p in zip(shape, self.autocovariance.shape, strict=True))
+        spectrum = np.fft.rfftn(_embed(self.autocovariance, padded)).real.clip(0)
+        white = np.fft.rfftn(rng.standard_normal(padded))
+        field = np.fft.irfftn(white * np.sqrt(spectrum), s=padded, axes=(0, 1, 2))
+        field *= self.sd / max(float(np.sqrt(spectrum_variance(spectrum, padded))), 1e-9)
+        return field[tuple(slice(0, n) for n in shape)].astype(np.float32)
+
+
+def spectrum_variance(spectrum: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Variance of a field with this half spectrum (of `rfftn`)."""
+    weight = np.full(spectrum.shape[-1], 2.0)
+    weight[0] = 1.0
+    if shape[-1] % 2 == 0:
+        weight[-1] = 1.0
+    return float((spectrum * weight).sum() / np.prod(shape))
+
+
+def _embed(autocovariance: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Wrap an autocovariance, zero shift first, into a larger periodic array."""
+    out = np.zeros(shape)
+    half = [n // 2 for n in autocovariance.shape]
+    out[tuple(slice(0, n) for n in autocovariance.shape)] = np.fft.fftshift(autocovariance)
+    return np.roll(out, [-h for h in half], axis=(0, 1, 2))
+
+
+def measure_noise(host: Volume, organs: LabelMap) -> NoiseModel:
+    """The noise of a host in its soft tissue. Raises InputError where there is no homogeneous soft tissue."""
+    regions = list(_regions(host, organs))
+    for size in _PATCHES:
+        for tissue, hu, mask in regions:
+            patches = _patches(hu, mask, size)
+            if len(patches) >= _MIN_PATCHES:
+                return _model(patches, tissue)
+    raise InputError(
+        "host: no homogeneous soft tissue to measure the noise in; label one of: " + ", ".join(TISSUES[:6])
+    )
+
+
+def _regions(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(name, HU crop, mask crop) of every tissue that is there, and last of all soft tissue of any kind."""
+    found = boxes(organs.ids)
+    number = {name: i for i, name in organs.names.items() if i in found}
+    for tissue in TISSUES:
+        if tissue in number:
+            box: Box = found[number[tissue]]
+            inner = ndimage.binary_erosion(organs.ids[box] == number[tissue])
+            yield tissue, host.hu[box], inner
+    yield "soft tissue", host.hu, (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
+
+
+def _patches(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
+    """Patches on a half-overlapping lattice that lie wholly in the mask, (N, *size) float64."""
+    if any(n < p for n, p in zip(mask.shape, size, strict=True)):
+        return np.empty((0, *size))
+    step = tuple(max(p // 2, 1) for p in size)
+    windows = np.lib.stride_tricks.sliding_window_view
+    whole = windows(mask, size)[:: step[0], :: step[1], :: step[2]].all(axis=(-3, -2, -1))
+    chosen = np.argwhere(whole)
+    chosen = chosen[:: len(chosen) // _MAX_PATCHES + 1]
+    views = windows(hu, size)[:: step[0], :: step[1], :: step[2]]
+    return views[tuple(chosen.T)].astype(np.float64)
+
+
+def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
+    flat = _detrended(patches)
+    sds = flat.std(axis=(1, 2, 3))
+    quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
+    spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
+    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.median(sds)), tissue)
+
+
+def _detrended(patches: np.ndarray) -> np.ndarray:
+    """Each patch less its least-squares plane."""
+    axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in patches.shape[1:]], indexing="ij")
+    basis = np.stack([np.ones(patches[0].size), *(a.ravel() for a in axes)])
+    basis, _ = np.linalg.qr(basis.T)
+    flat = patches.reshape(len(patches), -1)
+    return (flat - (flat @ basis) @ basis.T).reshape(patches.shape)

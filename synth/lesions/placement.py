@@ -1,0 +1,159 @@
+"""Choose a centre: where in the organ a lesion of some size has room, off vessels and apart from other lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from prompts.request import FindingRequest
+from prompts.vocabulary import Invasion, Organ, Side, structures_of
+from synth.errors import InputError
+from synth.report import location
+from synth.report.location import Box
+from synth.types import LabelMap, Volume
+
+CLEARANCE_MM = 2.0  # from the organ's border, where no contact was asked for
+INVADED_HU = -150.0  # denser voxels outside the organ are tissue that can be invaded
+_CANDIDATES = 64
+_UNUSUAL_SHARE = 0.12  # of the ball: above it, a centre sits on vessels or bronchi
+_INVASION_DEPTH = (0.35, 0.75)  # of the radius: how deep in the organ an invading lesion is centred
+_INVADED_SHARE = 0.05  # of the ball: tissue outside the organ that an invading lesion must reach
+
+
+@dataclass(frozen=True)
+class Host:
+    """A CT, its organs and what was looked up in them once."""
+
+    ct: Volume
+    organs: LabelMap
+    present: Mapping[str, tuple[int, Box]]
+
+    @classmethod
+    def of(cls, ct: Volume, organs: LabelMap) -> Host:
+        return cls(ct, organs, location.present_boxes(organs))
+
+    def inside(self, name: str) -> tuple[np.ndarray, Box]:
+        """Cropped mask of a structure and its box."""
+        number, box = self.present[name]
+        return self.organs.ids[box] == number, box
+
+    def median_hu(self, name: str) -> float:
+        """Median HU of a structure."""
+        mask, box = self.inside(name)
+        return float(np.median(self.ct.hu[box][mask]))
+
+    def enhanced(self) -> bool:
+        """Whether contrast was given; a host that shows none of the tell-tale organs counts as native."""
+        medians = {name: self.median_hu(name) for name in location.TELLTALE if name in self.present}
+        return bool(location.is_enhanced(medians))
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where centres may lie in one structure: `room` is mm to the structure's border, 0 where not allowed."""
+
+    structure: str
+    room: np.ndarray
+    box: Box
+
+    @property
+    def largest_mm(self) -> float:
+        """Diameter of the largest ball that fits."""
+        return 2 * float(self.room.max())
+
+
+def find_region(
+    finding: FindingRequest,
+    host: Host,
+    structure: str,
+    taken: Sequence[tuple[np.ndarray, float]],
+    ball_mm: float,
+) -> Region:
+    """Room in a structure, within the asked segment, for a ball apart from the `taken` ones (RAS mm, radius).
+
+    The border of the volume counts as the structure's border.
+    """
+    mask, box = host.inside(structure)
+    padded = np.pad(mask, 1)
+    room = ndimage.distance_transform_edt(padded, sampling=host.ct.spacing)[1:-1, 1:-1, 1:-1].astype(np.float32)
+    points = location.points_of(mask, box, host.ct.affine)
+    keep = _in_part(finding, host, points)
+    for centre, ball in taken:
+        keep &= np.linalg.norm(points - centre, axis=1) >= ball + ball_mm
+    room[mask] *= keep
+    return Region(structure, room, box)
+
+
+def _in_part(finding: FindingRequest, host: Host, points: np.ndarray) -> np.ndarray:
+    """Which points lie in the asked kidney pole or half of the liver (lung lobes are structures of their own)."""
+    if finding.organ is Organ.KIDNEY and finding.segment:
+        return location.Poles.of(points).part(points) == location.POLES.index(finding.segment.value)
+    if finding.organ is Organ.LIVER and finding.side in (Side.LEFT, Side.RIGHT):
+        plane = location.cantlie_plane(host.organs, host.present)
+        if plane is None:
+            raise InputError(
+                f"'{finding.side}' liver: the label map has no gallbladder and inferior vena cava to part the liver "
+                "by; label both or leave the side out"
+            )
+        return plane.is_left(points) == (finding.side is Side.LEFT)
+    return np.ones(len(points), bool)
+
+
+def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tuple[str, ...]:
+    """Names of the structures in the label map that the finding can lie in. Raises InputError where there is none."""
+    if finding.organ is Organ.LIVER and finding.segment:
+        raise InputError(
+            f"liver segment {finding.segment}: Couinaud segments are not in the label map; "
+            "leave the segment out or say left or right liver"
+        )
+    wanted = structures_of(finding.organ, side, finding.segment)
+    found = tuple(name for name in wanted if name in host.present)
+    if not found:
+        asked = " or ".join(wanted)
+        raise InputError(
+            f"{finding.organ} {finding.kind}: the label map has no {asked}; "
+            f"it has: {location.list_names(list(host.present))}"
+        )
+    return found
+
+
+def choose_centre(
+    finding: FindingRequest, host: Host, region: Region, size_mm: float, rng: np.random.Generator
+) -> tuple[int, int, int] | None:
+    """A voxel index of the host where a lesion of the size fits, or None. Tries a fixed number of centres."""
+    radius = size_mm / 2
+    if finding.invasion is Invasion.CLOSE:
+        low, high = (share * radius for share in _INVASION_DEPTH)
+        allowed = (region.room >= low) & (region.room <= high)
+    else:
+        allowed = region.room >= radius + (CLEARANCE_MM if finding.invasion is Invasion.NONE else 0.0)
+    candidates = np.argwhere(allowed) + [s.start for s in region.box]
+    if not len(candidates):
+        return None
+    candidates = candidates[rng.permutation(len(candidates))[:_CANDIDATES]]
+    scored = [_score(finding, host, region.structure, centre, radius) for centre in candidates]
+    first_good = next((i for i, score in enumerate(scored) if score <= _UNUSUAL_SHARE), int(np.argmin(scored)))
+    if not np.isfinite(scored[first_good]):
+        return None
+    i, j, k = (int(v) for v in candidates[first_good])
+    return i, j, k
+
+
+def _score(finding: FindingRequest, host: Host, structure: str, centre: np.ndarray, radius: float) -> float:
+    """Share of the ball that is unlike the organ; infinite where an invading lesion would reach no other tissue."""
+    spacing = host.ct.spacing
+    reach = np.ceil(radius / spacing).astype(int)
+    low, high = np.maximum(centre - reach, 0), np.minimum(centre + reach + 1, host.ct.hu.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    offsets = np.ogrid[tuple(slice(a, b) for a, b in zip(low - centre, high - centre, strict=True))]
+    ball = sum((o * s) ** 2 for o, s in zip(offsets, spacing, strict=True)) <= radius**2
+    hu = host.ct.hu[box][ball].astype(np.float32)
+    inside = host.organs.ids[box][ball] == host.present[structure][0]
+    if finding.invasion is Invasion.CLOSE and np.mean(~inside & (hu > INVADED_HU)) < _INVADED_SHARE:
+        return float("inf")
+    centre_hu = np.median(hu[inside])
+    spread = 1.4826 * np.median(np.abs(hu[inside] - centre_hu)) + 10.0
+    return float(np.mean(np.abs(hu[inside] - centre_hu) > 4 * spread))

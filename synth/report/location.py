@@ -1,0 +1,135 @@
+"""Where things are: slice axis, patient's midline, poles of a kidney, halves of the liver, contrast phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from nibabel.orientations import io_orientation
+from scipy import ndimage
+
+from synth import labels
+from synth.geometry import world_of
+from synth.types import LabelMap
+
+_MIDLINE_STRUCTURES = ("spinal_cord", "brainstem", "larynx")
+TELLTALE = ("aorta", "kidney_right", "kidney_left", "spleen", "heart", "inferior_vena_cava")
+"""Organs whose HU tell whether contrast was given, the most telling first."""
+_MAX_POINTS = 20_000  # enough for the principal axis of an organ
+POLES = ("lower", "interpolar", "upper")
+
+Box = tuple[slice, slice, slice]
+
+
+def slice_axis(affine: np.ndarray) -> int:
+    """The voxel axis that runs closest to superior-inferior."""
+    return int(np.flatnonzero(io_orientation(affine)[:, 0] == 2)[0])
+
+
+def boxes(ids: np.ndarray) -> dict[int, Box]:
+    """id -> bounding box of its voxels, for every id that is present in a label array (X, Y, Z)."""
+    return {i + 1: box for i, box in enumerate(ndimage.find_objects(ids.astype(np.int32, copy=False))) if box}
+
+
+def present_boxes(organs: LabelMap) -> dict[str, tuple[int, Box]]:
+    """Structure name -> (id, bounding box) for every named structure that has a voxel."""
+    return {organs.names[i]: (i, box) for i, box in boxes(organs.ids).items() if i in organs.names}
+
+
+def points_of(mask: np.ndarray, box: Box, affine: np.ndarray, limit: int | None = None) -> np.ndarray:
+    """RAS mm of a cropped mask's voxels, (N, 3); every n-th of them where there are more than `limit`."""
+    index = np.argwhere(mask)
+    if limit and len(index) > limit:
+        index = index[:: len(index) // limit + 1]
+    return world_of(index + [s.start for s in box], affine)
+
+
+@dataclass(frozen=True)
+class Poles:
+    """The thirds of a kidney along its long axis, which is oriented upwards."""
+
+    axis: np.ndarray
+    cuts: tuple[float, float]
+
+    @classmethod
+    def of(cls, points: np.ndarray) -> Poles:
+        """From the RAS mm of the kidney's voxels, (N, 3): its principal axis, cut into three of equal length."""
+        points = points[:: max(len(points) // _MAX_POINTS, 1)]
+        _, _, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
+        axis = directions[0] * (1 if directions[0][2] >= 0 else -1)
+        low, high = np.quantile(points @ axis, [0.0, 1.0])
+        return cls(axis, (low + (high - low) / 3, low + 2 * (high - low) / 3))
+
+    def part(self, points: np.ndarray) -> np.ndarray:
+        """Index into POLES of RAS points, (..., 3) -> (...)."""
+        return np.digitize(np.asarray(points) @ self.axis, self.cuts)
+
+
+@dataclass(frozen=True)
+class Cantlie:
+    """The plane from gallbladder to inferior vena cava that parts the left from the right liver (Cantlie 1897).
+
+    Taken upright, through the two structures' centroids: an approximation of the middle hepatic vein's plane.
+    """
+
+    origin: np.ndarray
+    normal: np.ndarray  # horizontal, towards the patient's left
+
+    @classmethod
+    def of(cls, gallbladder: np.ndarray, cava: np.ndarray) -> Cantlie:
+        """From RAS mm of the voxels of the gallbladder and of the vena cava, (N, 3) each."""
+        along = (gallbladder.mean(axis=0) - cava.mean(axis=0)) * [1, 1, 0]
+        normal = np.cross(along, [0.0, 0.0, 1.0])
+        normal *= -np.sign(normal[0] or 1.0) / np.linalg.norm(normal)  # RAS: left is -x
+        return cls(cava.mean(axis=0), normal)
+
+    def is_left(self, points: np.ndarray) -> np.ndarray:
+        """Whether RAS points lie in the left liver, (..., 3) -> (...)."""
+        return (np.asarray(points) - self.origin) @ self.normal > 0
+
+
+def cantlie_plane(organs: LabelMap, present: Mapping[str, tuple[int, Box]]) -> Cantlie | None:
+    """The plane, or None where gallbladder or vena cava is not in the label map."""
+    if not {"gallbladder", "inferior_vena_cava"} <= set(present):
+        return None
+    points = []
+    for name in ("gallbladder", "inferior_vena_cava"):
+        number, box = present[name]
+        points.append(points_of(organs.ids[box] == number, box, organs.affine, _MAX_POINTS))
+    return Cantlie.of(*points)
+
+
+def midline_x(organs: LabelMap, body: np.ndarray) -> float:
+    """RAS x in mm of the patient's midline: cord, brainstem or larynx where labelled, else the middle of the body.
+
+    Args:
+        organs: the label map.
+        body: (X, Y, Z) boolean, voxels that are not air.
+    """
+    present = present_boxes(organs)
+    for name in _MIDLINE_STRUCTURES:
+        if name in present:
+            number, box = present[name]
+            return float(points_of(organs.ids[box] == number, box, organs.affine, _MAX_POINTS)[:, 0].mean())
+    whole: Box = (slice(0, None), slice(0, None), slice(0, None))
+    points = points_of(body, whole, organs.affine, _MAX_POINTS)
+    return float(points[:, 0].mean()) if len(points) else float(world_of(np.array(body.shape) / 2, organs.affine)[0])
+
+
+def is_enhanced(median_hu: Mapping[str, float]) -> bool | None:
+    """Whether contrast was given, from HU by structure: above the middle of the table's native and venous ranges.
+
+    The first of aorta, kidneys, spleen, heart and vena cava decides; None where none is there.
+    """
+    table = {s.name: (s.hu_native[1] + s.hu_venous[0]) / 2 for s in labels.structures()}
+    for name in TELLTALE:
+        if name in median_hu:
+            return median_hu[name] > table[name]
+    return None
+
+
+def list_names(names: Sequence[str], limit: int = 12) -> str:
+    """`a, b, c and 7 more`, for messages of one line."""
+    shown = ", ".join(names[:limit]) or "nothing"
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
