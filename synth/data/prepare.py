@@ -54,3 +54,15 @@ def prepare_headneck(root: Path, split: str, out: Path) -> int:
         np.savez_compressed(out / f"{patient.name}.npz", hu=hu, organs=organs, dose=dose, about=json.dumps(about))
         count += 1
     return count
+
+
+def write_priors(prepared: Path, out: Path) -> int:
+    """Write the facts of all prepared subjects of a folder as the priors.json that plans draw from."""
+    patients = []
+    for file in sorted(prepared.glob("*.npz")):
+        with np.load(file) as data:
+            facts = json.loads(str(data["about"]))["facts"]
+        patients.append({name: round(value, 2) for name, value in facts.items()})
+    lines = ",\n".join(json.dumps(p) for p in patients)
+    out.write_text(f'{{"patients": [\n{lines}\n]}}\n')
+    return len(patients)

@@ -25,15 +25,14 @@ def euler(
     Args:
         velocity: (x (B, C, X, Y, Z), t (B,)) -> (B, C, X, Y, Z).
         noise: x at t = 1.
-        known, known_mask: values (B, C, ..) that hold where the mask (B, 1, ..) is 1; there x follows the
-            straight path from the noise to the known value.
+        known, known_mask: clean values (B, C, ..) that hold where the mask (B, 1, ..) is 1, at every t, as in
+            training.
     """
     times = sampling_times(steps, shift).to(noise.device)
-    x = noise
+    x = noise if known is None or known_mask is None else torch.where(known_mask > 0, known, noise)
     for t, after in zip(times[:-1], times[1:], strict=True):
         x = x + (after - t) * velocity(x, t.expand(len(x)))
         if known is not None and known_mask is not None:
-            path = (1 - after) * known + after * noise
-            x = torch.where(known_mask > 0, path, x)
+            x = torch.where(known_mask > 0, known, x)
         on_step()
     return x

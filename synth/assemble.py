@@ -1,0 +1,55 @@
+"""Assemble: a drawn frame -> a Case: HU, organ masks in one piece, the targets that were asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from synth import intensity, labels
+from synth.compose import Drawn
+from synth.facts import ORGANS
+from synth.models.scaling import DOSE_STEPS
+from synth.plan import CasePlan
+from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
+
+_BODY_HU = -300
+_KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
+
+
+def assemble(plan: CasePlan, drawn: Drawn) -> Case:
+    """The case of a finished frame, on the frame's own RAS grid at the drawn spacing."""
+    affine = drawn.frame.affine_at(drawn.spacing)
+    hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
+    number = drawn.labels[0].argmax(dim=0).numpy()
+    ids = np.zeros(hu.shape, np.uint8)
+    for i, name in enumerate(ORGANS, start=1):
+        ids[main_pieces(number == i)] = labels.ids()[name]
+    organs = LabelMap(ids, affine, {labels.ids()[name]: name for name in ORGANS})
+    return Case(Volume(hu, affine), organs, _targets(plan, drawn, hu, affine))
+
+
+def main_pieces(mask: np.ndarray, keep: float = _KEEP_SHARE) -> np.ndarray:
+    """A mask without its islands: pieces smaller than `keep` of the largest are dropped."""
+    pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    if count < 2:
+        return mask
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    wanted: np.ndarray = (sizes >= keep * sizes.max())[pieces] & mask
+    return wanted
+
+
+def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -> LabelMap:
+    """Planning targets as lesion ids 1, 2, .. by falling dose; nested, the highest wins."""
+    steps = F.interpolate(drawn.dose, size=hu.shape, mode="trilinear", align_corners=False)[0, 0].numpy()
+    body = ndimage.binary_closing(hu > _BODY_HU)
+    ids = np.zeros(hu.shape, np.uint8)
+    names = {}
+    doses = sorted({int(t.dose_gy) for t in plan.request.targets}, reverse=True)
+    for number, dose in enumerate(doses, start=1):
+        level = main_pieces((steps > DOSE_STEPS.index(dose) - 0.5) & body)
+        ids[level & (ids == 0)] = number
+        names[number] = f"planning_target_{dose}gy"
+    return LabelMap(ids, affine, names)

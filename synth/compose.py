@@ -1,0 +1,72 @@
+"""Base: words and facts -> coarse CT, prescribed dose and organ fractions of a whole frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from synth.facts import ORGANS, encode
+from synth.flow.guidance import guided
+from synth.flow.samplers import euler
+from synth.frames import BASE_SPACING_MM, FRAMES, Frame
+from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
+from synth.models.denoiser import Denoiser
+from synth.models.scaling import ct_from_network, dose_from_network
+from synth.models.text import text_encoder
+from synth.plan import CasePlan
+from synth.seeding import normal
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A frame at one spacing.
+
+    ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
+    labels: (1, CLASSES, X, Y, Z) organ fractions.
+    """
+
+    frame: Frame
+    spacing: float
+    ct: torch.Tensor
+    dose: torch.Tensor
+    labels: torch.Tensor
+
+
+def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Facts (1, F), text features (1, L, D), text mask (1, L) of a plan."""
+    facts = torch.from_numpy(encode(plan.facts))[None]
+    if not plan.request.prompt:
+        return facts, torch.zeros(1, 1, 384), torch.zeros(1, 1, dtype=torch.bool)
+    return (facts, *text_encoder()([plan.request.prompt]))
+
+
+@torch.no_grad()
+def compose(plan: CasePlan, model: Denoiser, on_step: Callable[[], None] = lambda: None) -> Drawn:
+    """Draw the coarse volume of a plan: flow from noise to data, then read the organs off the result."""
+    frame = FRAMES[str(plan.region)]
+    condition = _condition(plan, frame, model).to(model.device)
+    noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
+    velocity = guided(model, condition, plan.sampling.guidance)
+    x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
+    labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
+    ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
+    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels)
+
+
+def _condition(plan: CasePlan, frame: Frame, model: Denoiser) -> Condition:
+    facts, text, text_mask = request_tensors(plan)
+    spacing = torch.full((1, 3), BASE_SPACING_MM)
+    nothing = torch.zeros(1, 1, *frame.shape)
+    return Condition(
+        facts=facts,
+        text=text,
+        text_mask=text_mask,
+        grid=grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.zeros(1, 1)),
+        maps=stack_maps(
+            nothing.expand(-1, model.config.channels, -1, -1, -1),
+            nothing,
+            position_map(torch.tensor([frame.lower_mm]), spacing, frame.shape),
+        ),
+    )

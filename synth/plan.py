@@ -1,0 +1,142 @@
+"""CasePlan: the request with every random choice drawn. Every later step is a function of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from prompts import CaseRequest
+from synth import priors
+from synth.errors import InputError
+from synth.frames import BASE_SPACING_MM, FRAMES, spacings
+from synth.lesions.lesion_plan import LesionPlan
+from synth.provenance import sha256
+from synth.seeding import derive, numpy_rng
+
+PLAN_VERSION = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(_Frozen):
+    """Steps and guidance of the two networks."""
+
+    base_steps: int = 24
+    base_shift: float = 1.0
+    guidance: float = 1.5
+    refine_steps: int = 3
+
+
+class HostReference(_Frozen):
+    """The CT that lesions go into, named by content: sha256 of the files, not their path."""
+
+    ct_sha256: str
+    organs_sha256: str
+
+
+class CasePlan(_Frozen):
+    """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step."""
+
+    version: int = PLAN_VERSION
+    door: Literal["generate", "insert"]
+    case: str
+    seed: int
+    attempt: int = 0
+    request: CaseRequest
+    region: str | None = None
+    spacing_mm: float | None = None
+    facts: dict[str, float] = {}
+    sampling: Sampling = Sampling()
+    base_seed: int = 0
+    refine_seed: int = 0
+    lesion_seed: int = 0
+    host: HostReference | None = None
+    lesions: tuple[LesionPlan, ...] = ()
+
+    def refine_evaluations(self) -> int:
+        """Sampler steps of all refine levels, for progress bars."""
+        levels = round(math.log2(BASE_SPACING_MM / self.spacing_mm)) if self.spacing_mm else 1
+        return levels * self.sampling.refine_steps
+
+    def to_json(self) -> str:
+        """Indented JSON with a final newline; the same plan gives the same text."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def case_name(index: int) -> str:
+    """The folder of the index-th case."""
+    return f"case_{index:05d}"
+
+
+def draw_generate(
+    request: CaseRequest, *, seed: int, index: int, attempt: int, spacing: float, sampling: Sampling
+) -> CasePlan:
+    """Draw the plan of one generated case; lesions are planned once their host exists.
+
+    Raises InputError where the weights do not cover the request.
+    """
+    region = check_request(request)
+    case = case_name(index)
+    rng = numpy_rng(derive(seed, case, "facts", attempt))
+    return CasePlan(
+        door="generate",
+        case=case,
+        seed=seed,
+        attempt=attempt,
+        request=request,
+        region=region,
+        spacing_mm=check_spacing(spacing),
+        facts=priors.draw(request, rng),
+        sampling=sampling,
+        base_seed=derive(seed, case, "base", attempt),
+        refine_seed=derive(seed, case, "refine", attempt),
+        lesion_seed=derive(seed, case, "lesions", attempt),
+    )
+
+
+def draw_insert(request: CaseRequest, *, seed: int, ct: Path, organs: Path) -> CasePlan:
+    """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
+
+    Raises InputError where the prompt asks for no lesion.
+    """
+    if not request.findings:
+        raise InputError(f"'{request.prompt}': names no lesion to insert; say one, such as '12 mm nodule in the left lung'")
+    case = case_name(0)
+    return CasePlan(
+        door="insert",
+        case=case,
+        seed=seed,
+        request=request,
+        refine_seed=derive(seed, case, "refine", 0),
+        lesion_seed=derive(seed, case, "lesions", 0),
+        host=HostReference(ct_sha256=sha256(ct.read_bytes()), organs_sha256=sha256(organs.read_bytes())),
+    )
+
+
+def check_request(request: CaseRequest) -> str:
+    """The region to draw; InputError for a region or a finding that the shipped weights cannot make."""
+    region = str(request.region) if request.region else "head_neck"
+    if region not in FRAMES:
+        raise InputError(
+            f"region '{region}': the shipped weights draw {', '.join(FRAMES)}; "
+            "ask for one of these, or insert lesions into a CT of your own with `synthct insert`"
+        )
+    for finding in request.findings:
+        raise InputError(
+            f"'{finding.organ} {finding.kind}' in a generated {region} CT: the organs that can be drawn there "
+            "hold no such finding; use `synthct insert` on a CT that shows the organ"
+        )
+    return region
+
+
+def check_spacing(spacing: float) -> float:
+    """A spacing that the pyramid reaches; InputError names the choices."""
+    choices = [s for s in spacings() if s < BASE_SPACING_MM]
+    if spacing not in choices:
+        raise InputError(f"--spacing {spacing:g}: choose one of {', '.join(f'{s:g}' for s in choices)} mm")
+    return float(spacing)

@@ -1,0 +1,90 @@
+"""What real patients are like: facts to draw from, organ volumes to check against.
+
+`weights/priors.json` holds measurements of the training patients (numbers only, see facts.FACTS), written
+by `synthct prepare`. A plan draws a patient's facts that agree with the request, and jitters them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+
+import numpy as np
+
+from prompts import CaseRequest
+from prompts.vocabulary import Extent, Habitus, Phase, Side
+from synth.facts import DOSES_GY, FACTS, mirrored
+from synth.wording import extent_of, habitus_of, phase_of, side_of
+
+_JITTER = 0.12  # of a fact's scale: new patients between the measured ones
+_MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
+_ONE_SIDED = 0.85  # the side of a target asked for on one side, where no patient has it
+
+
+@cache
+def table() -> tuple[dict[str, float], ...]:
+    """Facts of the training patients."""
+    text = resources.files("synth").joinpath("weights/priors.json").read_text()
+    return tuple(json.loads(text)["patients"])
+
+
+def organ_range(organ: str, low: float = 1.0, high: float = 99.0) -> tuple[float, float]:
+    """Percentiles of an organ's volume (mL) over the training patients in whom it was annotated."""
+    values = [p[f"{organ}_ml"] for p in table() if f"{organ}_ml" in p]
+    return float(np.percentile(values, low)), float(np.percentile(values, high))
+
+
+def draw(request: CaseRequest, rng: np.random.Generator) -> dict[str, float]:
+    """Facts of a new patient who agrees with the request as far as the training patients allow."""
+    pool = [*table(), *map(mirrored, table())]
+    for wish in _wishes(request):
+        agreeing = [p for p in pool if wish(p)]
+        pool = agreeing if len(agreeing) >= _MIN_CHOICE else pool
+    chosen = pool[int(rng.integers(len(pool)))]
+    facts = {f.name: _jittered(f.name, chosen[f.name], f.scale, f.log, rng) for f in FACTS if f.name in chosen}
+    return {name: round(value, 3) for name, value in _as_asked(facts, request).items()}
+
+
+def _wishes(request: CaseRequest) -> list[Callable[[dict[str, float]], bool]]:
+    """Conditions on a patient, the most important first. A field is complete unless something else is said."""
+    extent = request.extent or Extent.COMPLETE
+    wishes: list[Callable[[dict[str, float]], bool]] = [lambda p: extent_of(p) is extent]
+    for target in request.targets:
+        name = f"target_{int(target.dose_gy)}"
+        wishes.append(lambda p, n=name: p.get(f"{n}_ml", 0) > 0)  # type: ignore[misc]
+        if target.side:
+            wishes.append(lambda p, n=name, s=target.side: side_of(p.get(f"{n}_side", math.nan)) is s)  # type: ignore[misc]
+    if request.phase:
+        phase = Phase.NON_CONTRAST if request.phase is Phase.NON_CONTRAST else Phase.ENHANCED
+        wishes.append(lambda p: phase_of(p["enhanced_permille"]) is phase)
+    if request.habitus:
+        habitus = request.habitus
+        wishes.append(lambda p: (habitus_of(p["neck_area_cm2"]) or Habitus.AVERAGE) is habitus)
+    return wishes
+
+
+def _jittered(name: str, value: float, scale: float, log: bool, rng: np.random.Generator) -> float:
+    shift = _JITTER * scale * rng.standard_normal()
+    if name.endswith("_side"):
+        return float(np.clip(value + shift * 0.5, -1, 1))
+    return math.expm1(math.log1p(value) + shift) if log and value > 0 else value if log else value + shift
+
+
+def _as_asked(facts: dict[str, float], request: CaseRequest) -> dict[str, float]:
+    """Put what was said in numbers, or on a side, in place of what was drawn."""
+    asked = dict(facts)
+    for target in request.targets:
+        name = f"target_{int(target.dose_gy)}"
+        if target.volume_ml:
+            asked[f"{name}_ml"] = target.volume_ml
+        drawn = asked.get(f"{name}_side", math.nan)
+        if target.side and side_of(drawn) is not target.side:
+            sign = {Side.LEFT: 1.0, Side.RIGHT: -1.0}.get(target.side, 0.0)
+            asked[f"{name}_side"] = sign * _ONE_SIDED
+    for dose in DOSES_GY:
+        if asked.get(f"target_{dose}_ml", 0) <= 0:
+            asked.pop(f"target_{dose}_side", None)
+    return asked

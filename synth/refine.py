@@ -1,0 +1,110 @@
+"""Refine: coarse CT -> the seven detail bands of the next finer grid, over overlapping tiles, and its organs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from monai.inferers import sliding_window_inference
+
+from synth import wavelet
+from synth.compose import Drawn, request_tensors
+from synth.facts import ORGANS
+from synth.flow.samplers import euler
+from synth.frames import FACTOR
+from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
+from synth.models.denoiser import Denoiser
+from synth.models.scaling import ct_to_network, detail_from_network
+from synth.plan import CasePlan
+from synth.seeding import derive, normal
+
+TILE = 32  # coarse positions a side
+_OVERLAP = 0.25
+_AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
+_FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
+
+
+def refine(
+    plan: CasePlan, drawn: Drawn, model: Denoiser, spacing: float, on_step: Callable[[], None] = lambda: None
+) -> Drawn:
+    """Halve the spacing until it is `spacing`."""
+    while drawn.spacing > spacing + 1e-6:
+        drawn = _one_level(plan, drawn, model, on_step)
+    return drawn
+
+
+@torch.no_grad()
+def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
+    finer = drawn.spacing / FACTOR
+    shape = tuple(drawn.ct.shape[2:])
+    facts, text, text_mask = request_tensors(plan)
+    spacing = torch.full((1, 3), finer)
+    nothing = torch.zeros(1, 1, *shape)
+    maps = stack_maps(
+        nothing.expand(-1, 7, -1, -1, -1),
+        nothing,
+        position_map(torch.tensor([drawn.frame.lower_mm]), spacing * FACTOR, shape),
+        ct_to_network(drawn.ct),
+        drawn.labels,
+    )
+    condition = Condition(
+        facts, text, text_mask, grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE)), maps
+    )
+    noise = normal((1, 7, *shape), derive(plan.refine_seed, f"{finer:g} mm"))
+    details = euler(tiled_velocity(model, condition), noise, plan.sampling.refine_steps, on_step=on_step)
+    labels = _tiled_labels(model, condition, details)
+    bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
+    ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
+    return replace(drawn, spacing=finer, ct=ct, labels=labels)
+
+
+def tiled_velocity(model: Denoiser, condition: Condition) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Velocity over overlapping tiles, blended; `condition.maps` covers the whole grid."""
+    channels = model.config.channels
+
+    def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        def tile(block: torch.Tensor) -> torch.Tensor:
+            x, maps = block[:, :channels], block[:, channels:]
+            if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
+                return x / t.clamp(min=1e-3)  # x_0 = 0
+            return _run(model, x, t, replace(condition, maps=maps)).velocity
+
+        return _slide(torch.cat([x, condition.maps], dim=1), tile)
+
+    return velocity
+
+
+def _tiled_labels(model: Denoiser, condition: Condition, details: torch.Tensor) -> torch.Tensor:
+    """Organ fractions (1, CLASSES, 2X, 2Y, 2Z) read off the finished details."""
+    channels = model.config.channels
+
+    def tile(block: torch.Tensor) -> torch.Tensor:
+        x, maps = block[:, :channels], block[:, channels:]
+        if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
+            background = x.new_zeros(len(x), 1 + len(ORGANS), *(2 * n for n in x.shape[2:]))
+            background[:, 0] = 1
+            return background
+        return _run(model, x, x.new_zeros(len(x)), replace(condition, maps=maps)).labels.softmax(dim=1)
+
+    return _slide(torch.cat([details, condition.maps], dim=1), tile)
+
+
+def _coarse_of(maps: torch.Tensor) -> torch.Tensor:
+    """The coarse CT among the stacked maps: known (7), mask (1), position (4), coarse."""
+    return maps[:, 12:13]
+
+
+def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition):  # type: ignore[no-untyped-def]
+    device = model.device
+    x = x.to(device).contiguous(memory_format=torch.channels_last_3d)
+    return model(x, t.to(device).expand(len(x)), condition.to(device))
+
+
+def _slide(stacked: torch.Tensor, tile: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    roi = [min(TILE, n) for n in stacked.shape[2:]]
+    out = sliding_window_inference(
+        stacked, roi, sw_batch_size=1, predictor=tile, overlap=_OVERLAP, mode="gaussian", sigma_scale=0.2
+    )
+    assert isinstance(out, torch.Tensor)
+    return out.cpu()
