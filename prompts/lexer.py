@@ -70,7 +70,7 @@ def _lexicon() -> list[tuple[re.Pattern[str], dict[str, Any]]]:
     rules += [(entry["say"], entry["means"]) for entry in table["compounds"]]
     rules += [(patterns, {"dose": (float(dose),)}) for dose, patterns in table["dose"].items()]
     rules += [(patterns, {"not_drawn": name}) for name, patterns in table["absent"].items()]
-    rules += [(table[name], {name: True}) for name in ("level", "target_word")]
+    rules += [(table[name], {name: True}) for name in ("level", "target_word", "other_modality")]
     rules += [(table[name], {kind: True}) for name, kind in _GRAMMAR.items()]
     rules.append(([r"[;\n]|\.(?=\s|$)"], {"stop": True}))
     return [(_compiled(patterns), means) for patterns, means in rules]

@@ -79,6 +79,12 @@ def _refuse_terms(prompt: str, terms: Sequence[Term]) -> None:
             raise PromptError(f"'{term.text}' cannot be drawn: ask for one of {_KINDS}, or say 'no {name}'")
         if "range" in means:
             raise PromptError(f"'{term.text}' is a range: give one size, for instance '8 mm'")
+        if "comma" in means:
+            raise PromptError(f"'{term.text}': write a decimal point ('1.8'), or a blank after the comma of a list")
+        if "segments" in means:
+            raise PromptError(f"'{term.text}': one segment a finding; name each finding with its own")
+        if "other_modality" in means:
+            raise PromptError(f"'{term.text}' cannot be drawn: only CT can")
         if "spacing" in means:
             raise PromptError(f"'{term.text}': voxel spacing is no part of a prompt; give it with --spacing")
         if "level" in means:
@@ -111,7 +117,7 @@ def _findings(head: Head, reading: _Reading) -> list[FindingRequest]:
     name = head.term.text
     if any("volume_ml" in t.means for t in terms):
         raise PromptError(f"a volume for '{name}': give a finding its long axis in mm or cm")
-    said = {field: _one(field, terms, f"one {name}") for field in _FINDING_FIELDS}
+    said = {field: _one(field, terms, f"'{name}'") for field in _FINDING_FIELDS}
     if said["segment"] and said["segment"] not in list(Segment):
         raise PromptError(f"segment {said['segment']}: the liver has segments 1 to 8")
     said["organ"] = _organ(head, said, reading)
@@ -126,16 +132,23 @@ def _findings(head: Head, reading: _Reading) -> list[FindingRequest]:
 
 
 def _organ(head: Head, said: dict[str, Any], reading: _Reading) -> Any:
-    """The organ that was said, or that follows: a nodule in a chest CT, or with lung texture or spicules, is of the lung."""
+    """The organ that was said; a nodule in a chest CT, or with a lung texture or spicules, is in the lung.
+
+    "A 15 mm nodule and a 20 mm nodule in the right lung" names the organ once for all of a kind.
+    """
     terms = [head.term, *head.modifiers]
     for field in ("organ", "implied_organ"):
-        organ = _one(field, terms, f"one {head.term.text}")
+        organ = _one(field, terms, f"'{head.term.text}'")
         if organ:
             return organ
     _refuse_place(head, reading)
     lung_like = said["texture"] in (Texture.GROUND_GLASS, Texture.PART_SOLID) or said["spiculated"] == "True"
     if said["kind"] == FindingKind.NODULE and (lung_like or reading.region == Region.CHEST):
         return Organ.LUNG
+    alike = (h for h in reading.heads if h.term.means.get("kind") == said["kind"])
+    shared = {t.means["organ"] for h in alike for t in (h.term, *h.modifiers) if "organ" in t.means}
+    if len(shared) == 1:
+        return shared.pop()
     raise PromptError(f"'{head.term.text}' in which organ? say one of {_ORGANS}")
 
 
@@ -155,7 +168,7 @@ def _count(head: Head, terms: Sequence[Term]) -> int | None:
     for term in counts:
         if term.start > head.term.start and term.text.isdigit():
             raise PromptError(_no_unit(term.text))
-    said = _one("count", counts, f"one {head.term.text}")
+    said = _one("count", counts, f"'{head.term.text}'")
     if said is None:
         return None if head.is_plural else 1
     return None if said == "several" else int(said)
@@ -177,7 +190,7 @@ def _targets(head: Head) -> list[TargetRequest]:
     volumes = [ml for t in terms for ml in t.means.get("volume_ml", ())]
     if len(volumes) not in (0, len(doses)):
         raise PromptError(f"{len(volumes)} volumes for {len(doses)} targets ('{name}'): give one for each")
-    side = _one("side", terms, f"one target '{name}'")
+    side = _one("side", terms, f"the target '{name}'")
     each = volumes or [None] * len(doses)
     return [_valid(TargetRequest, dose_gy=int(d), side=side, volume_ml=ml) for d, ml in zip(doses, each, strict=True)]
 

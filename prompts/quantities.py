@@ -13,6 +13,7 @@ _AND = r"\s*(?:,\s*and|,|/|and|&)\s*"
 _LIST = rf"{_NUM}(?:{_AND}{_NUM})+"  # apart from _NUM: "segment 6, 3 cm" is no list, and the size must still be found
 _LENGTH = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?)"
 _ML = r"(?:ml|cc|ccm|cm3|cm³|cm\^3|millilit(?:er|re)s?)"
+_PART = r"(?:[ivx]+[ab]?|\d+[ab]?)(?!\w|\.\d|[\s-]*[cm]m)"  # a Couinaud number
 _ROMAN = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "v": "5", "vi": "6", "vii": "7", "viii": "8"}
 _NOT_A_DOSE = rf"(?![\d.]*\d|[\s-]*(?:{_LENGTH}|{_ML}|years?|yrs?|y/?o|x\b))"
 _DOSE = rf"[1-9]\d{_NOT_A_DOSE}"
@@ -89,6 +90,7 @@ def _rule(pattern: str, read: Callable[[re.Match[str]], Means]) -> tuple[re.Patt
 _SLICES = r"(?:slices?|slice thickness|spacing|voxels?|thick)"
 _AGE = r"(?P<age>[-−]?\s?\d{1,3})"
 _PATTERNS = (
+    _rule(rf"{_NUM},\d+[\s-]*(?:{_LENGTH}|{_ML})", _constant("comma")),
     *(_rule(rf"{numbers}[\s-]*{_LENGTH}", _size) for numbers in (_NUM, _LIST)),
     _rule(rf"{_NUM}[\s-]*{_LENGTH}?(?:\s*[x×]\s*{_NUM}[\s-]*{_LENGTH}?)+", _axes),
     _rule(rf"{_NUM}\s*{_LENGTH}?\s*(?:-|–|to)\s*\d+(?:\.\d+)?[\s-]*{_LENGTH}", _constant("range")),
@@ -102,7 +104,9 @@ _PATTERNS = (
     _rule(rf"{_AGE}[\s-]*(?:years?|yrs?|y/?o|y\.o\.)(?:[\s-]*olds?)?(?:\s+(?P<sex>[mf]))?", _person),
     _rule(rf"aged?:?\s*{_AGE}(?:\s*(?:years?|yrs?|y))?", _person),
     _rule(rf"{_AGE}/?(?P<sex>[mf])", _person),
-    _rule(r"(?:couinaud\s+)?(?:segments?|seg\.?)\s*(?P<segment>[ivx]+[ab]?|\d+[ab]?)", _segment),
+    _rule(rf"(?:couinaud\s+)?(?:segments?|seg\.?)\s*(?P<segment>{_PART})", _segment),
+    _rule(rf"segments\s*{_PART}(?:{_AND}{_PART})+", _constant("segments")),
+    _rule(rf"segments?\s*{_PART}(?:{_AND}[ivx]+)+", _constant("segments")),
     _rule(r"s(?P<segment>[1-8])", _segment),
     _rule(r"(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|inch|inches|kvp?|mas)\b)", _count),
 )

@@ -88,7 +88,8 @@ def _styled(request: CaseRequest, style: str, rng: random.Random) -> str:
         first, rest = f"{rest[0]} {first}", rest[1:]
     rng.shuffle(rest)
     text = str(rng.choice(load("phrases.yaml")["styles"][style]))
-    text = text.format(head=", ".join([first, *rest]), **{"with": _listed(things)})
+    head = ", ".join([first, *rest])
+    text = text.format(head=head, a_head=with_article(head), **{"with": _listed(things)})
     absent = " ".join(f"No {name}." for name in request.absent)
     return f"{text.rstrip('.')}. {absent}" if absent else text
 

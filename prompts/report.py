@@ -1,0 +1,241 @@
+"""The language of reports: measured facts -> sentences. Says what the facts say and nothing of what was wished.
+
+Numbers are rounded here, and only here: lengths to 1 mm from 10 mm on and to 0.1 mm below; volumes to
+1 mL from 100 mL, to 0.1 mL from 1 mL and to 0.01 mL below; attenuation to 1 HU. `shown_mm`, `shown_ml` and
+`shown_hu` give the text, so that a check can compare a sentence with a new measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prompts.vocabulary import Region
+
+Margin = Literal["well-defined", "ill-defined"]
+
+
+@dataclass(frozen=True)
+class LesionFacts:
+    """One measured lesion. Lengths mm, volume mL, attenuation HU; None = not measurable here.
+
+    `organ` is the organ's plain name ("lung"), `segment` a lobe, pole or Couinaud number, `contacts` the names
+    (TotalSegmentator) of the other structures that the lesion touches; `contrast_hu` is `mean_hu - organ_mean_hu`.
+    """
+
+    id: int
+    kind: str
+    organ: str
+    side: str | None
+    segment: str | None
+    long_axis_mm: float
+    short_axis_mm: float
+    volume_ml: float
+    mean_hu: float
+    sd_hu: float
+    organ_mean_hu: float | None = None
+    contrast_hu: float | None = None
+    margin: Margin | None = None
+    contacts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """One measured planning target volume: prescribed dose Gy, volume mL, longest diameter mm."""
+
+    dose_gy: int
+    side: str | None
+    volume_ml: float
+    long_axis_mm: float | None = None
+
+
+@dataclass(frozen=True)
+class OrganFacts:
+    """One organ in the field of view, `name` as in the label table."""
+
+    name: str
+    volume_ml: float
+    mean_hu: float | None = None
+
+
+@dataclass(frozen=True)
+class VolumeFacts:
+    """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot."""
+
+    spacing: tuple[float, float, float]
+    extent_mm: tuple[float, float, float]
+    region: str | None = None
+
+
+@dataclass(frozen=True)
+class CaseFacts:
+    """All that a report speaks of."""
+
+    volume: VolumeFacts
+    lesions: tuple[LesionFacts, ...] = ()
+    targets: tuple[TargetFacts, ...] = ()
+    organs: tuple[OrganFacts, ...] = ()
+
+
+def lesion_sentence(facts: LesionFacts) -> str:
+    """ "Solid-looking" words are left out: only size, place, volume, attenuation, margin and contacts."""
+    margin = f"{facts.margin} " if facts.margin else ""
+    size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
+    what = _capital(f"{_article(margin or facts.kind)} {margin}{facts.kind} of {size} {place_phrase(facts)}")
+    return f"{what}, volume {shown_ml(facts.volume_ml)} mL; {_attenuation(facts)}; {_contacts(facts.contacts)}."
+
+
+def target_sentence(facts: TargetFacts) -> str:
+    """ "Planning target volume of 70 Gy on the left: 120 mL, long axis 68 mm."""
+    side = f" {_side_phrase(facts.side)}" if facts.side else ""
+    axis = "" if facts.long_axis_mm is None else f", long axis {shown_mm(facts.long_axis_mm)} mm"
+    return f"Planning target volume of {facts.dose_gy} Gy{side}: {shown_ml(facts.volume_ml)} mL{axis}."
+
+
+def organ_sentence(facts: OrganFacts) -> str:
+    """ "Right parotid gland: 28.4 mL, mean attenuation 12 HU."""
+    hu = "" if facts.mean_hu is None else f", mean attenuation {shown_hu(facts.mean_hu)} HU"
+    return f"{_capital(readable(facts.name))}: {shown_ml(facts.volume_ml)} mL{hu}."
+
+
+def technique_sentence(facts: VolumeFacts) -> str:
+    """Region, voxel spacing and extent. Nothing on phase or dose: those are not measured on a volume."""
+    region = f" of the {_REGIONS.get(facts.region, facts.region.replace('_', ' '))}" if facts.region else ""
+    spacing = " x ".join(f"{mm:.2f}" for mm in facts.spacing)
+    extent = " x ".join(f"{mm:.0f}" for mm in facts.extent_mm)
+    return f"CT{region}, voxel spacing {spacing} mm, field of view {extent} mm (left-right x front-back x head-foot)."
+
+
+def impression(facts: CaseFacts) -> tuple[str, ...]:
+    """The conclusion, a sentence a finding, largest first; says so when there is none."""
+    lesions = sorted(facts.lesions, key=lambda f: (-f.long_axis_mm, f.id))
+    lines = [_lesion_line(f) for f in lesions]
+    if len(lesions) > 1:
+        lines.insert(0, f"{_capital(_counted(lesions))}.")
+    lines += [_target_line(f) for f in sorted(facts.targets, key=lambda f: -f.dose_gy)]
+    return tuple(lines) or ("No lesion or planning target volume is labelled in this volume.",)
+
+
+def place_phrase(facts: LesionFacts) -> str:
+    """ "in the right upper lobe of the lung", "in segment 6 of the liver", "in the lower pole of the left kidney"."""
+    side, segment, organ = facts.side, facts.segment, facts.organ
+    one_side = f"{side} " if side in ("left", "right") else ""
+    if segment is None:
+        if organ == "liver" and one_side:
+            return f"in the {side} lobe of the liver"
+        return f"in the {one_side}{organ}"
+    if segment.isdigit():
+        return f"in segment {segment} of the {organ}"
+    if organ == "lung":
+        return f"in the {one_side}{segment} lobe of the lung"
+    part = "interpolar region" if segment == "interpolar" else f"{segment} pole"
+    return f"in the {part} of the {one_side}{organ}"
+
+
+def readable(name: str) -> str:
+    """A TotalSegmentator name as one says it: "lung_upper_lobe_right" -> "right upper lobe of the lung"."""
+    if name in _NAMES:
+        return _NAMES[name]
+    words = name.split("_")
+    side = next((w for w in words if w in ("left", "right")), "")
+    words = [w for w in words if w != side]
+    if words[0] == "rib" and len(words) == 2:
+        return f"{side} rib {words[1]}"
+    if words[0] == "vertebrae":
+        return f"vertebra {words[1]}"
+    if words[0] == "lung" and "lobe" in words:
+        return f"{side} {words[1]} lobe of the lung"
+    words = [_WORDS.get(w, w) for w in words]
+    return " ".join([side, *words] if side else words)
+
+
+def shown_mm(value: float) -> str:
+    """Length as printed: "18", "7.5"."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}"
+
+
+def shown_ml(value: float) -> str:
+    """Volume as printed: "123", "28.4", "0.52"."""
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
+
+
+def shown_hu(value: float) -> str:
+    """Attenuation as printed: "-842", never "-0"."""
+    return str(round(value))
+
+
+_REGIONS = {
+    Region.HEAD_NECK.value: "head and neck",
+    Region.CHEST_ABDOMEN.value: "chest and abdomen",
+    Region.ABDOMEN_PELVIS.value: "abdomen and pelvis",
+    Region.TORSO.value: "chest, abdomen and pelvis",
+}
+_NAMES = {
+    "autochthon_left": "left paravertebral muscles",
+    "autochthon_right": "right paravertebral muscles",
+    "portal_vein_and_splenic_vein": "portal and splenic veins",
+    "iliac_vena_left": "left iliac vein",
+    "iliac_vena_right": "right iliac vein",
+    "vertebrae_S1": "first sacral vertebra",
+}
+_WORDS = {"clavicula": "clavicle", "hip": "hip bone"}
+_PLURALS = {"metastasis": "metastases", "mass": "masses", "calculus": "calculi"}
+
+
+def _attenuation(facts: LesionFacts) -> str:
+    text = f"attenuation {shown_hu(facts.mean_hu)} HU (SD {shown_hu(facts.sd_hu)})"
+    if facts.contrast_hu is None or facts.organ_mean_hu is None:
+        return text
+    difference = abs(round(facts.contrast_hu))
+    against = f"the {facts.organ} ({shown_hu(facts.organ_mean_hu)} HU)"
+    if difference == 0:
+        return f"{text}, equal to {against}"
+    word = "above" if facts.contrast_hu > 0 else "below"
+    return f"{text}, {difference} HU {word} {against}"
+
+
+def _contacts(names: Sequence[str]) -> str:
+    if not names:
+        return "no contact with other labelled structures"
+    return f"in contact with the {_listed([readable(n) for n in names])}"
+
+
+def _lesion_line(facts: LesionFacts) -> str:
+    return _capital(f"{shown_mm(facts.long_axis_mm)} mm {facts.kind} {place_phrase(facts)}.")
+
+
+def _target_line(facts: TargetFacts) -> str:
+    side = f" {_side_phrase(facts.side)}" if facts.side else ""
+    return f"{facts.dose_gy} Gy planning target volume{side}, {shown_ml(facts.volume_ml)} mL."
+
+
+def _counted(lesions: Sequence[LesionFacts]) -> str:
+    """ "two nodules in the lung and one cyst in the kidney"."""
+    numbers: dict[tuple[str, str], int] = {}
+    for lesion in lesions:
+        key = (lesion.kind, lesion.organ)
+        numbers[key] = numbers.get(key, 0) + 1
+    return _listed([f"{n} {kind if n == 1 else _plural(kind)} in the {organ}" for (kind, organ), n in numbers.items()])
+
+
+def _plural(kind: str) -> str:
+    return _PLURALS.get(kind, f"{kind}s")
+
+
+def _side_phrase(side: str) -> str:
+    return {"bilateral": "on both sides", "midline": "in the midline"}.get(side, f"on the {side}")
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _article(phrase: str) -> str:
+    return "an" if phrase[0] in "aeiou" else "a"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,277 @@
+"""Hand-written prompts with the requests that a reader would make of them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from prompts import PromptError, parse, unread
+
+
+def said(prompt: str) -> dict[str, Any]:
+    """What the prompt said: the request as JSON without the prompt and without what is None or empty."""
+    everything: dict[str, Any] = json.loads(parse(prompt).model_dump_json(exclude_defaults=True))
+    everything.pop("prompt")
+    return everything
+
+
+def nodule(**more: Any) -> dict[str, Any]:
+    return {"kind": "nodule", "organ": "lung", **more}
+
+
+RUL = {"side": "right", "segment": "upper"}
+LLL = {"side": "left", "segment": "lower"}
+
+TABLE: list[tuple[str, dict[str, Any]]] = [
+    (
+        "CT of the head and neck, non-contrast, with a 70 Gy target on the left side",
+        {"region": "head_neck", "phase": "non_contrast", "targets": [{"dose_gy": 70, "side": "left"}]},
+    ),
+    (
+        "18 mm spiculated solid nodule in the right upper lobe",
+        {"findings": [nodule(**RUL, size_mm=18, spiculated=True, texture="solid")]},
+    ),
+    (
+        "chest CT of a 68-year-old woman with two ground-glass nodules of 9 and 12 mm in the left lower lobe, "
+        "no pleural effusion",
+        {
+            "region": "chest",
+            "sex": "female",
+            "age": 68,
+            "findings": [nodule(**LLL, size_mm=mm, texture="ground-glass") for mm in (9, 12)],
+            "absent": ["pleural effusion"],
+        },
+    ),
+    (
+        "hypodense 3 cm ill-defined liver tumour in segment 6 and a 15 mm cyst in the left kidney",
+        {
+            "findings": [
+                {
+                    "kind": "tumour",
+                    "organ": "liver",
+                    "segment": "6",
+                    "size_mm": 30,
+                    "density": "hypodense",
+                    "surface": "ill-defined",
+                },
+                {"kind": "cyst", "organ": "kidney", "side": "left", "size_mm": 15},
+            ]
+        },
+    ),
+    ("1.8cm nodule RUL", {"findings": [nodule(**RUL, size_mm=18)]}),
+    ("an 18-mm pulmonary nodule", {"findings": [nodule(size_mm=18)]}),
+    ("two 9 mm nodules in the right lung", {"findings": [nodule(side="right", size_mm=9, count=2)]}),
+    ("multiple 9 mm lung nodules", {"findings": [nodule(size_mm=9, count=None)]}),
+    ("bilateral lung nodules", {"findings": [nodule(side="bilateral", count=None)]}),
+    ("left and right lung nodules", {"findings": [nodule(side="bilateral", count=None)]}),
+    ("9 mm nodule in the lingula", {"findings": [nodule(side="left", segment="upper", size_mm=9)]}),
+    ("nodule in the middle lobe", {"findings": [nodule(segment="middle")]}),
+    ("GGO in the LLL", {"findings": [nodule(**LLL, texture="ground-glass")]}),
+    ("chest CT, 6 mm nodule", {"region": "chest", "findings": [nodule(size_mm=6)]}),
+    (
+        "Chest CT. There is a 9 mm nodule. It is in the left lower lobe.",
+        {"region": "chest", "findings": [nodule(**LLL, size_mm=9)]},
+    ),
+    (
+        "a non-spiculated part-solid nodule in the right lung",
+        {"findings": [nodule(side="right", spiculated=False, texture="part-solid")]},
+    ),
+    ("lobulated pulmonary mass", {"findings": [{"kind": "mass", "organ": "lung", "lobulated": True}]}),
+    (
+        "2.3 x 1.8 cm HCC in segment VII",
+        {"findings": [{"kind": "tumour", "organ": "liver", "segment": "7", "size_mm": 23}]},
+    ),
+    (
+        "hepatic metastases, portal venous phase",
+        {"phase": "portal_venous", "findings": [{"kind": "metastasis", "organ": "liver", "count": None}]},
+    ),
+    (
+        "liver cyst, segment IVa, well-defined margin",
+        {"findings": [{"kind": "cyst", "organ": "liver", "segment": "4", "surface": "well-defined"}]},
+    ),
+    (
+        "2 cm RCC in the upper pole of the left kidney",
+        {"findings": [{"kind": "tumour", "organ": "kidney", "side": "left", "segment": "upper", "size_mm": 20}]},
+    ),
+    (
+        "interpolar renal cyst on the right",
+        {"findings": [{"kind": "cyst", "organ": "kidney", "side": "right", "segment": "interpolar"}]},
+    ),
+    (
+        "a heterogeneous mass in the right lobe of the liver with close relationship to adjacent structures",
+        {
+            "findings": [
+                {
+                    "kind": "mass",
+                    "organ": "liver",
+                    "side": "right",
+                    "heterogeneity": "heterogeneous",
+                    "invasion": "close relationship",
+                }
+            ]
+        },
+    ),
+    (
+        "a tumour in liver segment 6, 3 cm, ill-defined and a 15 mm, well-defined cyst in the left kidney",
+        {
+            "findings": [
+                {"kind": "tumour", "organ": "liver", "segment": "6", "size_mm": 30, "surface": "ill-defined"},
+                {"kind": "cyst", "organ": "kidney", "side": "left", "size_mm": 15, "surface": "well-defined"},
+            ]
+        },
+    ),
+    (
+        "nodule in the left lung and cyst in the right kidney",
+        {"findings": [nodule(side="left"), {"kind": "cyst", "organ": "kidney", "side": "right"}]},
+    ),
+    (
+        "left lung nodule, right kidney cyst",
+        {"findings": [nodule(side="left"), {"kind": "cyst", "organ": "kidney", "side": "right"}]},
+    ),
+    ("PTV70", {"targets": [{"dose_gy": 70}]}),
+    ("70 Gy", {"targets": [{"dose_gy": 70}]}),
+    ("7000 cGy target", {"targets": [{"dose_gy": 70}]}),
+    ("planning target volume (PTV) of 63 Gy", {"targets": [{"dose_gy": 63}]}),
+    (
+        "head and neck CT, unenhanced, PTV70 left 120 mL, PTV56 bilateral, large habitus",
+        {
+            "region": "head_neck",
+            "phase": "non_contrast",
+            "habitus": "large",
+            "targets": [
+                {"dose_gy": 70, "side": "left", "volume_ml": 120},
+                {"dose_gy": 56, "side": "bilateral"},
+            ],
+        },
+    ),
+    (
+        "PTV56/63/70 on the right",
+        {"targets": [{"dose_gy": dose, "side": "right"} for dose in (56, 63, 70)]},
+    ),
+    (
+        "targets of 56 and 70 Gy (300 and 90 mL)",
+        {"targets": [{"dose_gy": 56, "volume_ml": 300}, {"dose_gy": 70, "volume_ml": 90}]},
+    ),
+    (
+        "high-dose target on the left, elective target on both sides",
+        {"targets": [{"dose_gy": 70, "side": "left"}, {"dose_gy": 56, "side": "bilateral"}]},
+    ),
+    (
+        "Neck CT without shoulders, slim build, 63 Gy target in the midline",
+        {
+            "region": "head_neck",
+            "extent": "neck",
+            "habitus": "slim",
+            "targets": [{"dose_gy": 63, "side": "midline"}],
+        },
+    ),
+    (
+        "contrast-enhanced CT of the chest, abdomen and pelvis, male, 54 years",
+        {"region": "torso", "phase": "enhanced", "sex": "male", "age": 54},
+    ),
+    ("low-dose chest CT, 71M", {"region": "chest", "sex": "male", "age": 71}),
+    (
+        "abdomen and pelvis, late arterial phase, obese",
+        {"region": "abdomen_pelvis", "phase": "arterial", "habitus": "large"},
+    ),
+    ("contrast-enhanced abdominal CT in the venous phase", {"region": "abdomen", "phase": "portal_venous"}),
+    ("CT of the liver", {"region": "abdomen"}),
+    (
+        "chest CT without pneumothorax, pleural effusion or lung nodules",
+        {"region": "chest", "absent": ["pneumothorax", "pleural effusion", "lung nodule"]},
+    ),
+    ("abdominal CT; no sarcoidosis; no ascites", {"region": "abdomen", "absent": ["sarcoidosis", "ascites"]}),
+    ("no effusion, 8 mm nodule in the RUL", {"findings": [nodule(**RUL, size_mm=8)], "absent": ["pleural effusion"]}),
+    ("CT", {}),
+    (
+        "a 15 mm nodule and a 20 mm nodule in the right lung",
+        {"findings": [nodule(size_mm=15), nodule(size_mm=20, side="right")]},
+    ),
+    (
+        "Liver cyst in segment 4. No ascites.",
+        {"findings": [{"kind": "cyst", "organ": "liver", "segment": "4"}], "absent": ["ascites"]},
+    ),
+    ("a cyst in each kidney", {"findings": [{"kind": "cyst", "organ": "kidney", "side": "bilateral"}]}),
+]
+
+
+@pytest.mark.parametrize(("prompt", "expected"), TABLE, ids=[p for p, _ in TABLE])
+def test_prompt_is_read_as_a_reader_would(prompt: str, expected: dict[str, Any]) -> None:
+    assert said(prompt) == expected
+
+
+@pytest.mark.parametrize(("prompt", "expected"), TABLE[:6])
+def test_case_and_blanks_do_not_matter(prompt: str, expected: dict[str, Any]) -> None:
+    assert said(f"  {prompt.upper()} ".replace(" ", "  ")) == expected
+    assert said(prompt.lower()) == expected
+
+
+REFUSED: list[tuple[str, str]] = [
+    ("", "empty"),
+    ("  \n ", "empty"),
+    ("hello world", "'hello world' is understood"),
+    ("8 mm nodule in the spork", "'spork'"),
+    ("chest CT with an 8 mm nodule in the spork", "'spork'"),
+    ("cyst of the spleen and a nodule in the left lung", "'spleen'"),
+    ("8 mm nodule", "in which organ"),
+    ("-8 mm nodule in the lung", "-8 mm"),
+    ("0 mm nodule in the lung", "0 mm"),
+    ("900 mm mass in the liver", "900 mm"),
+    ("95 cm mass in the liver", "950 mm"),
+    ("5-10 mm nodule in the lung", "'5-10 mm'"),
+    ("nodule of 8 in the lung", "'8'"),
+    ("8 inch nodule in the lung", "'8'"),
+    ("9 and 12 mm nodule in the lung, chest CT, one nodule", "9 mm and 12 mm"),
+    ("three lung nodules of 9 and 12 mm", "9 mm and 12 mm"),
+    ("zero lung nodules", "'no nodule'"),
+    ("nodule in the left middle lobe", "'left middle lobe'"),
+    ("nodule in the right lung on the left side", "contradict"),
+    ("homogeneous heterogeneous liver mass", "'homogeneous' and 'heterogeneous'"),
+    ("nodule in the lower pole of the lung", "'lung'"),
+    ("cyst in segment 9 of the liver", "segment 9"),
+    ("tumour in segment 2 of the right lobe of the liver", "segment 2"),
+    ("cyst in the left pancreas", "'left' pancreas"),
+    ("ground-glass cyst in the kidney", "'ground-glass'"),
+    ("head and neck CT with a liver cyst", "'liver'"),
+    ("chest CT with a liver cyst of 3 mL", "a volume for 'cyst'"),
+    ("60 Gy target", "60 Gy"),
+    ("1,8 cm nodule in the lung", "'1,8 cm'"),
+    ("liver metastases in segments V and VII", "one segment a finding"),
+    ("MRI of the head and neck", "'MRI'"),
+    ("a 15 mm mass and a 20 mm nodule in the right lung", "'mass' in which organ"),
+    ("planning target volume on the left", "without a dose"),
+    ("3 cm 70 Gy target", "'3 cm'"),
+    ("head and neck CT, high-dose", "'high-dose'"),
+    ("targets of 56 and 70 Gy of 90 mL", "1 volumes for 2 targets"),
+    ("70 Gy target of 0 mL", "0 mL"),
+    ("head and neck CT of a woman, male", "'woman' and 'male'"),
+    ("chest CT and abdomen CT", "contradict"),
+    ("non-contrast CT in the arterial phase", "contradict"),
+    ("head and neck CT, skull base to shoulders, without shoulders", "contradict"),
+    ("chest CT without shoulders", "extent 'neck'"),
+    ("chest CT of a 168-year-old man", "age 168"),
+    ("chest CT with pneumothorax", "'no pneumothorax'"),
+    ("chest CT with sarcoidosis", "'sarcoidosis'"),
+    ("chest CT without spork", "'without spork'"),
+    ("chest CT, 12 mm", "'12 mm' describes no finding"),
+    ("chest CT, 1 mm slices", "--spacing"),
+    ("8 mm nodule in the lung, no lung nodule", "ruled out"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "names"), REFUSED, ids=[p or "(empty)" for p, _ in REFUSED])
+def test_what_cannot_be_used_is_refused_in_one_line(prompt: str, names: str) -> None:
+    with pytest.raises(PromptError) as refusal:
+        parse(prompt)
+    message = str(refusal.value)
+    assert names in message
+    assert "\n" not in message and len(message) < 220
+
+
+def test_words_that_change_nothing_are_told() -> None:
+    assert unread("chest CT with a shiny 8 mm nodule") == ("shiny",)
+    assert unread("CT of the head and neck, non-contrast") == ()
+
+
+def test_prompt_is_kept() -> None:
+    assert parse("PTV70 ").prompt == "PTV70 "
