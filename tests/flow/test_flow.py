@@ -1,0 +1,83 @@
+"""Flow matching against known truth: a Gaussian has a closed-form velocity."""
+
+import pytest
+import torch
+
+from synth.flow.losses import label_loss, velocity_loss
+from synth.flow.samplers import euler
+from synth.flow.schedule import draw_times, interpolate, sampling_times
+
+MEAN, SD = 0.7, 0.3
+
+
+def gaussian_velocity(x, t):
+    """E[noise - x0 | x_t] for data ~ N(MEAN, SD^2)."""
+    t = t.view(-1, 1, 1, 1, 1)
+    variance = (1 - t) ** 2 * SD**2 + t**2
+    innovation = x - (1 - t) * MEAN
+    noise = t / variance * innovation
+    data = MEAN + (1 - t) * SD**2 / variance * innovation
+    return noise - data
+
+
+def test_the_sampler_finds_mean_and_variance_of_a_gaussian():
+    noise = torch.randn(1, 1, 40, 40, 40, generator=torch.Generator().manual_seed(0))
+    x = euler(gaussian_velocity, noise, steps=200)
+    assert float(x.mean()) == pytest.approx(MEAN, abs=0.005)
+    assert float(x.std()) == pytest.approx(SD, rel=0.02)
+
+
+def test_too_few_steps_lose_variance():
+    noise = torch.randn(1, 1, 30, 30, 30, generator=torch.Generator().manual_seed(0))
+    assert float(euler(gaussian_velocity, noise, steps=2).std()) < 0.9 * SD
+
+
+def test_what_is_known_stays():
+    noise = torch.randn(1, 1, 6, 6, 6)
+    known = torch.full_like(noise, 3.0)
+    mask = torch.zeros_like(noise)
+    mask[..., :3] = 1
+    x = euler(gaussian_velocity, noise, 10, known=known, known_mask=mask)
+    assert (x[..., :3] == 3).all()
+    assert not (x[..., 3:] == 3).any()
+
+
+def test_times_run_from_noise_to_data():
+    for shift in (1.0, 3.0):
+        t = sampling_times(8, shift)
+        assert t[0] == 1 and t[-1] == 0 and (t.diff() < 0).all()
+    assert sampling_times(8, 3.0)[4] > sampling_times(8, 1.0)[4]
+
+
+def test_training_times_cover_the_clean_end():
+    t = draw_times(20_000, torch.Generator().manual_seed(0), mean=0.0, scale=1.0, uniform=0.5)
+    assert float((t < 0.1).float().mean()) > 0.04  # a logit-normal alone gives 0.014
+    assert float(t.min()) >= 0 and float(t.max()) <= 1
+
+
+def test_the_true_velocity_has_no_loss_and_weights_choose_where():
+    x0, noise = torch.randn(2, 2, 4, 4, 4), torch.randn(2, 2, 4, 4, 4)
+    weight = torch.ones(2, 1, 4, 4, 4)
+    assert velocity_loss(noise - x0, x0, noise, weight) == 0
+    wrong = noise - x0
+    wrong[..., :2] += 1
+    assert velocity_loss(wrong, x0, noise, weight) == pytest.approx(0.5)
+    weight[..., :2] = 0
+    assert velocity_loss(wrong, x0, noise, weight) == 0
+
+
+def test_interpolation_ends():
+    x0, noise = torch.randn(2, 1, 2, 2, 2), torch.randn(2, 1, 2, 2, 2)
+    torch.testing.assert_close(interpolate(x0, noise, torch.tensor([0.0, 1.0]))[0], x0[0])
+    torch.testing.assert_close(interpolate(x0, noise, torch.tensor([0.0, 1.0]))[1], noise[1])
+
+
+def test_an_organ_that_was_not_annotated_is_never_scored_as_background():
+    fractions = torch.zeros(1, 3, 2, 2, 2)
+    fractions[:, 0] = 1  # all background, as far as the annotator went
+    sure_of_organ_2 = torch.zeros(1, 3, 2, 2, 2)
+    sure_of_organ_2[:, 2] = 20.0
+    drawn = torch.tensor([[1.0, 1.0]])
+    missing = torch.tensor([[1.0, 0.0]])
+    assert label_loss(sure_of_organ_2, fractions, missing, torch.ones(1)) < 1e-3
+    assert label_loss(sure_of_organ_2, fractions, drawn, torch.ones(1)) > 10
