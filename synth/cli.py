@@ -1,0 +1,282 @@
+"""The command `synthct`. Every verb is a few lines here; what it does is imported when it is asked for."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synth import __version__
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from synth.progress import Progress
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+# What the operating system refuses, and what to do about it; any other OSError is a defect and keeps its traceback.
+_REMEDIES = {
+    errno.ENOSPC: "free some space or choose another --out",
+    errno.EDQUOT: "free some space or choose another --out",
+    errno.EROFS: "choose another --out",
+    errno.EACCES: "change its mode or choose another path",
+    errno.EPERM: "change its mode or choose another path",
+}
+
+app = typer.Typer(
+    help="Words to labelled CT: volumes in HU, organ and lesion masks, and a report measured on them.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog="`synthct COMMAND --help` shows the options of a command, with examples.",
+)
+
+Prompt = Annotated[str, typer.Argument(help="What to make, in words.", show_default=False)]
+Seed = Annotated[int, typer.Option(min=0, help="All randomness follows from it; the same seed gives the same files.")]
+Spacing = Annotated[float, typer.Option(min=0.5, max=16, help="Voxel spacing in mm, the same along all axes.")]
+Start = Annotated[int, typer.Option(min=0, help="Number of the first case; case 3 of 8 alone is --start 3 -n 1.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Cases = Annotated[list[Path], typer.Argument(help="Case folders.", show_default=False)]
+OrganIds = Annotated[
+    str | None,
+    typer.Option(help="Names of the label ids where they are not TotalSegmentator's: 3=liver,7=kidney_left or a JSON."),
+]
+
+
+class Network(StrEnum):
+    """The two networks of the path."""
+
+    base = "base"
+    refine = "refine"
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"synthct {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def generate(
+    prompt: Prompt,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many cases.")] = 1,
+    seed: Seed = 0,
+    spacing: Spacing = 4.0,
+    out: Annotated[Path, typer.Option(help="Folder for the case folders.")] = Path("out"),
+    start: Start = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Make cases from a prompt and print their folders.
+
+    Example: synthct generate "CT of the head and neck with a 70 Gy target on the left side" -n 4 --seed 1
+    """
+    from synth import pipeline
+
+    with _progress(quiet) as progress:
+        folders = pipeline.generate(
+            prompt, count=count, seed=seed, spacing=spacing, out=out, start=start, progress=progress
+        )
+    for folder in folders:
+        typer.echo(folder)
+
+
+@app.command()
+def insert(
+    host: Annotated[Path, typer.Argument(help="The CT, .nii.gz, in HU.", show_default=False)],
+    prompt: Prompt,
+    organs: Annotated[Path, typer.Option(help="Its organ labels, on the same grid.", show_default=False)],
+    organ_ids: OrganIds = None,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the case folder.")] = Path("out"),
+    quiet: Quiet = False,
+) -> None:
+    """Put the lesions that a prompt asks for into your own CT and print the case folder.
+
+    Example: synthct insert chest.nii.gz --organs labels.nii.gz "18 mm spiculated solid nodule in the right upper lobe"
+    """
+    from synth import nifti, pipeline
+
+    table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    with _progress(quiet) as progress:
+        folder = pipeline.insert(host, organs, prompt, seed=seed, out=out, organ_ids=table, progress=progress)
+    typer.echo(folder)
+
+
+@app.command()
+def check(cases: Cases) -> None:
+    """Measure finished cases again; exit 1 and name every sentence of a report that does not hold.
+
+    Example: synthct check out/*
+    """
+    failed = False
+    for folder in cases:
+        wrong = _what_does_not_hold(folder)
+        for line in wrong or ["holds"]:
+            typer.echo(f"{folder}: {line}")
+        failed = failed or bool(wrong)
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def info(
+    organs: Annotated[bool, typer.Option("--organs", help="List id and name of every structure instead.")] = False,
+) -> None:
+    """Versions, embedded weights, and what can be asked for.
+
+    Example: synthct info --organs
+    """
+    from synth import installation
+
+    for line in installation.structure_lines() if organs else installation.lines():
+        typer.echo(line)
+
+
+@app.command()
+def train(
+    network: Annotated[Network, typer.Argument(help="Which network.", show_default=False)],
+    config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)] = None,
+) -> None:
+    """Train a network; run it again to go on where it stopped.
+
+    Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
+    """
+    from synth.training import main as trainer
+
+    typer.echo(trainer.train(network.value, config, _overrides(overrides or [])))
+
+
+@app.command()
+def plan(
+    prompt: Prompt,
+    seed: Seed = 0,
+    spacing: Spacing = 4.0,
+    index: Annotated[int, typer.Option(min=0, help="Number of the case, counted from 0.")] = 0,
+) -> None:
+    """Print the plan that a prompt and seed lead to: the request, with every random choice drawn.
+
+    Example: synthct plan "chest CT of a 60-year-old woman" --seed 1
+    """
+    from synth import pipeline
+
+    typer.echo(pipeline.plan_json(prompt, seed, spacing, index))
+
+
+@app.command()
+def preview(
+    case: Annotated[Path, typer.Argument(help="Case folder.", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="PNG file.", show_default="CASE_preview.png in this folder")] = None,
+) -> None:
+    """Draw the preview of a case again, for instance after its masks were edited.
+
+    Example: synthct preview out/case_00000 --out look.png
+    """
+    from synth import case_folder
+    from synth.preview import render
+
+    content, *_ = case_folder.read_case(case)
+    lines = (case / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines()
+    target = out or Path(f"{case.resolve().name}_preview.png")
+    target.write_bytes(render(content, lines))
+    typer.echo(target)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code. Input that cannot be used is one line on stderr and exit code 2."""
+    _print_notes()
+    try:
+        code: Any = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="synthct")
+        return code if isinstance(code, int) else 0
+    except typer.Exit as done:
+        return done.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("synthct: interrupted; run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except Exception as error:
+        line = _one_line(error)
+        if line is None:
+            raise
+        print(f"synthct: error: {line}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+
+def _one_line(error: Exception) -> str | None:
+    """What the user can put right, in one line; None for a defect of ours."""
+    from prompts.errors import PromptError
+
+    if isinstance(error, (InputError, PromptError)):
+        line = str(error)
+    elif callable(usage := getattr(error, "format_message", None)):  # typer's errors: unknown option, bad value
+        context = getattr(error, "ctx", None)
+        line = f"{usage().rstrip('.')}; see `{context.command_path if context else 'synthct'} --help`"
+    elif isinstance(error, OSError) and error.errno in _REMEDIES:
+        line = f"{error.filename or 'output'}: {error.strerror}; {_REMEDIES[error.errno]}"
+    else:
+        return None
+    return " ".join(line.split())
+
+
+def _progress(quiet: bool) -> Progress:
+    from synth.progress import Progress
+
+    return Progress(quiet)
+
+
+def _what_does_not_hold(folder: Path) -> list[str]:
+    """Sentences of the report that the volume contradicts, and files that changed since the case was written."""
+    from synth import case_folder
+    from synth.report import Report
+    from synth.report import check as check_report
+
+    case, _, report, manifest = case_folder.read_case(folder)
+    altered = case_folder.altered_files(folder, manifest)
+    return [
+        *check_report(case, Report.model_validate(report)),
+        *(f"{name} changed since the case was written (its sha256 differs from manifest.json)" for name in altered),
+    ]
+
+
+def _overrides(pairs: Sequence[str]) -> dict[str, Any]:
+    """KEY=VALUE with YAML values."""
+    import yaml
+
+    table: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise InputError(f"train: '{pair}' is not KEY=VALUE; write steps=1000")
+        try:
+            table[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f"train: {key}: '{value}' is no YAML value; write {key}=1000") from error
+    return table
+
+
+class _NoteHandler(logging.Handler):
+    """Notes on stderr, found anew each time because a progress bar replaces it while it is shown."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"synthct: note: {record.getMessage()}", file=sys.stderr)
+
+
+def _print_notes() -> None:
+    logger = logging.getLogger("synth")
+    if not any(isinstance(handler, _NoteHandler) for handler in logger.handlers):
+        logger.addHandler(_NoteHandler(logging.WARNING))
+        logger.propagate = False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
