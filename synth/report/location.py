@@ -17,6 +17,7 @@ _MIDLINE_STRUCTURES = ("spinal_cord", "brainstem", "larynx")
 TELLTALE = ("aorta", "kidney_right", "kidney_left", "spleen", "heart", "inferior_vena_cava")
 """Organs whose HU tell whether contrast was given, the most telling first."""
 _MAX_POINTS = 20_000  # enough for the principal axis of an organ
+_BODY_HU = -300
 POLES = ("lower", "interpolar", "upper")
 
 Box = tuple[slice, slice, slice]
@@ -29,7 +30,7 @@ def slice_axis(affine: np.ndarray) -> int:
 
 def boxes(ids: np.ndarray) -> dict[int, Box]:
     """id -> bounding box of its voxels, for every id that is present in a label array (X, Y, Z)."""
-    return {i + 1: box for i, box in enumerate(ndimage.find_objects(ids.astype(np.int32, copy=False))) if box}
+    return {i + 1: box for i, box in enumerate(ndimage.find_objects(ids)) if box}
 
 
 def present_boxes(organs: LabelMap) -> dict[str, tuple[int, Box]]:
@@ -100,21 +101,21 @@ def cantlie_plane(organs: LabelMap, present: Mapping[str, tuple[int, Box]]) -> C
     return Cantlie.of(*points)
 
 
-def midline_x(organs: LabelMap, body: np.ndarray) -> float:
+def midline_x(organs: LabelMap, present: Mapping[str, tuple[int, Box]], hu: np.ndarray) -> float:
     """RAS x in mm of the patient's midline: cord, brainstem or larynx where labelled, else the middle of the body.
 
     Args:
         organs: the label map.
-        body: (X, Y, Z) boolean, voxels that are not air.
+        present: of `present_boxes`.
+        hu: (X, Y, Z), to find the body by.
     """
-    present = present_boxes(organs)
     for name in _MIDLINE_STRUCTURES:
         if name in present:
             number, box = present[name]
             return float(points_of(organs.ids[box] == number, box, organs.affine, _MAX_POINTS)[:, 0].mean())
     whole: Box = (slice(0, None), slice(0, None), slice(0, None))
-    points = points_of(body, whole, organs.affine, _MAX_POINTS)
-    return float(points[:, 0].mean()) if len(points) else float(world_of(np.array(body.shape) / 2, organs.affine)[0])
+    points = points_of(hu > _BODY_HU, whole, organs.affine, _MAX_POINTS)
+    return float(points[:, 0].mean()) if len(points) else float(world_of(np.array(hu.shape) / 2, organs.affine)[0])
 
 
 def is_enhanced(median_hu: Mapping[str, float]) -> bool | None:

@@ -1,0 +1,66 @@
+"""Check a report against its case: measure again, compare sentence by sentence, fact by fact."""
+
+from __future__ import annotations
+
+from pydantic import JsonValue
+
+from synth.report.measure import measure
+from synth.report.measurements import DECIMALS
+from synth.report.write import Report, Sentence, write
+from synth.types import Case
+
+_TOLERANCE = 2 * 10.0**-DECIMALS  # a number that lies on the edge of its rounding may fall either way
+
+
+def check(case: Case, report: Report) -> list[str]:
+    """One line for each sentence that does not hold on the case: its name, its words, stated and measured facts.
+
+    Sentences that the case calls for and the report lacks are named too. Empty when the report holds.
+    """
+    measured = {s.id: s for s in write(measure(case)).sentences}
+    stated = {s.id: s for s in report.sentences}
+    lines = [line for s in report.sentences if (line := _compare(s, measured.get(s.id)))]
+    if len(stated) != len(report.sentences):
+        lines.append("the report has two sentences of one name; write it again from the case")
+    lines += [f"{name}: the report lacks the sentence '{s.text}'" for name, s in measured.items() if name not in stated]
+    return lines
+
+
+def _compare(stated: Sentence, measured: Sentence | None) -> str | None:
+    """What is wrong with one sentence, or None."""
+    if measured is None:
+        return f"{stated.id}: '{stated.text}' has nothing to speak of: {_missing(stated)}"
+    keys = [*stated.facts, *(key for key in measured.facts if key not in stated.facts)]
+    wrong = [
+        f"{key} is stated {_shown(stated.facts.get(key))}, measured {_shown(measured.facts.get(key))}"
+        for key in keys
+        if not _equal(stated.facts.get(key), measured.facts.get(key))
+    ]
+    if stated.masks != measured.masks:
+        wrong.append(f"it names the masks {', '.join(stated.masks)}, measured on {', '.join(measured.masks)}")
+    if not wrong and stated.text != measured.text:
+        wrong.append(f"the measured facts say '{measured.text}'")
+    return f"{stated.id}: '{stated.text}' does not hold: {'; '.join(wrong)}" if wrong else None
+
+
+def _missing(sentence: Sentence) -> str:
+    return f"no voxel of {', '.join(sentence.masks)} is there" if sentence.masks else "it was not measured"
+
+
+def _equal(stated: JsonValue, measured: JsonValue) -> bool:
+    """Equal, numbers with a fraction to their rounding."""
+    if isinstance(stated, list) and isinstance(measured, list):
+        return len(stated) == len(measured) and all(_equal(a, b) for a, b in zip(stated, measured, strict=True))
+    if isinstance(stated, float) or isinstance(measured, float):
+        numbers = [v for v in (stated, measured) if isinstance(v, int | float) and not isinstance(v, bool)]
+        return len(numbers) == 2 and abs(numbers[0] - numbers[1]) <= _TOLERANCE
+    return stated == measured
+
+
+def _shown(value: JsonValue) -> str:
+    """A fact as a message shows it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, list):
+        return f"({', '.join(_shown(v) for v in value)})"
+    return str(value)

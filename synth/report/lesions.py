@@ -1,0 +1,181 @@
+"""Measure one lesion: size, place, attenuation, edge, contacts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from synth.report import location
+from synth.report.diameters import axial_diameters, longest_diameter, sphericity
+from synth.report.location import Box
+from synth.report.margin import margin_width
+from synth.report.measurements import LesionMeasurement, OrganMeasurement, Side, rounded
+from synth.types import Case
+
+_EDGE_MM = 2.0
+_LEAST_CORE = 5  # voxels
+_SURROUND_MM = 10.0
+_PLEURA_MM = 40.0  # how far the pleura is looked for
+_SHARP_MM = 3.5  # edges of this width or less are well defined
+_IN_LUNG = ("pulmonary_vein", "trachea", "lung_nodule")  # inside the pleura though no lobe
+_TOUCHING = np.ones((3, 3, 3), bool)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is measured once and needed for each lesion. `midline_x` is RAS mm."""
+
+    case: Case
+    present: Mapping[str, tuple[int, Box]]
+    organs: Mapping[str, OrganMeasurement]
+    midline_x: float
+
+
+def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
+    """One lesion of the lesion map, by its id and bounding box."""
+    case, name = scene.case, scene.case.lesions.names[number]
+    spacing, axis = case.ct.spacing, location.slice_axis(case.ct.affine)
+    mask = case.lesions.ids[box] == number
+    hu = case.ct.hu[box].astype(np.float64)
+    core = hu[core_of(mask, spacing)]
+    structure = _structure(scene, number, box)
+    centre = location.points_of(mask, box, case.ct.affine).mean(axis=0)
+    axial = axial_diameters(mask, spacing, axis)
+    organ_mean = scene.organs[structure].mean_hu if structure else None
+    edge = _edge_width(scene, number, box, structure)
+    x, y, z = (rounded(v) for v in centre)
+    return LesionMeasurement(
+        id=number,
+        name=name,
+        kind=_kind(name),
+        structure=structure,
+        organ=_organ(structure),
+        side=_side(scene, structure, centre),
+        segment=_segment(scene, structure, centre),
+        voxels=int(mask.sum()),
+        centre_mm=(x, y, z),
+        volume_ml=rounded(mask.sum() * case.ct.voxel_ml),
+        long_axis_mm=rounded(axial.long_mm),
+        short_axis_mm=rounded(axial.short_mm),
+        long_axis_3d_mm=rounded(longest_diameter(mask, spacing)),
+        sphericity=rounded(sphericity(mask, spacing)),
+        mean_hu=rounded(core.mean()),
+        sd_hu=rounded(core.std()),
+        mask_mean_hu=rounded(hu[mask].mean()),
+        organ_mean_hu=organ_mean,
+        contrast_hu=None if organ_mean is None else rounded(core.mean() - organ_mean),
+        margin_mm=edge,
+        margin=None if edge is None else "well-defined" if edge <= _SHARP_MM else "ill-defined",
+        contacts=_contacts(scene, number, box, structure),
+        pleura_mm=_pleura_gap(scene, number, box) if _organ(structure) == "lung" else None,
+    )
+
+
+def core_of(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """A mask (X, Y, Z) without its edge: voxels with neighbours on all sides, deeper than `_EDGE_MM`.
+
+    The whole mask where fewer than `_LEAST_CORE` voxels are left.
+    """
+    padded = np.pad(mask, 1)
+    deep = ndimage.distance_transform_edt(padded, sampling=spacing) > _EDGE_MM
+    core = (deep & ndimage.binary_erosion(padded))[1:-1, 1:-1, 1:-1]
+    return core if core.sum() >= _LEAST_CORE else mask
+
+
+def _kind(name: str) -> str:
+    """`lung_nodule_1` -> `nodule`: the name without its organ and number."""
+    words = re.sub(r"_\d+$", "", name).split("_")
+    return " ".join(words[1:] if words[0] in ("lung", "liver", "kidney") and len(words) > 1 else words)
+
+
+def _organ(structure: str | None) -> str:
+    """Plain name of the organ of a label, without side and lobe."""
+    if structure is None:
+        return "soft tissue"
+    words = [w for w in structure.split("_") if w not in ("left", "right")]
+    return "lung" if words[0] == "lung" else " ".join(words)
+
+
+def grown(box: Box, shape: tuple[int, ...], spacing: np.ndarray, by_mm: float) -> Box:
+    """A box with a border of `by_mm` on each side, within the volume."""
+    reach = np.ceil(by_mm / np.asarray(spacing)).astype(int)
+    i, j, k = (
+        slice(max(s.start - r, 0), min(s.stop + r, n)) for s, r, n in zip(box, reach.tolist(), shape, strict=True)
+    )
+    return i, j, k
+
+
+def _crop(scene: Scene, number: int, box: Box, by_mm: float) -> tuple[Box, np.ndarray]:
+    wide = grown(box, scene.case.ct.hu.shape, scene.case.ct.spacing, by_mm)
+    return wide, scene.case.lesions.ids[wide] == number
+
+
+def _structure(scene: Scene, number: int, box: Box) -> str | None:
+    """The label that holds most of the mask; where none does, the one that touches most of it."""
+    wide, mask = _crop(scene, number, box, float(scene.case.ct.spacing.max()))
+    ids = scene.case.organs.ids[wide]
+    for where in (mask, ndimage.binary_dilation(mask, _TOUCHING)):
+        counts = np.bincount(ids[where].astype(np.intp))
+        counts[0] = 0
+        known = [i for i in np.argsort(-counts, kind="stable") if counts[i] and int(i) in scene.case.organs.names]
+        if known:
+            return scene.case.organs.names[int(known[0])]
+    return None
+
+
+def _side(scene: Scene, structure: str | None, centre: np.ndarray) -> Side | None:
+    """From the label's name; in the liver from Cantlie's plane where it can be drawn; else from the midline."""
+    if structure == "liver":
+        plane = location.cantlie_plane(scene.case.organs, scene.present)
+        return None if plane is None else "left" if bool(plane.is_left(centre)) else "right"
+    if structure is not None:
+        words = structure.split("_")
+        return "left" if "left" in words else "right" if "right" in words else None
+    return "left" if centre[0] < scene.midline_x else "right"
+
+
+def _segment(scene: Scene, structure: str | None, centre: np.ndarray) -> str | None:
+    """Lung lobe or kidney pole."""
+    if structure and structure.startswith("lung_") and "lobe" in structure:
+        return structure.split("_")[1]
+    if structure in ("kidney_left", "kidney_right"):
+        number, box = scene.present[structure]
+        points = location.points_of(scene.case.organs.ids[box] == number, box, scene.case.organs.affine)
+        return location.POLES[int(location.Poles.of(points).part(centre))]
+    return None
+
+
+def _edge_width(scene: Scene, number: int, box: Box, structure: str | None) -> float | None:
+    if structure is None:
+        return None
+    wide, mask = _crop(scene, number, box, _SURROUND_MM)
+    host = (scene.case.organs.ids[wide] == scene.present[structure][0]) & (scene.case.lesions.ids[wide] == 0)
+    axis = location.slice_axis(scene.case.ct.affine)
+    width = margin_width(scene.case.ct.hu[wide], mask, host, scene.case.ct.spacing, axis)
+    return None if width is None else rounded(width)
+
+
+def _contacts(scene: Scene, number: int, box: Box, structure: str | None) -> tuple[str, ...]:
+    """Names of the other labels in the mask or within one voxel of it, in order of id."""
+    wide, mask = _crop(scene, number, box, float(scene.case.ct.spacing.max()))
+    found = np.unique(scene.case.organs.ids[wide][ndimage.binary_dilation(mask, _TOUCHING)])
+    names = [scene.case.organs.names.get(int(i)) for i in found if i]
+    return tuple(name for name in names if name and name != structure)
+
+
+def _pleura_gap(scene: Scene, number: int, box: Box) -> float | None:
+    """mm between the mask and the nearest voxel outside the lung; None where that is farther than `_PLEURA_MM`.
+
+    Vessels and airways that the label map leaves out of the lobes are closed first; the border of the volume is
+    no pleura.
+    """
+    wide, mask = _crop(scene, number, box, _PLEURA_MM)
+    inside = [i for name, (i, _) in scene.present.items() if name.startswith("lung_") or name in _IN_LUNG]
+    lung = ndimage.binary_fill_holes(np.isin(scene.case.organs.ids[wide], inside))
+    if lung.all():
+        return None
+    return rounded(max(float(ndimage.distance_transform_edt(lung, sampling=scene.case.ct.spacing)[mask].min()), 0.0))

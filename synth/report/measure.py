@@ -1,0 +1,86 @@
+"""Measure a finished case: volume, organs, lesions, planning targets. Sees arrays and names, never a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from nibabel.orientations import io_orientation
+
+from synth.report import location
+from synth.report.lesions import Scene, measure_lesion
+from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
+from synth.report.targets import dose_of, measure_targets
+from synth.types import Case
+
+_HEAD_NECK = ("brainstem", "mandible", "larynx", "parotid_gland_left", "parotid_gland_right")
+_ABDOMEN = ("kidney_left", "kidney_right", "pancreas")
+
+
+def measure(case: Case) -> Measurements:
+    """Everything that a report may speak of. Ids without a name in their map are not measured."""
+    present = location.present_boxes(case.organs)
+    found = {i: box for i, box in location.boxes(case.lesions.ids).items() if i in case.lesions.names}
+    tumours = [i for i in found if dose_of(case.lesions.names[i]) is None]
+    organs = _measure_organs(case, tumours)
+    midline = location.midline_x(case.organs, present, case.ct.hu)
+    scene = Scene(case, present, {organ.name: organ for organ in organs}, midline)
+    return Measurements(
+        volume=_measure_volume(case, present),
+        organs=organs,
+        lesions=tuple(measure_lesion(scene, i, found[i]) for i in tumours),
+        targets=tuple(measure_targets(case, set(found), midline)),
+    )
+
+
+def _measure_volume(case: Case, present: Iterable[str]) -> VolumeMeasurement:
+    """Spacing and extent, reordered to the patient's axes."""
+    axes = np.argsort(io_orientation(case.ct.affine)[:, 0])
+    spacing = case.ct.spacing[axes]
+    right_left, front_back, head_foot = (rounded(v) for v in spacing)
+    width, depth, height = (rounded(v) for v in spacing * np.array(case.ct.hu.shape)[axes])
+    return VolumeMeasurement(
+        spacing_mm=(right_left, front_back, head_foot), extent_mm=(width, depth, height), region=_region(set(present))
+    )
+
+
+def _region(present: set[str]) -> str | None:
+    """The region whose organs are labelled; None where the labels do not tell."""
+    if present & set(_HEAD_NECK):
+        return "head_neck"
+    chest = any(name.startswith("lung_") for name in present)
+    abdomen = bool(present & set(_ABDOMEN))
+    return {(True, True): "chest_abdomen", (True, False): "chest", (False, True): "abdomen"}.get((chest, abdomen))
+
+
+def _measure_organs(case: Case, tumours: list[int]) -> tuple[OrganMeasurement, ...]:
+    """Voxels of each structure, and the mean and SD of its HU outside the lesions, from one histogram of id and HU."""
+    labelled = case.organs.ids != 0
+    healthy = labelled & ~np.isin(case.lesions.ids, tumours)
+    low = int(case.ct.hu.min())
+    levels = int(case.ct.hu.max()) - low + 1
+    size = int(case.organs.ids.max()) + 1
+    voxels = np.bincount(case.organs.ids[labelled], minlength=size)
+    key = case.organs.ids[healthy].astype(np.int32) * levels + (case.ct.hu[healthy].astype(np.int32) - low)
+    histogram = np.bincount(key, minlength=size * levels).reshape(size, levels)
+    hu = low + np.arange(levels, dtype=np.float64)
+    return tuple(
+        _organ(case, number, int(voxels[number]), hu, histogram[number])
+        for number in sorted(case.organs.names)
+        if 0 < number < size and voxels[number]
+    )
+
+
+def _organ(case: Case, number: int, voxels: int, hu: np.ndarray, histogram: np.ndarray) -> OrganMeasurement:
+    mean = sd = None
+    if n := int(histogram.sum()):
+        mean = float(hu @ histogram) / n
+        sd = float(np.sqrt((hu - mean) ** 2 @ histogram / n))
+    return OrganMeasurement(
+        id=number,
+        name=case.organs.names[number],
+        voxels=voxels,
+        volume_ml=rounded(voxels * case.ct.voxel_ml),
+        mean_hu=None if mean is None else rounded(mean),
+        sd_hu=None if sd is None else rounded(sd),
+    )

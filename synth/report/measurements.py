@@ -1,0 +1,97 @@
+"""What is measured on a case: numbers with units, nothing else. JSON."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Side = Literal["left", "right", "bilateral", "midline"]
+DECIMALS = 3  # of every number here
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VolumeMeasurement(_Frozen):
+    """The grid. Three numbers run right-left, front-back, head-foot; `region` follows from the organs in it."""
+
+    spacing_mm: tuple[float, float, float]
+    extent_mm: tuple[float, float, float]
+    region: str | None
+
+
+class OrganMeasurement(_Frozen):
+    """One structure; HU without the lesions in it (None where nothing else is left)."""
+
+    id: int
+    name: str
+    voxels: int
+    volume_ml: float
+    mean_hu: float | None
+    sd_hu: float | None
+
+
+class LesionMeasurement(_Frozen):
+    """One lesion. Lengths in mm; None = not measurable here.
+
+    long_axis_mm, short_axis_mm: longest diameter in a slice and the widest extent across it (RECIST 1.1).
+    long_axis_3d_mm: longest diameter in any direction.
+    structure: label that holds most of the mask, or surrounds most of it.
+    mean_hu, sd_hu: of the core, away from the edge, where a reader puts a region of interest (see `lesions.core_of`).
+    mask_mean_hu: of the whole mask, its partial-volume edge included.
+    contrast_hu: mean less the organ's mean.
+    margin_mm: 10-90% width of the edge in the slice.
+    contacts: other labels within one voxel of the mask.
+    pleura_mm: gap to the border of the lung, for lung lesions.
+    """
+
+    id: int
+    name: str
+    kind: str
+    structure: str | None
+    organ: str
+    side: Side | None
+    segment: str | None
+    voxels: int
+    centre_mm: tuple[float, float, float]
+    volume_ml: float
+    long_axis_mm: float
+    short_axis_mm: float
+    long_axis_3d_mm: float
+    sphericity: float
+    mean_hu: float
+    sd_hu: float
+    mask_mean_hu: float
+    organ_mean_hu: float | None
+    contrast_hu: float | None
+    margin_mm: float | None
+    margin: Literal["well-defined", "ill-defined"] | None
+    contacts: tuple[str, ...]
+    pleura_mm: float | None
+
+
+class TargetMeasurement(_Frozen):
+    """A planning target volume: all voxels of its dose or more, since targets are nested."""
+
+    dose_gy: int
+    masks: tuple[str, ...]
+    voxels: int
+    volume_ml: float
+    side: Side
+    long_axis_mm: float
+
+
+class Measurements(_Frozen):
+    """A case, measured."""
+
+    volume: VolumeMeasurement
+    organs: tuple[OrganMeasurement, ...]
+    lesions: tuple[LesionMeasurement, ...]
+    targets: tuple[TargetMeasurement, ...]
+
+
+def rounded(value: float) -> float:
+    """To the decimals of a measurement, without negative zero."""
+    return round(float(value), DECIMALS) + 0.0
