@@ -96,7 +96,7 @@ def _boundary(clause: Sequence[Term], a: Term, b: Term) -> int:
     between = [t for t in clause if a.end <= t.start < b.start]
     commas: list[int] = []
     strong: list[int] = []
-    for term, following in zip(between, [*between[1:], b], strict=True):
+    for term, following in zip(between, [*between, b][1:], strict=True):
         opens = "article" in following.means or "count" in following.means
         if "separator" in term.means:
             (strong if opens or term.text != "," else commas).append(term.start)

@@ -18,6 +18,8 @@ from prompts.vocabulary import HOME_REGION, Dose, FindingKind, Organ, Phase, Reg
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+MAX_CHARACTERS = 2000
+
 _ORGANS = ", ".join(Organ)
 _KINDS = ", ".join(FindingKind)
 _DOSES = ", ".join(str(int(d)) for d in Dose)
@@ -47,6 +49,8 @@ def parse(prompt: str) -> CaseRequest:
     """
     if not prompt.strip():
         raise PromptError(f"the prompt is empty: describe the CT, for instance {_EXAMPLES}")
+    if len(prompt) > MAX_CHARACTERS:
+        raise PromptError(f"the prompt has {len(prompt)} characters: give at most {MAX_CHARACTERS}")
     terms = lexer.terms(prompt)
     strange = lexer.unread(prompt, terms)
     _refuse_terms(prompt, terms)

@@ -1,6 +1,7 @@
 """Hand-written prompts with the requests that a reader would make of them."""
 
 import json
+from random import Random
 from typing import Any
 
 import pytest
@@ -184,6 +185,10 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("no effusion, 8 mm nodule in the RUL", {"findings": [nodule(**RUL, size_mm=8)], "absent": ["pleural effusion"]}),
     ("CT", {}),
     (
+        "a lung nodule beside cyst of the liver",
+        {"findings": [nodule(), {"kind": "cyst", "organ": "liver"}]},
+    ),
+    (
         "a 15 mm nodule and a 20 mm nodule in the right lung",
         {"findings": [nodule(size_mm=15), nodule(size_mm=20, side="right")]},
     ),
@@ -266,6 +271,89 @@ def test_what_cannot_be_used_is_refused_in_one_line(prompt: str, names: str) -> 
     message = str(refusal.value)
     assert names in message
     assert "\n" not in message and len(message) < 220
+
+
+def test_any_words_give_a_request_or_a_refusal() -> None:
+    words = [
+        "chest",
+        "head",
+        "and",
+        "neck",
+        "ct",
+        ",",
+        ".",
+        ";",
+        "no",
+        "without",
+        "with",
+        "8",
+        "mm",
+        "3",
+        "cm",
+        "-2",
+        "70",
+        "gy",
+        "ptv56",
+        "left",
+        "right",
+        "upper",
+        "lobe",
+        "middle",
+        "segment",
+        "vii",
+        "9",
+        "liver",
+        "lung",
+        "kidney",
+        "nodule",
+        "nodules",
+        "cyst",
+        "target",
+        "120",
+        "ml",
+        "a",
+        "two",
+        "several",
+        "solid",
+        "68-year-old",
+        "woman",
+        "man",
+        "effusion",
+        "spork",
+        "in",
+        "the",
+        "of",
+        "not",
+        "high-dose",
+        "rul",
+        "1,5",
+        "(",
+        ")",
+        "5-10",
+        "mm",
+        "2",
+        "x",
+        "3",
+        "0",
+        "aged",
+        "-",
+    ]
+    outcomes = {"request": 0, "refusal": 0}
+    for seed in range(400):
+        random = Random(seed)
+        prompt = " ".join(random.choices(words, k=random.randint(1, 12)))
+        try:
+            parse(prompt)
+            outcomes["request"] += 1
+        except PromptError as refusal:
+            assert "\n" not in str(refusal)
+            outcomes["refusal"] += 1
+    assert min(outcomes.values()) > 20
+
+
+def test_a_very_long_prompt_is_refused() -> None:
+    with pytest.raises(PromptError, match="6000 characters"):
+        parse("no " * 2000)
 
 
 def test_words_that_change_nothing_are_told() -> None:
