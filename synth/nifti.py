@@ -213,8 +213,6 @@ def _names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: P
     else:
         table = {int(i): _known_name(name) for i, name in organ_ids.items()}
         remedy = "--organ-ids does not name them"
-        if absent := [f"{i}={name}" for i, name in sorted(table.items()) if i not in present]:
-            logger.warning("%s: no voxel of %s", path, _listed(absent))
     if unknown := [str(i) for i in present if i not in table]:
         logger.warning("%s: labels %s have no name and are left aside; %s", path, _listed(unknown), remedy)
     return {i: table[i] for i in present if i in table}

