@@ -39,7 +39,7 @@ app = typer.Typer(
 
 Prompt = Annotated[str, typer.Argument(help="What to make, in words.", show_default=False)]
 Seed = Annotated[int, typer.Option(min=0, help="All randomness follows from it; the same seed gives the same files.")]
-Spacing = Annotated[float, typer.Option(min=0.5, max=16, help="Voxel spacing in mm, the same along all axes.")]
+Spacing = Annotated[float, typer.Option(min=0.5, max=16, help="Voxel spacing in mm along all axes: 8, 4, 2 or 1.")]
 Start = Annotated[int, typer.Option(min=0, help="Number of the first case; case 3 of 8 alone is --start 3 -n 1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Cases = Annotated[list[Path], typer.Argument(help="Case folders.", show_default=False)]
@@ -198,18 +198,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _print_notes()
     try:
         code: Any = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="synthct")
-        return code if isinstance(code, int) else 0
-    except typer.Exit as done:
-        return done.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("synthct: interrupted; run the same command again to go on", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        code = EXIT_INTERRUPTED  # typer itself turns an interrupt inside a command into this code
     except Exception as error:
         line = _one_line(error)
         if line is None:
             raise
         print(f"synthct: error: {line}", file=sys.stderr)
-        return EXIT_BAD_INPUT
+        code = EXIT_BAD_INPUT
+    if code == EXIT_INTERRUPTED:
+        print("synthct: interrupted; run the same command again to go on", file=sys.stderr)
+    return code if isinstance(code, int) else 0
 
 
 def _one_line(error: Exception) -> str | None:

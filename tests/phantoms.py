@@ -28,5 +28,5 @@ def case(shape: tuple[int, int, int] = (24, 20, 16), affine: np.ndarray = RAS_2M
     lesions = np.zeros(shape, np.uint8)
     lesions[shape[0] // 2 + 2 : shape[0] // 2 + 5, 8:11, 7:9] = 1
     return Case(
-        ct, LabelMap(organs, affine, {3: "kidney_left", 5: "liver"}), LabelMap(lesions, affine, {1: "liver_tumour"})
+        ct, LabelMap(organs, affine, {3: "kidney_left", 5: "liver"}), LabelMap(lesions, affine, {1: "lesion_1"})
     )

@@ -41,7 +41,7 @@ def test_a_case_comes_back_as_it_was_written(tmp_path: Path) -> None:
     back, plan, report, manifest = case_folder.read_case(write(tmp_path / "out" / "case_0000"))
     assert np.array_equal(back.ct.hu, case.ct.hu) and np.allclose(back.ct.affine, case.ct.affine)
     assert np.array_equal(back.organs.ids, case.organs.ids) and back.organs.names == case.organs.names
-    assert np.array_equal(back.lesions.ids, case.lesions.ids) and back.lesions.names == {1: "liver_tumour"}
+    assert np.array_equal(back.lesions.ids, case.lesions.ids) and back.lesions.names == {1: "lesion_1"}
     assert plan == json.loads(PLAN) and report == {"lesions": []} and manifest["seeds"] == {"base": 7}
 
 
