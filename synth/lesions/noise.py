@@ -78,19 +78,21 @@ def _embed(autocovariance: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def measure_noise(host: Volume, organs: LabelMap) -> NoiseModel:
     """The noise of a host in its soft tissue. Raises InputError where there is no homogeneous soft tissue."""
-    regions = list(_regions(host, organs))
-    for size in _PATCHES:
-        for tissue, hu, mask in regions:
-            patches = _patches(hu, mask, size)
-            if len(patches) >= _MIN_PATCHES:
-                return _model(patches, tissue)
+    labelled = list(_labelled(host, organs))
+    soft = (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
+    for regions in (labelled, [("soft tissue", host.hu, soft)]):
+        for size in _PATCHES:
+            for tissue, hu, mask in regions:
+                patches = _patches(hu, mask, size)
+                if len(patches) >= _MIN_PATCHES:
+                    return _model(patches, tissue)
     raise InputError(
         "host: no homogeneous soft tissue to measure the noise in; label one of: " + ", ".join(TISSUES[:6])
     )
 
 
-def _regions(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """(name, HU crop, mask crop) of every tissue that is there, and last of all soft tissue of any kind."""
+def _labelled(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """(name, HU crop, mask crop) of every labelled tissue that is there."""
     found = boxes(organs.ids)
     number = {name: i for i, name in organs.names.items() if i in found}
     for tissue in TISSUES:
@@ -98,7 +100,6 @@ def _regions(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, 
             box: Box = found[number[tissue]]
             inner = ndimage.binary_erosion(organs.ids[box] == number[tissue])
             yield tissue, host.hu[box], inner
-    yield "soft tissue", host.hu, (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
 
 
 def _patches(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:

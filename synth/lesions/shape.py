@@ -25,7 +25,7 @@ from synth.report.location import Box, slice_axis
 from synth.types import LabelMap, Volume
 
 _BISECTIONS = 16
-_FINEST_MM = 0.5  # sampling within a voxel
+_FINEST_MM = 0.65  # sampling within a voxel
 _MAX_SAMPLES = 2_500_000
 _BONE_HU = 50  # structures at or above it in the label table are bone or cartilage and resist growth
 _EDGE_FLOOR = 0.03  # shares below are 0, so that the edge ends

@@ -1,6 +1,6 @@
 """Radius of a star-shaped lesion by direction: an ellipsoid with lobes and band-limited roughness.
 
-Directions are sampled once on a table of one degree; points look their radius up in it.
+Directions are sampled once on a table of two degrees; points look their radius up in it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from synth.lesions.spicules import spicules_of, spread_directions
 _ROUGHNESS_BANDS = ((2.2, 0.9), (5.0, 0.5), (11.0, 0.25))  # (waves round the lesion, SD of the band)
 _WAVES = 32  # random plane waves a band (random Fourier features, Rahimi & Recht 2007)
 _LOBE_SHARPNESS = 14.0  # of the notches between lobes
+_STEP_DEG = 2
 _SMALLEST_RADIUS = 0.5
 _CONE_HEIGHT = 0.32  # of the radius, for the longest spicule
 _CONE_SHARPNESS = 45.0  # half width of about 10 degrees
 
 
 def surface_table(plan: LesionPlan) -> np.ndarray:
-    """Radius relative to the ellipsoid by polar angle and azimuth in degrees, (181, 361)."""
-    polar, azimuth = np.meshgrid(np.radians(np.arange(181)), np.radians(np.arange(361)), indexing="ij")
+    """Radius relative to the ellipsoid by polar angle and azimuth in steps of `_STEP_DEG`, (91, 181)."""
+    polar, azimuth = np.meshgrid(*(np.radians(np.arange(0, n + 1, _STEP_DEG)) for n in (180, 360)), indexing="ij")
     sin = np.sin(polar)
     directions = np.stack([sin * np.cos(azimuth), sin * np.sin(azimuth), np.cos(polar)], axis=-1)
     rng = plan.generator("surface")
@@ -83,6 +84,7 @@ def scale_and_distance(plan: LesionPlan, table: np.ndarray, offsets: np.ndarray)
     norm = np.linalg.norm(ball, axis=1)
     polar = np.degrees(np.arccos((ball[:, 2] / np.maximum(norm, 1e-6)).clip(-1, 1)))
     azimuth = np.degrees(np.arctan2(ball[:, 1], ball[:, 0])) % 360
-    radius = map_coordinates(table.astype(np.float32), [polar, azimuth], order=1, mode="nearest")
+    at = [polar / _STEP_DEG, azimuth / _STEP_DEG]
+    radius = map_coordinates(table.astype(np.float32), at, order=1, mode="nearest")
     shape = offsets.shape[:-1]
     return (norm / radius).reshape(shape), distance.reshape(shape).astype(np.float32)
