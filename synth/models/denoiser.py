@@ -18,6 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from synth.models.attention import attend
 from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, Condition, map_channels
+from synth.models.gaussian import GaussianPrior
 
 
 class Denoised(NamedTuple):
@@ -106,6 +107,8 @@ class Denoiser(ModelMixin, ConfigMixin):
         widths: channels of each level; positions halve along each axis from level to level.
         blocks: residual blocks a level on the way down (and up).
         text_attention: self-attention and text cross-attention at the coarsest level.
+        prior_shape: (X, Y, Z) of a fixed frame whose Gaussian part is known, see synth.models.gaussian.
+        prior_rank: its principal directions.
     """
 
     _supports_gradient_checkpointing = True
@@ -121,6 +124,8 @@ class Denoiser(ModelMixin, ConfigMixin):
         text_dim: int = 384,
         heads: int = 4,
         text_attention: bool = True,
+        prior_shape: tuple[int, int, int] | None = None,
+        prior_rank: int = 128,
     ) -> None:
         super().__init__()
         self.gradient_checkpointing = False
@@ -130,7 +135,11 @@ class Denoiser(ModelMixin, ConfigMixin):
         self.embed_request = nn.Sequential(
             nn.Linear(FACTS_DIM + GRID_DIM, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
         )
-        self.stem = nn.Conv3d(channels + map_channels(channels, refine), widths[0], 3, padding=1)
+        self.prior = None
+        if prior_shape is not None:
+            self.prior = GaussianPrior(channels * math.prod(prior_shape), FACTS_DIM, prior_rank)
+        inputs = channels * (2 if self.prior else 1) + map_channels(channels, refine)
+        self.stem = nn.Conv3d(inputs, widths[0], 3, padding=1)
         self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
         for level, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -154,7 +163,12 @@ class Denoiser(ModelMixin, ConfigMixin):
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
         """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
         embedding = self._embed(t, condition)
-        h = self.stem(torch.cat([x, condition.maps], dim=1))
+        inputs = [x, condition.maps]
+        velocity = torch.zeros_like(x)
+        if self.prior is not None:
+            guess, velocity = self.prior(x, t, condition.facts)
+            inputs.append(guess)
+        h = self.stem(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last_3d))
         skips = []
         for level, stage in enumerate(self.down):
             for block in stage:
@@ -173,7 +187,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         labels = self.organs(h)
         if self.config.refine:
             labels = _unpack(labels)
-        return Denoised(self.velocity(h), labels)
+        return Denoised(velocity + self.velocity(h), labels)
 
     def _embed(self, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), 32, device=t.device))

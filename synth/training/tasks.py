@@ -32,6 +32,8 @@ from synth.models.text import TEXT_DIM
 from synth.training.config import TrainConfig
 from synth.training.requests import TextBank, draw_facts, pad_text
 
+_PRIOR_BATCHES = 400
+_PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
 
 
@@ -173,7 +175,6 @@ class BaseTask(_FrameTask):
         coarse = pool(frame)
         ct = coarse[:1] - 1.0
         facts, text = self.request(subject, jitter, rng)
-        known = random_known(ct.shape[1:], rng) if rng.random() < 0.1 else torch.zeros_like(ct)
         return Sample(
             x0=torch.cat([ct_to_network(ct), dose_to_network(coarse[1:2])]),
             labels=with_background(coarse[2:]),
@@ -183,8 +184,17 @@ class BaseTask(_FrameTask):
             annotated=self.annotated(subject, jitter),
             spacing=torch.full((3,), BASE_SPACING_MM),
             lower_mm=torch.tensor(HEAD_NECK.lower_mm),
-            known_mask=known,
+            known_mask=torch.zeros_like(ct),
         )
+
+    def fit_prior(self, model: Denoiser) -> None:
+        """Fit the model's Gaussian part to jittered frames, facts withheld as in training."""
+        if model.prior is None:
+            return
+        batches = [self.draw(np.random.default_rng([self.config.seed, 2**31, i])) for i in range(_PRIOR_BATCHES)]
+        volumes = torch.cat([b.x0 for b in batches])
+        facts = torch.cat([b.condition.facts for b in batches])
+        model.prior.fit(volumes, facts, _PRIOR_RIDGE)
 
 
 class RefineTask(_FrameTask):
@@ -317,4 +327,5 @@ def build_model(config: TrainConfig, task: BaseTask | RefineTask) -> Denoiser:
         widths=config.model.widths,
         blocks=config.model.blocks,
         embedding_dim=config.model.embedding_dim,
+        prior_shape=None if task.refine else HEAD_NECK.shape,
     )

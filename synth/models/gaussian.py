@@ -1,0 +1,77 @@
+"""The Gaussian part of the answer, in closed form: what a linear model of the training volumes knows.
+
+If volumes were Gaussian given the facts, x_0 ~ N(mu(facts), U diag(lambda) U^T + diag(rest)), the flow's velocity
+would be known exactly. Near the noise end it nearly is (Wang & Vastola 2024), so the network is asked only for
+what this misses. Composition - which way up, how wide, where the neck is - is then right from the first step.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+_FLOOR = 1e-5  # variance below which a direction is fixed
+
+
+class GaussianPrior(nn.Module):
+    """mu(facts) = mean + slope @ facts, `rank` principal directions, a variance of each voxel for the rest.
+
+    Args:
+        size: C * X * Y * Z of the volumes, flattened in this order.
+        facts_dim: length of the encoded facts.
+        rank: number of principal directions.
+    """
+
+    def __init__(self, size: int, facts_dim: int, rank: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("slope", torch.zeros(facts_dim, size))
+        self.register_buffer("basis", torch.zeros(rank, size))
+        self.register_buffer("variance", torch.zeros(rank))
+        self.register_buffer("rest", torch.ones(size))
+
+    def forward(self, x: torch.Tensor, t: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Estimate of x_0 and velocity E[noise - x_0 | x_t] under the Gaussian.
+
+        Args:
+            x: (B, C, X, Y, Z) at time t (B,); facts: (B, facts_dim).
+
+        Returns:
+            x_0 and velocity, both (B, C, X, Y, Z). With signal variance s the posterior means are linear in the
+            innovation x_t - (1 - t) mu: noise = t / ((1-t)^2 s + t^2), x_0 = mu + (1-t) s / ((1-t)^2 s + t^2).
+        """
+        mu = self.mean + facts @ self.slope
+        t = t[:, None]
+        innovation = x.flatten(1) - (1 - t) * mu
+        scores = innovation @ self.basis.T
+        outside = innovation - scores @ self.basis
+        noise = (scores * _gain(t, self.variance)) @ self.basis + outside * _gain(t, self.rest)
+        data = (scores * self.variance * _gain(t, self.variance)) @ self.basis + outside * self.rest * _gain(t, self.rest)
+        x0 = mu + (1 - t) * data
+        return x0.view_as(x), (t * noise - x0).view_as(x)
+
+    @torch.no_grad()
+    def fit(self, volumes: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
+        """Ridge regression on the facts, then principal directions of what is left.
+
+        Args:
+            volumes: (N, C, X, Y, Z); facts: (N, facts_dim); ridge: penalty, in units of N.
+        """
+        flat = volumes.flatten(1)
+        design = torch.cat([torch.ones(len(facts), 1), facts], dim=1)
+        penalty = ridge * len(facts) * torch.eye(design.shape[1])
+        penalty[0, 0] = 0
+        weights = torch.linalg.solve(design.T @ design + penalty, design.T @ flat)
+        left = flat - design @ weights
+        _, values, directions = torch.svd_lowrank(left, q=len(self.variance), niter=3)
+        self.mean.copy_(weights[0])
+        self.slope.copy_(weights[1:])
+        self.basis.copy_(directions.T)
+        self.variance.copy_((values.square() / len(flat)).clamp(min=_FLOOR))
+        self.rest.copy_((left - left @ directions @ directions.T).square().mean(dim=0).clamp(min=_FLOOR))
+
+
+def _gain(t: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
+    """1 / variance of x_t."""
+    return 1 / ((1 - t).square() * variance + t.square())
+
