@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy import ndimage
 
 from synth.data import headneck
 from synth.data.measure_facts import measure
+from synth.data.native import prepare_native
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
 
@@ -66,3 +68,19 @@ def write_priors(prepared: Path, out: Path) -> int:
     lines = ",\n".join(json.dumps(p) for p in patients)
     out.write_text(f'{{"patients": [\n{lines}\n]}}\n')
     return len(patients)
+
+
+def prepare(headneck_root: Path | None, native: Sequence[Path], out: Path, priors: Path | None = None) -> dict[str, int]:
+    """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
+
+    With `priors`, also the facts that plans draw from, measured on the training split.
+    """
+    counts: dict[str, int] = {}
+    if headneck_root is not None:
+        for split in ("train", "val"):
+            counts[f"headneck/{split}"] = prepare_headneck(headneck_root, split, out / "headneck" / split)
+        if priors is not None:
+            counts["priors"] = write_priors(out / "headneck" / "train", priors)
+    for folder in native:
+        counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
+    return counts

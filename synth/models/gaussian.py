@@ -27,7 +27,7 @@ class GaussianPrior(nn.Module):
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("slope", torch.zeros(facts_dim, size))
         self.register_buffer("basis", torch.zeros(rank, size))
-        self.register_buffer("variance", torch.zeros(rank))
+        self.register_buffer("variance", torch.ones(rank))
         self.register_buffer("rest", torch.ones(size))
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,11 +63,12 @@ class GaussianPrior(nn.Module):
         penalty[0, 0] = 0
         weights = torch.linalg.solve(design.T @ design + penalty, design.T @ flat)
         left = flat - design @ weights
-        _, values, directions = torch.svd_lowrank(left, q=len(self.variance), niter=3)
+        found = min(len(self.variance), len(flat))  # directions beyond the number of volumes stay zero
+        _, values, directions = torch.svd_lowrank(left, q=found, niter=3)
         self.mean.copy_(weights[0])
         self.slope.copy_(weights[1:])
-        self.basis.copy_(directions.T)
-        self.variance.copy_((values.square() / len(flat)).clamp(min=_FLOOR))
+        self.basis[:found] = directions.T
+        self.variance[:found] = (values.square() / len(flat)).clamp(min=_FLOOR)
         self.rest.copy_((left - left @ directions @ directions.T).square().mean(dim=0).clamp(min=_FLOOR))
 
 

@@ -215,6 +215,8 @@ class RefineTask(_FrameTask):
         """`volumes`: (intensity (1, X, Y, Z), spacing (3,)) of CT at native spacing, without labels."""
         super().__init__(subjects, texts, config)
         self.volumes = list(volumes)
+        size = np.sqrt([float(ct.numel()) for ct, _ in self.volumes])  # a large fine volume has more to show
+        self.volume_share = size / size.sum() if self.volumes else size
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch of one kind: whole frames (a quarter of the batch), or crops."""
@@ -265,7 +267,7 @@ class RefineTask(_FrameTask):
         return self._finish(rng, ct, labels, annotated, facts, None, torch.full((3,), 4.0), lower)
 
     def _unlabelled_crop(self, rng: np.random.Generator) -> Sample:
-        ct, spacing = self.volumes[int(rng.integers(len(self.volumes)))]
+        ct, spacing = self.volumes[int(rng.choice(len(self.volumes), p=self.volume_share))]
         size = 2 * self.crop
         start = [int(rng.integers(0, n - size + 1)) for n in ct.shape[1:]]
         box = ct[:, start[0] : start[0] + size, start[1] : start[1] + size, start[2] : start[2] + size]

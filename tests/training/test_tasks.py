@@ -1,0 +1,173 @@
+"""Training: batches are drawn from their seed alone, mirrors swap sides, a killed run repeats itself."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from synth.data import dataset
+from synth.data.dataset import Jitter, fractions, jittered, swap_sides, whole_frame
+from synth.errors import InputError
+from synth.facts import ORGANS
+from synth.frames import HEAD_NECK
+from synth.training.config import TrainConfig, load_config
+from synth.training.main import Trainer
+from synth.training.requests import draw_facts, pad_text
+from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
+
+ROOT = dataset.Path(__file__).parents[2]
+STILL = Jitter(np.ones(3), np.zeros(3), np.zeros(3), False)
+MIRROR = Jitter(np.ones(3), np.zeros(3), np.zeros(3), True)
+
+
+class NoText:
+    """Stands for the bank of wordings where the text encoder is not the matter."""
+
+    def draw(self, name, mirror, rng):
+        return torch.ones(3, 384)
+
+
+def make_subject(number=0):
+    """A neck of soft tissue with a mandible in front and parotids of unequal size."""
+    rng = np.random.default_rng(number)
+    shape = HEAD_NECK.shape_at(4.0)
+    hu = np.full(shape, -1000, np.int16)
+    hu[48:80, 20:60, 10:80] = rng.integers(20, 60, (32, 40, 70))
+    organs, dose = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    organs[50:58, 40:48, 55:65] = 1 + ORGANS.index("parotid_gland_left")
+    organs[70:74, 40:48, 55:65] = 1 + ORGANS.index("parotid_gland_right")
+    dose[50:60, 30:50, 30:60] = 70
+    facts = {"target_70_side": 1.0, "target_70_ml": 100.0, "top_mm": 80.0, "neck_area_cm2": 150.0}
+    flags = torch.tensor([1.0, 0, 1, 1, 0, 0, 0])
+    return dataset.Subject(f"s{number}", hu, organs, dose, flags, facts)
+
+
+def config(**changes):
+    model = {"widths": (4, 6, 8), "blocks": (1, 1, 1), "embedding_dim": 8}
+    return TrainConfig(**{"network": "base", "batch": 2, "model": model, **changes})
+
+
+def task(network="base"):
+    subjects = [make_subject(0), make_subject(1)]
+    if network == "base":
+        return BaseTask(subjects, NoText(), config())
+    native = [(torch.zeros(1, 40, 40, 40).half(), torch.tensor([1.0, 1.0, 2.5]))]
+    return RefineTask(subjects, NoText(), config(network="refine", batch=4), native)
+
+
+@pytest.mark.parametrize("network", ["base", "refine"])
+def test_a_batch_follows_from_its_seed(network):
+    t = task(network)
+    a, b, c = (t.draw(np.random.default_rng(seed)) for seed in (5, 5, 6))
+    assert torch.equal(a.x0, b.x0) and torch.equal(a.condition.maps, b.condition.maps)
+    assert a.x0.shape != c.x0.shape or not torch.equal(a.x0, c.x0)
+
+
+@pytest.mark.parametrize("network", ["base", "refine"])
+def test_labels_are_fractions_and_the_loss_has_gradients_everywhere(network):
+    t = task(network)
+    model = build_model(t.config, t)
+    for seed in range(4):
+        batch = t.draw(np.random.default_rng(seed))
+        torch.testing.assert_close(batch.labels.sum(dim=1), torch.ones_like(batch.labels[:, 0]), atol=2e-3, rtol=0)
+        loss, numbers = batch_loss(model, batch, t.config, torch.Generator().manual_seed(seed))
+        loss.backward()
+        assert np.isfinite(numbers["loss"])
+    dead = [n for n, p in model.named_parameters() if p.grad is None]
+    assert dead == []
+
+
+def test_the_mirror_image_swaps_right_and_left():
+    frame = whole_frame(make_subject())
+    torch.testing.assert_close(jittered(frame, STILL), frame.float(), atol=1e-3, rtol=0)
+    mirrored = jittered(frame, MIRROR)
+    torch.testing.assert_close(mirrored, swap_sides(frame.float().flip(1)), atol=1e-3, rtol=0)
+    left, right = 2 + ORGANS.index("parotid_gland_left"), 2 + ORGANS.index("parotid_gland_right")
+    assert frame[left].sum() > frame[right].sum()
+    assert mirrored[left].sum() < mirrored[right].sum()
+
+
+def test_a_jitter_moves_by_its_shift_and_grows_by_its_scale():
+    frame = whole_frame(make_subject())
+    shifted = jittered(frame, Jitter(np.ones(3), np.zeros(3), np.array([8.0, 0.0, 16.0]), False))
+    torch.testing.assert_close(shifted[:, 1:, :, 2:], frame.float()[:, :-1, :, :-2], atol=1e-3, rtol=0)
+    grown = jittered(frame, Jitter(np.array([1.1, 1.0, 1.2]), np.zeros(3), np.zeros(3), False))
+    assert float(grown[2:].sum()) == pytest.approx(1.32 * float(frame[2:].sum()), rel=0.05)
+
+
+def test_the_prior_explains_what_a_plain_network_must_learn():
+    t = task()
+    model = build_model(t.config, t)
+    batch = t.draw(np.random.default_rng(0))
+    before = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
+    model.prior.fit(batch.x0, batch.condition.facts, 0.02)
+    after = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
+    assert after < 0.3 * before
+
+
+def test_facts_are_withheld_and_text_is_padded():
+    rng = np.random.default_rng(0)
+    known = [int(draw_facts({"top_mm": 1.0, "body_ml": 9.0}, 0.3, rng)[-30:].sum()) for _ in range(50)]
+    assert draw_facts({"top_mm": 1.0}, 1.0, np.random.default_rng(1)).shape == draw_facts({}, 1.0, rng).shape
+    assert len(set(known)) > 1
+    features, mask = pad_text([torch.ones(2, 4), None, torch.ones(5, 4)], 4)
+    assert features.shape == (3, 5, 4) and mask.sum(dim=1).tolist() == [2, 0, 5]
+
+
+def test_fractions_are_one_hot():
+    assert fractions(torch.tensor([[[0, 7]]])).sum() == 2
+
+
+def _write_data(folder):
+    for split in ("train", "val"):
+        (folder / "headneck" / split).mkdir(parents=True)
+        for number in range(2):
+            s = make_subject(number)
+            facts = s.facts | {"shoulder_width_mm": 400.0, "enhanced_permille": 5.0}
+            about = {"name": s.name, "annotated": ["brainstem"], "facts": facts, "source": "test"}
+            np.savez(
+                folder / "headneck" / split / f"{s.name}.npz", hu=s.hu, organs=s.organs, dose=s.dose,
+                about=json.dumps(about),
+            )  # fmt: skip
+
+
+def _run(tmp_path, name, steps, data):
+    trainer = Trainer(
+        config(data=data, out=tmp_path / name, steps=steps, log_every=1, validate_every=100, checkpoint_minutes=1e-9)
+    )
+    trainer.run()
+    return [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    _write_data(tmp_path / "data")
+    whole = _run(tmp_path, "whole", 4, tmp_path / "data")
+    _run(tmp_path, "broken", 2, tmp_path / "data")
+    resumed = _run(tmp_path, "broken", 4, tmp_path / "data")
+    losses = [[row["train"]["loss"] for row in rows] for rows in (whole, resumed)]
+    assert losses[0] == losses[1] and len(losses[0]) == 4
+    assert (tmp_path / "broken" / "weights" / "config.json").is_file()
+
+
+def test_every_training_configuration_loads():
+    files = sorted((ROOT / "configs" / "train").glob("*.yaml"))
+    assert len(files) >= 2
+    for file in files:
+        assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("network: base\nlearning_rte: 1", "learning_rte"), ("network: base\nbatch: -1", "batch"), ("a: [", "not YAML")],
+)
+def test_a_bad_configuration_is_named(tmp_path, text, named):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=named):
+        load_config(path)
+    with pytest.raises(InputError, match="no such configuration"):
+        load_config(tmp_path / "absent.yaml")
