@@ -36,6 +36,7 @@ class LesionPlan(_Frozen):
     organ: str
     structures: tuple[str, ...] = Field(description="label names that it may grow in")
     invades: bool = Field(description="whether it may cross the organ's border into soft tissue")
+    bulges: bool = Field(description="whether it may grow into the fat round the organ")
     phase: Literal["native", "enhanced"]
     centre: tuple[int, int, int] = Field(description="voxel index")
     size_mm: PositiveFloat

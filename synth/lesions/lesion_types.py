@@ -96,6 +96,7 @@ class LesionType(_Entry):
     name: str
     organ: Organ
     kinds: tuple[FindingKind, ...]
+    bulges: bool = False
     size_mm: dict[float, float]
     shape: ShapeModel
     margin_mm: MarginModel

@@ -17,6 +17,8 @@ from synth.types import LabelMap, Volume
 
 CLEARANCE_MM = 2.0  # from the organ's border, where no contact was asked for
 INVADED_HU = -150.0  # denser voxels outside the organ are tissue that can be invaded
+FAT_HU = (-180.0, -20.0)
+_BULGE_MM = 40.0  # how far round the organ fat is looked for
 _CANDIDATES = 64
 _UNUSUAL_SHARE = 0.12  # of the ball: above it, a centre sits on vessels or bronchi
 _INVASION_DEPTH = (0.35, 0.75)  # of the radius: how deep in the organ an invading lesion is centred
@@ -71,20 +73,33 @@ def find_region(
     structure: str,
     taken: Sequence[tuple[np.ndarray, float]],
     ball_mm: float,
+    bulges: bool,
 ) -> Region:
     """Room in a structure, within the asked segment, for a ball apart from the `taken` ones (RAS mm, radius).
 
     The border of the volume counts as the structure's border.
     """
-    mask, box = host.inside(structure)
-    padded = np.pad(mask, 1)
+    _, box = host.inside(structure)
+    if bulges:
+        box = location.grown(box, host.ct.hu.shape, host.ct.spacing, _BULGE_MM)
+    mask = host.organs.ids[box] == host.present[structure][0]
+    growing = with_fat(mask, host.ct.hu[box], host.organs.ids[box]) if bulges else mask
+    padded = np.pad(growing, 1)
     room = ndimage.distance_transform_edt(padded, sampling=host.ct.spacing)[1:-1, 1:-1, 1:-1].astype(np.float32)
+    room[~mask] = 0
     points = location.points_of(mask, box, host.ct.affine)
     keep = _in_part(finding, host, points)
     for centre, ball in taken:
         keep &= np.linalg.norm(points - centre, axis=1) >= ball + ball_mm
     room[mask] *= keep
     return Region(structure, room, box)
+
+
+def with_fat(organ: np.ndarray, hu: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """An organ's mask and the unlabelled fat of the crop, its small vessels closed; all (X, Y, Z)."""
+    free = organ | (ids == 0)
+    fat = (ids == 0) & (hu > FAT_HU[0]) & (hu < FAT_HU[1])
+    return organ | (ndimage.binary_closing(organ | fat, iterations=2) & free)
 
 
 def _in_part(finding: FindingRequest, host: Host, points: np.ndarray) -> np.ndarray:

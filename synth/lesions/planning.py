@@ -75,6 +75,7 @@ def _plan_one(
         organ=finding.organ.value,
         structures=(structure,),
         invades=finding.invasion is Invasion.CLOSE,
+        bulges=kind.bulges,
         phase="enhanced" if host.enhanced() else "native",
         centre=centre,
         size_mm=size_mm,
@@ -174,10 +175,11 @@ def _place(
     taken = [(world_of(np.array(other.centre), host.ct.affine), other.ball_mm) for other in others]
     voxels = np.array([host.inside(name)[0].sum() for name in structures], float)
     order = rng.choice(len(structures), len(structures), replace=False, p=voxels / voxels.sum())
-    smallest = 0.0 if finding.size_mm else type_of(finding.organ, finding.kind).size_at(0.0)
+    kind = type_of(finding.organ, finding.kind)
+    smallest = 0.0 if finding.size_mm else kind.size_at(0.0)
     largest = 0.0
     for index in order:
-        region: Region = find_region(finding, host, structures[index], taken, ball_mm)
+        region: Region = find_region(finding, host, structures[index], taken, ball_mm, kind.bulges)
         fitting = size_mm if finding.size_mm else min(size_mm, _SHRINK * region.largest_mm)
         centre = choose_centre(finding, host, region, fitting, rng) if fitting >= smallest else None
         if centre is not None:

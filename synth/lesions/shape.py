@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from synth import labels
 from synth.errors import InputError
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.placement import INVADED_HU
+from synth.lesions.placement import INVADED_HU, with_fat
 from synth.lesions.strands import strand_share, strands_of
 from synth.lesions.surface import scale_and_distance, surface_table
 from synth.report.diameters import axial_diameters
@@ -78,14 +78,17 @@ def ball_box(plan: LesionPlan, host: Volume) -> Box:
 
 
 def _allowed(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box) -> np.ndarray:
-    """Where the lesion may grow: its organ, and soft tissue beyond it when it invades."""
+    """Where the lesion may grow: its organ, the fat round it when it bulges, soft tissue when it invades."""
     ids = organs.ids[box]
     number = {name: i for i, name in organs.names.items()}
     allowed = np.isin(ids, [number[name] for name in plan.structures if name in number])
+    if plan.bulges:
+        allowed = with_fat(allowed, host.hu[box], ids)
     if plan.invades:
         bone = {s.name for s in labels.structures() if s.hu_native[0] >= _BONE_HU}
         hard = np.isin(ids, [i for i, name in organs.names.items() if name in bone])
-        allowed |= (host.hu[box] > INVADED_HU) & ~hard
+        tissue = allowed | (host.hu[box] > INVADED_HU)
+        allowed |= ndimage.binary_closing(tissue, iterations=2) & ~hard  # bridges half-filled voxels at the pleura
     if not allowed[tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))]:
         raise InputError(
             f"plan of {plan.name}: its centre {plan.centre} is not in {' or '.join(plan.structures)} of this host; "

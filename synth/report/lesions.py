@@ -100,17 +100,8 @@ def _organ(structure: str | None) -> str:
     return "lung" if words[0] == "lung" else " ".join(words)
 
 
-def grown(box: Box, shape: tuple[int, ...], spacing: np.ndarray, by_mm: float) -> Box:
-    """A box with a border of `by_mm` on each side, within the volume."""
-    reach = np.ceil(by_mm / np.asarray(spacing)).astype(int)
-    i, j, k = (
-        slice(max(s.start - r, 0), min(s.stop + r, n)) for s, r, n in zip(box, reach.tolist(), shape, strict=True)
-    )
-    return i, j, k
-
-
 def _crop(scene: Scene, number: int, box: Box, by_mm: float) -> tuple[Box, np.ndarray]:
-    wide = grown(box, scene.case.ct.hu.shape, scene.case.ct.spacing, by_mm)
+    wide = location.grown(box, scene.case.ct.hu.shape, scene.case.ct.spacing, by_mm)
     return wide, scene.case.lesions.ids[wide] == number
 
 

@@ -46,6 +46,15 @@ def points_of(mask: np.ndarray, box: Box, affine: np.ndarray, limit: int | None 
     return world_of(index + [s.start for s in box], affine)
 
 
+def grown(box: Box, shape: tuple[int, ...], spacing: np.ndarray, by_mm: float) -> Box:
+    """A box with a border of `by_mm` on each side, within the volume."""
+    reach = np.ceil(by_mm / np.asarray(spacing)).astype(int)
+    i, j, k = (
+        slice(max(s.start - r, 0), min(s.stop + r, n)) for s, r, n in zip(box, reach.tolist(), shape, strict=True)
+    )
+    return i, j, k
+
+
 @dataclass(frozen=True)
 class Poles:
     """The thirds of a kidney along its long axis, which is oriented upwards."""

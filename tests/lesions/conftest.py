@@ -80,7 +80,8 @@ def make_plan() -> Callable[..., LesionPlan]:
     def make(**changes: object) -> LesionPlan:
         fields = {
             "id": 1, "kind": "lung_nodule", "organ": "lung", "structures": ("lung_upper_lobe_right",),
-            "invades": False, "phase": "native", "centre": (28, 40, 34), "size_mm": 18.0, "ball_mm": 16.0,
+            "invades": False, "bulges": False, "phase": "native",
+            "centre": (28, 40, 34), "size_mm": 18.0, "ball_mm": 16.0,
             "axes": (0.9, 0.8), "rotation": (0.0, 0.0, 0.0, 1.0), "roughness": 0.04, "lobes": 0, "lobe_depth": 0.0,
             "spicules": 0, "spicule_mm": 0.0, "margin_mm": 1.5,
             "zones": ({"name": "tissue", "reach": 1.0, "hu": 40.0, "opacity": 1.0},),

@@ -123,6 +123,21 @@ def test_an_invading_lesion_crosses_into_soft_tissue_and_spares_bone(make_plan: 
     assert not kept[22:].any()
 
 
+def test_a_bulging_lesion_grows_into_fat_and_no_further(make_plan: Callable[..., LesionPlan]) -> None:
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    ids = np.zeros((48, 40, 20), np.uint8)
+    ids[8:22] = 3
+    hu = np.full(ids.shape, -110, np.int16)
+    hu[8:22] = 35
+    hu[:, :12] = 50  # muscle beside the fat
+    organs = LabelMap(ids, affine, {3: "kidney_left"})
+    host = Volume(hu, affine)
+    plan = make_plan(structures=("kidney_left",), centre=(19, 20, 10), size_mm=20.0, bulges=True)
+    _, mask = grown_and_full(plan, host, organs)
+    assert mask[22:].any()
+    assert not mask[(ids == 0) & (hu == 50)].any()
+
+
 def test_a_plan_for_another_host_is_an_error(
     host: Volume, organs: LabelMap, make_plan: Callable[..., LesionPlan]
 ) -> None:
