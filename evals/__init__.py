@@ -1,0 +1,1 @@
+"""Numbers: whether synthetic CT is faithful, diverse and worth training on."""
