@@ -5,9 +5,19 @@ from __future__ import annotations
 import torch
 
 
-def velocity_loss(predicted: torch.Tensor, x0: torch.Tensor, noise: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Weighted mean of |v - (noise - x0)|^2 (Lipman et al. 2023, eq. 23); weight (B, 1, X, Y, Z) >= 0."""
-    error = (predicted - (noise - x0)).square().mean(dim=1, keepdim=True)
+def velocity_loss(
+    predicted: torch.Tensor,
+    x0: torch.Tensor,
+    noise: torch.Tensor,
+    weight: torch.Tensor,
+    of_time: torch.Tensor | float = 1.0,
+) -> torch.Tensor:
+    """Weighted mean of |v - (noise - x0)|^2 (Lipman et al. 2023, eq. 23).
+
+    `weight` (B, 1, X, Y, Z) >= 0 says where it counts and averages to one; `of_time` (B, 1, 1, 1, 1) scales each
+    volume's error.
+    """
+    error = of_time * (predicted - (noise - x0)).square().mean(dim=1, keepdim=True)
     return (weight * error).sum() / weight.sum().clamp(min=1e-6)
 
 

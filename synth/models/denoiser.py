@@ -109,6 +109,8 @@ class Denoiser(ModelMixin, ConfigMixin):
         text_attention: self-attention and text cross-attention at the coarsest level.
         prior_shape: (X, Y, Z) of a fixed frame whose Gaussian part is known, see synth.models.gaussian.
         prior_rank: its principal directions.
+        data_sd: SD of the data for the preconditioning of Karras et al. 2022 (eq. 7, in the flow's time): the
+            network then starts at "no detail" where the prior-free velocity starts at "all noise".
     """
 
     _supports_gradient_checkpointing = True
@@ -126,6 +128,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         text_attention: bool = True,
         prior_shape: tuple[int, int, int] | None = None,
         prior_rank: int = 128,
+        data_sd: float | None = None,
     ) -> None:
         super().__init__()
         self.gradient_checkpointing = False
@@ -164,7 +167,10 @@ class Denoiser(ModelMixin, ConfigMixin):
         """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
         embedding = self._embed(t, condition)
         inputs = [x, condition.maps]
+        scale: float | torch.Tensor = 1.0
         velocity = torch.zeros_like(x)
+        if self.config.data_sd is not None:
+            scale, velocity = _preconditioned(x, t, self.config.data_sd)
         if self.prior is not None:
             guess, velocity = self.prior(x, t, condition.facts)
             inputs.append(guess)
@@ -187,7 +193,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         labels = self.organs(h)
         if self.config.refine:
             labels = _unpack(labels)
-        return Denoised(velocity + self.velocity(h), labels)
+        return Denoised(velocity + scale * self.velocity(h), labels)
 
     def _embed(self, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), 32, device=t.device))
@@ -200,6 +206,17 @@ class Denoiser(ModelMixin, ConfigMixin):
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, h, embedding, use_reentrant=False)
         return block(h, embedding)
+
+
+def _preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale of the network's output and velocity without it, if the data were white with this SD and mean 0.
+
+    The posterior mean of x_0 is c_skip x_t with error c_out; velocity = (x_t - x_0) / t, written without the
+    division.
+    """
+    t = t.view(-1, 1, 1, 1, 1)
+    variance = (1 - t) ** 2 * sd**2 + t**2
+    return -sd / variance.sqrt(), x * (t - (1 - t) * sd**2) / variance
 
 
 def _unpack(x: torch.Tensor) -> torch.Tensor:

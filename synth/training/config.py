@@ -21,6 +21,7 @@ class ModelConfig(_Section):
     widths: tuple[int, ...] = (48, 112, 224)
     blocks: tuple[int, ...] = (1, 1, 2)
     embedding_dim: int = 256
+    data_sd: float | None = None
 
 
 class TimeConfig(_Section):

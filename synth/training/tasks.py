@@ -107,11 +107,19 @@ def batch_loss(
     known = condition.maps[:, x0.shape[1] : x0.shape[1] + 1]
     x = torch.where(known > 0, x0, interpolate(x0, noise, t))
     out = model(x.contiguous(memory_format=torch.channels_last_3d), t, condition)
-    weight = (1 + config.body_weight * body) * (t > 0).float().view(-1, 1, 1, 1, 1) * (1 - known)
-    flow = velocity_loss(out.velocity.float(), x0, noise, weight)
+    of_time = ((t > 0) * time_weight(t, config.model.data_sd)).view(-1, 1, 1, 1, 1)
+    weight = (1 + config.body_weight * body) * (1 - known)
+    flow = velocity_loss(out.velocity.float(), x0, noise, weight, of_time)
     organs = label_loss(out.labels.float(), batch.labels.to(device), batch.annotated.to(device), (1 - t) ** 3)
     loss = flow + config.label_weight * organs
     return loss, {"loss": float(loss.detach()), "flow": float(flow.detach()), "organs": float(organs.detach())}
+
+
+def time_weight(t: torch.Tensor, data_sd: float | None) -> torch.Tensor:
+    """(B,) weight that makes every t count alike in units of the network's output (Karras et al. 2022, eq. 8)."""
+    if data_sd is None:
+        return torch.ones_like(t)
+    return ((1 - t) ** 2 * data_sd**2 + t**2) / data_sd**2
 
 
 def with_background(organs: torch.Tensor) -> torch.Tensor:
@@ -329,5 +337,6 @@ def build_model(config: TrainConfig, task: BaseTask | RefineTask) -> Denoiser:
         widths=config.model.widths,
         blocks=config.model.blocks,
         embedding_dim=config.model.embedding_dim,
+        data_sd=config.model.data_sd,
         prior_shape=None if task.refine else HEAD_NECK.shape,
     )
