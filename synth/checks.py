@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 from scipy import ndimage
 
@@ -27,7 +26,7 @@ def check_generated(case: Case, plan: CasePlan) -> list[Check]:
     for i, name in enumerate(ORGANS, start=1):
         number[case.organs.mask(name)] = i
     facts = measure(case.ct.hu, number, np.zeros_like(number), ORGANS, case.ct.affine)
-    checks = [_organ(name, facts.get(f"{name}_ml", 0.0), plan) for name in ORGANS]
+    checks = [_organ(name, facts.get(f"{name}_ml", 0.0)) for name in ORGANS]
     if (plan.request.extent or Extent.COMPLETE) in (Extent.COMPLETE, Extent.LOWER):
         checks.append(Check("shoulder_width_mm", facts["shoulder_width_mm"], SHOULDERS_MM, _MAX_WIDTH_MM))
     for target in plan.request.targets:
@@ -35,7 +34,7 @@ def check_generated(case: Case, plan: CasePlan) -> list[Check]:
     return [Check(c.name, round(c.value, 3), c.low, c.high) for c in checks]
 
 
-def _organ(name: str, volume_ml: float, plan: CasePlan) -> Check:
+def _organ(name: str, volume_ml: float) -> Check:
     low, high = priors.organ_range(name)
     return Check(f"{name}_ml", volume_ml, round(low, 2), round(high, 2))
 
@@ -47,7 +46,7 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
         if other >= name:  # nested: a higher dose lies inside
             inside |= case.lesions.ids == number
     volume = float(inside.sum()) * case.ct.voxel_ml
-    checks = [Check(f"{name}_ml", volume, *_TARGET_ML)]
+    checks = [Check(f"{name}_ml", volume, _TARGET_ML[0], _TARGET_ML[1])]
     if side in (Side.LEFT, Side.RIGHT, Side.BILATERAL, Side.MIDLINE):
         x = case.ct.affine[0, 3] + case.ct.affine[0, 0] * np.arange(inside.shape[0])
         per_slice = inside.sum(axis=(1, 2))
@@ -73,5 +72,5 @@ def check_inserted(case: Case, plan: CasePlan) -> list[Check]:
 
 def _cropped(mask: np.ndarray, case: Case) -> tuple[np.ndarray, np.ndarray]:
     """The mask cut to its bounding box, and the spacing."""
-    boxes = ndimage.find_objects(mask.astype(np.uint8))
+    boxes: list[tuple[slice, ...]] = ndimage.find_objects(mask.astype(np.uint8))
     return (mask[boxes[0]] if boxes else mask[:0]), case.ct.spacing

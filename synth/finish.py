@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from synth import case_folder, provenance
+from synth import case_folder, provenance, report
 from synth.models import library
 from synth.plan import CasePlan
+from synth.preview import render
 from synth.provenance import Check
 from synth.types import Case
 
@@ -20,20 +21,16 @@ def finish(
     case: Case,
     checks: Sequence[Check],
     command: str,
-    *,
-    weights: Sequence[library.Network],
     inputs: Mapping[str, Path] | None = None,
 ) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder."""
-    from synth import report
-    from synth.preview import render
-
+    networks: tuple[library.Network, ...] = ("base", "refine") if plan.door == "generate" else ("refine",)
     written = report.write(report.measure(case))
     text = written.text()
     manifest = provenance.manifest(
         command=command,
         seeds={"seed": plan.seed, "base": plan.base_seed, "refine": plan.refine_seed, "lesions": plan.lesion_seed},
-        weights={name: library.weights_folder(name) / _WEIGHTS for name in weights},
+        weights={name: library.weights_folder(name) / _WEIGHTS for name in networks},
         device=str(library.device()),
         attempts=plan.attempt + 1,
         checks=checks,

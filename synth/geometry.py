@@ -34,7 +34,7 @@ def check_affine(affine: np.ndarray, what: str = "affine") -> np.ndarray:
     return affine
 
 
-def same_grid(shape_a: tuple, affine_a: np.ndarray, shape_b: tuple, affine_b: np.ndarray) -> bool:
+def same_grid(shape_a: tuple[int, ...], affine_a: np.ndarray, shape_b: tuple[int, ...], affine_b: np.ndarray) -> bool:
     """Whether two arrays lie on the same voxel grid (shape equal, affines equal to 0.01 mm)."""
     return tuple(shape_a) == tuple(shape_b) and bool(np.allclose(affine_a, affine_b, atol=_GRID_TOLERANCE_MM))
 
@@ -48,9 +48,7 @@ def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarra
 def from_ras(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Undo `to_ras`: bring a RAS-ordered array back to the axis order of the original `affine`."""
     ornt = io_orientation(affine)
-    back = nib.orientations.ornt_transform(
-        np.stack([np.arange(3), np.ones(3)], axis=1), ornt
-    )
+    back = nib.orientations.ornt_transform(np.stack([np.arange(3), np.ones(3)], axis=1), ornt)
     return apply_orientation(array, back)
 
 

@@ -73,6 +73,12 @@ def case_name(index: int) -> str:
     return f"case_{index:05d}"
 
 
+def host_name(ct: Path) -> str:
+    """What to call a host: its file name without endings, or its folder's where the file is just `ct.nii.gz`."""
+    stem = ct.name.removesuffix(".gz").removesuffix(".nii")
+    return ct.resolve().parent.name if stem in ("ct", "image", "volume") else stem
+
+
 def draw_generate(
     request: CaseRequest, *, seed: int, index: int, attempt: int, spacing: float, sampling: Sampling
 ) -> CasePlan:
@@ -105,8 +111,8 @@ def draw_insert(request: CaseRequest, *, seed: int, ct: Path, organs: Path) -> C
     Raises InputError where the prompt asks for no lesion.
     """
     if not request.findings:
-        raise InputError(f"'{request.prompt}': names no lesion to insert; say one, such as '12 mm nodule in the left lung'")
-    case = case_name(0)
+        raise InputError(f"'{request.prompt}': no lesion to insert; say one, such as '9 mm nodule in the left lung'")
+    case = f"{host_name(ct)}_{seed:05d}"
     return CasePlan(
         door="insert",
         case=case,

@@ -33,16 +33,12 @@ class RefineRedraw:
         coarse, details = bands[:, :1], detail_to_network(bands[:, 1:])
         known_mask = 1 - torch.nn.functional.max_pool3d(redraw, 2)
         velocity = tiled_velocity(self.model, _condition(coarse, details, known_mask, spacing))
-        drawn = euler(
-            velocity, normal(tuple(details.shape), seed), self.steps, known=details, known_mask=known_mask
-        )
+        drawn = euler(velocity, normal(tuple(details.shape), seed), self.steps, known=details, known_mask=known_mask)
         unit = wavelet.inverse(torch.cat([coarse, detail_from_network(drawn)], dim=1))[0, 0]
         return intensity.to_hu(unit.numpy())[tuple(slice(0, n) for n in hu.shape)]
 
 
-def _condition(
-    coarse: torch.Tensor, details: torch.Tensor, known_mask: torch.Tensor, spacing: np.ndarray
-) -> Condition:
+def _condition(coarse: torch.Tensor, details: torch.Tensor, known_mask: torch.Tensor, spacing: np.ndarray) -> Condition:
     """No request, no labels, no place: only the grid, the coarse CT and what is known."""
     shape = tuple(coarse.shape[2:])
     mm = torch.from_numpy(np.asarray(spacing)).float()[None]

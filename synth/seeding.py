@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(seed: int, *names: object) -> int:
@@ -21,4 +24,6 @@ def numpy_rng(seed: int) -> np.random.Generator:
 
 def normal(shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """Standard normal float32 on the CPU, the same on every device and number of processes."""
+    import torch
+
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))

@@ -43,9 +43,7 @@ def load_subjects(folder: Path) -> list[Subject]:
         with np.load(file) as data:
             about = json.loads(str(data["about"]))
             flags = torch.tensor([float(name in about["annotated"]) for name in ORGANS])
-            subjects.append(
-                Subject(about["name"], data["hu"], data["organs"], data["dose"], flags, about["facts"])
-            )
+            subjects.append(Subject(about["name"], data["hu"], data["organs"], data["dose"], flags, about["facts"]))
     return subjects
 
 

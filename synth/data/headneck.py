@@ -47,7 +47,7 @@ def patients(root: Path, split: str) -> Iterator[Patient]:
         folder = root / split / row["case"]
         arrays = {}
         for name in ("ct", "organs", "targets"):
-            image = nib.load(folder / f"{name}.nii.gz")
+            image = nib.Nifti1Image.from_filename(folder / f"{name}.nii.gz")
             arrays[name], affine = to_ras(np.asarray(image.dataobj), image.affine)
         annotated = tuple(_INDEX_NAMES[n] for n in row["organs_annotated"].split(";") if n)
         dose = np.array([0, *facts_table.DOSES_GY], np.uint8)[arrays["targets"]]

@@ -32,7 +32,7 @@ def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> in
     out.mkdir(parents=True, exist_ok=True)
     kept = [f for f in files if f.parent.name not in barred | set(exclude)]
     for file in kept:
-        image = nib.load(file)
+        image = nib.Nifti1Image.from_filename(file)
         hu, affine = to_ras(np.asarray(image.dataobj), image.affine)
         np.savez_compressed(out / f"{file.parent.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
     return len(kept)

@@ -70,7 +70,9 @@ def write_priors(prepared: Path, out: Path) -> int:
     return len(patients)
 
 
-def prepare(headneck_root: Path | None, native: Sequence[Path], out: Path, priors: Path | None = None) -> dict[str, int]:
+def prepare(
+    headneck_root: Path | None, native: Sequence[Path], out: Path, priors: Path | None = None
+) -> dict[str, int]:
     """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
 
     With `priors`, also the facts that plans draw from, measured on the training split.

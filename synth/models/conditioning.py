@@ -33,9 +33,7 @@ class Condition:
 
     def without_request(self) -> Condition:
         """The same grid and maps with nothing asked: the other branch of classifier-free guidance."""
-        return replace(
-            self, facts=torch.zeros_like(self.facts), text_mask=torch.zeros_like(self.text_mask)
-        )
+        return replace(self, facts=torch.zeros_like(self.facts), text_mask=torch.zeros_like(self.text_mask))
 
     def to(self, device: torch.device | str) -> Condition:
         """All tensors on `device`."""
@@ -52,7 +50,7 @@ def grid_vector(spacing: torch.Tensor, annotated: torch.Tensor, coarse_noise: to
     return torch.cat([torch.log2(spacing / 4.0), annotated, coarse_noise], dim=1)
 
 
-def position_map(lower_mm: torch.Tensor, spacing: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
+def position_map(lower_mm: torch.Tensor, spacing: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     """Where every position lies in its frame.
 
     Args:

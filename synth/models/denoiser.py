@@ -52,9 +52,7 @@ class Block(nn.Module):
         self.norm2 = ChannelNorm(outputs)
         self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1)
         self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
-        for layer in (self.modulate, self.conv2):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        _zero(self.modulate, self.conv2)
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -78,9 +76,7 @@ class Attention(nn.Module):
         self.null = nn.Parameter(torch.zeros(1, 1, text_dim))  # what is attended to where no text is given
         self.cross_out = nn.Linear(channels, channels)
         self.mlp = nn.Sequential(nn.Linear(channels, 3 * channels), nn.GELU(), nn.Linear(3 * channels, channels))
-        for layer in (self.out, self.cross_out, self.mlp[2]):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        _zero(self.out, self.cross_out, self.mlp[2])
 
     def _split(self, x: torch.Tensor, parts: int) -> tuple[torch.Tensor, ...]:
         return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
@@ -115,7 +111,7 @@ class Denoiser(ModelMixin, ConfigMixin):
 
     _supports_gradient_checkpointing = True
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         channels: int = 2,
@@ -160,8 +156,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         self.norm = ChannelNorm(widths[0])
         self.velocity = nn.Conv3d(widths[0], channels, 3, padding=1)
         self.organs = nn.Conv3d(widths[0], CLASSES * (8 if refine else 1), 3, padding=1)
-        nn.init.zeros_(self.velocity.weight)
-        nn.init.zeros_(self.velocity.bias)
+        _zero(self.velocity)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
         """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
@@ -177,7 +172,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         h = self.stem(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last_3d))
         skips = []
         for level, stage in enumerate(self.down):
-            for block in stage:
+            for block in stage:  # type: ignore[attr-defined]
                 h = self._run(block, h, embedding)
             if level < len(self.downsample):
                 skips.append(h)
@@ -187,7 +182,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         h = self._run(self.middle, h, embedding)
         for level in reversed(range(len(self.up))):
             h = torch.cat([self.upsample[level](h), skips[level]], dim=1)
-            for block in self.up[level]:
+            for block in self.up[level]:  # type: ignore[attr-defined]
                 h = self._run(block, h, embedding)
         h = F.silu(self.norm(h))
         labels = self.organs(h)
@@ -206,6 +201,13 @@ class Denoiser(ModelMixin, ConfigMixin):
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, h, embedding, use_reentrant=False)
         return block(h, embedding)
+
+
+def _zero(*layers: nn.Module) -> None:
+    """Start as if the layers were not there."""
+    for layer in layers:
+        for p in layer.parameters():
+            nn.init.zeros_(p)
 
 
 def _preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -22,6 +22,12 @@ class GaussianPrior(nn.Module):
         rank: number of principal directions.
     """
 
+    mean: torch.Tensor
+    slope: torch.Tensor
+    basis: torch.Tensor
+    variance: torch.Tensor
+    rest: torch.Tensor
+
     def __init__(self, size: int, facts_dim: int, rank: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(size))
@@ -45,8 +51,9 @@ class GaussianPrior(nn.Module):
         innovation = x.flatten(1) - (1 - t) * mu
         scores = innovation @ self.basis.T
         outside = innovation - scores @ self.basis
-        noise = (scores * _gain(t, self.variance)) @ self.basis + outside * _gain(t, self.rest)
-        data = (scores * self.variance * _gain(t, self.variance)) @ self.basis + outside * self.rest * _gain(t, self.rest)
+        inside_gain, outside_gain = _gain(t, self.variance), _gain(t, self.rest)
+        noise = (scores * inside_gain) @ self.basis + outside * outside_gain
+        data = (scores * inside_gain * self.variance) @ self.basis + outside * outside_gain * self.rest
         x0 = mu + (1 - t) * data
         return x0.view_as(x), (t * noise - x0).view_as(x)
 
@@ -75,4 +82,3 @@ class GaussianPrior(nn.Module):
 def _gain(t: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:
     """1 / variance of x_t."""
     return 1 / ((1 - t).square() * variance + t.square())
-
