@@ -1,0 +1,1 @@
+"""What the path costs: seconds, memory, FLOP."""

@@ -1,0 +1,107 @@
+"""Costs: FLOP counted against products worked out by hand, and the whole path with tiny networks."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from evals.benchmarks import cost, maisi, path
+from synth.errors import InputError
+from synth.models.attention import attend
+from synth.models.denoiser import Denoiser
+from synth.plan import Sampling
+
+
+def tiny(refine: bool) -> Denoiser:
+    """A random denoiser that costs next to nothing."""
+    torch.manual_seed(0)
+    return Denoiser(
+        channels=7 if refine else 2, refine=refine, widths=(8, 8, 8), blocks=(1, 1, 1), embedding_dim=16, heads=2
+    ).eval()
+
+
+def test_flop_are_twice_the_multiply_adds() -> None:
+    conv = torch.nn.Conv3d(3, 5, 3, padding=1)
+    assert cost.count_flops(lambda: conv(torch.zeros(1, 3, 4, 6, 8)))[1] == 2 * 27 * 3 * 5 * (4 * 6 * 8)
+
+
+def test_attention_is_counted() -> None:
+    q, k = torch.zeros(1, 2, 10, 4), torch.zeros(1, 2, 12, 4)
+    assert cost.count_flops(lambda: attend(q, k, k))[1] == 2 * 2 * 2 * (10 * 12 * 4)  # two products, two heads
+
+
+def test_seconds_are_ordered_and_the_result_is_the_last() -> None:
+    calls: list[int] = []
+    result, taken = cost.seconds(lambda: calls.append(1) or len(calls), 3)
+    assert result == 3 and 0 <= taken["min"] <= taken["median"] <= taken["max"]
+    with pytest.raises(ValueError, match="repeat 0"):
+        cost.seconds(lambda: None, 0)
+
+
+@pytest.mark.parametrize(("system", "mb"), [("linux", 2.1), ("darwin", 0.0)])
+def test_peak_memory_is_in_the_system_s_unit(system: str, mb: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ru_maxrss is KiB on Linux and bytes on macOS."""
+    monkeypatch.setattr(cost.resource, "getrusage", lambda _who: SimpleNamespace(ru_maxrss=2048))
+    monkeypatch.setattr(cost.sys, "platform", system)
+    assert cost.peak_mb() == mb
+
+
+@pytest.fixture(scope="module")
+def measured() -> dict:
+    plan = path.case_plan(8.0, Sampling(base_steps=2, refine_steps=1))
+    return path.measure_path(tiny(False), tiny(True), plan, repeat=1, host_size=48)
+
+
+def test_every_step_of_the_path_is_there(measured: dict) -> None:
+    assert list(measured["steps"]) == ["compose", "refine 16 to 8 mm", "assemble", "report", "insert"]
+    networks = {name for name, step in measured["steps"].items() if step["flop"]}
+    assert networks == {"compose", "refine 16 to 8 mm", "insert"}
+    assert json.loads(json.dumps(measured)) == measured
+    for name in measured["steps"]:
+        assert name in path.text(measured)
+
+
+def test_cost_a_voxel_is_that_of_the_generated_case_alone(measured: dict) -> None:
+    steps, case = measured["steps"], measured["case"]
+    assert case["voxels"] == 64 * 40 * 48
+    assert case["flop"] == steps["compose"]["flop"] + steps["refine 16 to 8 mm"]["flop"]
+    assert case["mflop_per_voxel"] == pytest.approx(case["flop"] / case["voxels"] / 1e6, abs=1e-4)
+
+
+def test_compose_costs_two_evaluations_a_step_and_one_for_the_organs(measured: dict) -> None:
+    """Guidance runs both branches; the text encoder's share is counted apart."""
+    plan = path.case_plan(8.0, Sampling(base_steps=2))
+    shorter = path.case_plan(8.0, Sampling(base_steps=1))
+    model, words = tiny(False), cost.count_flops(lambda: path.request_tensors(plan))[1]
+    two, one = (cost.count_flops(lambda p=p: path.compose(p, model))[1] - words for p in (plan, shorter))
+    assert two == measured["steps"]["compose"]["flop"] - words
+    assert two / one == pytest.approx(5 / 3, rel=0.02)
+
+
+def test_bad_options_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert path.main(["--spacing", "3"]) == 2
+    assert "--spacing 3: choose one of 8, 4, 2, 1 mm" in capsys.readouterr().err
+    assert path.main(["--repeat", "0"]) == 2
+    assert "--repeat 0" in capsys.readouterr().err
+
+
+def test_maisi_decoding_grows_with_the_volume() -> None:
+    small, large = (maisi.count_decoder((4, n, n, n))["flop"] for n in (8, 16))
+    assert large == 8 * small
+
+
+def test_maisi_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maisi, "find_spec", lambda _name: None)
+    with pytest.raises(InputError, match="pip install einops"):
+        maisi.count()
+
+
+def test_maisi_networks_have_their_published_size() -> None:
+    pytest.importorskip("einops", reason="MONAI's attention needs einops")
+    counted = maisi.count((4, 16, 16, 16))
+    assert counted["output_voxels"] == 64**3
+    assert round(counted["evaluations"]["unet"]["parameters"] / 1e6) == 181
+    assert round(counted["evaluations"]["decoder"]["parameters"] / 1e6) == 21
