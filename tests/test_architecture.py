@@ -1,0 +1,142 @@
+"""docs/architecture.md and docs/limits.md say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from prompts import parse
+from prompts.request import MAX_COUNT, MAX_SIZE_MM
+from prompts.vocabulary import Dose, Organ
+from synth import pipeline
+from synth.errors import InputError
+from synth.facts import FACTS, ORGANS
+from synth.frames import BASE_SPACING_MM, HEAD_NECK, spacings
+from synth.lesions.lesion_plan import MAX_LESIONS
+from synth.lesions.lesion_types import lesion_types
+from synth.lesions.planning import plan_lesions
+from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM
+from synth.plan import Sampling
+from synth.types import LabelMap, Volume
+
+REPOSITORY = Path(__file__).parents[1]
+ARCHITECTURE = (REPOSITORY / "docs/architecture.md").read_text()
+LIMITS = " ".join((REPOSITORY / "docs/limits.md").read_text().split())
+_PATH = re.compile(r"`((?:prompts|synth|evals|configs|tests|docs)/[\w./-]*)`")
+
+
+@pytest.mark.parametrize("text", [ARCHITECTURE, LIMITS], ids=["architecture", "limits"])
+def test_every_file_named_exists(text: str) -> None:
+    named = set(_PATH.findall(text))
+    assert named and not [path for path in sorted(named) if not (REPOSITORY / path).exists()]
+
+
+def test_every_module_is_named() -> None:
+    modules = {p.relative_to(REPOSITORY).as_posix() for p in (REPOSITORY / "synth").rglob("*.py")}
+    named = set(_PATH.findall(ARCHITECTURE))
+    assert not sorted(m for m in modules - named if not m.endswith("__init__.py"))
+
+
+def test_the_table_has_a_unit_and_a_file_for_every_step() -> None:
+    rows = re.findall(r"^\| (.+) \|$", ARCHITECTURE.split("## The steps")[1].split("##")[0], flags=re.MULTILINE)
+    assert rows[0].split(" | ") == ["step", "file", "in", "out", "units"]
+    for row in rows[1:]:
+        cells = row.split(" | ")
+        assert len(cells) == 5 and all(_PATH.fullmatch(file) for file in cells[1].split(", "))
+
+
+def test_numbers_in_the_architecture_are_the_code_s() -> None:
+    text, sampling = " ".join(ARCHITECTURE.split()), Sampling()
+    x, y, z = HEAD_NECK.shape
+    assert f"(1, 2, {x}, {y}, {z})" in text and f"{x} x {y} x {z} voxels at {BASE_SPACING_MM:g} mm" in text
+    assert " x ".join(f"{n * BASE_SPACING_MM:g}" for n in HEAD_NECK.shape) + " mm" in text
+    assert f"facts (1, {FACTS_DIM}), grid (1, {GRID_DIM})" in text and f"{len(FACTS)} facts" in text
+    assert f"organ fractions (1, {CLASSES}, ..)" in text
+    assert f"in {sampling.base_steps} Euler steps under classifier-free guidance {sampling.guidance:g}" in text
+    assert sampling.refine_steps == 3 and "in three Euler steps" in text
+    assert pipeline.MAX_ATTEMPTS == 4 and "four draws in all (`MAX_ATTEMPTS`)" in text
+    assert ", ".join(f"{s:g}" for s in spacings()) + " mm, isotropic" in text
+
+
+def test_packages_import_only_what_the_table_allows() -> None:
+    allowed = {"prompts": {"prompts"}, "synth": {"prompts", "synth"}, "evals": {"prompts", "synth", "evals"}}
+    for package, may in allowed.items():
+        for file in (REPOSITORY / package).rglob("*.py"):
+            found = re.findall(r"^(?:from|import) (prompts|synth|evals)\b", file.read_text(), flags=re.MULTILINE)
+            assert set(found) <= may, file
+
+
+def test_layers_of_synth_are_as_described() -> None:
+    """Who may import whom, by the text of the files: a lower layer never knows a higher one."""
+    barred = {
+        "models": "flow|training|data|lesions|report|pipeline",
+        "flow": "training|data|lesions|report|pipeline",
+        "report": "models|flow|training|data|lesions|plan|pipeline",
+        "lesions": "models|flow|training|data|redraw|plan|pipeline",
+        "data": "training|flow|pipeline",
+    }
+    for layer, others in barred.items():
+        for file in (REPOSITORY / "synth" / layer).glob("*.py"):
+            text = file.read_text()
+            assert not re.search(rf"^\s*from synth\.({others})\b", text, flags=re.MULTILINE), file
+            assert not re.search(rf"^\s*from synth import .*\b({others})\b", text, flags=re.MULTILINE), file
+
+
+def test_limits_name_every_lesion_type_and_every_organ_without_one() -> None:
+    assert [name for name in lesion_types() if f"`{name}`" not in LIMITS] == []
+    listed = set(re.findall(r"`((?:lung|liver|kidney)_\w+)`", LIMITS))
+    assert listed == set(lesion_types())
+    without = set(Organ) - {t.organ for t in lesion_types().values()}
+    assert [organ for organ in without if organ.value not in LIMITS.lower()] == []
+
+
+def test_limits_state_the_code_s_numbers() -> None:
+    assert (
+        f"At most {MAX_LESIONS} lesions a case, {MAX_COUNT} of one finding, none longer than {MAX_SIZE_MM:g} mm"
+        in LIMITS
+    )
+    assert " and ".join((", ".join(str(d.value) for d in list(Dose)[:-1]), f"{max(Dose).value} Gy")) in LIMITS
+    eight, four, two, one = (f"{s:g}" for s in spacings()[1:])
+    assert f"at {eight}, {four}, {two} or {one} mm, isotropic" in LIMITS
+    assert len(ORGANS) == 7 and "**Seven organs**" in LIMITS
+
+
+@pytest.mark.parametrize(
+    "prompt", ["chest CT", "CT of the abdomen", "CT of the head and neck with a 9 mm nodule in the left lung"]
+)
+def test_what_generate_cannot_draw_is_refused(prompt: str) -> None:
+    with pytest.raises(InputError):
+        pipeline.plan_json(prompt, 0, 4.0, 0)
+
+
+def test_sex_age_and_ruled_out_findings_change_nothing_that_is_drawn() -> None:
+    plain, said = (
+        pipeline.plan_json(prompt, 0, 4.0, 0)
+        for prompt in ("CT of the head and neck", "CT of the head and neck of a 60-year-old man, no pleural effusion")
+    )
+    facts = [re.search(r'"facts": \{.*?\}', text, flags=re.DOTALL) for text in (plain, said)]
+    assert facts[0] and facts[1] and facts[0][0] == facts[1][0] and plain != said
+
+
+@pytest.mark.parametrize(
+    ("prompt", "reason"),
+    [
+        ("20 mm tumour in liver segment 4", "Couinaud segments are not in the label map"),
+        ("20 mm tumour in the left liver", "no gallbladder and inferior vena cava"),
+        ("20 mm liver tumour with wall thickening", "only hollow organs have a wall"),
+        ("9 mm nodule in the left lung", "the label map has no lung_upper_lobe_left"),  # it has a whole lung
+        ("12 mm cyst in the pancreas", "no lesion type for the pancreas"),
+        ("5 mm kidney stone", "no such lesion type; in the kidney there are"),
+    ],
+)
+def test_what_insert_cannot_draw_is_refused(prompt: str, reason: str) -> None:
+    ids = np.zeros((40, 40, 40), np.uint8)
+    ids[4:20], ids[22:30, 4:36, 4:36], ids[30:38, 4:18], ids[30:38, 22:36] = 5, 9, 7, 3
+    hu = np.random.default_rng(0).normal(50, 10, ids.shape).astype(np.int16)
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    organs = LabelMap(ids, affine, {3: "kidney_left", 5: "liver", 7: "pancreas", 9: "lung_left"})
+    with pytest.raises(InputError, match=reason):
+        plan_lesions(parse(prompt).findings, Volume(hu, affine), organs, np.random.default_rng(0))
