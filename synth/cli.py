@@ -144,6 +144,32 @@ def info(
 
 
 @app.command()
+def prepare(
+    headneck: Annotated[
+        Path | None, typer.Option(help="Head-and-neck patients in OpenKBP's layout: index.csv, train/, val/.")
+    ] = None,
+    native: Annotated[
+        list[Path] | None, typer.Option(help="Folder of CASE/ct.nii.gz, to learn detail from; may be repeated.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
+    priors: Annotated[
+        Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make the training set of both networks from real CT and print how many patients are in it.
+
+    Example: synthct prepare --headneck data/headneck --native data/chest --native data/legs --out runs/data
+    """
+    from synth.data.prepare import prepare as prepare_all
+
+    with _progress(quiet) as progress:
+        counts = prepare_all(headneck, native or [], out, priors, progress)
+    for part, count in counts.items():
+        typer.echo(f"{part}: {count}")
+
+
+@app.command()
 def train(
     network: Annotated[Network, typer.Argument(help="Which network.", show_default=False)],
     config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],

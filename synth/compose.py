@@ -48,6 +48,7 @@ def compose(plan: CasePlan, model: Denoiser, on_step: Callable[[], None] = lambd
     frame = FRAMES[str(plan.region)]
     condition = _condition(plan, frame, model).to(model.device)
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
+    noise = plan.sampling.temperature * noise
     velocity = guided(model, condition, plan.sampling.guidance)
     x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
     labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)

@@ -129,7 +129,7 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
     from synth.models import library
     from synth.redraw import RefineRedraw
 
-    redraw = RefineRedraw(library.load("refine"), plan.sampling.refine_steps)
+    redraw = RefineRedraw(library.load("refine"), plan.sampling)
     ct, masks = insert_lesions(host.ct, host.organs, plan.lesions, redraw)
     return Case(ct, host.organs, masks)
 

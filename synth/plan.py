@@ -24,12 +24,18 @@ class _Frozen(BaseModel):
 
 
 class Sampling(_Frozen):
-    """Steps and guidance of the two networks."""
+    """How the two networks are sampled.
+
+    `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
+    truncation of Brock et al. 2019). The shifts are those of synth.flow.schedule.sampling_times.
+    """
 
     base_steps: int = 24
     base_shift: float = 1.0
-    guidance: float = 1.5
+    temperature: float = 0.85
+    guidance: float = 1.0
     refine_steps: int = 3
+    refine_shift: float = 3.0
 
 
 class HostReference(_Frozen):

@@ -11,6 +11,7 @@ from synth.flow.samplers import euler
 from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
+from synth.plan import Sampling
 from synth.refine import tiled_velocity
 from synth.seeding import normal
 
@@ -20,8 +21,8 @@ _MULTIPLE = 8  # voxels: one Haar level, then the network halves twice
 class RefineRedraw:
     """New detail bands where asked, given the painted coarse band and the host's own detail round it."""
 
-    def __init__(self, model: Denoiser, steps: int) -> None:
-        self.model, self.steps = model, steps
+    def __init__(self, model: Denoiser, sampling: Sampling) -> None:
+        self.model, self.sampling = model, sampling
 
     @torch.no_grad()
     def __call__(self, hu: np.ndarray, where: np.ndarray, spacing: np.ndarray, seed: int) -> np.ndarray:
@@ -33,7 +34,8 @@ class RefineRedraw:
         coarse, details = bands[:, :1], detail_to_network(bands[:, 1:])
         known_mask = 1 - torch.nn.functional.max_pool3d(redraw, 2)
         velocity = tiled_velocity(self.model, _condition(coarse, details, known_mask, spacing))
-        drawn = euler(velocity, normal(tuple(details.shape), seed), self.steps, known=details, known_mask=known_mask)
+        steps, shift = self.sampling.refine_steps, self.sampling.refine_shift
+        drawn = euler(velocity, normal(tuple(details.shape), seed), steps, shift, details, known_mask)
         unit = wavelet.inverse(torch.cat([coarse, detail_from_network(drawn)], dim=1))[0, 0]
         return intensity.to_hu(unit.numpy())[tuple(slice(0, n) for n in hu.shape)]
 

@@ -52,7 +52,8 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
         facts, text, text_mask, grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE)), maps
     )
     noise = normal((1, 7, *shape), derive(plan.refine_seed, f"{finer:g} mm"))
-    details = euler(tiled_velocity(model, condition), noise, plan.sampling.refine_steps, on_step=on_step)
+    velocity = tiled_velocity(model, condition)
+    details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
     labels = _tiled_labels(model, condition, details)
     bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
     ct = wavelet.inverse(bands).clamp(-1.0, 1.5)

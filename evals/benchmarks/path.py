@@ -76,7 +76,7 @@ def time_insert(fine: Denoiser, refine_steps: int, costs: Costs, size: int = 128
     """One liver tumour planned, grown, painted and redrawn in a made-up host of `size` voxels a side, 1.5 mm."""
     host, organs = made_up_host(size)
     findings = parse(LESION).findings
-    redraw = RefineRedraw(fine, refine_steps)
+    redraw = RefineRedraw(fine, Sampling(refine_steps=refine_steps))
 
     def once() -> Volume:
         plans = plan_lesions(findings, host, organs, numpy_rng(1))

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from synth import facts as facts_table
+from synth import nifti
 from synth.errors import InputError
 from synth.geometry import to_ras, voxel_spacing
+from synth.types import Volume
 
 # label values in organs.nii.gz are 1 + the position in facts.ORGANS; index.csv names them like this
 _INDEX_NAMES = dict(
@@ -36,19 +37,40 @@ class Patient:
     annotated: tuple[str, ...]
 
 
-def patients(root: Path, split: str) -> Iterator[Patient]:
-    """Every patient of a split (`train` or `val`) of the folder."""
+def index_rows(root: Path, split: str) -> list[dict[str, str]]:
+    """Rows of index.csv of one split; InputError where the table or a column that is needed is missing."""
     index = root / "index.csv"
     if not index.is_file():
         raise InputError(f"{root}: no index.csv; give the folder that holds train/, val/ and index.csv")
-    for row in csv.DictReader(index.read_text().splitlines()):
-        if row["split"] != split:
-            continue
+    table = csv.DictReader(index.read_text(encoding="utf-8").splitlines())
+    if missing := {"case", "split", "organs_annotated"} - set(table.fieldnames or ()):
+        raise InputError(f"{index}: no column {', '.join(sorted(missing))}; name case, split and organs_annotated")
+    return [row for row in table if row["split"] == split]
+
+
+def patients(root: Path, split: str) -> Iterator[Patient]:
+    """Every patient of a split (`train` or `val`) of the folder; InputError names a file that cannot be used."""
+    for row in index_rows(root, split):
         folder = root / split / row["case"]
-        arrays = {}
-        for name in ("ct", "organs", "targets"):
-            image = nib.Nifti1Image.from_filename(folder / f"{name}.nii.gz")
-            arrays[name], affine = to_ras(np.asarray(image.dataobj), image.affine)
-        annotated = tuple(_INDEX_NAMES[n] for n in row["organs_annotated"].split(";") if n)
-        dose = np.array([0, *facts_table.DOSES_GY], np.uint8)[arrays["targets"]]
-        yield Patient(row["case"], arrays["ct"], arrays["organs"], dose, voxel_spacing(affine), annotated)
+        ct = nifti.read_volume(folder / "ct.nii.gz", plausible=False)
+        hu, affine = to_ras(ct.hu, ct.affine)
+        organs = _ids(folder / "organs.nii.gz", ct, len(facts_table.ORGANS))
+        targets = _ids(folder / "targets.nii.gz", ct, len(facts_table.DOSES_GY))
+        dose = np.array([0, *facts_table.DOSES_GY], np.uint8)[targets]
+        yield Patient(row["case"], hu, organs, dose, voxel_spacing(affine), _annotated(row, root / "index.csv"))
+
+
+def _ids(path: Path, ct: Volume, largest: int) -> np.ndarray:
+    """Label values in RAS order, 0 to `largest`."""
+    ids, affine = nifti.read_ids(path, like=ct)
+    if (found := int(ids.max())) > largest:
+        raise InputError(f"{path}: label value {found}; this layout has 0 to {largest}, renumber the labels")
+    return to_ras(ids, affine)[0]
+
+
+def _annotated(row: dict[str, str], index: Path) -> tuple[str, ...]:
+    """Our names of the organs that were drawn in a patient."""
+    words = [word for word in row["organs_annotated"].split(";") if word]
+    if unknown := [word for word in words if word not in _INDEX_NAMES]:
+        raise InputError(f"{index}: {row['case']}: unknown organ '{unknown[0]}'; it may be {', '.join(_INDEX_NAMES)}")
+    return tuple(_INDEX_NAMES[word] for word in words)

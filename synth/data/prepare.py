@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,10 @@ from scipy import ndimage
 from synth.data import headneck
 from synth.data.measure_facts import measure
 from synth.data.native import prepare_native
+from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
+from synth.progress import Progress
 
 PREPARED_SPACING_MM = 4.0  # close to the native in-plane spacing of the head-and-neck patients
 _AIR_HU = -1000
@@ -39,11 +41,12 @@ def place(array: np.ndarray, spacing: np.ndarray, anchor: np.ndarray, fill: floa
     return ndimage.affine_transform(array, scale, offset, output_shape=shape, order=order, cval=fill)
 
 
-def prepare_headneck(root: Path, split: str, out: Path) -> int:
+def prepare_headneck(root: Path, split: str, out: Path, on_patient: Callable[[], None] = lambda: None) -> int:
     """Write one .npz for every patient with both parotids annotated; returns how many."""
     out.mkdir(parents=True, exist_ok=True)
     count = 0
     for patient in headneck.patients(root, split):
+        on_patient()
         anchor = anchor_mm(patient)
         if anchor is None:
             continue
@@ -71,18 +74,45 @@ def write_priors(prepared: Path, out: Path) -> int:
 
 
 def prepare(
-    headneck_root: Path | None, native: Sequence[Path], out: Path, priors: Path | None = None
+    headneck_root: Path | None,
+    native: Sequence[Path],
+    out: Path,
+    priors: Path | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, int]:
     """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
 
-    With `priors`, also the facts that plans draw from, measured on the training split.
+    With `priors`, also the facts that plans draw from, measured on the training split. Raises InputError for a
+    folder that is missing or holds no patients, before anything is written.
     """
+    progress = progress or Progress(quiet=True)
+    splits = _found(headneck_root, native, priors)
     counts: dict[str, int] = {}
-    if headneck_root is not None:
-        for split in ("train", "val"):
-            counts[f"headneck/{split}"] = prepare_headneck(headneck_root, split, out / "headneck" / split)
-        if priors is not None:
-            counts["priors"] = write_priors(out / "headneck" / "train", priors)
+    for split, total in splits.items():
+        assert headneck_root is not None
+        with progress.step(f"headneck/{split}", total) as step:
+            folder = out / "headneck" / split
+            counts[f"headneck/{split}"] = prepare_headneck(headneck_root, split, folder, step.advance)
+    if priors is not None:
+        counts["priors"] = write_priors(out / "headneck" / "train", priors)
     for folder in native:
-        counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
+        with progress.step(f"native/{folder.name}", 1):
+            counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
     return counts
+
+
+def _found(headneck_root: Path | None, native: Sequence[Path], priors: Path | None) -> dict[str, int]:
+    """How many patients each split lists; InputError for what is not there."""
+    if headneck_root is None and not native:
+        raise InputError("prepare: no data named; give --headneck or --native")
+    if headneck_root is None and priors is not None:
+        raise InputError(f"--priors {priors}: priors are measured on head-and-neck patients; give --headneck too")
+    for option, folder in (("--headneck", headneck_root), *(("--native", folder) for folder in native)):
+        if folder is not None and not folder.is_dir():
+            raise InputError(f"{option} {folder}: no such folder; check the path")
+    if headneck_root is None:
+        return {}
+    splits = {split: len(headneck.index_rows(headneck_root, split)) for split in ("train", "val")}
+    if not splits["train"]:
+        raise InputError(f"{headneck_root / 'index.csv'}: no case with split 'train'; name some patients so")
+    return splits

@@ -1,0 +1,55 @@
+"""`python -m synth.training.publish base runs/base`: a finished run -> the weights that ship.
+
+Writes bf16 safetensors, the training log and its curve into synth/weights/NETWORK; the model card beside them
+(README.md) is written by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from synth.models.library import Network, export
+
+
+def publish(network: Network, run: Path, weights: Path) -> Path:
+    """Put a run's EMA weights, log and loss curve into `weights`/network; returns that folder."""
+    folder = export(run / "weights", network, weights)
+    shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    draw_curve(rows, folder / "loss.png")
+    return folder
+
+
+def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
+    """Training and validation losses against steps, velocity and organs side by side."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axis, key, title in zip(figure.subplots(1, 2), ("flow", "organs"), ("velocity", "organs"), strict=True):
+        for split in ("train", "validation"):
+            points = [(row["step"], row[split][key]) for row in rows if split in row]
+            if points:
+                axis.plot(*zip(*points, strict=True), label=split, marker="o" if split == "validation" else None)
+        axis.set(title=f"{title} loss", xlabel="optimiser step", yscale="log")
+        axis.legend()
+    FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
+
+
+def main() -> None:
+    """Parse and publish."""
+    parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
+    parser.add_argument("network", choices=["base", "refine"])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
+    args = parser.parse_args()
+    print(publish(args.network, args.run, args.weights))
+
+
+if __name__ == "__main__":
+    main()
