@@ -12,6 +12,16 @@ _BONE_HU = 250
 _VESSEL_HU = (115, 245)  # enhanced blood at the soft-tissue sampling of 4 mm
 _BONE_MARGIN_VOXELS = 2
 _SHOULDER_ZONE_MM = 48.0  # the lowest part of the field, where shoulders are if they are in it
+_EXTENT = (
+    "top_mm",
+    "bottom_mm",
+    "face_top_mm",
+    "shoulder_width_mm",
+    "front_mm",
+    "back_mm",
+    "neck_area_cm2",
+    "body_ml",
+)
 
 
 def measure(
@@ -41,6 +51,8 @@ def measure(
 
 def _extent(hu: np.ndarray, affine: np.ndarray, spacing: float, voxel_ml: float) -> dict[str, float]:
     body = hu > _BODY_HU
+    if not body.any():  # a generated volume may have none, and is then rejected by its numbers
+        return dict.fromkeys(_EXTENT, 0.0)
     axes = [affine[i, 3] + spacing * np.arange(n) for i, n in enumerate(hu.shape)]
     ys, zs = (axes[i][body.any(axis=others)] for i, others in ((1, (0, 2)), (2, (0, 1))))
     face = body[:, axes[1] > 50.0].any(axis=(0, 1))
