@@ -69,6 +69,7 @@ def write_priors(prepared: Path, out: Path) -> int:
             facts = json.loads(str(data["about"]))["facts"]
         patients.append({name: round(value, 2) for name, value in facts.items()})
     lines = ",\n".join(json.dumps(p) for p in patients)
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(f'{{"patients": [\n{lines}\n]}}\n')
     return len(patients)
 
@@ -83,7 +84,7 @@ def prepare(
     """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
 
     With `priors`, also the facts that plans draw from, measured on the training split. Raises InputError for a
-    folder that is missing or holds no patients, before anything is written.
+    folder that is missing or lists no patients, before anything is written.
     """
     progress = progress or Progress(quiet=True)
     splits = _found(headneck_root, native, priors)

@@ -1,0 +1,225 @@
+"""Preparing training data: anchors and places in mm, facts of a body of known sizes, and whose data may be used."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from synth import cli
+from synth.data import headneck
+from synth.data.measure_facts import measure
+from synth.data.native import prepare_native
+from synth.data.prepare import anchor_mm, place, prepare
+from synth.errors import InputError
+from synth.facts import DOSES_GY, ORGANS
+from synth.frames import HEAD_NECK
+
+SPACING = (8.0, 10.0, 6.0)
+SHAPE = (40, 24, 40)
+RIGHT, LEFT = (slice(12, 15), slice(10, 13), slice(24, 29)), (slice(25, 28), slice(10, 13), slice(26, 31))
+ANCHOR_MM = np.array([19.5 * 8, 11 * 10, 27 * 6])  # midway between the middles of the two blocks, index * spacing
+INDEX = ("case", "split", "organs_annotated")
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    """Save an array in RAS order as a file in LAS order, so that orientation counts."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    affine = np.diag([-SPACING[0], SPACING[1], SPACING[2], 1.0])
+    nib.save(nib.Nifti1Image(array[::-1], affine), path)
+
+
+def arrays() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """HU, organs and targets: a box of soft tissue with a bright point, two parotids, a target on the left."""
+    hu = np.full(SHAPE, -1000, np.int16)
+    hu[6:34, 4:20, 2:36] = 40
+    hu[30, 8, 10] = 3000
+    organs, targets = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    organs[RIGHT], organs[LEFT] = 3, 4
+    targets[8:12, 8:12, 12:20], targets[9:11, 9:11, 14:18] = 1, 3
+    return hu, organs, targets
+
+
+def patient(root: Path, split: str, case: str, annotated: str = "RightParotid;LeftParotid") -> None:
+    for name, array in zip(("ct", "organs", "targets"), arrays(), strict=True):
+        write(root / split / case / f"{name}.nii.gz", array)
+    new = not (root / "index.csv").exists()
+    with (root / "index.csv").open("a", newline="") as file:
+        table = csv.writer(file)
+        table.writerows([INDEX, (case, split, annotated)] if new else [(case, split, annotated)])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    patient(tmp_path / "headneck", "train", "hn_001")
+    patient(tmp_path / "headneck", "val", "hn_002", "")
+    return tmp_path / "headneck"
+
+
+@pytest.fixture
+def native(tmp_path: Path) -> Path:
+    folder = tmp_path / "chest"
+    for case in ("open", "closed", "unsaid"):
+        write(folder / case / "ct.nii.gz", arrays()[0])
+    (folder / "index.csv").write_text("case,may_train_released_weights\nopen,yes\nclosed,no\n")
+    return folder
+
+
+def test_a_patient_is_read_in_ras_with_doses_in_gy(root: Path) -> None:
+    (found,) = headneck.patients(root, "train")
+    hu, organs, targets = arrays()
+    np.testing.assert_array_equal(found.hu, hu)
+    np.testing.assert_array_equal(found.organs, organs)
+    np.testing.assert_array_equal(found.dose, np.array([0, *DOSES_GY])[targets])
+    np.testing.assert_allclose(found.spacing, SPACING)
+    assert found.annotated == ("parotid_gland_right", "parotid_gland_left")
+
+
+def test_the_anchor_is_midway_between_the_parotids(root: Path) -> None:
+    (found,) = headneck.patients(root, "train")
+    np.testing.assert_allclose(anchor_mm(found), ANCHOR_MM)
+    one_sided = headneck.Patient(**(vars(found) | {"organs": np.where(found.organs == 4, 0, found.organs)}))
+    assert anchor_mm(one_sided) is None
+
+
+def test_a_point_lands_at_its_mm_from_the_anchor() -> None:
+    point = np.zeros(SHAPE, np.float32)
+    index = np.array([30, 8, 10])
+    point[tuple(index)] = 1.0
+    placed = place(point, np.array(SPACING), ANCHOR_MM, 0.0, order=1)
+    assert placed.shape == HEAD_NECK.shape_at(4.0)
+    centre = np.average(np.argwhere(placed > 0), axis=0, weights=placed[placed > 0])
+    mm = centre * 4.0 + HEAD_NECK.affine_at(4.0)[:3, 3]
+    np.testing.assert_allclose(mm, index * SPACING - ANCHOR_MM, atol=1.0)
+
+
+def test_what_lies_outside_the_scan_is_filled() -> None:
+    placed = place(np.full(SHAPE, 40.0), np.array(SPACING), ANCHOR_MM, -1000.0, order=1)
+    assert placed[0, 0, 0] == -1000 and placed[64, 45, 60] == 40
+
+
+def test_facts_of_a_body_of_known_sizes() -> None:
+    """A box of 200 x 160 x 200 mm, wider below; a mandible of 64 mL; a target with three quarters on the left."""
+    affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
+    x, y, z = (affine[i, 3] + 4.0 * index for i, index in enumerate(np.ogrid[tuple(map(slice, shape))]))
+    hu = np.full(shape, -1000, np.int16)
+    hu[(abs(x) < 100) & (abs(y) < 80) & (z > -140) & (z < 60)] = 40
+    hu[(abs(x) < 200) & (abs(y) < 80) & (z > -140) & (z < -100)] = 40
+    organs, dose = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
+    organs[(abs(x) < 20) & (y > 40) & (y < 80) & (z > 0) & (z < 40)] = 1 + ORGANS.index("mandible")
+    dose[(x > -60) & (x < 20) & (abs(y) < 20) & (abs(z) < 20)] = 56
+    dose[(x > -60) & (x < -20) & (abs(y) < 20) & (abs(z) < 20)] = 70
+    facts = measure(hu, organs, dose, ("mandible", "larynx"), affine)
+    expected = {
+        "top_mm": 58.0, "bottom_mm": 138.0, "face_top_mm": 58.0, "front_mm": 78.0, "back_mm": 78.0,
+        "shoulder_width_mm": 400.0, "neck_area_cm2": 320.0, "body_ml": 6400.0 + 1280.0,
+        "enhanced_permille": 0.0, "target_56_ml": 128.0, "target_56_side": 0.5, "target_63_ml": 0.0,
+        "target_70_ml": 64.0, "target_70_side": 1.0, "mandible_ml": 64.0,
+    }  # fmt: skip
+    assert facts == pytest.approx(expected)  # the larynx was annotated but is not there: no fact
+
+
+def test_enhanced_blood_is_counted_away_from_bone() -> None:
+    affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
+    hu = np.full(shape, -1000, np.int16)
+    hu[40:80, 20:60, 20:80] = 40
+    hu[50:54, 30:34, 20:80] = 180  # a vessel: 4 x 4 of 40 x 40
+    empty = np.zeros(shape, np.uint8)
+    assert measure(hu, empty, empty, (), affine)["enhanced_permille"] == pytest.approx(10.0)
+    hu[50:54, 28, 20:80] = 900  # bone: one row of the vessel is within two voxels, and 28 voxels of tissue a slice
+    assert measure(hu, empty, empty, (), affine)["enhanced_permille"] == pytest.approx(1000 * 12 / (1600 - 28))
+
+
+def test_a_volume_without_a_body_has_facts_too() -> None:
+    affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
+    empty = np.zeros(shape, np.uint8)
+    facts = measure(np.full(shape, -1000, np.int16), empty, empty, (), affine)
+    assert facts["body_ml"] == facts["shoulder_width_mm"] == facts["top_mm"] == 0.0
+
+
+def test_prepare_writes_subjects_priors_and_counts(root: Path, native: Path, tmp_path: Path) -> None:
+    out, priors = tmp_path / "out", tmp_path / "weights" / "priors.json"
+    counts = prepare(root, [native], out, priors)
+    assert counts == {"headneck/train": 1, "headneck/val": 1, "priors": 1, "native/chest": 2}
+    with np.load(out / "headneck/train/hn_001.npz") as data:
+        about = json.loads(str(data["about"]))
+        assert data["hu"].dtype == np.int16 and data["hu"].shape == HEAD_NECK.shape_at(4.0)
+        assert set(np.unique(data["dose"])) == {0, 56, 70}
+    assert about["annotated"] == ["parotid_gland_right", "parotid_gland_left"] and about["source"] == "openkbp"
+    (prior,) = json.loads(priors.read_text())["patients"]
+    assert prior == {name: round(value, 2) for name, value in about["facts"].items()}
+    assert prior["parotid_gland_left_ml"] == pytest.approx(3 * 3 * 5 * np.prod(SPACING) / 1000, rel=0.1)
+
+
+def test_organs_that_were_not_annotated_give_no_fact(root: Path, tmp_path: Path) -> None:
+    prepare(root, [], tmp_path / "out")
+    with np.load(tmp_path / "out/headneck/val/hn_002.npz") as data:
+        facts = json.loads(str(data["about"]))["facts"]
+    assert facts["body_ml"] > 1000 and not [name for name in ORGANS if f"{name}_ml" in facts]
+
+
+def test_a_licence_that_forbids_training_is_respected(native: Path, tmp_path: Path) -> None:
+    assert prepare_native(native, tmp_path / "out", exclude=("unsaid",)) == 1
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["open.npz"]
+    with np.load(tmp_path / "out/open.npz") as data:
+        np.testing.assert_array_equal(data["hu"], arrays()[0])
+        np.testing.assert_allclose(data["spacing"], SPACING)
+
+
+def test_the_command_prints_the_counts(
+    root: Path, native: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["prepare", "--headneck", str(root), "--native", str(native), "--out", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--priors", str(tmp_path / "priors.json")]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "headneck/train: 1", "headneck/val: 1", "priors: 1", "native/chest: 2"
+    ]  # fmt: skip
+    assert cli.main(["prepare", "--help"]) == 0
+    assert "Example: synthct prepare" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give --headneck or --native"),
+        (["--headneck", "nowhere"], "--headneck nowhere: no such folder"),
+        (["--headneck", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
+        (["--headneck", "{chest}"], "index.csv: no column organs_annotated, split"),
+        (["--headneck", "{empty}"], "no index.csv"),
+        (["--native", "{empty}"], "no CASE/ct.nii.gz"),
+        (["--native", "{chest}", "--priors", "p.json"], "--priors p.json: priors are measured on head-and-neck"),
+    ],
+)
+def test_what_cannot_be_prepared_is_one_line(
+    root: Path, native: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    places = {"root": root, "chest": native, "empty": tmp_path / "empty"}
+    out = tmp_path / "out"
+    assert cli.main(["prepare", *(a.format(**places) for a in arguments), "--out", str(out)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("synthct: error: ") and err.count("\n") == 1 and said in err
+    assert not out.exists()
+
+
+def test_broken_patients_are_named(root: Path) -> None:
+    (root / "train/hn_001/targets.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"targets\.nii\.gz: no such file"):
+        list(headneck.patients(root, "train"))
+    write(root / "train/hn_001/targets.nii.gz", np.full(SHAPE, 4, np.uint8))
+    with pytest.raises(InputError, match=r"targets\.nii\.gz: label value 4; this layout has 0 to 3"):
+        list(headneck.patients(root, "train"))
+    patient(root, "val", "hn_003", "Heart")
+    with pytest.raises(InputError, match=r"hn_003: unknown organ 'Heart'"):
+        list(headneck.patients(root, "val"))
+
+
+def test_a_split_without_training_patients_is_an_error(tmp_path: Path) -> None:
+    patient(tmp_path / "set", "val", "hn_001")
+    with pytest.raises(InputError, match="no case with split 'train'"):
+        prepare(tmp_path / "set", [], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
