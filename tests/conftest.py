@@ -1,0 +1,35 @@
+"""Fixtures for tests of the whole path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of weights like the shipped one, of tiny random networks."""
+    from tests import networks
+
+    folder = tmp_path_factory.mktemp("weights")
+    networks.base().save_pretrained(folder / "base")
+    networks.refine().save_pretrained(folder / "refine")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny_path(tiny_weights: Path) -> Iterator[None]:
+    """The path with tiny weights, two steps a network and checks that random volumes pass."""
+    from synth import pipeline
+    from synth.models import library
+    from synth.provenance import Check
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
+        patch.setattr(pipeline, "DEFAULT_SAMPLING", pipeline.Sampling(base_steps=2, refine_steps=2, guidance=1.5))
+        patch.setattr(pipeline, "check_generated", lambda case, plan: [Check("volume_ml", 1.0, 0.0, 2.0)])
+        library.load.cache_clear()
+        yield
+    library.load.cache_clear()

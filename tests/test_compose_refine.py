@@ -1,0 +1,161 @@
+"""Laws of drawing: detail is added and the coarse volume kept, tiles are seamless, air stays empty, redraw is local."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from prompts import CaseRequest
+from synth import intensity, wavelet
+from synth import refine as refining
+from synth.compose import Drawn, compose
+from synth.facts import ORGANS
+from synth.frames import FRAMES, HEAD_NECK, Frame
+from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, map_channels
+from synth.models.denoiser import Denoiser
+from synth.plan import CasePlan, Sampling
+from synth.redraw import RefineRedraw
+from tests import networks
+
+SHAPE = (12, 8, 16)
+CUBE = Frame("head_neck", "a corner", SHAPE, (-96.0, -64.0, -128.0))
+FEW = Sampling(base_steps=2, refine_steps=2)
+
+
+def a_plan(**changes: object) -> CasePlan:
+    fields = {"door": "generate", "case": "case_00000", "seed": 0, "request": CaseRequest(), "region": "head_neck"}
+    return CasePlan(**(fields | {"spacing_mm": 8.0, "sampling": FEW, "base_seed": 1, "refine_seed": 2} | changes))
+
+
+def drawn(ct: torch.Tensor) -> Drawn:
+    labels = torch.zeros(1, CLASSES, *SHAPE)
+    labels[:, 0] = 1
+    return Drawn(CUBE, 16.0, ct, torch.zeros(1, 1, *SHAPE), labels)
+
+
+def tissue(seed: int = 0) -> torch.Tensor:
+    return 0.2 * torch.rand(1, 1, *SHAPE, generator=torch.Generator().manual_seed(seed))
+
+
+def a_condition(coarse: float) -> Condition:
+    maps = torch.randn(1, map_channels(7, True), *SHAPE, generator=torch.Generator().manual_seed(3))
+    maps[:, 12] = coarse
+    return Condition(
+        facts=torch.zeros(1, FACTS_DIM),
+        text=torch.zeros(1, 1, 384),
+        text_mask=torch.zeros(1, 1, dtype=torch.bool),
+        grid=grid_vector(torch.full((1, 3), 8.0), torch.ones(1, len(ORGANS)), torch.zeros(1, 1)),
+        maps=maps,
+    )
+
+
+@pytest.fixture(scope="module")
+def base() -> Denoiser:
+    return networks.base()
+
+
+@pytest.fixture(scope="module")
+def refine() -> Denoiser:
+    return networks.refine(spread=0.05)
+
+
+def test_compose_draws_the_whole_frame_from_plan_and_seed_alone(base: Denoiser) -> None:
+    steps: list[int] = []
+    first = compose(a_plan(), base, lambda: steps.append(1))
+    assert first.spacing == 16.0 and first.frame is FRAMES["head_neck"] and len(steps) == FEW.base_steps
+    assert first.ct.shape == first.dose.shape == (1, 1, *HEAD_NECK.shape)
+    assert first.ct.min() >= -1 and first.ct.max() <= 1.5 and first.ct.std() > 0
+    torch.testing.assert_close(first.labels.sum(dim=1), torch.ones(1, *HEAD_NECK.shape))
+    assert torch.equal(first.ct, compose(a_plan(case="another"), base).ct)
+    assert not torch.equal(first.ct, compose(a_plan(base_seed=9), base).ct)
+    assert not torch.equal(first.ct, compose(a_plan(facts={"target_70_side": 1.0}), base).ct)
+
+
+def test_refine_halves_the_spacing_and_keeps_the_coarse_mean(refine: Denoiser) -> None:
+    coarse, steps = tissue(), []
+    fine = refining.refine(a_plan(), drawn(coarse), refine, 4.0, lambda: steps.append(1))
+    assert fine.spacing == 4.0 and fine.ct.shape[2:] == tuple(4 * n for n in SHAPE) == fine.labels.shape[2:]
+    assert len(steps) == 2 * FEW.refine_steps
+    torch.testing.assert_close(F.avg_pool3d(fine.ct, 4), coarse, atol=1e-5, rtol=0)
+    assert (fine.ct - coarse.repeat_interleave(4, 2).repeat_interleave(4, 3).repeat_interleave(4, 4)).std() > 0.01
+    torch.testing.assert_close(fine.labels.sum(dim=1), torch.ones(1, *fine.ct.shape[2:]))
+
+
+def test_refine_at_its_spacing_changes_nothing(refine: Denoiser) -> None:
+    at = drawn(tissue())
+    assert refining.refine(a_plan(), at, refine, 16.0) is at
+
+
+def test_one_tile_over_everything_is_the_network_itself(refine: Denoiser) -> None:
+    condition, x, t = a_condition(1.0), torch.randn(1, 7, *SHAPE), torch.tensor([0.6])
+    torch.testing.assert_close(refining.tiled_velocity(refine, condition)(x, t), refine(x, t, condition).velocity)
+
+
+def test_many_tiles_of_a_network_that_sees_one_position_are_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
+    pointwise = networks.refine(spread=0.0)
+    condition, x, t = a_condition(1.0), torch.randn(1, 7, *SHAPE), torch.tensor([0.6])
+    tiles: list[torch.Size] = []
+    run = refining._run
+    monkeypatch.setattr(refining, "_run", lambda model, x, t, c: (tiles.append(x.shape), run(model, x, t, c))[1])
+    monkeypatch.setattr(refining, "TILE", 8)
+    torch.testing.assert_close(refining.tiled_velocity(pointwise, condition)(x, t), pointwise(x, t, condition).velocity)
+    assert len(tiles) == 2 * 1 * 3  # 12 and 16 positions by tiles of 8 that overlap by a quarter
+
+
+def test_air_has_no_detail_and_is_not_evaluated(refine: Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refining, "_run", None)  # evaluating would fail
+    air = torch.full((1, 1, *SHAPE), -1.0)
+    fine = refining.refine(a_plan(), drawn(air), refine, 8.0)
+    torch.testing.assert_close(fine.ct, torch.full_like(fine.ct, -1.0), atol=1e-6, rtol=0)
+    assert (np.rint(intensity.to_hu(fine.ct.numpy())) == -1024).all()
+    torch.testing.assert_close(fine.labels[:, 0], torch.ones_like(fine.labels[:, 0]))
+    assert fine.labels[:, 1:].abs().max() == 0
+
+
+def test_air_beside_tissue_stays_empty_where_tiles_do_not_reach(
+    refine: Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refining, "TILE", 8)
+    coarse = torch.full((1, 1, *SHAPE), -1.0)
+    coarse[..., 12:] = 0.1
+    fine = refining.refine(a_plan(), drawn(coarse), refine, 8.0).ct
+    torch.testing.assert_close(fine[..., :8], torch.full_like(fine[..., :8], -1.0), atol=1e-6, rtol=0)
+    assert fine[..., 24:].std() > 0.01
+
+
+def units(hu: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(intensity.to_unit(hu))[None, None]
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 8), (14, 10, 6)])
+def test_redraw_changes_the_detail_inside_and_nothing_else(refine: Denoiser, shape: tuple[int, int, int]) -> None:
+    hu = np.random.default_rng(0).normal(30, 15, shape).astype(np.float32)
+    where = np.zeros(shape, bool)
+    where[4:9, 4:8, 2:5] = True
+    out = RefineRedraw(refine, FEW)(hu, where, np.array([1.0, 1.0, 2.5]), seed=4)
+    assert out.shape == hu.shape
+    blocks = F.max_pool3d(torch.from_numpy(where)[None, None].float(), 2).bool()
+    outside = ~F.interpolate(blocks.float(), scale_factor=2)[0, 0].bool().numpy()
+    np.testing.assert_allclose(out[outside], hu[outside], atol=1e-2)
+    assert np.abs(out - hu)[~outside].mean() > 1
+    before, after = (wavelet.forward(units(a))[:, :1] for a in (hu, out))
+    torch.testing.assert_close(after, before, atol=1e-5, rtol=0)
+    again = RefineRedraw(refine, FEW)(hu, where, np.array([1.0, 1.0, 2.5]), seed=4)
+    np.testing.assert_array_equal(again, out)
+    other = RefineRedraw(refine, FEW)(hu, where, np.array([1.0, 1.0, 2.5]), seed=5)
+    assert (other != out)[~outside].all()
+
+
+def test_levels_of_one_plan_have_noise_of_their_own(refine: Denoiser) -> None:
+    """Else the same pattern would come back at every scale."""
+    seeds: list[int] = []
+    still = replace(drawn(tissue()), ct=torch.zeros(1, 1, *SHAPE))
+    with pytest.MonkeyPatch.context() as patch:
+        real = refining.normal
+        patch.setattr(refining, "normal", lambda shape, seed: (seeds.append(seed), real(shape, seed))[1])
+        refining.refine(a_plan(), still, refine, 4.0)
+    assert len(set(seeds)) == 2
