@@ -49,14 +49,12 @@ def test_the_table_has_a_unit_and_a_file_for_every_step() -> None:
 
 
 def test_numbers_in_the_architecture_are_the_code_s() -> None:
-    text, sampling = " ".join(ARCHITECTURE.split()), Sampling()
+    text = " ".join(ARCHITECTURE.split())
     x, y, z = HEAD_NECK.shape
     assert f"(1, 2, {x}, {y}, {z})" in text and f"{x} x {y} x {z} voxels at {BASE_SPACING_MM:g} mm" in text
     assert " x ".join(f"{n * BASE_SPACING_MM:g}" for n in HEAD_NECK.shape) + " mm" in text
     assert f"facts (1, {FACTS_DIM}), grid (1, {GRID_DIM})" in text and f"{len(FACTS)} facts" in text
     assert f"organ fractions (1, {CLASSES}, ..)" in text
-    assert f"in {sampling.base_steps} Euler steps under classifier-free guidance {sampling.guidance:g}" in text
-    assert sampling.refine_steps == 3 and "in three Euler steps" in text
     assert pipeline.MAX_ATTEMPTS == 4 and "four draws in all (`MAX_ATTEMPTS`)" in text
     assert ", ".join(f"{s:g}" for s in spacings()) + " mm, isotropic" in text
 
@@ -99,6 +97,7 @@ def test_limits_state_the_code_s_numbers() -> None:
         in LIMITS
     )
     assert " and ".join((", ".join(str(d.value) for d in list(Dose)[:-1]), f"{max(Dose).value} Gy")) in LIMITS
+    assert Sampling().temperature < 1 and "default sampling temperature is below 1" in LIMITS
     eight, four, two, one = (f"{s:g}" for s in spacings()[1:])
     assert f"at {eight}, {four}, {two} or {one} mm, isotropic" in LIMITS
     assert len(ORGANS) == 7 and "**Seven organs**" in LIMITS

@@ -72,11 +72,11 @@ def time_generate(plan: CasePlan, base: Denoiser, fine: Denoiser, costs: Costs) 
     costs.run("report", lambda: report.write(report.measure(case)), counted=False)
 
 
-def time_insert(fine: Denoiser, refine_steps: int, costs: Costs, size: int = 128) -> None:
+def time_insert(fine: Denoiser, sampling: Sampling, costs: Costs, size: int = 128) -> None:
     """One liver tumour planned, grown, painted and redrawn in a made-up host of `size` voxels a side, 1.5 mm."""
     host, organs = made_up_host(size)
     findings = parse(LESION).findings
-    redraw = RefineRedraw(fine, Sampling(refine_steps=refine_steps))
+    redraw = RefineRedraw(fine, sampling)
 
     def once() -> Volume:
         plans = plan_lesions(findings, host, organs, numpy_rng(1))
@@ -105,7 +105,7 @@ def measure_path(
     generated = list(costs.steps.values())
     voxels = math.prod(FRAMES[str(plan.region)].shape_at(float(plan.spacing_mm or BASE_SPACING_MM)))
     flop = sum(step["flop"] or 0 for step in generated)
-    time_insert(fine, plan.sampling.refine_steps, costs, host_size)
+    time_insert(fine, plan.sampling, costs, host_size)
     return {
         "machine": machine(base.device) | {"dtype": str(base.dtype).removeprefix("torch.")},
         "prompt": plan.request.prompt,

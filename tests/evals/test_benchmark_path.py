@@ -71,14 +71,18 @@ def test_cost_a_voxel_is_that_of_the_generated_case_alone(measured: dict) -> Non
     assert case["mflop_per_voxel"] == pytest.approx(case["flop"] / case["voxels"] / 1e6, abs=1e-4)
 
 
-def test_compose_costs_two_evaluations_a_step_and_one_for_the_organs(measured: dict) -> None:
-    """Guidance runs both branches; the text encoder's share is counted apart."""
-    plan = path.case_plan(8.0, Sampling(base_steps=2))
-    shorter = path.case_plan(8.0, Sampling(base_steps=1))
-    model, words = tiny(False), cost.count_flops(lambda: path.request_tensors(plan))[1]
-    two, one = (cost.count_flops(lambda p=p: path.compose(p, model))[1] - words for p in (plan, shorter))
-    assert two == measured["steps"]["compose"]["flop"] - words
-    assert two / one == pytest.approx(5 / 3, rel=0.02)
+@pytest.mark.parametrize(("guidance", "evaluations"), [(1.0, 1), (2.0, 2)])
+def test_compose_costs_an_evaluation_a_step_two_under_guidance_and_one_for_the_organs(
+    guidance: float, evaluations: int
+) -> None:
+    """The text encoder's share is counted apart."""
+    model = tiny(False)
+    flop = {}
+    for steps in (1, 2):
+        plan = path.case_plan(8.0, Sampling(base_steps=steps, guidance=guidance))
+        words = cost.count_flops(lambda p=plan: path.request_tensors(p))[1]
+        flop[steps] = cost.count_flops(lambda p=plan: path.compose(p, model))[1] - words
+    assert flop[2] / flop[1] == pytest.approx((2 * evaluations + 1) / (evaluations + 1), rel=0.02)
 
 
 def test_bad_options_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
