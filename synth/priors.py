@@ -19,8 +19,11 @@ from prompts.vocabulary import Extent, Habitus, Phase, Side
 from synth.facts import DOSES_GY, FACTS, mirrored
 from synth.wording import extent_of, habitus_of, phase_of, side_of
 
+Wish = Callable[[dict[str, float]], bool]
+
 _JITTER = 0.12  # of a fact's scale: new patients between the measured ones
 _MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
+_TRIES = 30  # jitters of a patient who agrees, until one still does
 _ONE_SIDED = 0.85  # the side of a target asked for on one side, where no patient has it
 
 
@@ -40,30 +43,48 @@ def organ_range(organ: str, low: float = 1.0, high: float = 99.0) -> tuple[float
 def draw(request: CaseRequest, rng: np.random.Generator) -> dict[str, float]:
     """Facts of a new patient who agrees with the request as far as the training patients allow."""
     pool = [*table(), *map(mirrored, table())]
+    kept: list[Wish] = []
     for wish in _wishes(request):
         agreeing = [p for p in pool if wish(p)]
-        pool = agreeing if len(agreeing) >= _MIN_CHOICE else pool
+        if len(agreeing) >= _MIN_CHOICE:
+            pool = agreeing
+            kept.append(wish)
     chosen = pool[int(rng.integers(len(pool)))]
-    facts = {f.name: _jittered(f.name, chosen[f.name], f.scale, f.log, rng) for f in FACTS if f.name in chosen}
-    return {name: round(value, 3) for name, value in _as_asked(facts, request).items()}
+    return _as_asked(_new_patient(chosen, kept, rng), request)
 
 
-def _wishes(request: CaseRequest) -> list[Callable[[dict[str, float]], bool]]:
+def _new_patient(like: dict[str, float], wishes: list[Wish], rng: np.random.Generator) -> dict[str, float]:
+    """A patient near a measured one for whom the wishes hold too: jitter may carry a fact over a word's threshold."""
+    for _ in range(_TRIES):
+        facts = {f.name: _jittered(f.name, like[f.name], f.scale, f.log, rng) for f in FACTS if f.name in like}
+        facts = {name: round(value, 3) for name, value in facts.items()}
+        if all(wish(facts) for wish in wishes):
+            return facts
+    return dict(like)
+
+
+def _wishes(request: CaseRequest) -> list[Wish]:
     """Conditions on a patient, the most important first. A field is complete unless something else is said."""
     extent = request.extent or Extent.COMPLETE
-    wishes: list[Callable[[dict[str, float]], bool]] = [lambda p: extent_of(p) is extent]
+    wishes: list[Wish] = [lambda p: extent_of(p) is extent]
     for target in request.targets:
         name = f"target_{int(target.dose_gy)}"
         wishes.append(lambda p, n=name: p.get(f"{n}_ml", 0) > 0)  # type: ignore[misc]
         if target.side:
             wishes.append(lambda p, n=name, s=target.side: side_of(p.get(f"{n}_side", math.nan)) is s)  # type: ignore[misc]
+    return wishes + [wish for _, wish in _words(request)]
+
+
+def _words(request: CaseRequest) -> list[tuple[str, Wish]]:
+    """Facts that a word speaks of, and whether it holds for a patient."""
+    words: list[tuple[str, Wish]] = []
     if request.phase:
         phase = Phase.NON_CONTRAST if request.phase is Phase.NON_CONTRAST else Phase.ENHANCED
-        wishes.append(lambda p: phase_of(p["enhanced_permille"]) is phase)
+        words.append(("enhanced_permille", lambda p: phase_of(p["enhanced_permille"]) is phase))
     if request.habitus:
         habitus = request.habitus
-        wishes.append(lambda p: (habitus_of(p["neck_area_cm2"]) or Habitus.AVERAGE) is habitus)
-    return wishes
+        words.append(("neck_area_cm2", lambda p: (habitus_of(p["neck_area_cm2"]) or Habitus.AVERAGE) is habitus))
+    return words
 
 
 def _jittered(name: str, value: float, scale: float, log: bool, rng: np.random.Generator) -> float:
@@ -74,8 +95,11 @@ def _jittered(name: str, value: float, scale: float, log: bool, rng: np.random.G
 
 
 def _as_asked(facts: dict[str, float], request: CaseRequest) -> dict[str, float]:
-    """Put what was said in numbers, or on a side, in place of what was drawn."""
+    """Put what was said in numbers, on a side or in a word in place of what was drawn, where too few agreed."""
     asked = dict(facts)
+    for name, holds in _words(request):
+        if not holds(asked):
+            asked[name] = float(np.median([p[name] for p in table() if holds(p)]))
     for target in request.targets:
         name = f"target_{int(target.dose_gy)}"
         if target.volume_ml:
