@@ -21,17 +21,25 @@ _MAX_WIDTH_MM = 1000.0
 
 
 def check_generated(case: Case, plan: CasePlan) -> list[Check]:
-    """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked."""
+    """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
+
+    An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too.
+    """
     number = np.zeros(case.organs.ids.shape, np.uint8)
     for i, name in enumerate(ORGANS, start=1):
         number[case.organs.mask(name)] = i
     facts = measure(case.ct.hu, number, np.zeros_like(number), ORGANS, case.ct.affine)
-    checks = [_organ(name, facts.get(f"{name}_ml", 0.0)) for name in ORGANS]
+    volumes = {name: facts.get(f"{name}_ml", 0.0) for name in ORGANS}
+    checks = [_organ(name, ml) for name, ml in volumes.items() if ml > 0 or _must_be_drawn(name)]
     if (plan.request.extent or Extent.COMPLETE) in (Extent.COMPLETE, Extent.LOWER):
         checks.append(Check("shoulder_width_mm", facts["shoulder_width_mm"], SHOULDERS_MM, _MAX_WIDTH_MM))
     for target in plan.request.targets:
         checks += _target(case, f"planning_target_{int(target.dose_gy)}gy", target.side)
     return [Check(c.name, round(c.value, 3), c.low, c.high) for c in checks]
+
+
+def _must_be_drawn(organ: str) -> bool:
+    return priors.annotated_share(organ) >= 0.5
 
 
 def _organ(name: str, volume_ml: float) -> Check:

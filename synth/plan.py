@@ -30,8 +30,8 @@ class Sampling(_Frozen):
     truncation of Brock et al. 2019). The shifts are those of synth.flow.schedule.sampling_times.
     """
 
-    base_steps: int = 24
-    base_shift: float = 1.0
+    base_steps: int = 16
+    base_shift: float = 3.0
     temperature: float = 0.85
     guidance: float = 1.0
     refine_steps: int = 3

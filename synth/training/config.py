@@ -55,6 +55,7 @@ class TrainConfig(_Section):
     drop_request: float = Field(0.15, ge=0, le=1, description="share trained with nothing asked")
     drop_text: float = Field(0.3, ge=0, le=1)
     drop_fact: float = Field(0.3, ge=0, le=1, description="chance that one fact is withheld")
+    init: Path | None = Field(None, description="weights to start from, those that ship for instance")
     seed: int = 0
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)

@@ -52,8 +52,8 @@ class Trainer:
         set_seed(config.seed)
         self.task = make_task(config, "train")
         self.validation = make_task(config, "val")
-        model = build_model(config, self.task)
-        if isinstance(self.task, BaseTask) and not (config.out / "checkpoint").exists():
+        model = build_model(config, self.task).train()
+        if isinstance(self.task, BaseTask) and config.init is None and not (config.out / "checkpoint").exists():
             self.task.fit_prior(model)
         model = model.to(memory_format=torch.channels_last_3d)
         if config.gradient_checkpointing:

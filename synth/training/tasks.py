@@ -33,6 +33,7 @@ from synth.training.config import TrainConfig
 from synth.training.requests import TextBank, draw_facts, pad_text
 
 _PRIOR_BATCHES = 400
+_ORGAN_SHARE = 0.7
 _PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
 
@@ -254,8 +255,7 @@ class RefineTask(_FrameTask):
     def _labelled_crop(self, rng: np.random.Generator) -> Sample:
         subject = self.subjects[int(rng.integers(len(self.subjects)))]
         size = 2 * self.crop
-        organ = rng.random() < 0.5 and subject.organs.any()
-        centre = _random_voxel(subject.organs > 0 if organ else subject.hu > -300, rng)
+        centre = _random_voxel(_crop_target(subject, rng), rng)
         start = [
             int(np.clip(c - size // 2 + rng.integers(-6, 7), 0, n - size)) // 2 * 2
             for c, n in zip(centre, subject.hu.shape, strict=True)
@@ -321,6 +321,14 @@ class RefineTask(_FrameTask):
         )
 
 
+def _crop_target(subject: Subject, rng: np.random.Generator) -> np.ndarray:
+    """Where a crop is centred: mostly on one organ, every organ as often as the others, else anywhere in the body."""
+    organs = np.unique(subject.organs[subject.organs > 0])
+    if len(organs) and rng.random() < _ORGAN_SHARE:
+        return np.asarray(subject.organs == rng.choice(organs))
+    return np.asarray(subject.hu > -300)
+
+
 def _random_voxel(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]:
     """Index of a random true voxel (the array's middle where there is none)."""
     where = np.flatnonzero(mask)
@@ -331,6 +339,8 @@ def _random_voxel(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, ...]
 
 def build_model(config: TrainConfig, task: BaseTask | RefineTask) -> Denoiser:
     """A fresh denoiser of the task's channels."""
+    if config.init is not None:
+        return Denoiser.from_pretrained(config.init, torch_dtype=torch.float32)
     return Denoiser(
         channels=task.channels,
         refine=task.refine,
