@@ -24,6 +24,7 @@ Wish = Callable[[dict[str, float]], bool]
 _JITTER = 0.12  # of a fact's scale: new patients between the measured ones
 _MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
 _TRIES = 30  # jitters of a patient who agrees, until one still does
+_FACE_MM = 60.0  # the face is in the field at least this far above the parotids: some planning fields cut it off
 _ONE_SIDED = 0.85  # the side of a target asked for on one side, where no patient has it
 
 
@@ -72,6 +73,8 @@ def _wishes(request: CaseRequest) -> list[Wish]:
     """Conditions on a patient, the most important first. A field is complete unless something else is said."""
     extent = request.extent or Extent.COMPLETE
     wishes: list[Wish] = [lambda p: extent_of(p) is extent]
+    if extent is Extent.COMPLETE:
+        wishes.append(lambda p: p["face_top_mm"] > _FACE_MM)
     for target in request.targets:
         name = f"target_{int(target.dose_gy)}"
         wishes.append(lambda p, n=name: p.get(f"{n}_ml", 0) > 0)  # type: ignore[misc]
