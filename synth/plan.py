@@ -27,7 +27,8 @@ class Sampling(_Frozen):
     """How the two networks are sampled.
 
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
-    truncation of Brock et al. 2019). The shifts are those of synth.flow.schedule.sampling_times.
+    truncation of Brock et al. 2019). `redraw_start` is the time to which a painted lesion's detail is noised before
+    it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
     """
 
     base_steps: int = 16
@@ -36,6 +37,7 @@ class Sampling(_Frozen):
     guidance: float = 1.0
     refine_steps: int = 3
     refine_shift: float = 3.0
+    redraw_start: float = 0.5
 
 
 class HostReference(_Frozen):

@@ -34,8 +34,11 @@ class RefineRedraw:
         coarse, details = bands[:, :1], detail_to_network(bands[:, 1:])
         known_mask = 1 - torch.nn.functional.max_pool3d(redraw, 2)
         velocity = tiled_velocity(self.model, _condition(coarse, details, known_mask, spacing))
-        steps, shift = self.sampling.refine_steps, self.sampling.refine_shift
-        drawn = euler(velocity, normal(tuple(details.shape), seed), steps, shift, details, known_mask)
+        start = self.sampling.redraw_start
+        noised = (1 - start) * details + start * normal(tuple(details.shape), seed)
+        drawn = euler(
+            velocity, noised, self.sampling.refine_steps, self.sampling.refine_shift, details, known_mask, start
+        )
         unit = wavelet.inverse(torch.cat([coarse, detail_from_network(drawn)], dim=1))[0, 0]
         return intensity.to_hu(unit.numpy())[tuple(slice(0, n) for n in hu.shape)]
 

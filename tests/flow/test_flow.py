@@ -81,3 +81,13 @@ def test_an_organ_that_was_not_annotated_is_never_scored_as_background():
     missing = torch.tensor([[1.0, 0.0]])
     assert label_loss(sure_of_organ_2, fractions, missing, torch.ones(1)) < 1e-3
     assert label_loss(sure_of_organ_2, fractions, drawn, torch.ones(1)) > 10
+
+
+def test_starting_half_way_from_noised_data_keeps_the_distribution():
+    g = torch.Generator().manual_seed(0)
+    data = MEAN + SD * torch.randn(1, 1, 30, 30, 30, generator=g)
+    noised = 0.5 * data + 0.5 * torch.randn(data.shape, generator=g)
+    x = euler(gaussian_velocity, noised, steps=100, start=0.5)
+    assert float(x.mean()) == pytest.approx(MEAN, abs=0.01)
+    assert float(x.std()) == pytest.approx(SD, rel=0.03)
+    assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) > 0.4  # it remembers
