@@ -84,10 +84,11 @@ def test_an_organ_that_was_not_annotated_is_never_scored_as_background():
 
 
 def test_starting_half_way_from_noised_data_keeps_the_distribution():
+    # data and x_t at t = 0.5 correlate by SD / sqrt(SD^2 + 1), and the flow is monotone
     g = torch.Generator().manual_seed(0)
     data = MEAN + SD * torch.randn(1, 1, 30, 30, 30, generator=g)
     noised = 0.5 * data + 0.5 * torch.randn(data.shape, generator=g)
     x = euler(gaussian_velocity, noised, steps=100, start=0.5)
     assert float(x.mean()) == pytest.approx(MEAN, abs=0.01)
     assert float(x.std()) == pytest.approx(SD, rel=0.03)
-    assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) > 0.4  # it remembers
+    assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) == pytest.approx(0.287, abs=0.03)
