@@ -56,7 +56,7 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
     volume = float(inside.sum()) * case.ct.voxel_ml
     checks = [Check(f"{name}_ml", volume, _TARGET_ML[0], _TARGET_ML[1])]
     if side in (Side.LEFT, Side.RIGHT, Side.BILATERAL, Side.MIDLINE):
-        x = case.ct.affine[0, 3] + case.ct.affine[0, 0] * np.arange(inside.shape[0])
+        x = case.ct.affine[0, 3] + case.ct.affine[0, 0] * np.arange(case.ct.hu.shape[0])
         per_slice = inside.sum(axis=(1, 2))
         left, right = float(per_slice[x < 0].sum()), float(per_slice[x > 0].sum())
         value = (left - right) / max(left + right, 1.0)
@@ -66,7 +66,7 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
 
 
 def check_inserted(case: Case, plan: CasePlan) -> list[Check]:
-    """Every planned lesion is there, its long axis as planned to one voxel, its voxels where it may grow."""
+    """Every planned lesion is there, its long axis as planned to one voxel."""
     checks = []
     for lesion in plan.lesions:
         mask = case.lesions.ids == lesion.id
