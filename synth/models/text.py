@@ -34,6 +34,9 @@ class TextEncoder:
     def __init__(self, path: str | None = None) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # loading takes a blink, and stderr is for our own bars and errors
 
         path = path or default_encoder()
         local = Path(path).exists()
