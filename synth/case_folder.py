@@ -71,10 +71,16 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
     return Case(ct, organs, lesions), plan, report, manifest
 
 
+def has_plan(folder: str | Path, plan_json: str) -> bool:
+    """Whether `folder` holds this very plan, with or without the other files."""
+    plan = Path(folder) / PLAN
+    return plan.is_file() and plan.read_text(encoding="utf-8", errors="replace") == plan_json
+
+
 def is_complete(folder: str | Path, plan_json: str) -> bool:
     """Whether `folder` holds this very plan and all its files at their full sizes (content is not hashed)."""
     folder = Path(folder)
-    if not _has_plan(folder, plan_json) or not all((folder / name).is_file() for name in FILES):
+    if not has_plan(folder, plan_json) or not all((folder / name).is_file() for name in FILES):
         return False
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
@@ -84,9 +90,14 @@ def is_complete(folder: str | Path, plan_json: str) -> bool:
 
 
 def require_free(folder: str | Path, plan_json: str) -> None:
-    """Raise InputError if `folder` holds anything but this case: another case, or files that are no case."""
+    """Raise InputError if `folder` holds anything but this case, or cannot be made where it is asked for."""
     folder = Path(folder)
-    if not folder.exists() or _has_plan(folder, plan_json):
+    if not folder.exists():
+        above = next((parent for parent in folder.parents if parent.exists()), folder)
+        if above.is_file():
+            raise InputError(f"{above}: is a file; choose another --out")
+        return
+    if has_plan(folder, plan_json):
         return
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; choose another --out")
@@ -134,11 +145,6 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__} in place of fields; make the case again")
     return content
-
-
-def _has_plan(folder: Path, plan_json: str) -> bool:
-    plan = folder / PLAN
-    return plan.is_file() and plan.read_text(encoding="utf-8", errors="replace") == plan_json
 
 
 def _sha256(path: Path) -> str | None:

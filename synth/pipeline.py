@@ -51,8 +51,8 @@ def _generate_case(request: CaseRequest, seed: int, index: int, spacing: float, 
     texts = [plan.to_json() for plan in plans]
     if any(case_folder.is_complete(folder, text) for text in texts):
         return folder
-    for text in texts[:1]:
-        case_folder.require_free(folder, text)
+    ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
+    case_folder.require_free(folder, (ours or texts)[0])
     failed: list[Check] = []
     for plan in plans:
         case = draw_case(plan, progress)

@@ -98,10 +98,11 @@ def test_nothing_else_is_overwritten(tmp_path: Path) -> None:
         ("case", '{"seed": 8}', "holds another case"),
         ("notes", PLAN, "is not empty and no case folder"),
         ("file", PLAN, "is a file"),
-        ("file/below", PLAN, "cannot be written"),
     ):
         with pytest.raises(InputError, match=f"{name}: {said}.*choose another --out"):
             write(tmp_path / name, plan)
+    with pytest.raises(InputError, match="/file: is a file; choose another --out"):
+        write(tmp_path / "file" / "below", PLAN)
     assert contents(tmp_path / "case") == before and (tmp_path / "notes" / "mine.txt").read_text() == "keep"
     assert {path.name for path in tmp_path.iterdir()} == {"case", "notes", "file"}
 
