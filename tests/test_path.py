@@ -1,0 +1,317 @@
+"""The whole path with tiny random networks: the same words and seed give the same files, or one line and nothing."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from synth import case_folder, cli, nifti, pipeline
+from synth.case_folder import FILES, read_case
+from synth.errors import InputError
+from synth.models.text import text_encoder
+from synth.plan import CasePlan
+from synth.progress import Progress
+from synth.provenance import Check
+from synth.types import Case, LabelMap
+from tests import hosts
+
+pytestmark = pytest.mark.usefixtures("tiny_path")
+
+PROMPT = "CT of the head and neck, non-contrast, with a 70 Gy target on the left side"
+NODULE = "14 mm solid nodule in the right upper lobe"
+BAD = Check("larynx_ml", 0.0, 1.0, 2.0)
+
+
+def generate(out: Path, **options: int) -> list[Path]:
+    return pipeline.generate(PROMPT, out=out, seed=1, spacing=8.0, **options)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of change of every file: what writing the same bytes again would alter."""
+    return {file.name: (file.stat().st_ino, file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def pair(tiny_path: None, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Cases 0 and 1 of a set."""
+    return generate(tmp_path_factory.mktemp("set"), count=2)
+
+
+@pytest.fixture(scope="module")
+def chest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return hosts.write_chest(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def inserted(tiny_path: None, chest: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return pipeline.insert(*chest, NODULE, seed=2, out=tmp_path_factory.mktemp("inserted"))
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_generated_cases_are_complete_and_differ(pair: list[Path]) -> None:
+    assert [folder.name for folder in pair] == ["case_00000", "case_00001"]
+    cases = []
+    for folder in pair:
+        assert sorted(content(folder)) == sorted(FILES)
+        case, plan, report, manifest = read_case(folder)
+        assert case.ct.hu.shape == (64, 40, 48) and case.ct.hu.std() > 0
+        assert plan["request"]["prompt"] == PROMPT and report["sentences"]
+        assert manifest["checks"] and set(manifest["weights"]) == {"base", "refine"}
+        cases.append(case)
+    assert not np.array_equal(cases[0].ct.hu, cases[1].ct.hu)
+    assert sorted(pair[0].parent.iterdir()) == pair  # and nothing beside them
+
+
+def test_the_same_command_again_leaves_the_files_alone(pair: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [state(folder) for folder in pair]
+    monkeypatch.setattr(pipeline, "draw_case", None)  # drawing anything would fail
+    assert generate(pair[0].parent, count=2) == pair
+    assert [state(folder) for folder in pair] == before
+
+
+def test_another_folder_gets_the_same_bytes_and_so_does_a_case_alone(pair: list[Path], tmp_path: Path) -> None:
+    for folder, again in zip(pair, generate(tmp_path / "again", count=2), strict=True):
+        assert content(again) == content(folder)
+    (alone,) = generate(tmp_path / "alone", start=1)
+    assert content(alone) == content(pair[1])
+
+
+def test_another_seed_is_another_case_and_only_its_folder_is_printed(
+    pair: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text_encoder.cache_clear()  # a fresh process loads it, without a word
+    assert cli.main(["generate", PROMPT, "--seed", "2", "--spacing", "8", "--out", str(tmp_path)]) == 0
+    assert capfd.readouterr() == (f"{tmp_path / 'case_00000'}\n", "")
+    other = content(tmp_path / "case_00000")
+    assert all(other[name] != content(pair[0])[name] for name in ("plan.json", "ct.nii.gz", "preview.png"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_plan_replays_bit_for_bit_on_any_number_of_threads(
+    pair: list[Path], threads: Callable[[int], None], count: int
+) -> None:
+    plan = CasePlan.model_validate_json((pair[0] / "plan.json").read_text())
+    threads(count)
+    case, stored = pipeline.draw_case(plan, Progress(quiet=True)), read_case(pair[0])[0]
+    np.testing.assert_array_equal(case.ct.hu, stored.ct.hu)
+    np.testing.assert_array_equal(case.organs.ids, stored.organs.ids)
+    np.testing.assert_array_equal(case.lesions.ids, stored.lesions.ids)
+
+
+def test_a_set_with_a_case_missing_is_completed(pair: list[Path], tmp_path: Path) -> None:
+    (first,) = generate(tmp_path)
+    before = state(first)
+    folders = generate(tmp_path, count=2)
+    assert state(first) == before and content(folders[1]) == content(pair[1])
+
+
+def rejecting(times: int) -> Callable[[Case, CasePlan], list[Check]]:
+    seen: list[int] = []
+
+    def check(case: Case, plan: CasePlan) -> list[Check]:
+        seen.append(plan.attempt)
+        return [BAD] if len(seen) <= times else [Check("larynx_ml", 1.5, 1.0, 2.0)]
+
+    return check
+
+
+def test_a_rejected_draw_is_drawn_again_and_says_so(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    (folder,) = generate(tmp_path)
+    case, plan, _, manifest = read_case(folder)
+    assert (plan["attempt"], manifest["attempts"]) == (1, 2)
+    assert [check["ok"] for check in manifest["checks"]] == [True]
+    assert not np.array_equal(case.ct.hu, read_case(pair[0])[0].ct.hu)  # another draw, not the same one again
+    monkeypatch.setattr(pipeline, "draw_case", None)
+    assert generate(tmp_path) == [folder]  # complete: a second attempt is this case as well as a first one
+
+
+def test_a_second_attempt_with_a_file_missing_is_repaired(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    (folder,) = generate(tmp_path)
+    whole = content(folder)
+    (folder / "ct.nii.gz").unlink()
+    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    assert content(generate(tmp_path)[0]) == whole
+    assert json.loads(whole["plan.json"])["attempt"] == 1
+
+
+def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: (drawn.append(plan.base_seed), stored)[1])
+    monkeypatch.setattr(pipeline, "check_generated", rejecting(99))
+    with pytest.raises(InputError, match=r"case_00000: drawn 4 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
+        generate(tmp_path / "out")
+    assert len(set(drawn)) == pipeline.MAX_ATTEMPTS == 4
+    assert not (tmp_path / "out").exists()
+
+
+def no_space(path: Path, volume: LabelMap) -> None:
+    path.write_bytes(b"half of it")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["synth.finish.render", "synth.nifti.write_labels", "synth.report.write"])
+def test_an_interrupt_leaves_nothing_behind(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    with monkeypatch.context() as patch:
+        patch.setattr(where, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            generate(tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    assert content(generate(tmp_path)[0]) == content(pair[0])
+
+
+def test_what_a_killed_process_left_is_gone_after_the_next_run(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL lets nothing clean up: the hidden folder stays, and the case is not there."""
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    child = os.fork()
+    if child == 0:
+        try:
+            monkeypatch.setattr(case_folder.provenance, "sha256", lambda content: os._exit(9))
+            generate(tmp_path)
+        finally:
+            os._exit(1)  # whatever happens, the copy of pytest ends here
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    assert [path.name for path in tmp_path.iterdir()] == [".case_00000.partial"]
+    (folder,) = generate(tmp_path)
+    assert list(tmp_path.iterdir()) == [folder] and content(folder) == content(pair[0])
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_left(
+    pair: list[Path],
+    chest: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(nifti, "write_labels", no_space)
+    host, organs = map(str, chest)
+    for arguments in (["generate", PROMPT, "--spacing", "8"], ["insert", host, NODULE, "--organs", organs]):
+        assert cli.main([*arguments, "--out", str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert "no space left on the disk; free some space or choose another --out (nothing was written)" in err
+        assert err.count("\n") == 1 and list(tmp_path.iterdir()) == []
+
+
+def test_an_inserted_case_is_complete_and_on_the_hosts_grid(inserted: Path, chest: tuple[Path, Path]) -> None:
+    assert inserted.name == "chest_00002" and sorted(content(inserted)) == sorted(FILES)
+    case, plan, _, manifest = read_case(inserted)
+    host, organs = hosts.chest()
+    np.testing.assert_allclose(case.ct.affine, hosts.AFFINE)
+    np.testing.assert_array_equal(case.organs.ids, organs.ids)
+    assert set(manifest["weights"]) == {"refine"} and set(manifest["inputs"]) == {"ct", "organs"}
+    assert all(check["ok"] for check in manifest["checks"]) and len(manifest["checks"]) == 1
+    assert case.lesions.names == {1: "lung_nodule_1"} and plan["lesions"][0]["size_mm"] == 14.0
+
+
+def test_outside_the_ball_the_host_is_bit_equal(inserted: Path) -> None:
+    case, host = read_case(inserted)[0], hosts.chest()[0]
+    (lesion,) = CasePlan.model_validate_json((inserted / "plan.json").read_text()).lesions
+    offset = np.indices(host.hu.shape).transpose(1, 2, 3, 0) - lesion.centre
+    inside = np.linalg.norm(offset * host.spacing, axis=-1) <= lesion.ball_mm
+    np.testing.assert_array_equal(case.ct.hu[~inside], host.hu[~inside])
+    assert (case.ct.hu != host.hu).sum() > 60 and not (case.lesions.ids[~inside]).any()
+    assert (case.organs.names[int(case.organs.ids[lesion.centre])]) == "lung_upper_lobe_right"
+
+
+def test_inserting_again_gives_the_same_bytes(inserted: Path, chest: tuple[Path, Path], tmp_path: Path) -> None:
+    again = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path)
+    assert content(again) == content(inserted)
+    before = state(again)
+    assert pipeline.insert(*chest, NODULE, seed=2, out=tmp_path) == again and state(again) == before
+
+
+def test_the_report_names_what_was_measured(inserted: Path) -> None:
+    case, _, report, _ = read_case(inserted)
+    (sentence,) = [s for s in report["sentences"] if s["id"] == "lung_nodule_1"]
+    facts = sentence["facts"]
+    assert facts["long_axis_mm"] == pytest.approx(14.0, abs=2.5)  # a voxel
+    assert (facts["organ"], facts["side"], facts["segment"]) == ("lung", "right", "upper")
+    voxel_ml = float(np.prod([2.0, 2.5, 3.0])) / 1000
+    assert facts["volume_ml"] == pytest.approx((case.lesions.ids == 1).sum() * voxel_ml, rel=0.02)
+    text = (inserted / "report.txt").read_text()
+    assert f"{round(facts['long_axis_mm'])} x " in text and "right upper lobe" in text.lower()
+
+
+def test_check_holds_until_a_voxel_changes(
+    inserted: Path, chest: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path)
+    assert cli.main(["check", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{folder}: holds\n"
+    lesions = read_case(folder)[0].lesions
+    ids = lesions.ids.copy()
+    ids[tuple(np.argwhere(ids)[0])] = 0
+    nifti.write_labels(folder / "lesions.nii.gz", LabelMap(ids, lesions.affine, lesions.names))
+    assert cli.main(["check", str(folder)]) == 1
+    text = json.loads((folder / "report.json").read_text())["sentences"]
+    sentence = next(s["text"] for s in text if s["id"] == "lung_nodule_1")
+    out = capsys.readouterr().out
+    assert f"{folder}: lung_nodule_1: '{sentence}' does not hold: " in out and "voxels is stated" in out
+    assert f"{folder}: lesions.nii.gz changed since the case was written" in out
+
+
+def test_a_lesion_that_came_out_too_long_is_not_written(
+    chest: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        pipeline, "check_inserted", lambda case, plan: [Check("lung_nodule_1_long_axis_mm", 20, 12, 16)]
+    )
+    with pytest.raises(InputError, match="long_axis_mm = 20 is not within 12 to 16; try another --seed or size"):
+        pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_organ_ids_of_another_table(chest: tuple[Path, Path], tmp_path: Path) -> None:
+    host, organs = hosts.chest()
+    own = LabelMap((organs.ids > 0).astype(np.uint8) * 3, organs.affine, {3: "lung_upper_lobe_right"})
+    only = organs.mask("lung_upper_lobe_right")
+    nifti.write_labels(tmp_path / "own.nii.gz", LabelMap(np.where(only, own.ids, 0), own.affine, own.names))
+    folder = pipeline.insert(
+        chest[0], tmp_path / "own.nii.gz", NODULE, seed=2, out=tmp_path, organ_ids={3: "lung_upper_lobe_right"}
+    )
+    case, *_, manifest = read_case(folder)
+    assert (
+        case.organs.names == {3: "lung_upper_lobe_right"}
+        and "--organ-ids 3=lung_upper_lobe_right" in manifest["command"]
+    )
+    assert only[case.lesions.ids > 0].all()
