@@ -11,7 +11,7 @@ import pytest
 from prompts import parse
 from prompts.request import MAX_COUNT, MAX_SIZE_MM
 from prompts.vocabulary import Dose, Organ
-from synth import pipeline
+from synth import pipeline, priors
 from synth.errors import InputError
 from synth.facts import FACTS, ORGANS
 from synth.frames import BASE_SPACING_MM, HEAD_NECK, spacings
@@ -101,6 +101,7 @@ def test_limits_state_the_code_s_numbers() -> None:
     eight, four, two, one = (f"{s:g}" for s in spacings()[1:])
     assert f"at {eight}, {four}, {two} or {one} mm, isotropic" in LIMITS
     assert len(ORGANS) == 7 and "**Seven organs**" in LIMITS
+    assert {organ for organ in ORGANS if priors.annotated_share(organ) < 0.5}  # that some may be missing
 
 
 @pytest.mark.parametrize(
