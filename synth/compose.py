@@ -14,7 +14,7 @@ from synth.frames import BASE_SPACING_MM, FRAMES, Frame
 from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
-from synth.models.text import text_encoder
+from synth.models.text import TEXT_DIM, text_encoder
 from synth.plan import CasePlan
 from synth.seeding import normal
 
@@ -38,7 +38,7 @@ def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.T
     """Facts (1, F), text features (1, L, D), text mask (1, L) of a plan."""
     facts = torch.from_numpy(encode(plan.facts))[None]
     if not plan.request.prompt:
-        return facts, torch.zeros(1, 1, 384), torch.zeros(1, 1, dtype=torch.bool)
+        return facts, torch.zeros(1, 1, TEXT_DIM), torch.zeros(1, 1, dtype=torch.bool)
     return (facts, *text_encoder()([plan.request.prompt]))
 
 

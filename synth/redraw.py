@@ -11,6 +11,7 @@ from synth.flow.samplers import euler
 from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
+from synth.models.text import TEXT_DIM
 from synth.plan import Sampling
 from synth.refine import tiled_velocity
 from synth.seeding import normal
@@ -56,7 +57,7 @@ def _condition(coarse: torch.Tensor, details: torch.Tensor, known_mask: torch.Te
     )
     return Condition(
         facts=torch.zeros(1, FACTS_DIM),
-        text=torch.zeros(1, 1, 384),
+        text=torch.zeros(1, 1, TEXT_DIM),
         text_mask=torch.zeros(1, 1, dtype=torch.bool),
         grid=grid_vector(mm, torch.zeros(1, len(ORGANS)), torch.zeros(1, 1)),
         maps=maps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,8 +20,9 @@ from synth.models.scaling import ct_to_network, detail_from_network
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
 
-TILE = 32  # coarse positions a side
-_OVERLAP = 0.25
+TILE = 48  # coarse positions a side, at most
+_OVERLAP = 8  # positions that neighbouring tiles share, at least
+_MULTIPLE = 4  # the network halves twice
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
 _FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
 
@@ -102,10 +104,20 @@ def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition
     return model(x, t.to(device).expand(len(x)), condition.to(device))
 
 
+def tile_size(positions: int) -> int:
+    """Length of equal tiles that cover an axis with the least overlap beyond `_OVERLAP`: no work is done twice."""
+    if positions <= TILE:
+        return positions
+    count = math.ceil((positions - _OVERLAP) / (TILE - _OVERLAP))
+    length = math.ceil((positions + (count - 1) * _OVERLAP) / count)
+    return math.ceil(length / _MULTIPLE) * _MULTIPLE
+
+
 def _slide(stacked: torch.Tensor, tile: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    roi = [min(TILE, n) for n in stacked.shape[2:]]
+    roi = [tile_size(n) for n in stacked.shape[2:]]
+    overlap = [min(_OVERLAP / n, 0.5) for n in roi]
     out = sliding_window_inference(
-        stacked, roi, sw_batch_size=1, predictor=tile, overlap=_OVERLAP, mode="gaussian", sigma_scale=0.2
+        stacked, roi, sw_batch_size=1, predictor=tile, overlap=overlap, mode="gaussian", sigma_scale=0.2
     )
     assert isinstance(out, torch.Tensor)
     return out.cpu()

@@ -102,6 +102,7 @@ def test_many_tiles_of_a_network_that_sees_one_position_are_seamless(monkeypatch
     run = refining._run
     monkeypatch.setattr(refining, "_run", lambda model, x, t, c: (tiles.append(x.shape), run(model, x, t, c))[1])
     monkeypatch.setattr(refining, "TILE", 8)
+    monkeypatch.setattr(refining, "_OVERLAP", 2)
     torch.testing.assert_close(refining.tiled_velocity(pointwise, condition)(x, t), pointwise(x, t, condition).velocity)
     assert len(tiles) == 2 * 1 * 3  # 12 and 16 positions by tiles of 8 that overlap by a quarter
 
@@ -120,6 +121,7 @@ def test_air_beside_tissue_stays_empty_where_tiles_do_not_reach(
     refine: Denoiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refining, "TILE", 8)
+    monkeypatch.setattr(refining, "_OVERLAP", 2)
     coarse = torch.full((1, 1, *SHAPE), -1.0)
     coarse[..., 12:] = 0.1
     fine = refining.refine(a_plan(), drawn(coarse), refine, 8.0).ct
@@ -159,3 +161,12 @@ def test_levels_of_one_plan_have_noise_of_their_own(refine: Denoiser) -> None:
         patch.setattr(refining, "normal", lambda shape, seed: (seeds.append(seed), real(shape, seed))[1])
         refining.refine(a_plan(), still, refine, 4.0)
     assert len(set(seeds)) == 2
+
+
+@pytest.mark.parametrize("positions", [20, 48, 49, 64, 80, 128, 250])
+def test_equal_tiles_cover_an_axis_with_the_overlap_that_is_promised(positions):
+    length = refining.tile_size(positions)
+    assert length <= refining.TILE and (length == positions or length % refining._MULTIPLE == 0)
+    count = -(-(positions - refining._OVERLAP) // (length - refining._OVERLAP)) if length < positions else 1
+    fewest = -(-(positions - refining._OVERLAP) // (refining.TILE - refining._OVERLAP))
+    assert count == max(fewest, 1)

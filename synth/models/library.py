@@ -33,13 +33,6 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def fast_bf16() -> bool:
-    """Whether bf16 is faster than float32 here: on CUDA, and on CPUs with AMX (elsewhere it is slower)."""
-    if torch.cuda.is_available():
-        return True
-    return bool(torch.cpu.get_capabilities().get("amx_tile", False))
-
-
 @cache
 def load(network: Network) -> Denoiser:
     """The network, ready to draw."""
