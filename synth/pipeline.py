@@ -22,7 +22,7 @@ from synth.seeding import numpy_rng
 from synth.types import Case
 
 DEFAULT_SAMPLING = Sampling()
-MAX_ATTEMPTS = 4  # a case that fails a check is drawn again, this often at most
+MAX_ATTEMPTS = 10  # a case that fails a check is drawn again, this often at most
 
 
 def generate(

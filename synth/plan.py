@@ -37,7 +37,7 @@ class Sampling(_Frozen):
     guidance: float = 1.0
     refine_steps: int = 3
     refine_shift: float = 3.0
-    redraw_start: float = 0.5
+    redraw_start: float = 0.2
 
 
 class HostReference(_Frozen):

@@ -55,7 +55,7 @@ def test_numbers_in_the_architecture_are_the_code_s() -> None:
     assert " x ".join(f"{n * BASE_SPACING_MM:g}" for n in HEAD_NECK.shape) + " mm" in text
     assert f"facts (1, {FACTS_DIM}), grid (1, {GRID_DIM})" in text and f"{len(FACTS)} facts" in text
     assert f"organ fractions (1, {CLASSES}, ..)" in text
-    assert pipeline.MAX_ATTEMPTS == 4 and "four draws in all (`MAX_ATTEMPTS`)" in text
+    assert pipeline.MAX_ATTEMPTS == 10 and "ten draws in all (`MAX_ATTEMPTS`)" in text
     assert ", ".join(f"{s:g}" for s in spacings()) + " mm, isotropic" in text
 
 

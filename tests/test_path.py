@@ -168,7 +168,7 @@ def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
     monkeypatch.setattr(pipeline, "check_generated", rejecting(99))
     with pytest.raises(InputError, match=r"case_00000: drawn 4 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
         generate(tmp_path / "out")
-    assert len(set(drawn)) == pipeline.MAX_ATTEMPTS == 4
+    assert len(set(drawn)) == pipeline.MAX_ATTEMPTS == 10
     assert not (tmp_path / "out").exists()
 
 
