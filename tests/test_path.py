@@ -166,7 +166,7 @@ def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
     stored = read_case(pair[0])[0]
     monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: (drawn.append(plan.base_seed), stored)[1])
     monkeypatch.setattr(pipeline, "check_generated", rejecting(99))
-    with pytest.raises(InputError, match=r"case_00000: drawn 4 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
+    with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
         generate(tmp_path / "out")
     assert len(set(drawn)) == pipeline.MAX_ATTEMPTS == 10
     assert not (tmp_path / "out").exists()
