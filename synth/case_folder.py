@@ -23,6 +23,10 @@ REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.p
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
 
 
+class OutputError(InputError):
+    """The place that is written to is full, read-only or gone: no fault of the case."""
+
+
 def write_case(
     folder: str | Path,
     case: Case,
@@ -36,12 +40,12 @@ def write_case(
     """Write a whole case to `folder`, or nothing. Returns the folder.
 
     `manifest` comes from `provenance.manifest`; the names of the ids and the sha256 of every file are added here.
-    Raises InputError where the place is taken (see `require_free`), not writable, or the disk is full.
+    Raises InputError where the place is taken (see `require_free`), OutputError where it cannot be written.
     """
     folder = Path(folder)
     require_free(folder, plan_json)
     partial = folder.parent / f".{folder.name}.partial"
-    with _explained(folder), _removed_on_failure(partial):
+    with explained(folder), _removed_on_failure(partial):
         partial.mkdir(parents=True)
         nifti.write_volume(partial / CT, case.ct)
         nifti.write_labels(partial / ORGANS, case.organs)
@@ -79,8 +83,13 @@ def has_plan(folder: str | Path, plan_json: str) -> bool:
 
 def is_complete(folder: str | Path, plan_json: str) -> bool:
     """Whether `folder` holds this very plan and all its files at their full sizes (content is not hashed)."""
+    return has_plan(folder, plan_json) and is_whole(folder)
+
+
+def is_whole(folder: str | Path) -> bool:
+    """Whether all files of a case are in `folder`, at the sizes that its manifest recorded."""
     folder = Path(folder)
-    if not has_plan(folder, plan_json) or not all((folder / name).is_file() for name in FILES):
+    if not all((folder / name).is_file() for name in FILES):
         return False
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
@@ -163,7 +172,7 @@ def _removed_on_failure(partial: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
+def explained(folder: Path) -> Iterator[None]:
     """Turn what the operating system refuses into one line with the remedy."""
     try:
         yield
@@ -171,4 +180,4 @@ def _explained(folder: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "no space left on the disk" if full else f"cannot be written ({error.strerror})"
         remedy = "free some space or choose another --out" if full else "choose another --out"
-        raise InputError(f"{folder}: {why}; {remedy} (nothing was written)") from error
+        raise OutputError(f"{folder}: {why}; {remedy} (nothing was written)") from error

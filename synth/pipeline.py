@@ -12,14 +12,14 @@ from pathlib import Path
 from prompts import CaseRequest, parse
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_inserted
-from synth.errors import InputError
+from synth.draft import Draft, RejectedError, Rejection
 from synth.lesions import insert as insert_lesions
 from synth.lesions import plan_lesions
 from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line
 from synth.seeding import numpy_rng
-from synth.types import Case
+from synth.types import Case, LabelMap, Volume
 
 DEFAULT_SAMPLING = Sampling()
 MAX_ATTEMPTS = 10  # a case that fails a check is drawn again, this often at most
@@ -45,25 +45,34 @@ def generate(
 
 
 def _generate_case(request: CaseRequest, seed: int, index: int, spacing: float, out: Path, progress: Progress) -> Path:
-    """One case: draw, check, and draw again while a check fails; what is complete already is left as it is."""
+    """One case: what is complete already is left as it is."""
     folder = out / case_name(index)
-    plans = [_attempt(request, seed, index, spacing, attempt) for attempt in range(MAX_ATTEMPTS)]
-    texts = [plan.to_json() for plan in plans]
+    texts = [_attempt(request, seed, index, spacing, attempt).to_json() for attempt in range(MAX_ATTEMPTS)]
     if any(case_folder.is_complete(folder, text) for text in texts):
         return folder
     ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
     case_folder.require_free(folder, (ours or texts)[0])
-    failed: list[Check] = []
-    for plan in plans:
+    draft = draft_generated(request, seed=seed, index=index, spacing=spacing, progress=progress)
+    command = command_line("generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}")
+    return finish_draft(folder, draft, command, progress)
+
+
+def draft_generated(
+    request: CaseRequest, *, seed: int, index: int, spacing: float, progress: Progress, attempts: int = MAX_ATTEMPTS
+) -> Draft:
+    """Draw and check a generated case, and draw again while a check fails. Raises RejectedError after `attempts`."""
+    rejections: list[Rejection] = []
+    for attempt in range(attempts):
+        plan = _attempt(request, seed, index, spacing, attempt)
         case = draw_case(plan, progress)
         checks = check_generated(case, plan)
-        failed = [check for check in checks if not check.ok]
-        if not failed:
-            command = command_line("generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}")
-            return _finish(folder, plan, case, checks, command, progress)
-    raise InputError(
-        f"{folder.name}: drawn {MAX_ATTEMPTS} times and rejected, at last because {_reason(failed)}; "
-        "ask for less unusual anatomy, or try another --seed"
+        if not (failed := [check for check in checks if not check.ok]):
+            return Draft(plan, case, tuple(checks), rejections=tuple(rejections))
+        rejections.append(Rejection(_reason(failed), plan))
+    raise RejectedError(
+        f"{case_name(index)}: drawn {attempts} times and rejected, at last because {rejections[-1].reason}; "
+        "ask for less unusual anatomy, or try another --seed",
+        rejections,
     )
 
 
@@ -100,20 +109,34 @@ def insert(
         step.advance()
         labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs)
-    lesions = plan_lesions(request.findings, volume, labels, numpy_rng(plan.lesion_seed))
-    plan = plan.model_copy(update={"lesions": lesions})
+    plan = with_lesions(plan, volume, labels)
     folder = out / plan.case
     if case_folder.is_complete(folder, plan.to_json()):
         return folder
     case_folder.require_free(folder, plan.to_json())
     with progress.step("insert", 1):
-        case = _inserted(plan, Case(volume, labels, labels))
-    checks = check_inserted(case, plan)
-    if failed := [check for check in checks if not check.ok]:
-        raise InputError(f"{folder.name}: rejected because {_reason(failed)}; try another --seed or size")
+        draft = draft_inserted(plan, volume, labels, {"ct": host, "organs": organs})
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     command = command_line("insert", host, prompt, organs=organs, organ_ids=names, seed=seed)
-    return _finish(folder, plan, case, checks, command, progress, {"ct": host, "organs": organs})
+    return finish_draft(folder, draft, command, progress)
+
+
+def with_lesions(plan: CasePlan, host: Volume, organs: LabelMap) -> CasePlan:
+    """An insert plan with its lesions drawn. Raises InputError where the host has no room for them."""
+    lesions = plan_lesions(plan.request.findings, host, organs, numpy_rng(plan.lesion_seed))
+    return plan.model_copy(update={"lesions": lesions})
+
+
+def draft_inserted(plan: CasePlan, host: Volume, organs: LabelMap, inputs: Mapping[str, Path]) -> Draft:
+    """The host with the lesions of a plan, checked; with none, the host as it is. Raises RejectedError."""
+    case = _inserted(plan, Case(host, organs, organs))
+    checks = check_inserted(case, plan)
+    if failed := [check for check in checks if not check.ok]:
+        reason = _reason(failed)
+        raise RejectedError(
+            f"{plan.case}: rejected because {reason}; try another --seed or size", [Rejection(reason, plan)]
+        )
+    return Draft(plan, case, tuple(checks), inputs)
 
 
 def plan_json(prompt: str, seed: int, spacing: float, index: int) -> str:
@@ -134,19 +157,12 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
     return Case(ct, host.organs, masks)
 
 
-def _finish(
-    folder: Path,
-    plan: CasePlan,
-    case: Case,
-    checks: Sequence[Check],
-    command: str,
-    progress: Progress,
-    inputs: Mapping[str, Path] | None = None,
-) -> Path:
+def finish_draft(folder: Path, draft: Draft, command: str, progress: Progress) -> Path:
+    """Measure the report of a draft and write its folder; `command` makes this one case again."""
     from synth.finish import finish
 
-    with progress.step(f"{plan.case}: report", 1):
-        return finish(folder, plan, case, checks, command, inputs)
+    with progress.step(f"{draft.plan.case}: report", 1):
+        return finish(folder, draft.plan, draft.case, draft.checks, command, draft.inputs)
 
 
 def _reason(failed: Sequence[Check]) -> str:

@@ -13,7 +13,7 @@ from synth import priors
 from synth.errors import InputError
 from synth.frames import BASE_SPACING_MM, FRAMES, spacings
 from synth.lesions.lesion_plan import LesionPlan
-from synth.provenance import sha256
+from synth.provenance import sha256_of_file
 from synth.seeding import derive, numpy_rng
 
 PLAN_VERSION = 1
@@ -113,22 +113,33 @@ def draw_generate(
     )
 
 
-def draw_insert(request: CaseRequest, *, seed: int, ct: Path, organs: Path) -> CasePlan:
+def draw_insert(
+    request: CaseRequest,
+    *,
+    seed: int,
+    ct: Path,
+    organs: Path,
+    case: str | None = None,
+    attempt: int = 0,
+    healthy: bool = False,
+) -> CasePlan:
     """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
 
-    Raises InputError where the prompt asks for no lesion.
+    `case` is named after host and seed unless it has a name. Raises InputError where the prompt asks for no lesion
+    and the case is not to be `healthy`.
     """
-    if not request.findings:
+    if not request.findings and not healthy:
         raise InputError(f"'{request.prompt}': no lesion to insert; say one, such as '9 mm nodule in the left lung'")
-    case = f"{host_name(ct)}_{seed:05d}"
+    case = case or f"{host_name(ct)}_{seed:05d}"
     return CasePlan(
         door="insert",
         case=case,
         seed=seed,
+        attempt=attempt,
         request=request,
-        refine_seed=derive(seed, case, "refine", 0),
-        lesion_seed=derive(seed, case, "lesions", 0),
-        host=HostReference(ct_sha256=sha256(ct.read_bytes()), organs_sha256=sha256(organs.read_bytes())),
+        refine_seed=derive(seed, case, "refine", attempt),
+        lesion_seed=derive(seed, case, "lesions", attempt),
+        host=HostReference(ct_sha256=sha256_of_file(ct), organs_sha256=sha256_of_file(organs)),
     )
 
 

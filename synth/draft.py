@@ -1,0 +1,39 @@
+"""Draft: a case between drawing and writing, and what it is called when it is thrown away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synth.errors import InputError
+from synth.plan import CasePlan
+from synth.provenance import Check
+from synth.types import Case
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A draw that was thrown away, and why."""
+
+    reason: str
+    plan: CasePlan
+
+
+class RejectedError(InputError):
+    """Every draw of a case failed a check."""
+
+    def __init__(self, message: str, rejections: Sequence[Rejection]) -> None:
+        super().__init__(message)
+        self.rejections = tuple(rejections)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A case that is drawn and has passed its checks; its report and folder are still to be made."""
+
+    plan: CasePlan
+    case: Case
+    checks: tuple[Check, ...]
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    rejections: tuple[Rejection, ...] = ()
