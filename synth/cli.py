@@ -114,6 +114,29 @@ def insert(
 
 
 @app.command()
+def cohort(
+    recipe: Annotated[Path, typer.Argument(help="YAML file; see docs/cohorts.md.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the data set.")] = Path("cohort"),
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what, how much disk, how long; make none.")] = False,
+    list_cases: Annotated[bool, typer.Option("--list", help="Print each planned case as JSON; make none.")] = False,
+    only: Annotated[int | None, typer.Option(min=0, help="Make the case of this number alone.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try cases in quarantine again.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a data set from a recipe; run it again to go on where it stopped.
+
+    In many processes: torchrun --nproc_per_node 4 -m synth.cli cohort RECIPE --out DIR
+
+    Example: synthct cohort configs/cohort/lung_nodules.yaml --out nodules --dry-run
+    """
+    from synth.cohort import command
+
+    if dry_run or list_cases:
+        raise typer.Exit(command.show(recipe, out, listed=list_cases))
+    raise typer.Exit(command.cohort(recipe, out, only=only, retry=retry, quiet=quiet))
+
+
+@app.command()
 def check(cases: Cases) -> None:
     """Measure finished cases again; exit 1 and name every sentence of a report that does not hold.
 
@@ -217,6 +240,16 @@ def preview(
     target = out or Path(f"{case.resolve().name}_preview.png")
     target.write_bytes(render(content, lines))
     typer.echo(target)
+
+
+def _add_evaluate() -> None:
+    """`synthct evaluate`; its commands are light, what they run is imported when it is asked for."""
+    from evals.command import app as evaluate
+
+    app.add_typer(evaluate, name="evaluate")
+
+
+_add_evaluate()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,125 @@
+"""`synthct evaluate`: is it like real CT, is it new, does it obey, does it help? Light: what runs is imported late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evals.result import Picture, Result
+    from evals.sets import Options
+
+app = typer.Typer(
+    help="Measure synthetic CT: fidelity, memorization, agreement with the prompt, use for training.",
+    no_args_is_help=True,
+)
+
+Synthetic = Annotated[Path, typer.Option(help="Folder of synthetic volumes or case folders.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder for the result: .json, .txt and .html.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+Protocol = Annotated[str, typer.Option(help="How volumes become slices: windows or maisi25d.")]
+Network = Annotated[str, typer.Option(help="Feature network: efficientnet-lite0, or a TorchScript file by path.")]
+Spacing = Annotated[
+    float | None,
+    typer.Option(min=0.2, max=16, help="Resample all volumes to this, in mm.", show_default="as found, one for all"),
+]
+Slices = Annotated[int, typer.Option(min=1, max=512, help="Slices a plane and volume (protocol windows).")]
+Resamples = Annotated[int, typer.Option(min=20, max=10000, help="Bootstrap samples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of bootstrap, splits and pairs.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out volumes that cannot be used, naming them.")]
+OrganIds = Annotated[
+    str | None, typer.Option(help="Names of label ids that are not TotalSegmentator's: 1=brainstem,2=spinal_cord.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder for features.", show_default="$SYNTHCT_CACHE or ~/.cache/synthct")
+]
+
+
+@app.command()
+def fidelity(
+    real: Annotated[Path, typer.Option(help="Folder of real volumes.", show_default=False)],
+    synthetic: Synthetic,
+    out: Out = Path("evaluation"),
+    metrics: Annotated[
+        str, typer.Option(help="Some metrics only, as fid,kid.", show_default="all of fidelity and diversity")
+    ] = "",
+    protocol: Protocol = "windows",
+    network: Network = "efficientnet-lite0",
+    spacing: Spacing = None,
+    slices: Slices = 10,
+    resamples: Resamples = 100,
+    seed: Seed = 0,
+    organ_ids: OrganIds = None,
+    cache: Cache = None,
+    skip_bad: SkipBad = False,
+    quiet: Quiet = False,
+) -> None:
+    """Is it like real CT, and as varied? FID, KID, MMD, HU, noise, organs; each beside real against real.
+
+    Example: synthct evaluate fidelity --real hospital --synthetic out --spacing 4
+    """
+    from evals.fidelity import evaluate
+    from synth.progress import Progress
+
+    options = _options(protocol, network, spacing, slices, resamples, seed, organ_ids, cache, skip_bad)
+    with Progress(quiet) as progress:
+        result, pictures = evaluate(real, synthetic, [m for m in metrics.split(",") if m], options, progress)
+    _give(result, pictures, out)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="The .json of one evaluation.", show_default=False)],
+    second: Annotated[Path, typer.Argument(help="The .json of another.", show_default=False)],
+) -> None:
+    """Put two evaluations side by side; refused unless both were made in the same way.
+
+    Example: synthct evaluate compare before/fidelity.json after/fidelity.json
+    """
+    from evals.result import Result, read, text
+    from evals.result import compare as side_by_side
+
+    table = side_by_side(read(first), read(second))
+    typer.echo(text(Result(kind="compare", title=f"{first} and {second}", tables=[table])), nl=False)
+
+
+def _options(
+    protocol: str,
+    network: str,
+    spacing: float | None,
+    slices: int,
+    resamples: int,
+    seed: int,
+    organ_ids: str | None,
+    cache: Path | None,
+    skip_bad: bool,
+) -> Options:
+    from evals.cache import default_folder
+    from evals.sets import Options
+    from synth import nifti
+
+    return Options(
+        protocol=protocol,
+        network=network,
+        spacing=spacing,
+        slices=slices,
+        resamples=resamples,
+        seed=seed,
+        skip_bad=skip_bad,
+        organ_ids=None if organ_ids is None else nifti.parse_organ_ids(organ_ids),
+        cache=cache or default_folder(),
+    )
+
+
+def _give(result: Result, pictures: Sequence[Picture], out: Path) -> None:
+    """Print the tables and the files that hold them."""
+    from evals.result import text, write
+
+    paths = write(result, pictures, out)
+    typer.echo(text(result))
+    for path in paths:
+        typer.echo(path)

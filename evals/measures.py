@@ -1,0 +1,111 @@
+"""Compare what was measured on each volume of two sets: HU, gradients, spectra, organs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
+import numpy as np
+from scipy.stats import wasserstein_distance
+
+from evals.registry import METRICS
+from evals.resampling import Estimate, estimate
+from evals.statistics import GRADIENT_EDGES, HU_EDGES, Measured
+
+NAMES = ("hu", "organ_hu", "gradient", "power_spectrum", "noise_power", "organ_volume", "organ_gap")
+_MOST_ORGANS = 12  # whose gaps are compared; the largest
+_Part = tuple[str, str]
+_Between = Callable[[np.ndarray, np.ndarray], float]
+
+
+def compare(
+    real: Sequence[Measured],
+    synthetic: Sequence[Measured],
+    *,
+    spectra: bool = True,
+    resamples: int = 500,
+    splits: int = 20,
+    seed: int = 0,
+) -> dict[_Part, Estimate]:
+    """Distances by (metric, part). `spectra`: whether all volumes have one spacing, without which none is compared.
+
+    A part that fewer volumes have than its metric's minimum is left out.
+    """
+    found: dict[_Part, Estimate] = {}
+
+    def add(name: str, part: str, a: np.ndarray, b: np.ndarray, between: _Between) -> None:
+        if min(len(a), len(b)) >= METRICS[name].minimum:
+            found[name, part] = _estimate(a, b, between, resamples, splits, seed)
+
+    add("hu", "body", *_arrays(real, synthetic, attrgetter("hu")), _histograms(HU_EDGES))
+    if spectra:
+        add("gradient", "body", *_arrays(real, synthetic, attrgetter("gradient")), _histograms(GRADIENT_EDGES))
+        add("power_spectrum", "", *_arrays(real, synthetic, attrgetter("power")), decibels)
+        add("noise_power", "", *_arrays(real, synthetic, attrgetter("noise")), decibels)
+    organs = sorted({name for m in real for name in m.organ_ml} & {name for m in synthetic for name in m.organ_ml})
+    for organ in organs:
+        add("organ_hu", organ, *_named(real, synthetic, "organ_hu", organ), _histograms(HU_EDGES))
+        add("organ_volume", organ, *_named(real, synthetic, "organ_ml", organ), wasserstein_distance)
+    for gap in _gaps(real, organs):
+        add("organ_gap", gap, *_named(real, synthetic, "gap_mm", gap), wasserstein_distance)
+    return dict(sorted(found.items(), key=lambda item: NAMES.index(item[0][0])))
+
+
+def _gaps(real: Sequence[Measured], organs: Sequence[str]) -> list[str]:
+    """Pairs of the largest organs."""
+    size = {organ: np.median([m.organ_ml[organ] for m in real if organ in m.organ_ml]) for organ in organs}
+    largest = sorted(size, key=lambda organ: -size[organ])[:_MOST_ORGANS]
+    return sorted({g for m in real for g in m.gap_mm if all(name in largest for name in g.split(" - "))})
+
+
+def _named(
+    real: Sequence[Measured], synthetic: Sequence[Measured], table: str, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """One entry of a table of each volume."""
+    return _arrays(real, synthetic, lambda m: getattr(m, table).get(name))
+
+
+def _arrays(
+    real: Sequence[Measured], synthetic: Sequence[Measured], get: Callable[[Measured], np.ndarray | float | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each volume that has it has, (volumes, ...) on both sides."""
+    sides = []
+    for group in (real, synthetic):
+        values = [np.asarray(v) for v in map(get, group) if v is not None and not np.isnan(v).all()]
+        sides.append(np.stack(values) if values else np.zeros(0))
+    return sides[0], sides[1]
+
+
+def _estimate(a: np.ndarray, b: np.ndarray, between: _Between, resamples: int, splits: int, seed: int) -> Estimate:
+    def pick(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        return np.repeat(values, weight.astype(int), axis=0)
+
+    (only,) = estimate(
+        lambda r, s: np.array([between(pick(a, r), pick(b, s))]),
+        lambda r, s: np.array([between(pick(a, r), pick(a, s))]),
+        len(a),
+        len(b),
+        resamples=resamples,
+        splits=splits,
+        seed=seed,
+    )
+    return only
+
+
+def _histograms(edges: np.ndarray) -> _Between:
+    """Wasserstein-1 distance of the mean histograms of two sets (volumes, bins), in the unit of the edges."""
+    width = float(edges[1] - edges[0])
+
+    def between(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.abs(np.cumsum(a.mean(axis=0) - b.mean(axis=0))).sum()) * width
+
+    return between
+
+
+def decibels(a: np.ndarray, b: np.ndarray) -> float:
+    """RMS over frequencies of 10 log10 of the ratio of two sets' mean spectra (volumes, frequencies), in dB."""
+    low, high = (np.nanmean(x, axis=0) for x in (a, b))
+    known = np.isfinite(low) & np.isfinite(high) & (low > 0) & (high > 0)
+    if not known.any():
+        return float("nan")
+    return float(np.sqrt(np.mean((10 * np.log10(low[known] / high[known])) ** 2)))

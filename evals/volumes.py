@@ -1,0 +1,197 @@
+"""Find and read volumes: case folders, folders of CASE/ct.nii.gz, plain NIfTI files, prepared .npz subjects.
+
+What cannot be used is named with its reason and never averaged in.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from synth import case_folder, nifti
+from synth.errors import InputError
+from synth.facts import ORGANS
+from synth.frames import HEAD_NECK
+from synth.geometry import to_ras
+from synth.provenance import sha256
+from synth.types import LabelMap, Volume
+
+_LABEL_FILES = ("organs.nii.gz", "labels.nii.gz")
+_SPACING_TOLERANCE_MM = 0.01
+
+
+@dataclass(frozen=True)
+class Source:
+    """A volume on disk: the file of its CT, and of its organ labels where there is one."""
+
+    name: str
+    ct: Path
+    organs: Path | None = None
+    manifest: Path | None = None
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A volume that was read, in RAS order: `hu` (X, Y, Z) int16, `affine` RAS mm, `organs` on the same grid.
+
+    `sha256` is of the files' contents. `annotated`: organs that were drawn in it (None = those that have a voxel).
+    """
+
+    name: str
+    sha256: str
+    hu: np.ndarray
+    affine: np.ndarray
+    organs: LabelMap | None
+    annotated: tuple[str, ...] | None = None
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """Voxel spacing in mm, (3,)."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a first look at a volume tells: its hash, shape and spacing in mm."""
+
+    source: Source
+    sha256: str
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+
+
+def find(folder: Path) -> list[Source]:
+    """The volumes in a folder, by name. Raises InputError where there is no folder or no volume in it."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; check the path")
+    shown = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
+    sources = [_in_folder(p) for p in shown if (p / case_folder.CT).is_file()]
+    sources += [Source(_stem(p), p) for p in shown if p.name.endswith((".nii", ".nii.gz")) and p.is_file()]
+    sources += [Source(p.stem, p, organs=p) for p in shown if p.suffix == ".npz"]
+    if not sources:
+        raise InputError(f"{folder}: holds no volumes; it must have .nii.gz files, CASE/ct.nii.gz or prepared .npz")
+    return sources
+
+
+def _in_folder(folder: Path) -> Source:
+    organs = next((folder / name for name in _LABEL_FILES if (folder / name).is_file()), None)
+    manifest = folder / case_folder.MANIFEST
+    return Source(folder.name, folder / case_folder.CT, organs, manifest if manifest.is_file() else None)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def read(source: Source, organ_ids: Mapping[int, str] | None = None) -> Subject:
+    """Read one volume. `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's.
+
+    Raises InputError, naming the file and the reason.
+    """
+    if source.ct.suffix == ".npz":
+        return _read_prepared(source)
+    ct = nifti.read_volume(source.ct, plausible=source.manifest is None)
+    hu, affine = to_ras(ct.hu, ct.affine)
+    organs = None
+    contents = [sha256(source.ct.read_bytes())]
+    if source.organs is not None:
+        labels = _labels(source, ct, organ_ids)
+        organs = LabelMap(to_ras(labels.ids, labels.affine)[0], affine, labels.names)
+        contents += [sha256(source.organs.read_bytes()), json.dumps(sorted(labels.names.items()))]
+    return Subject(source.name, sha256("".join(contents).encode()), hu, affine, organs)
+
+
+def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> LabelMap:
+    """Names from the manifest of a case folder; else from `organ_ids`, else from labels.csv."""
+    assert source.organs is not None
+    if source.manifest is None or organ_ids is not None:
+        return nifti.read_labels(source.organs, like=ct, organ_ids=organ_ids)
+    try:
+        table = json.loads(source.manifest.read_text(encoding="utf-8"))["labels"]["organs"]
+        names = {int(i): str(name) for i, name in table.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{source.manifest}: no names under labels.organs; make the case again") from error
+    return LabelMap(*nifti.read_ids(source.organs, like=ct), names)
+
+
+def _read_prepared(source: Source) -> Subject:
+    """A subject that `synthct prepare` wrote: head and neck, isotropic, on the frame."""
+    try:
+        content = source.ct.read_bytes()
+        with np.load(io.BytesIO(content)) as data:
+            hu, ids, about = data["hu"], data["organs"], json.loads(str(data["about"]))
+        annotated = tuple(about["annotated"])
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise InputError(f"{source.ct}: no prepared subject ({error}); run `synthct prepare` again") from error
+    spacing = HEAD_NECK.shape[0] * 16.0 / hu.shape[0]
+    if hu.shape != HEAD_NECK.shape_at(spacing):
+        raise InputError(f"{source.ct}: grid {hu.shape} is not the {HEAD_NECK.region} frame; prepare it again")
+    affine = HEAD_NECK.affine_at(spacing)
+    names = {number: organ for number, organ in enumerate(ORGANS, start=1) if organ in annotated}
+    return Subject(source.name, sha256(content), hu, affine, LabelMap(ids, affine, names), annotated)
+
+
+def survey(
+    folder: Path,
+    organ_ids: Mapping[int, str] | None = None,
+    *,
+    skip_bad: bool = False,
+    on_volume: Callable[[], None] = lambda: None,
+) -> tuple[list[Entry], dict[str, str]]:
+    """Look at every volume of a folder once: those that can be used, and name -> reason of those that cannot.
+
+    Raises InputError, naming every bad one, unless `skip_bad`.
+    """
+    entries, bad = [], {}
+    for source in find(folder):
+        try:
+            subject = read(source, organ_ids)
+            x, y, z = (round(float(s), 4) for s in subject.spacing)
+            entries.append(Entry(source, subject.sha256, subject.hu.shape, (x, y, z)))
+        except InputError as error:
+            bad[source.name] = str(error)
+        on_volume()
+    if bad and not skip_bad:
+        raise InputError(
+            f"{folder}: {len(bad)} of {len(bad) + len(entries)} volumes cannot be used: {' | '.join(bad.values())} "
+            "(mend or remove them, or leave them out with --skip-bad)"
+        )
+    _refuse_twice(entries, folder)
+    return entries, bad
+
+
+def _refuse_twice(entries: Iterable[Entry], folder: Path) -> None:
+    seen: dict[str, str] = {}
+    for entry in entries:
+        if entry.sha256 in seen:
+            raise InputError(
+                f"{folder}: {entry.source.name} and {seen[entry.sha256]} are the same volume; remove one of the two"
+            )
+        seen[entry.sha256] = entry.source.name
+
+
+def require_one_spacing(sets: Mapping[str, Sequence[Entry]]) -> None:
+    """Raise InputError, naming two volumes, unless all of all sets have one voxel spacing."""
+    entries = [entry for group in sets.values() for entry in group]
+    first = entries[0]
+    for entry in entries[1:]:
+        if not np.allclose(entry.spacing, first.spacing, atol=_SPACING_TOLERANCE_MM):
+            raise InputError(
+                f"mixed voxel spacing: {first.source.ct} has {_mm(first.spacing)}, {entry.source.ct} has "
+                f"{_mm(entry.spacing)}; resample all to one with --spacing, for instance --spacing 4"
+            )
+
+
+def _mm(spacing: Sequence[float]) -> str:
+    return " x ".join(f"{s:.4g}" for s in spacing) + " mm"
+
+
+def mirrored(subject: Subject) -> Subject:
+    """The left-right mirror image, without organs."""
+    return replace(subject, name=f"{subject.name} (mirrored)", hu=subject.hu[::-1].copy(), organs=None)
