@@ -1,0 +1,1 @@
+"""Cohorts: from a recipe to a data set of many cases, in any number of processes, killed anywhere."""

@@ -1,0 +1,110 @@
+"""Draw one planned case: attempt after attempt, until a draft passes or the case is given up."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from synth import pipeline
+from synth.cohort.hosts import HostFiles, read_host
+from synth.cohort.planning import CohortPlan, PlannedCase
+from synth.draft import Draft, RejectedError
+from synth.errors import InputError
+from synth.plan import CasePlan, draw_insert
+from synth.progress import Progress
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A draw that failed: why, in which host, and its plan as far as there was one."""
+
+    reason: str
+    host: str | None = None
+    plan: CasePlan | None = None
+    defect: bool = False
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What became of a planned case: a draft, or None; and the attempts that failed before."""
+
+    case: PlannedCase
+    draft: Draft | None
+    failed: tuple[Attempt, ...] = ()
+
+
+@dataclass
+class _Attempts:
+    """The failed attempts so far, and the plan of the one that is under way."""
+
+    failed: list[Attempt] = field(default_factory=list)
+    plan: CasePlan | None = None
+
+    def note(self, error: Exception, host: HostFiles | None) -> None:
+        """Keep an error as the reason; one that no check foresaw is a defect, and says where it arose."""
+        reason, defect = " ".join(str(error).split()), not isinstance(error, (InputError, OSError))
+        if defect:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            reason = f"{type(error).__name__}: {reason} ({Path(where.filename).name}:{where.lineno})"
+        if host is not None:
+            reason = reason.replace(f"{host.ct.parent}/", "").replace(f"{host.organs.parent}/", "")
+        self.failed.append(Attempt(reason, host.name if host else None, self.plan, defect))
+
+
+def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
+    """The draft of a case, or why there is none. Raises nothing: no case stops a cohort."""
+    attempts = _Attempts()
+    draft = _inserted(plan, case, attempts) if case.hosts else _generated(plan, case, attempts, progress)
+    return Drawn(case, draft, tuple(attempts.failed))
+
+
+def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progress: Progress) -> Draft | None:
+    recipe = plan.recipe
+    try:
+        draft = pipeline.draft_generated(
+            case.request,
+            seed=recipe.seed,
+            index=case.index,
+            spacing=recipe.spacing_mm,
+            progress=progress,
+            attempts=recipe.attempts,
+        )
+    except RejectedError as error:
+        attempts.failed += [Attempt(r.reason, plan=r.plan) for r in error.rejections]
+    except Exception as error:
+        attempts.note(error, None)
+    else:
+        attempts.failed += [Attempt(r.reason, plan=r.plan) for r in draft.rejections]
+        return draft
+    return None
+
+
+def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> Draft | None:
+    for number, name in enumerate(case.hosts):
+        host = plan.hosts[name]
+        attempts.plan = None
+        try:
+            return _attempt(plan, case, host, number, attempts)
+        except RejectedError as error:
+            attempts.failed += [Attempt(r.reason, name, r.plan) for r in error.rejections]
+        except Exception as error:
+            attempts.note(error, host)
+    return None
+
+
+def _attempt(plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, attempts: _Attempts) -> Draft:
+    """Lesions into one host; the plan is noted as soon as it is there."""
+    recipe = plan.recipe
+    volume, organs = read_host(host, recipe.hosts.organ_ids if recipe.hosts else None)
+    attempts.plan = draw_insert(
+        case.request,
+        seed=recipe.seed,
+        ct=host.ct,
+        organs=host.organs,
+        case=case.name,
+        attempt=number,
+        healthy=not case.request.findings,
+    )
+    attempts.plan = pipeline.with_lesions(attempts.plan, volume, organs)
+    return pipeline.draft_inserted(attempts.plan, volume, organs, {"ct": host.ct, "organs": host.organs})

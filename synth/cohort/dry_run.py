@@ -1,0 +1,74 @@
+"""--dry-run: what a recipe will make, the disk it needs and the time, from one case that is drawn and thrown away."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from synth import pipeline
+from synth.cohort.draw import draw
+from synth.cohort.planning import CohortPlan
+from synth.cohort.processes import Process
+from synth.cohort.progress import duration
+from synth.errors import InputError
+from synth.progress import Progress
+
+_TRIES = 5  # cases, until one can be drawn
+_SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6))
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one case took: seconds, bytes on disk, and its name."""
+
+    seconds: float
+    size: int
+    name: str
+
+
+def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
+    """Lines that say what would be made. Nothing is left on disk. Raises InputError where no case can be drawn."""
+    number, hosts = len(plan), len(plan.hosts)
+    where = f"into {hosts} hosts" if hosts else f"generated at {plan.recipe.spacing_mm:g} mm"
+    yield f"{plan.recipe.name}: {number} cases, {where}, in {process.world} processes"
+    for quota, values in plan.quotas.items():
+        yield f"  {quota}: {', '.join(f'{value} {n}' for value, n in values.items())}"
+    cost = measure(plan)
+    disk = cost.size * number
+    free = shutil.disk_usage(_existing(out)).free
+    yield f"  disk: about {size(disk)}, as {cost.name} takes {size(cost.size)}; {size(free)} are free at {out}"
+    seconds = cost.seconds * number / process.world
+    yield f"  time: about {duration(seconds)} in {process.world} processes, as {cost.name} took {cost.seconds:.1f} s"
+    if disk > free:
+        yield f"  the disk is too small: free {size(disk - free)} or choose another --out"
+
+
+def measure(plan: CohortPlan) -> Cost:
+    """Draw and write one case of the plan twice, the first time to load what is loaded once, and time the second."""
+    reason = ""
+    for index in range(min(_TRIES, len(plan))):
+        drawn = draw(plan, plan[index], Progress(quiet=True))
+        if drawn.draft is None:
+            reason = drawn.failed[-1].reason
+            continue
+        started = time.perf_counter()
+        again = draw(plan, plan[index], Progress(quiet=True)).draft or drawn.draft
+        with tempfile.TemporaryDirectory() as folder:
+            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True))
+            taken = sum(path.stat().st_size for path in written.iterdir())
+        return Cost(time.perf_counter() - started, taken, plan[index].name)
+    raise InputError(f"the first {_TRIES} cases cannot be drawn, at last because {reason}; mend recipe or hosts")
+
+
+def size(number: float) -> str:
+    """`3.2 GB`."""
+    unit, one = next(((u, n) for u, n in _SIZES if number >= n), ("kB", 1e3))
+    return f"{number / one:.1f} {unit}"
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())

@@ -1,0 +1,108 @@
+"""The engine: one process's share of a cohort, drawn, checked and written, whatever happened to it before.
+
+A case follows from the recipe and its index alone, and its folder appears whole or not at all. So a run may be
+killed anywhere and resumed by any number of processes, and the set comes out the same.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synth import __version__
+from synth.case_folder import explained, is_whole
+from synth.cohort import layout, locks
+from synth.cohort.finalise import finalise
+from synth.cohort.hosts import find_hosts
+from synth.cohort.planning import CohortPlan
+from synth.cohort.processes import this_process, use_own_gpu
+from synth.cohort.progress import Tally
+from synth.cohort.recipe import read_recipe
+from synth.cohort.worker import Worker, too_many
+from synth.errors import InputError
+from synth.models import library
+from synth.provenance import sha256_of_file
+
+_WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a process did, and what is there now, counting all processes. `stopped` says why it gave up, or nothing."""
+
+    tally: Tally
+    complete: int
+    given_up: int
+    missing: int
+    finished: bool
+    stopped: str = ""
+
+
+def plan_of(recipe_file: Path) -> CohortPlan:
+    """The plan of the recipe in a file. Raises InputError."""
+    recipe = read_recipe(recipe_file)
+    return CohortPlan(recipe, find_hosts(recipe.hosts) if recipe.hosts else {})
+
+
+def run(recipe_file: Path, out: Path, *, only: int | None = None, retry: bool = False, quiet: bool = False) -> Outcome:
+    """This process's share of the cases, and the tables of the whole set once every case is there.
+
+    `only`: the case of this index alone. `retry`: draw cases that are in quarantine again.
+    Raises InputError for a recipe that cannot be made or a folder in use, OutputError for one that cannot be written.
+    """
+    plan, process = plan_of(recipe_file), this_process()
+    if only is not None and only >= len(plan):
+        raise InputError(f"--only {only}: the recipe has cases 0 to {len(plan) - 1}")
+    if out.is_file():
+        raise InputError(f"{out}: is a file; choose another --out")
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with locks.held(out, process):
+        with locks.alone(out):
+            _pin(out, plan)
+        use_own_gpu()
+        indices = process.share(len(plan)) if only is None else range(only, only + 1)
+        worker = Worker(plan, out, recipe_file.name, retry, process, quiet)
+        stopped = worker.work(indices)
+        return _finished(plan, out, worker, stopped)
+
+
+def _pin(out: Path, plan: CohortPlan) -> None:
+    """Write what the cases follow from, or compare with what is there. Raises InputError where it differs.
+
+    Also raises InputError, before any case is tried, where the networks that the recipe needs are not there.
+    """
+    networks: tuple[library.Network, ...] = ("refine",) if plan.recipe.hosts else ("base", "refine")
+    weights = {name: sha256_of_file(library.weights_folder(name) / _WEIGHTS_FILE) for name in networks}
+    made_with = {"format": 1, "synthct": __version__, "weights": weights, "hosts": list(plan.hosts)}
+    pinned = {**made_with, "recipe": plan.recipe.pinned()}
+    file = out / layout.RECIPE
+    if not file.is_file():
+        if taken := layout.names_in(out):
+            raise InputError(f"{out}: is not empty ({taken[0]}) and no cohort; choose another --out")
+        layout.write_whole(file, json.dumps(pinned, indent=1, ensure_ascii=False) + "\n")
+        return
+    there = json.loads(file.read_text(encoding="utf-8"))
+    recipe: dict[str, Any] = there.get("recipe", {})
+    differ = [key for key, value in made_with.items() if there.get(key) != value]
+    differ += [f"recipe: {key}" for key, value in plan.recipe.pinned().items() if recipe.get(key) != value]
+    if differ:
+        raise InputError(f"{out}: holds a cohort made otherwise ({', '.join(differ)} differ); choose another --out")
+
+
+def _finished(plan: CohortPlan, out: Path, worker: Worker, stopped: str) -> Outcome:
+    """Count what is there; write tables, card and checksums where it is everything and they are not there yet."""
+    with locks.alone(out):
+        complete = layout.complete(out)
+        if len(complete) + len(layout.given_up(out)) >= len(plan):  # else there is no need to look into each
+            complete = [name for name in complete if is_whole(layout.case_folder(out, name))]
+        given_up = [name for name in layout.given_up(out) if name not in set(complete)]
+        missing = len(plan) - len(complete) - len(given_up)
+        if not stopped and not missing and len(given_up) > plan.recipe.max_failures * len(plan):
+            stopped = too_many(len(given_up), len(plan), plan.recipe, worker.tally.rejections, out)
+        finished = not missing and not stopped
+        if finished and not (out / layout.CHECKSUMS).is_file():
+            finalise(plan, out)
+    return Outcome(worker.tally, len(complete), len(given_up), missing, finished, stopped)

@@ -1,0 +1,101 @@
+"""Hosts: the CT of a folder that lesions are inserted into, with what an index says of their patients."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from prompts.vocabulary import Phase, Sex
+from synth import nifti
+from synth.cohort.recipe import HostFolder
+from synth.errors import InputError
+from synth.types import LabelMap, Volume
+
+COLUMNS = ("host", "patient", "phase", "sex", "age")
+_KEPT = 2  # hosts in memory: the one in work, and the one before
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class HostFiles:
+    """One host: its files, and its patient as far as the index knows."""
+
+    name: str
+    ct: Path
+    organs: Path
+    patient: str
+    phase: str | None = None
+    sex: str | None = None
+    age: int | None = None
+
+
+def find_hosts(folder: HostFolder) -> dict[str, HostFiles]:
+    """Name -> host, in order of name. Those without labels are left aside with a note.
+
+    Raises InputError where there is none, or the index cannot be read.
+    """
+    if not folder.folder.is_dir():
+        raise InputError(f"hosts.folder: {folder.folder}: no such folder; check the path")
+    pattern = re.compile(re.escape(folder.ct).replace(r"\*", "([^/]+)"))
+    found: dict[str, HostFiles] = {}
+    bare: list[str] = []
+    for ct in sorted(folder.folder.glob(folder.ct)):
+        match = pattern.fullmatch(ct.relative_to(folder.folder).as_posix())
+        name = match[1] if match else ct.name
+        organs = folder.folder / folder.organs.replace("*", name)
+        if organs.exists():
+            found[name] = HostFiles(name, ct, organs, patient=name)
+        else:
+            bare.append(name)
+    if not found:
+        remedy = f"{len(bare)} CT are there without '{folder.organs}'" if bare else "set hosts.ct and hosts.organs"
+        raise InputError(f"hosts.folder: {folder.folder}: no host matches '{folder.ct}'; {remedy}")
+    if bare:
+        logger.warning("%s: %d CT without '%s' are left aside", folder.folder, len(bare), folder.organs)
+    return found if folder.index is None else _with_index(found, folder.index)
+
+
+def _with_index(hosts: Mapping[str, HostFiles], path: Path) -> dict[str, HostFiles]:
+    """The hosts with patient, phase, sex and age from a CSV; a host that is not in it keeps them unknown."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            columns, rows = tuple(reader.fieldnames or ()), list(reader)
+    except FileNotFoundError as error:
+        raise InputError(f"hosts.index: {path}: no such file; check the path") from error
+    if "host" not in columns:
+        raise InputError(f"hosts.index: {path}: no column 'host'; it has {', '.join(columns) or 'none'}")
+    table = {row["host"]: row for row in rows}
+    return {name: _described(host, table.get(name, {}), path) for name, host in hosts.items()}
+
+
+def _described(host: HostFiles, row: Mapping[str, str], path: Path) -> HostFiles:
+    phase, sex, age = (row.get(column) or None for column in ("phase", "sex", "age"))
+    if phase is not None and phase not in set(Phase):
+        raise InputError(f"hosts.index: {path}: {host.name}: phase '{phase}'; write one of {', '.join(Phase)}")
+    if sex is not None and sex not in set(Sex):
+        raise InputError(f"hosts.index: {path}: {host.name}: sex '{sex}'; write one of {', '.join(Sex)}")
+    if age is not None and not age.isdecimal():
+        raise InputError(f"hosts.index: {path}: {host.name}: age '{age}'; write whole years")
+    years = None if age is None else int(age)
+    return HostFiles(host.name, host.ct, host.organs, row.get("patient") or host.name, phase, sex, years)
+
+
+def read_host(host: HostFiles, organ_ids: Mapping[int, str] | None) -> tuple[Volume, LabelMap]:
+    """CT and organs of a host; the last few are kept. Raises InputError."""
+    return _read(host.ct, host.organs, None if organ_ids is None else tuple(sorted(organ_ids.items())))
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(ct: Path, organs: Path, organ_ids: tuple[tuple[int, str], ...] | None) -> tuple[Volume, LabelMap]:
+    volume = nifti.read_volume(ct)
+    labels = nifti.read_labels(organs, like=volume, organ_ids=None if organ_ids is None else dict(organ_ids))
+    for array in (volume.hu, labels.ids):
+        array.setflags(write=False)  # shared by every case of the host
+    return volume, labels

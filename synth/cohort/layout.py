@@ -1,0 +1,51 @@
+"""Where what stands in a cohort's folder, and how a single file gets there whole. docs/cohorts.md has the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from synth.case_folder import explained
+
+CASES, QUARANTINE = "cases", "quarantine"
+RECIPE, COHORT, TABLE, CARD, CHECKSUMS = "recipe.json", "cohort.json", "cases.parquet", "README.md", "checksums.sha256"
+
+
+def case_folder(out: Path, name: str) -> Path:
+    """Where a case of a name is written."""
+    return out / CASES / name
+
+
+def quarantine_file(out: Path, name: str) -> Path:
+    """Where a case of a name is kept once it is given up."""
+    return out / QUARANTINE / f"{name}.json"
+
+
+def names_in(folder: Path, suffix: str = "") -> list[str]:
+    """Names of what is in a folder, sorted, without `suffix`; nothing half-written, and none where it is missing."""
+    if not folder.is_dir():
+        return []
+    found = (path.name for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
+    return sorted(name.removesuffix(suffix) for name in found)
+
+
+def complete(out: Path) -> list[str]:
+    """Names of the cases that are written."""
+    return names_in(out / CASES)
+
+
+def given_up(out: Path) -> list[str]:
+    """Names of the cases that are in quarantine."""
+    return names_in(out / QUARANTINE, ".json")
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a file under another name and rename it. Raises OutputError where the disk is full or read-only."""
+    partial = path.with_name(f".{path.name}.partial")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content.encode() if isinstance(content, str) else content)
+            partial.rename(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,221 @@
+"""The plan of a cohort: what each case asks for and which host it goes into, by index, from the recipe alone."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from prompts import CaseRequest, parse, sampler, write
+from synth.cohort.hosts import HostFiles
+from synth.cohort.quotas import assign, bounds
+from synth.cohort.recipe import UNSAID, Group, Recipe
+from synth.cohort.requests import finding_of, matches, of_patient
+from synth.errors import InputError
+from synth.lesions.lesion_types import type_of
+from synth.plan import case_name, check_request, check_spacing
+from synth.seeding import derive, numpy_rng
+
+HEALTHY = "healthy"
+_NUMBERS = {"size_mm", "count"}
+
+
+@dataclass(frozen=True)
+class PlannedCase:
+    """One case before any drawing. `group` is what it counts for; `asked` the value of each quota that it fills."""
+
+    index: int
+    name: str
+    group: str
+    request: CaseRequest
+    hosts: tuple[str, ...] = ()  # by attempt; none for a generated case
+    asked: Mapping[str, str] = field(default_factory=dict)
+
+
+class CohortPlan:
+    """All cases of a recipe, each by its index. The same recipe and host names give the same plan anywhere.
+
+    Raises InputError where the recipe asks for what cannot be made, or no host matches its patients.
+    """
+
+    def __init__(self, recipe: Recipe, hosts: Mapping[str, HostFiles]) -> None:
+        self.recipe, self.hosts = recipe, hosts
+        self._check()
+
+    def __len__(self) -> int:
+        return self.recipe.number
+
+    def __iter__(self) -> Iterator[PlannedCase]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> PlannedCase:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        group, asked = self._groups[index], {"group": self._groups[index], **self._asked(index)}
+        name = case_name(index)
+        request = self._request(index, group, asked)
+        return PlannedCase(index, name, group, request, self._hosts_of(index), asked)
+
+    @property
+    def quotas(self) -> dict[str, dict[str, int]]:
+        """Quota -> value -> number of cases asked for. Quotas of a group are named `group: field`."""
+        table: dict[str, dict[str, int]] = {"group": _counted(self._groups)}
+        for name, values in self._patients.items():
+            table[name] = _counted(values)
+        for group, fields in self._fields.items():
+            for name, values in fields.items():
+                table[f"{group}: {name}"] = _counted(values)
+        return table
+
+    def _rng(self, *names: object) -> np.random.Generator:
+        return numpy_rng(derive(self.recipe.seed, "cohort", *names))
+
+    @cached_property
+    def _groups(self) -> list[str]:
+        """What each case counts for: healthy, a finding, a prompt or a set."""
+        recipe = self.recipe
+        if recipe.findings:
+            ill = {group.name: group.share for group in recipe.findings}
+        else:
+            ill = recipe.prompts or {str(recipe.draw): 1.0}
+        total = sum(ill.values())
+        weights = {HEALTHY: recipe.healthy, **{k: (1 - recipe.healthy) * w / total for k, w in ill.items()}}
+        return assign(recipe.number, {k: w for k, w in weights.items() if w > 0}, self._rng("group"))
+
+    @cached_property
+    def _of_name(self) -> dict[str, Group]:
+        return {group.name: group for group in self.recipe.findings or ()}
+
+    @cached_property
+    def _members(self) -> list[int]:
+        """How many cases of its own group come before each case."""
+        seen: dict[str, int] = {}
+        members = []
+        for group in self._groups:
+            members.append(seen.get(group, 0))
+            seen[group] = members[-1] + 1
+        return members
+
+    @cached_property
+    def _patients(self) -> dict[str, list[str]]:
+        """Quota of the patients -> value of each case."""
+        quotas = self.recipe.patients.quotas()
+        return {name: assign(len(self), weights, self._rng(name)) for name, weights in quotas.items()}
+
+    @cached_property
+    def _fields(self) -> dict[str, dict[str, list[str]]]:
+        """Group -> field -> value of each of its members."""
+        number = _counted(self._groups)
+        return {
+            group.name: {
+                name: assign(number.get(group.name, 0), weights, self._rng(group.name, name))
+                for name, weights in group.quotas().items()
+            }
+            for group in self.recipe.findings or ()
+        }
+
+    def _asked(self, index: int) -> dict[str, str]:
+        group = self._groups[index]
+        own = {f"{group}: {n}": v[self._members[index]] for n, v in self._fields.get(group, {}).items()}
+        return {name: values[index] for name, values in self._patients.items()} | own
+
+    def _request(self, index: int, group: str, asked: Mapping[str, str]) -> CaseRequest:
+        """What the case asks for, with the words that say it."""
+        rng = random.Random(derive(self.recipe.seed, case_name(index), "request"))
+        request = self._finding_free(group, rng)
+        if group in self._fields:
+            of = self._of_name[group]
+            own = {name: asked[f"{group}: {name}"] for name in self._fields[group]}
+            request = CaseRequest(findings=(finding_of(of.organ, of.kind, own, rng),))
+        if self.recipe.hosts is None:
+            request = of_patient(request, asked, rng)
+        return request.model_copy(update={"prompt": write(request)})
+
+    def _finding_free(self, group: str, rng: random.Random) -> CaseRequest:
+        """The request of a prompt, a set or a healthy case, which has neither findings nor targets."""
+        recipe = self.recipe
+        if recipe.prompts:
+            chosen = group if group != HEALTHY else rng.choices(list(recipe.prompts), list(recipe.prompts.values()))[0]
+            request = parse(chosen)
+        else:
+            request = sampler.draw(rng, name=recipe.draw) if recipe.draw else CaseRequest()
+        return request.model_copy(update={"findings": (), "targets": ()}) if group == HEALTHY else request
+
+    def _hosts_of(self, index: int) -> tuple[str, ...]:
+        """Hosts by attempt: the first shared out evenly, then the others in random order, then round again."""
+        if not self.hosts:
+            return ()
+        pool = self._pools[self._class(index)]
+        first = pool[self._turns[index] % len(pool)]
+        others = [name for name in pool if name != first]
+        order = self._rng(case_name(index), "hosts").permutation(len(others))
+        names = [first, *(others[i] for i in order)]
+        return tuple(names[attempt % len(names)] for attempt in range(self.recipe.attempts))
+
+    def _class(self, index: int) -> tuple[str, ...]:
+        return tuple(values[index] for values in self._patients.values())
+
+    @cached_property
+    def _turns(self) -> list[int]:
+        """How many cases of its own class of patients come before each case."""
+        seen: dict[tuple[str, ...], int] = {}
+        turns = []
+        for index in range(len(self)):
+            of = self._class(index)
+            turns.append(seen.get(of, 0))
+            seen[of] = turns[-1] + 1
+        return turns
+
+    @cached_property
+    def _pools(self) -> dict[tuple[str, ...], list[str]]:
+        """Class of patients -> the hosts that match it, in random order."""
+        names = list(self.hosts)
+        order = [names[i] for i in self._rng("hosts").permutation(len(names))]
+        fields = list(self._patients)
+        pools = {}
+        for of in {self._class(index) for index in range(len(self))}:
+            asked = dict(zip(fields, of, strict=True))
+            pools[of] = [name for name in order if matches(self.hosts[name], asked)]
+            if not pools[of]:
+                said = ", ".join(f"{name} {value}" for name, value in asked.items())
+                raise InputError(f"patients: no host of {len(names)} is {said}; see hosts.index, or ask for less")
+        return pools
+
+    def _check(self) -> None:
+        """Ask of every distinct request, before anything is drawn, what drawing it would refuse."""
+        recipe = self.recipe
+        for group in recipe.findings or ():
+            type_of(group.organ, group.kind)
+            self._check_tables(group)
+        for age in recipe.patients.age or ():
+            if age != UNSAID:
+                bounds(age, "patients.age")
+        if recipe.hosts is not None:
+            for prompt in recipe.prompts or ():
+                if not parse(prompt).findings:
+                    raise InputError(f"prompts: '{prompt}': no lesion to insert; say one, or use `healthy`")
+            _ = self._pools
+            return
+        check_spacing(recipe.spacing_mm)
+        if recipe.draw and recipe.draw not in sampler.SETS:
+            raise InputError(f"draw: '{recipe.draw}': say one of {', '.join(sampler.SETS)}")
+        for index in sorted({self._groups.index(group) for group in set(self._groups)}):
+            check_request(self[index].request)
+
+    def _check_tables(self, group: Group) -> None:
+        """Every value of every table, and every combination that the cases of the group have."""
+        fields = self._fields[group.name]
+        for name, weights in group.quotas().items():
+            for value in weights:
+                if name == "count" and value != UNSAID and not value.isdecimal():
+                    raise InputError(f"findings: {group.name}: count '{value}': write a whole number")
+                finding_of(group.organ, group.kind, {name: value}, random.Random(0))
+        for values in set(zip(*fields.values(), strict=True)):
+            finding_of(group.organ, group.kind, dict(zip(fields, values, strict=True)), random.Random(0))
+
+
+def _counted(values: Sequence[str]) -> dict[str, int]:
+    return {value: values.count(value) for value in dict.fromkeys(values)}

@@ -1,0 +1,112 @@
+"""What a process of a cohort has done: cases, rate, time left, rejections by reason, quotas. A line on stderr."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from synth.cohort.draw import Drawn
+from synth.cohort.planning import PlannedCase
+from synth.cohort.processes import Process
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+_EVERY_S = 30.0  # where stderr is a file
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_REASONS, _REASON_WIDTH = 3, 90
+
+
+@dataclass
+class Tally:
+    """Counts of one process. `skipped` were there before; `failed` cases are in quarantine, old and new."""
+
+    share: int
+    drawn: int = 0
+    skipped: int = 0
+    failed: int = 0
+    rejections: Counter[str] = field(default_factory=Counter)
+    groups: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def seen(self) -> int:
+        """Cases that are dealt with."""
+        return self.drawn + self.skipped + self.failed
+
+    def reject(self, drawn: Drawn) -> None:
+        """Count the attempts that failed, by reason, whatever its numbers."""
+        self.rejections.update(kind_of(attempt.reason) for attempt in drawn.failed)
+
+
+def kind_of(reason: str) -> str:
+    """A reason without its numbers, so that like ones count as one."""
+    text = _NUMBER.sub("#", reason)
+    return text if len(text) <= _REASON_WIDTH else f"{text[: _REASON_WIDTH - 1]}…"
+
+
+class CohortProgress:
+    """Shows a tally: a live line on a terminal, a line every half minute elsewhere, nothing when quiet."""
+
+    def __init__(
+        self, tally: Tally, process: Process, quiet: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.tally, self._process, self._quiet, self._clock = tally, process, quiet, clock
+        self._start = self._shown = clock()
+        self._live: Live | None = None
+
+    def __enter__(self) -> CohortProgress:
+        if not self._quiet and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(self.line(), console=Console(stderr=True), auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        elif not self._quiet:
+            print(self.line(), file=sys.stderr, flush=True)
+
+    def show(self, case: PlannedCase) -> None:
+        """After a case was written, skipped or given up."""
+        now = self._clock()
+        if self._live is not None:
+            self._live.update(self.line(), refresh=True)
+        elif not self._quiet and now - self._shown >= _EVERY_S:
+            self._shown = now
+            print(f"{self.line()}; at {case.name}", file=sys.stderr, flush=True)
+
+    def line(self) -> str:
+        """The tally in words."""
+        tally, elapsed = self.tally, max(self._clock() - self._start, 1e-9)
+        new = tally.seen - tally.skipped
+        parts = [f"{tally.seen} of {tally.share} cases"]
+        if tally.drawn:
+            rate = new / elapsed
+            parts += [f"{60 * rate:.1f} a minute", f"{duration((tally.share - tally.seen) / rate)} left"]
+        if tally.failed:
+            parts.append(f"{tally.failed} given up")
+        if tally.rejections:
+            shown = "; ".join(f"{n} x {reason}" for reason, n in tally.rejections.most_common(_REASONS))
+            parts.append(f"{tally.rejections.total()} draws rejected ({shown})")
+        if tally.asked:
+            parts.append(", ".join(f"{group} {tally.groups[group]}/{n}" for group, n in tally.asked.items()))
+        return f"synthct: process {self._process.rank} of {self._process.world}: {', '.join(parts)}"
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`, `2.1 days`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    hours = seconds / 3600
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,192 @@
+"""Recipe: what a cohort is made of. YAML; an unknown key is an error. docs/cohorts.md explains every field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from prompts import FindingRequest
+from prompts.vocabulary import FindingKind, Organ
+from synth.errors import InputError
+
+UNSAID = "unsaid"  # a value that leaves a field open
+
+_NOT_PINNED = {"max_failures", "description", "licence"}  # can be changed without changing a voxel
+
+
+def _weights(value: Any) -> Any:
+    """One value, a list of equally likely values, or a table value -> weight."""
+    if isinstance(value, dict):
+        return {_key(k): w for k, w in value.items()}
+    values = value if isinstance(value, list) else [value]
+    return {_key(v): 1.0 for v in values}
+
+
+def _key(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_weights(weights: dict[str, float]) -> dict[str, float]:
+    if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
+        raise ValueError("weights are 0 or more, and not all 0")
+    return weights
+
+
+Weights = Annotated[dict[str, float], BeforeValidator(_weights), Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="after")
+    def _check_all_weights(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, dict) and value and all(isinstance(w, float) for w in value.values()):
+                try:
+                    _check_weights(value)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from error
+        return self
+
+
+class HostFolder(_Strict):
+    """CT to insert lesions into. `ct` and `organs` are patterns below `folder` whose one `*` is the host's name."""
+
+    folder: Path
+    ct: str = "*/ct.nii.gz"
+    organs: str = "*/organs.nii.gz"
+    organ_ids: dict[int, str] | None = None
+    index: Path | None = Field(None, description="CSV with the columns host and any of patient, phase, sex, age")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("ct", "organs"):
+            if getattr(self, name).count("*") != 1:
+                raise ValueError(f"{name} '{getattr(self, name)}': write one * in place of the host's name")
+        return self
+
+
+class Group(_Strict):
+    """Findings of one organ and kind; `FindingGroup` adds a table for every other field of a finding."""
+
+    organ: Organ
+    kind: FindingKind
+    share: Annotated[float, Field(gt=0)] = 1.0
+    label: str | None = Field(None, description="tells two groups of one organ and kind apart")
+
+    @property
+    def name(self) -> str:
+        """What to call it in tables."""
+        return self.label or f"{self.organ} {self.kind}"
+
+    def quotas(self) -> dict[str, dict[str, float]]:
+        """Field -> value -> weight, for the fields that the recipe gives."""
+        given = self.model_dump(exclude={"organ", "kind", "share", "label"}, exclude_none=True)
+        return {str(field): weights for field, weights in given.items()}
+
+
+_QUOTA_FIELDS: dict[str, Any] = {
+    name: (Weights | None, None) for name in FindingRequest.model_fields if name not in ("organ", "kind")
+}
+FindingGroup = create_model("FindingGroup", __base__=Group, **_QUOTA_FIELDS)
+FindingGroup.__doc__ = """Findings of one organ and kind, and a table value -> weight for any other field of a finding.
+
+Every table is a quota: held exactly, to the nearest case, within the group. Sizes are ranges in mm (`8-15`)."""
+
+
+class PatientQuotas(_Strict):
+    """Who is scanned, held exactly over the whole cohort; ages are ranges. With hosts, hosts are chosen to match."""
+
+    phase: Weights | None = None
+    sex: Weights | None = None
+    age: Weights | None = None
+
+    def quotas(self) -> dict[str, dict[str, float]]:
+        """Field -> value -> weight, for the fields that the recipe gives."""
+        return self.model_dump(exclude_none=True)
+
+
+class Recipe(_Strict):
+    """A cohort. One of `prompts`, `draw` and `findings` says what is in it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    number: int = Field(ge=1, le=1_000_000)
+    seed: int = Field(0, ge=0)
+    description: str = ""
+    licence: str = ""
+    hosts: HostFolder | None = None
+    spacing_mm: float = 4.0
+    prompts: Weights | None = None
+    draw: str | None = Field(None, description="a set of prompts/sets, to draw whole requests from")
+    findings: tuple[FindingGroup, ...] | None = None
+    patients: PatientQuotas = PatientQuotas()
+    healthy: Share = 0.0
+    split: dict[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
+    attempts: int = Field(10, ge=1, le=50)
+    max_failures: Share = 0.05
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        said = [name for name in ("prompts", "draw", "findings") if getattr(self, name)]
+        if len(said) != 1:
+            raise ValueError(f"give one of prompts, draw and findings ({', '.join(said) or 'none'} given)")
+        if self.hosts is None and self.findings:
+            raise ValueError("findings need hosts: give hosts.folder, CT with organ labels to insert them into")
+        if self.hosts is not None and self.draw:
+            raise ValueError("draw is for generated cases; with hosts give findings or prompts")
+        names = [group.name for group in self.findings or ()]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"findings: {', '.join(sorted(twice))} given twice; give each a `label`")
+        _check_weights(self.split)
+        return self
+
+    def pinned(self) -> dict[str, Any]:
+        """What the cases follow from, as JSON values: a folder holds cases of one such recipe."""
+        table = self.model_dump(mode="json", exclude=_NOT_PINNED)
+        if self.hosts is not None:
+            table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index")}
+        return table
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a YAML file; paths in it are relative to the file. Raises InputError naming file and field."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; check the path") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder; hand over the recipe's YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: a recipe is a table of fields, such as 'number: 300'; see configs/cohort/")
+    try:
+        recipe = Recipe.model_validate(content)
+    except ValidationError as error:
+        raise InputError(_first(path, error)) from error
+    return _beside(recipe, path.parent)
+
+
+def _first(path: Path, error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "recipe"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        return f"{path}: {where}: unknown key; remove it or see docs/cohorts.md for the keys"
+    shown = "" if isinstance(first["input"], dict) else f" '{first['input']}'"
+    return f"{path}: {where}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _beside(recipe: Recipe, folder: Path) -> Recipe:
+    """The recipe with its paths relative to the folder of its file."""
+    hosts = recipe.hosts
+    if hosts is None:
+        return recipe
+    update = {"folder": folder / hosts.folder, "index": None if hosts.index is None else folder / hosts.index}
+    return recipe.model_copy(update={"hosts": hosts.model_copy(update=update)})
