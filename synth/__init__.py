@@ -1,3 +1,16 @@
 """Synthetic CT from words: volumes, masks, reports and the plan that reproduces them."""
 
+from typing import Any
+
 __version__ = "0.1.0"
+
+_LOADERS = ("load_cohort", "CohortDataset", "CohortStream")
+
+
+def __getattr__(name: str) -> Any:
+    """`synth.load_cohort` and its torch data sets; torch is imported when they are asked for."""
+    if name not in _LOADERS:
+        raise AttributeError(f"module 'synth' has no attribute '{name}'")
+    from synth.cohort import load
+
+    return getattr(load, name)

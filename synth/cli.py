@@ -14,6 +14,7 @@ import typer
 
 from synth import __version__
 from synth.errors import InputError
+from synth.export import Labels, Layout
 
 if TYPE_CHECKING:
     from synth.progress import Progress
@@ -134,6 +135,43 @@ def cohort(
     if dry_run or list_cases:
         raise typer.Exit(command.show(recipe, out, listed=list_cases))
     raise typer.Exit(command.cohort(recipe, out, only=only, retry=retry, quiet=quiet))
+
+
+@app.command()
+def verify(
+    cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort.", show_default=False)],
+    quick: Annotated[bool, typer.Option("--quick", help="Files, hashes and tables; no volume is measured.")] = False,
+) -> None:
+    """Prove a cohort whole; exit 1 and name every file, table, split, grid or report that is not right.
+
+    Example: synthct verify nodules
+    """
+    from synth.cohort import command
+
+    raise typer.Exit(command.verify(cohort, quick=quick))
+
+
+@app.command()
+def export(
+    cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort.", show_default=False)],
+    to: Annotated[Layout, typer.Option(help="Which layout.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for it; for nnunet the folder of data sets (nnUNet_raw).")],
+    labels: Annotated[Labels, typer.Option(help="What the label maps hold.")] = Labels.lesions,
+    dataset_id: Annotated[int, typer.Option(min=1, max=999, help="Number of the data set, for nnunet.")] = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Write a cohort in a layout that other tools read, and print its folder.
+
+    Example: synthct export nodules --to nnunet --out nnUNet_raw --dataset-id 101
+    """
+    from synth.export import datasets
+
+    with _progress(quiet) as progress:
+        if to is Layout.nnunet:
+            folder = datasets.export_nnunet(cohort, out, labels, dataset_id, progress)
+        else:
+            folder = datasets.export_decathlon(cohort, out, labels, progress)
+    typer.echo(folder)
 
 
 @app.command()

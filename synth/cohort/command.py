@@ -1,4 +1,4 @@
-"""The verbs `cohort`, `verify` and `export` behind their options: what they print and the code they end with."""
+"""The verbs `cohort` and `verify` behind their options: what they print and the code they end with."""
 
 from __future__ import annotations
 
@@ -24,6 +24,20 @@ def cohort(recipe: Path, out: Path, *, only: int | None, retry: bool, quiet: boo
         others = "other processes are at work, or ended early" if this_process().world > 1 else "cases were removed"
         print(f"synthct: note: {others}: run the same command again to go on", file=sys.stderr)
     return DONE
+
+
+def verify(folder: Path, *, quick: bool) -> int:
+    """One line on stdout for everything that is wrong, or that the set holds."""
+    from synth.cohort.verify import read_checksums
+    from synth.cohort.verify import verify as wrong_in
+
+    wrong = 0
+    for line in wrong_in(folder, quick=quick):
+        print(f"{folder}: {line}")
+        wrong += 1
+    if not wrong:
+        print(f"{folder}: holds ({len(read_checksums(folder))} files)")
+    return FAILED if wrong else DONE
 
 
 def show(recipe: Path, out: Path, *, listed: bool) -> int:

@@ -1,0 +1,130 @@
+"""Prove a cohort whole: every file and hash, the tables, the split, and of each case geometry, plan and report."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from synth import case_folder, provenance
+from synth.cohort import layout, locks
+from synth.cohort.table import SCHEMA
+from synth.errors import InputError
+from synth.plan import CasePlan
+
+_DESCRIBED = (layout.RECIPE, layout.COHORT, layout.TABLE, layout.CARD)
+
+
+def verify(out: Path, *, quick: bool = False) -> Iterator[str]:
+    """A line for everything that is wrong, none where the set is whole; `quick` does not measure volumes again.
+
+    Raises InputError where `out` is no finished cohort.
+    """
+    listed = read_checksums(out)
+    yield from _files(out, listed)
+    if missing := [name for name in (layout.COHORT, layout.TABLE) if not (out / name).is_file()]:
+        yield f"{', '.join(missing)}: missing; the tables were not verified"
+        return
+    try:
+        cohort = json.loads((out / layout.COHORT).read_text(encoding="utf-8"))
+        rows = read_rows(out)
+    except (ValueError, OSError) as error:
+        yield f"tables cannot be read ({' '.join(str(error).split())})"
+        return
+    yield from _tables(out, cohort, rows, listed)
+    yield from _split(rows)
+    for row in rows:
+        yield from (f"{row['case']}: {line}" for line in _case(layout.case_folder(out, row["case"]), row, quick))
+
+
+def read_checksums(out: Path) -> dict[str, str]:
+    """Path -> sha256 of a finished cohort. Raises InputError where it is none."""
+    file = out / layout.CHECKSUMS
+    if not file.is_file():
+        state = "a cohort that is not finished; run `synthct cohort` again" if (out / layout.RECIPE).is_file() else ""
+        raise InputError(f"{out}: {state or 'no cohort; hand over a folder that `synthct cohort` finished'}")
+    pairs = (line.split("  ", 1) for line in file.read_text(encoding="utf-8").splitlines())
+    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
+
+
+def read_rows(out: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
+    """The rows of cases.parquet. Raises ValueError (pyarrow's) where it is damaged."""
+    rows: list[dict[str, Any]] = pq.read_table(out / layout.TABLE, columns=columns).to_pylist()
+    return rows
+
+
+def _files(out: Path, listed: dict[str, str]) -> Iterator[str]:
+    """Files that are missing, changed, or not of the set."""
+    for path, digest in listed.items():
+        file = out / path
+        if not file.is_file():
+            yield f"{path}: missing"
+        elif provenance.sha256_of_file(file) != digest:
+            yield f"{path}: changed since the set was finished (its sha256 differs)"
+    for file in sorted(out.rglob("*")):
+        path = file.relative_to(out).as_posix()
+        if file.is_file() and not path.startswith(f"{locks.FOLDER}/") and path not in {*listed, layout.CHECKSUMS}:
+            yield f"{path}: is not in {layout.CHECKSUMS}"
+
+
+def _tables(out: Path, cohort: dict[str, Any], rows: list[dict[str, Any]], listed: dict[str, str]) -> Iterator[str]:
+    """cohort.json, cases.parquet and the folders tell the same."""
+    if not pq.read_schema(out / layout.TABLE).equals(SCHEMA):
+        yield f"{layout.TABLE}: columns are not those of this version"
+        return
+    if absent := [name for name in _DESCRIBED if name not in listed]:
+        yield f"{layout.CHECKSUMS}: lists no {', '.join(absent)}"
+    counts, names = cohort["cases"], [row["case"] for row in rows]
+    if names != layout.complete(out):
+        yield f"{layout.TABLE}: its {len(names)} cases are not those in {layout.CASES}/"
+    given_up = layout.given_up(out)
+    if (counts["complete"], counts["quarantined"]) != (len(rows), len(given_up)):
+        yield f"{layout.COHORT}: {counts['complete']} complete and {counts['quarantined']} in quarantine is not so"
+    if counts["complete"] + counts["quarantined"] != counts["asked"]:
+        yield f"{layout.COHORT}: {counts['asked']} cases were asked for, and not all of them are there"
+    in_part = Counter(row["split"] for row in rows)
+    if any(in_part[part] != number for part, number in cohort["split"].items()):
+        yield f"{layout.COHORT}: the split is not that of {layout.TABLE}"
+    for row in rows:
+        if listed.get(f"{layout.CASES}/{row['case']}/{case_folder.CT}") != row["ct_sha256"]:
+            yield f"{row['case']}: {layout.TABLE} has another ct_sha256"
+
+
+def _split(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """No patient, host or host's CT in two parts."""
+    for column in ("patient", "host", "host_sha256"):
+        parts: dict[str, set[str]] = {}
+        for row in rows:
+            if row[column] is not None:
+                parts.setdefault(row[column], set()).add(row["split"])
+        for value, found in parts.items():
+            if len(found) > 1:
+                yield f"{column} {value} stands in {' and '.join(sorted(found))}"
+
+
+def _case(folder: Path, row: dict[str, Any], quick: bool) -> Iterator[str]:
+    """Plan and report are what their schemas say, the masks lie on the CT's grid, and every sentence holds."""
+    from synth.report import Report
+    from synth.report import check as check_report
+
+    try:
+        if quick:
+            plan, report = (json.loads((folder / name).read_text()) for name in (case_folder.PLAN, case_folder.REPORT))
+            CasePlan.model_validate(plan)
+            Report.model_validate(report)
+            return
+        case, plan, report, manifest = case_folder.read_case(folder)
+        CasePlan.model_validate(plan)
+        yield from check_report(case, Report.model_validate(report))
+    except (InputError, ValidationError, ValueError, OSError) as error:
+        yield " ".join(str(error).split())
+        return
+    if not all(check["ok"] for check in manifest["checks"]):
+        yield "a check did not pass"
+    if len(row["lesions"]) != sum(name.rpartition("_")[2].isdecimal() for name in case.lesions.present()):
+        yield f"{layout.TABLE} has {len(row['lesions'])} lesions, its masks show others"

@@ -1,0 +1,53 @@
+"""From masks with one id a lesion to one label map of numbered classes, the same numbers over a whole cohort."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from synth import case_folder
+from synth.cohort import layout
+from synth.errors import InputError
+from synth.export import Labels
+from synth.types import Case, LabelMap
+
+BACKGROUND = "background"
+_INSTANCE = re.compile(r"_\d+$")
+
+
+def class_of(lesion: str) -> str:
+    """`lung_nodule_2` -> `lung_nodule`; a planning target is a class of its own."""
+    return _INSTANCE.sub("", lesion)
+
+
+def class_numbers(cohort: Path, cases: list[str], labels: Labels) -> dict[str, int]:
+    """Class -> number, consecutive from 0 (background): organs in the order of their ids, then lesions by name.
+
+    Raises InputError where the cohort has no such masks.
+    """
+    organs: dict[str, int] = {}
+    lesions: set[str] = set()
+    for name in cases:
+        text = (layout.case_folder(cohort, name) / case_folder.MANIFEST).read_text(encoding="utf-8")
+        tables = json.loads(text)["labels"]
+        organs |= {organ: int(number) for number, organ in tables["organs"].items()}
+        lesions |= {class_of(lesion) for lesion in tables["lesions"].values()}
+    names = [] if labels is Labels.lesions else sorted(organs, key=lambda organ: (organs[organ], organ))
+    names += [] if labels is Labels.organs else sorted(lesions)
+    if not names:
+        raise InputError(f"{cohort}: no {labels} in it; choose other --labels")
+    return {name: number for number, name in enumerate([BACKGROUND, *names])}
+
+
+def label_map(case: Case, numbers: dict[str, int]) -> LabelMap:
+    """One map (X, Y, Z) of the classes in `numbers`; a voxel of a lesion keeps no organ."""
+    ids = np.zeros(case.ct.hu.shape, np.uint16 if len(numbers) > 256 else np.uint8)
+    for source in (case.organs, case.lesions):
+        for number, name in source.names.items():
+            wanted = numbers.get(name, numbers.get(class_of(name)))
+            if wanted is not None:
+                ids[source.ids == number] = wanted
+    return LabelMap(ids, case.ct.affine, {number: name for name, number in numbers.items() if number})
