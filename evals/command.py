@@ -72,6 +72,54 @@ def fidelity(
 
 
 @app.command()
+def memorization(
+    train: Annotated[Path, typer.Option(help="The volumes that the generator was trained on.", show_default=False)],
+    synthetic: Synthetic,
+    held_out: Annotated[Path, typer.Option(help="Real volumes that it never saw.", show_default=False)],
+    out: Out = Path("evaluation"),
+    protocol: Protocol = "windows",
+    network: Network = "efficientnet-lite0",
+    spacing: Spacing = None,
+    slices: Slices = 10,
+    seed: Seed = 0,
+    cache: Cache = None,
+    skip_bad: SkipBad = False,
+    quiet: Quiet = False,
+) -> None:
+    """Is it new? Nearest training patients, against the same for held-out real patients.
+
+    Example: synthct evaluate memorization --train runs/data/headneck/train --synthetic out --held-out
+    runs/data/headneck/val
+    """
+    from evals.memorization import evaluate
+    from synth.progress import Progress
+
+    options = _options(protocol, network, spacing, slices, 100, seed, None, cache, skip_bad)
+    with Progress(quiet) as progress:
+        result, pictures = evaluate(train, synthetic, held_out, options, progress)
+    _give(result, pictures, out)
+
+
+@app.command()
+def agreement(
+    cases: Annotated[Path, typer.Option(help="Folder of case folders.", show_default=False)],
+    out: Out = Path("evaluation"),
+    skip_bad: SkipBad = False,
+    quiet: Quiet = False,
+) -> None:
+    """Does it obey? Prompt against plan, masks, CT and report, each read by itself.
+
+    Example: synthct evaluate agreement --cases out
+    """
+    from evals.agreement import evaluate
+    from synth.progress import Progress
+
+    with Progress(quiet) as progress:
+        result, pictures = evaluate(cases, progress, skip_bad)
+    _give(result, pictures, out)
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="The .json of one evaluation.", show_default=False)],
     second: Annotated[Path, typer.Argument(help="The .json of another.", show_default=False)],

@@ -134,6 +134,7 @@ def _figures(
         resamples=resamples,
         splits=options.splits,
         seed=options.seed,
+        least=0.0 if name == "fid" else -np.inf,  # KID and MMD are unbiased and may be negative
     )
     stamp = pair.stamp(SYNTHETIC)
     return [

@@ -13,7 +13,6 @@ from evals.resampling import Estimate, estimate
 from evals.statistics import GRADIENT_EDGES, HU_EDGES, Measured
 
 NAMES = ("hu", "organ_hu", "gradient", "power_spectrum", "noise_power", "organ_volume", "organ_gap")
-_MOST_ORGANS = 12  # whose gaps are compared; the largest
 _Part = tuple[str, str]
 _Between = Callable[[np.ndarray, np.ndarray], float]
 
@@ -52,10 +51,18 @@ def compare(
 
 
 def _gaps(real: Sequence[Measured], organs: Sequence[str]) -> list[str]:
-    """Pairs of the largest organs."""
-    size = {organ: np.median([m.organ_ml[organ] for m in real if organ in m.organ_ml]) for organ in organs}
-    largest = sorted(size, key=lambda organ: -size[organ])[:_MOST_ORGANS]
-    return sorted({g for m in real for g in m.gap_mm if all(name in largest for name in g.split(" - "))})
+    """The pair of each organ and the one nearest to it, by the median gap of the real volumes."""
+    medians = {
+        gap: float(np.median([m.gap_mm[gap] for m in real if gap in m.gap_mm]))
+        for gap in sorted({gap for m in real for gap in m.gap_mm})
+        if all(name in organs for name in gap.split(" - "))
+    }
+    nearest = {
+        min(mine, key=lambda gap: medians[gap])
+        for organ in organs
+        if (mine := [gap for gap in medians if organ in gap.split(" - ")])
+    }
+    return sorted(nearest)
 
 
 def _named(
@@ -104,8 +111,9 @@ def _histograms(edges: np.ndarray) -> _Between:
 
 def decibels(a: np.ndarray, b: np.ndarray) -> float:
     """RMS over frequencies of 10 log10 of the ratio of two sets' mean spectra (volumes, frequencies), in dB."""
-    low, high = (np.nanmean(x, axis=0) for x in (a, b))
-    known = np.isfinite(low) & np.isfinite(high) & (low > 0) & (high > 0)
-    if not known.any():
+    known = np.isfinite(a).any(axis=0) & np.isfinite(b).any(axis=0)
+    first, second = (np.nanmean(x[:, known], axis=0) for x in (a, b))
+    positive = (first > 0) & (second > 0)
+    if not positive.any():
         return float("nan")
-    return float(np.sqrt(np.mean((10 * np.log10(low[known] / high[known])) ** 2)))
+    return float(np.sqrt(np.mean((10 * np.log10(first[positive] / second[positive])) ** 2)))

@@ -26,7 +26,15 @@ class Estimate:
 
 
 def estimate(
-    distance: Distance, among_real: Distance, real: int, synthetic: int, *, resamples: int, splits: int, seed: int = 0
+    distance: Distance,
+    among_real: Distance,
+    real: int,
+    synthetic: int,
+    *,
+    resamples: int,
+    splits: int,
+    seed: int = 0,
+    least: float = 0.0,
 ) -> list[Estimate]:
     """The distances between all volumes, their intervals and floors, one for each part.
 
@@ -37,6 +45,7 @@ def estimate(
         resamples: bootstrap samples of whole volumes on both sides.
         splits: splits of the real volumes into halves.
         seed: of the draws; the same seed gives the same interval.
+        least: value that the distance cannot go below; -inf for unbiased estimates.
 
     A bootstrap sample has fewer different volumes than the set, which moves FID and its kin up; so the interval is the
     spread of the samples about their own mean, laid about the value (Efron & Tibshirani 1993, sec. 10.3).
@@ -46,6 +55,7 @@ def estimate(
     draws = np.stack([distance(_bootstrap(real, rng), _bootstrap(synthetic, rng)) for _ in range(resamples)])
     spread = draws - np.nanmean(draws, axis=0)
     low, high = values + np.nanquantile(spread, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
+    low = np.maximum(low, least)
     floors = floor(distance, among_real, real, synthetic, splits=splits, seed=seed + 1)
     return [
         Estimate(float(values[i]), float(low[i]), float(high[i]), floors[i] if floors else None)

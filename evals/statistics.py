@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from evals.volumes import Subject
 
-VERSION = "statistics 1"  # a part of the cache key: raise it when a number here changes its meaning
+VERSION = "statistics 2"  # a part of the cache key: raise it when a number here changes its meaning
 
 HU_EDGES = np.arange(-1024, 2049, 8, dtype=float)
 GRADIENT_EDGES = np.linspace(0, 600, 301)  # HU/mm; what is above counts in the last bin
@@ -19,7 +19,7 @@ FREQUENCIES = 24  # radial bins up to the Nyquist frequency of the coarsest axis
 _BODY_HU = -300
 _SOFT = (-150.0, 250.0)  # HU: attenuation of the power spectrum, so that bone and air do not drown the rest
 _PATCH = 8  # voxels a side
-_FLAT_SD = 40.0  # HU: a patch that varies more has structure in it, and what is left is not noise
+_QUIET = 0.25  # share of the soft-tissue patches, those of the least SD: the rest hold structure, not noise alone
 _MOST_PATCHES = 400
 
 
@@ -109,24 +109,28 @@ def power_spectrum(hu: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 def noise_power(hu: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     """Noise power spectrum of even soft tissue (FREQUENCIES,) HU^2 mm^2; NaN without such tissue.
 
-    Mean periodogram of axial patches of 8 x 8 voxels less their fitted plane (ICRU Report 87, sec. 4.4).
+    Mean periodogram of axial patches of 8 x 8 voxels less their fitted plane (ICRU Report 87), of the quietest quarter.
     """
-    patches = _flat_patches(hu)
-    if not len(patches):
+    residual = _quiet_patches(hu)
+    if not len(residual):
         return np.full(FREQUENCIES, np.nan)
-    residual = patches - _plane_fit(patches)
     spectrum = (np.abs(np.fft.fft2(residual)) ** 2).mean(axis=0) * float(spacing[0] * spacing[1]) / _PATCH**2
     return _radial(spectrum, spacing[:2])
 
 
-def _flat_patches(hu: np.ndarray) -> np.ndarray:
-    """Patches (N, 8, 8) that are soft tissue throughout and hold no structure; evenly chosen where there are many."""
+def _quiet_patches(hu: np.ndarray) -> np.ndarray:
+    """Patches (N, 8, 8) less their planes, of soft tissue throughout; evenly chosen where there are many."""
     x, y = (n // _PATCH for n in hu.shape[:2])
     blocks = hu[: x * _PATCH, : y * _PATCH].reshape(x, _PATCH, y, _PATCH, -1).transpose(0, 2, 4, 1, 3)
     blocks = blocks.reshape(-1, _PATCH, _PATCH)
     low, high = blocks.min(axis=(1, 2)), blocks.max(axis=(1, 2))
-    kept = blocks[(low > _SOFT[0]) & (high < _SOFT[1]) & (blocks.std(axis=(1, 2)) < _FLAT_SD)]
-    return kept[:: max(1, len(kept) // _MOST_PATCHES)].astype(np.float64)
+    soft = blocks[(low > _SOFT[0]) & (high < _SOFT[1])].astype(np.float64)
+    if not len(soft):
+        return soft
+    residual = soft - _plane_fit(soft)
+    spread = residual.std(axis=(1, 2))
+    kept = residual[spread <= np.quantile(spread, _QUIET)]
+    return kept[:: max(1, len(kept) // _MOST_PATCHES)]
 
 
 def _plane_fit(patches: np.ndarray) -> np.ndarray:

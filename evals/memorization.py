@@ -1,0 +1,206 @@
+"""`synthct evaluate memorization`: do synthetic volumes lie nearer to training patients than new patients do?
+
+A held-out real patient is as near to the training set as a new sample of its law is; synthetic volumes that are
+nearer still are copies. Plain distances can mislead, since a smooth volume is nearer to everything; so each is also
+divided by the mean distance of the next neighbours: a copy has one neighbour that is far nearer than all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import mannwhitneyu
+
+from evals import memorization_plots, sets
+from evals.bootstrap import mean_interval
+from evals.result import Picture, Result, Table
+from evals.sets import Group, Options, Sets
+from evals.stamp import Figure
+from synth.progress import Progress
+
+TRAIN, SYNTHETIC, HELD_OUT = "training", "synthetic", "held-out"
+METRICS = ("nearest_pixel", "nearest_feature", "ratio_pixel", "ratio_feature")
+NEXT = 4  # neighbours after the nearest
+ALPHA = 0.01
+_QUANTILE = 0.05
+_PAIRS = 6  # shown
+_COLUMNS = ["distance", "synthetic median", "held-out median", "synthetic nearer (AUC)", "95% interval", "p, one-sided",
+            "below the held-out 5%"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Of each volume of a group in the training set: distances (N, 1 + NEXT), rising, and the nearest's number (N,)."""
+
+    distances: np.ndarray
+    nearest: np.ndarray
+
+    @property
+    def closest(self) -> np.ndarray:
+        """(N,)."""
+        return self.distances[:, 0]
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """Nearest over the mean of the next, (N,); 1 = nothing stands out, 0 = a copy."""
+        return self.distances[:, 0] / np.maximum(self.distances[:, 1:].mean(axis=1), 1e-12)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Whether synthetic volumes are nearer than held-out ones.
+
+    `auc`: chance that a synthetic volume is nearer than a held-out one (0.5 = no difference), `low`, `high` its 95%
+    bootstrap interval; `p` of the one-sided Mann-Whitney test; `below`: share under the held-out 5th percentile.
+    """
+
+    auc: float
+    low: float
+    high: float
+    p: float
+    below: float
+
+
+def evaluate(
+    train: Path, synthetic: Path, held_out: Path, options: Options, progress: Progress | None = None
+) -> tuple[Result, list[Picture]]:
+    """The test in pixel and feature space, and the closest pairs. Raises InputError."""
+    folders = {TRAIN: train, SYNTHETIC: synthetic, HELD_OUT: held_out}
+    groups = sets.make(folders, METRICS, options, progress)
+    found = {
+        "pixel": (
+            pixel_neighbours(groups[SYNTHETIC], groups[TRAIN]),
+            pixel_neighbours(groups[HELD_OUT], groups[TRAIN]),
+        ),
+        "feature": (
+            feature_neighbours(groups[SYNTHETIC].descriptors, groups[TRAIN].descriptors),
+            feature_neighbours(groups[HELD_OUT].descriptors, groups[TRAIN].descriptors),
+        ),
+    }
+    values = {f"nearest_{space}": (a.closest, b.closest) for space, (a, b) in found.items()}
+    values |= {f"ratio_{space}": (a.ratio, b.ratio) for space, (a, b) in found.items()}
+    tests = {name: compare(a, b, seed=options.seed) for name, (a, b) in values.items()}
+    result = Result(
+        kind="memorization",
+        title=f"Memorization: {synthetic.name} against the training set {train.name}",
+        settings={
+            "training": str(train),
+            "synthetic": str(synthetic),
+            "held_out": str(held_out),
+            **options.settings(),
+        },
+        figures=[_figure(name, *values[name], groups) for name in METRICS],
+        tables=[_tests(values, tests), _closest(found["pixel"][0], found["feature"][0], groups)],
+        notes=[verdict(tests), *groups.notes()],
+        left_out=groups.left_out(),
+    )
+    pictures = [memorization_plots.distributions(values)]
+    pictures += memorization_plots.pairs(groups[SYNTHETIC], groups[TRAIN], found["pixel"][0], _PAIRS, "pixel")
+    pictures += memorization_plots.pairs(groups[SYNTHETIC], groups[TRAIN], found["feature"][0], _PAIRS, "feature")
+    return result, pictures
+
+
+def pixel_neighbours(group: Group, train: Group) -> Neighbours:
+    """By RMS difference in HU of the block means, the nearer of each training volume and its mirror image."""
+    a, b, mirrored = (
+        np.stack([v.ravel() for v in volumes])
+        for volumes in (
+            [f.thumb for f in group.features],
+            [f.thumb for f in train.features],
+            [f.thumb[::-1] for f in train.features],
+        )
+    )
+    distance = np.minimum(cdist(a, b), cdist(a, mirrored)) / np.sqrt(a.shape[1])
+    return _neighbours(distance)
+
+
+def feature_neighbours(group: np.ndarray, train: np.ndarray) -> Neighbours:
+    """By 1 - cosine of the volumes' features (N, d), less the mean of the training set."""
+    centre = train.mean(axis=0)
+    return _neighbours(cdist(group - centre, train - centre, metric="cosine"))
+
+
+def _neighbours(distance: np.ndarray) -> Neighbours:
+    order = np.argsort(distance, axis=1)[:, : 1 + NEXT]
+    return Neighbours(np.take_along_axis(distance, order, axis=1), order[:, 0])
+
+
+def compare(synthetic: np.ndarray, held_out: np.ndarray, seed: int = 0, resamples: int = 2000) -> Comparison:
+    """The one-sided test that synthetic values (S,) are smaller than held-out ones (H,)."""
+    rng = np.random.default_rng(seed)
+    wins = (synthetic[:, None] < held_out[None]) + 0.5 * (synthetic[:, None] == held_out[None])
+    draws = [
+        wins[np.ix_(rng.integers(len(synthetic), size=len(synthetic)), rng.integers(len(held_out), size=len(held_out)))]
+        for _ in range(resamples)
+    ]
+    low, high = np.quantile([d.mean() for d in draws], [0.025, 0.975])
+    p = float(mannwhitneyu(synthetic, held_out, alternative="less").pvalue)
+    below = float((synthetic < np.quantile(held_out, _QUANTILE)).mean())
+    return Comparison(float(wins.mean()), float(low), float(high), p, below)
+
+
+def verdict(tests: dict[str, Comparison]) -> str:
+    """One sentence; the tests are corrected for their number (Bonferroni)."""
+    nearer = [name for name, t in tests.items() if t.p * len(tests) < ALPHA]
+    copies = [name for name in nearer if name.startswith("ratio")]
+    if copies:
+        return (
+            f"Signs of memorization: single training patients stand out too near ({', '.join(copies)}); see the pairs."
+        )
+    if nearer:
+        return (
+            f"Synthetic volumes are nearer to the training set than held-out patients are ({', '.join(nearer)}), but "
+            "no single training patient stands out: they may just be smoother or nearer to the average."
+        )
+    return "No sign of memorization: synthetic volumes are no nearer to training patients than held-out patients are."
+
+
+def _figure(name: str, synthetic: np.ndarray, held_out: np.ndarray, groups: Sets) -> Figure:
+    a, b = mean_interval(synthetic), mean_interval(held_out)
+    assert a is not None and b is not None
+    pixel = name.endswith("pixel")
+    return Figure(
+        metric=name, part="", value=a.mean, low=a.low, high=a.high, real=b.mean, real_low=b.low, real_high=b.high,
+        stamp=groups.stamp(SYNTHETIC, network=not pixel),
+    )  # fmt: skip
+
+
+def _tests(values: dict[str, tuple[np.ndarray, np.ndarray]], tests: dict[str, Comparison]) -> Table:
+    rows: list[list[str | int | float | None]] = [
+        [
+            name.replace("_", " "),
+            float(np.median(values[name][0])),
+            float(np.median(values[name][1])),
+            t.auc,
+            f"{t.low:.2f} to {t.high:.2f}",
+            t.p,
+            f"{100 * t.below:.0f}%",
+        ]
+        for name, t in tests.items()
+    ]
+    note = (
+        "AUC: chance that a synthetic volume is nearer to the training set than a held-out patient; 0.5 = no "
+        "difference. Ratio: nearest over the mean of the next four neighbours."
+    )
+    return Table(title="Nearer than held-out patients?", columns=_COLUMNS, rows=rows, note=note)
+
+
+def _closest(pixel: Neighbours, feature: Neighbours, groups: Sets) -> Table:
+    """The most suspicious synthetic volumes, by the pixel ratio."""
+    names, train = groups[SYNTHETIC].names, groups[TRAIN].names
+    rows: list[list[str | int | float | None]] = [
+        [names[i], train[pixel.nearest[i]], float(pixel.closest[i]), float(pixel.ratio[i]),
+         train[feature.nearest[i]], float(feature.closest[i]), float(feature.ratio[i])]
+        for i in suspects(pixel, _PAIRS)
+    ]  # fmt: skip
+    columns = ["synthetic", "nearest (pixel)", "HU", "ratio", "nearest (feature)", "1 - cosine", "ratio"]
+    return Table(title="Closest to one training patient", columns=columns, rows=rows)
+
+
+def suspects(neighbours: Neighbours, count: int) -> Sequence[int]:
+    """Numbers of the volumes with the smallest ratios."""
+    return [int(i) for i in np.argsort(neighbours.ratio)[:count]]
