@@ -9,7 +9,7 @@ from prompts.lexer import Term
 
 MODIFIERS = (
     "organ", "implied_organ", "side", "segment", "size_mm", "volume_ml", "count", "shape", "density",
-    "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture",
+    "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic", "calcified", "rim",
 )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ class Head:
     @property
     def is_plural(self) -> bool:
         word = self.term.text.lower()
-        return word.endswith("calculi") or (word.endswith("s") and not word.endswith(("ss", "us", "sis")))
+        return word.endswith("calculi") or (word.endswith("s") and not word.endswith(("ss", "us", "sis", "ites")))
 
 
 def bind(terms: Sequence[Term]) -> tuple[list[Head], list[Term]]:

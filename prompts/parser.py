@@ -26,7 +26,7 @@ _DOSES = ", ".join(str(int(d)) for d in Dose)
 _EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule in the right upper lobe'"
 _CASE_FIELDS = ("region", "phase", "sex", "age", "habitus", "extent")
 _FINDING_FIELDS = ("kind", "side", "segment", "shape", "density", "heterogeneity", "surface", "invasion", "spiculated",
-                   "lobulated", "texture")  # fmt: skip
+                   "lobulated", "texture", "necrotic", "calcified", "rim")  # fmt: skip
 _LOCATION = re.compile(r"\b(?:in|of|within|inside|at|on)\s+(?:(?:the|an?|his|her|left|right|both)\s+)*$", re.IGNORECASE)
 
 
@@ -145,6 +145,8 @@ def _organ(head: Head, said: dict[str, Any], reading: _Reading) -> Any:
         organ = _one(field, terms, f"'{head.term.text}'")
         if organ:
             return organ
+    if said["kind"] == FindingKind.LYMPH_NODE and reading.region in (Region.CHEST, Region.ABDOMEN):
+        return Organ.MEDIASTINUM if reading.region == Region.CHEST else Organ.RETROPERITONEUM
     _refuse_place(head, reading)
     lung_like = said["texture"] in (Texture.GROUND_GLASS, Texture.PART_SOLID) or said["spiculated"] == "True"
     if said["kind"] == FindingKind.NODULE and (lung_like or reading.region == Region.CHEST):

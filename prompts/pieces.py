@@ -120,5 +120,6 @@ def _size(request: FindingRequest, choose: Chooser) -> str:
 
 
 def _attributes(request: FindingRequest, choose: Chooser) -> list[str]:
-    fields = ("surface", "spiculated", "lobulated", "shape", "heterogeneity", "density", "texture")
+    fields = ("surface", "spiculated", "lobulated", "shape", "heterogeneity", "density", "texture", "necrotic",
+              "calcified", "rim")  # fmt: skip
     return [fact(f, getattr(request, f), choose) for f in fields]

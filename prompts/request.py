@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from prompts.vocabulary import (
+    KIND_ORGANS,
     LIVER_SIDES,
     REGION_ORGANS,
     SEGMENTS,
@@ -59,6 +60,9 @@ class FindingRequest(_Frozen):
     spiculated: bool | None = None
     lobulated: bool | None = None
     texture: Texture | None = None
+    necrotic: bool | None = None
+    calcified: bool | None = None
+    rim: bool | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -66,6 +70,9 @@ class FindingRequest(_Frozen):
         if self.count is not None and not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count {self.count}: give 1 to {MAX_COUNT}, or say 'no {self.kind}'")
         _check_place(self.organ, self.side, self.segment)
+        places = KIND_ORGANS.get(self.kind)
+        if places and self.organ not in places:
+            raise ValueError(f"'{self.kind}' in the {self.organ}: say it in the {' or '.join(places)}")
         if self.texture and self.organ is not Organ.LUNG:
             raise ValueError(f"'{self.texture}' {self.kind} in the {self.organ}: leave it out, it is for the lung")
         return self

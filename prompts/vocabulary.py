@@ -67,7 +67,7 @@ EXTENT_LANDMARKS: dict[Extent, str] = {
 
 
 class Organ(StrEnum):
-    """Organs that a finding can be in (PASTA-Gen's list)."""
+    """Organs and spaces that a finding can be in: PASTA-Gen's list, then what it lacks."""
 
     LUNG = "lung"
     LIVER = "liver"
@@ -79,21 +79,29 @@ class Organ(StrEnum):
     COLORECTUM = "colorectum"
     BLADDER = "bladder"
     BONE = "bone"
+    MUSCLE = "muscle"
+    MEDIASTINUM = "mediastinum"
+    RETROPERITONEUM = "retroperitoneum"
+    PLEURA = "pleura"
+    PERITONEUM = "peritoneum"
 
 
-INSERTABLE_ORGANS: tuple[Organ, ...] = (Organ.LUNG, Organ.LIVER, Organ.KIDNEY)
+INSERTABLE_ORGANS: tuple[Organ, ...] = tuple(Organ)
 
-_CHEST = (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE)
-_ABDOMEN = (Organ.LIVER, Organ.KIDNEY, Organ.GALLBLADDER, Organ.PANCREAS, Organ.STOMACH, Organ.COLORECTUM, Organ.BONE)
-_PELVIS = (Organ.BLADDER, Organ.COLORECTUM, Organ.BONE)
+_CHEST = (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE, Organ.MEDIASTINUM, Organ.PLEURA)
+_ABDOMEN = (
+    *(Organ.LIVER, Organ.KIDNEY, Organ.GALLBLADDER, Organ.PANCREAS, Organ.STOMACH, Organ.COLORECTUM, Organ.BONE),
+    *(Organ.MUSCLE, Organ.RETROPERITONEUM, Organ.PERITONEUM),
+)
+_PELVIS = (Organ.BLADDER, Organ.COLORECTUM, Organ.BONE, Organ.MUSCLE)
 
 REGION_ORGANS: dict[Region, tuple[Organ, ...]] = {
-    Region.HEAD_NECK: (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE),  # lung tops are in a neck CT
-    Region.CHEST: (*_CHEST, Organ.LIVER, Organ.KIDNEY, Organ.STOMACH),  # a chest CT reaches the upper abdomen
-    Region.ABDOMEN: (*_ABDOMEN, Organ.LUNG),  # and an abdominal CT the lung bases
+    Region.HEAD_NECK: (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE),  # lung tops are in a neck CT
+    Region.CHEST: tuple(dict.fromkeys(_CHEST + _ABDOMEN)),  # a chest CT reaches the upper abdomen
+    Region.ABDOMEN: (*_ABDOMEN, Organ.LUNG, Organ.PLEURA),  # and an abdominal CT the lung bases
     Region.PELVIS: _PELVIS,
     Region.CHEST_ABDOMEN: tuple(dict.fromkeys(_CHEST + _ABDOMEN)),
-    Region.ABDOMEN_PELVIS: tuple(dict.fromkeys((*_ABDOMEN, *_PELVIS, Organ.LUNG))),
+    Region.ABDOMEN_PELVIS: tuple(dict.fromkeys((*_ABDOMEN, *_PELVIS, Organ.LUNG, Organ.PLEURA))),
     Region.TORSO: tuple(Organ),
 }
 
@@ -102,6 +110,8 @@ HOME_REGION: dict[Organ, Region] = {
     Organ.LUNG: Region.CHEST,
     Organ.ESOPHAGUS: Region.CHEST,
     Organ.BLADDER: Region.PELVIS,
+    Organ.MEDIASTINUM: Region.CHEST,
+    Organ.PLEURA: Region.CHEST,
 }
 """The region to draw when a finding's organ was said and no region."""
 
@@ -116,6 +126,19 @@ class FindingKind(StrEnum):
     METASTASIS = "metastasis"
     STONE = "stone"
     LESION = "lesion"
+    SARCOMA = "sarcoma"
+    LYMPH_NODE = "lymph node"
+    EFFUSION = "effusion"
+    ASCITES = "ascites"
+
+
+KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
+    FindingKind.SARCOMA: (Organ.MUSCLE,),
+    FindingKind.LYMPH_NODE: (Organ.MEDIASTINUM, Organ.RETROPERITONEUM),
+    FindingKind.EFFUSION: (Organ.PLEURA,),
+    FindingKind.ASCITES: (Organ.PERITONEUM,),
+}
+"""Where the kinds that exist in few places are; the others may be anywhere."""
 
 
 class Segment(StrEnum):
@@ -147,7 +170,7 @@ LIVER_SIDES: dict[Segment, Side] = {
 }
 """Hemiliver of a Couinaud segment; the caudate (1) belongs to neither."""
 
-SIDED_ORGANS: tuple[Organ, ...] = (Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE)
+SIDED_ORGANS: tuple[Organ, ...] = (*(Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE, Organ.MUSCLE, Organ.PLEURA),)
 
 
 class Shape(StrEnum):
@@ -198,19 +221,46 @@ class Dose(IntEnum):
     GY70 = 70
 
 
+_MIDLINE_BONES = (
+    *(f"vertebrae_C{i}" for i in range(1, 8)),
+    *(f"vertebrae_T{i}" for i in range(1, 13)),
+    *(f"vertebrae_L{i}" for i in range(1, 6)),
+    *("vertebrae_S1", "sacrum", "sternum"),
+)
+_PAIRED_BONES = ("hip", "femur", "humerus", "scapula", "clavicula", *(f"rib_SIDE_{i}" for i in range(1, 13)))
+_MUSCLES = ("autochthon", "iliopsoas", "gluteus_maximus", "gluteus_medius", "gluteus_minimus")
+_SINGLE: dict[Organ, tuple[str, ...]] = {
+    Organ.COLORECTUM: ("colon",),
+    Organ.BLADDER: ("urinary_bladder",),
+    Organ.PERITONEUM: ("liver", "spleen"),
+    Organ.MEDIASTINUM: ("mediastinal_fat",),
+    Organ.RETROPERITONEUM: ("retroperitoneal_fat",),
+}
+
+
 def structures_of(organ: Organ, side: Side | None = None, segment: Segment | None = None) -> tuple[str, ...]:
     """TotalSegmentator names in which a finding so described can lie, e.g. ("lung_upper_lobe_right",).
 
-    Kidney poles and Couinaud segments are parts of one structure, so they do not narrow the answer.
-    Bone has no single structure and gives ().
+    Kidney poles and Couinaud segments are parts of one structure, so they do not narrow the answer. The fat of
+    mediastinum and retroperitoneum is no label of TotalSegmentator; `synth.lesions.spaces` derives it. Ascites lies
+    about liver and spleen.
     """
     sides = (Side.RIGHT, Side.LEFT) if side in (None, Side.BILATERAL) else (side,)
-    if organ is Organ.LUNG:
+    if organ in (Organ.LUNG, Organ.PLEURA):
         lobes = (segment,) if segment else SEGMENTS[Organ.LUNG]
         return tuple(
             f"lung_{lobe}_lobe_{s}" for s in sides for lobe in lobes if (lobe, s) != (Segment.MIDDLE, Side.LEFT)
         )
+    if organ is Organ.BONE:
+        middle = _MIDLINE_BONES if side in (None, Side.MIDLINE) else ()
+        return (*middle, *_paired(_PAIRED_BONES, sides))
+    if organ is Organ.MUSCLE:
+        return _paired(_MUSCLES, sides)
     if organ is Organ.KIDNEY:
         return tuple(f"kidney_{s}" for s in sides)
-    names = {Organ.COLORECTUM: ("colon",), Organ.BLADDER: ("urinary_bladder",), Organ.BONE: ()}
-    return names.get(organ, (organ.value,))
+    return _SINGLE.get(organ, (organ.value,))
+
+
+def _paired(names: tuple[str, ...], sides: tuple[Side, ...]) -> tuple[str, ...]:
+    there = [s for s in sides if s in (Side.LEFT, Side.RIGHT)]
+    return tuple(name.replace("SIDE", s) if "SIDE" in name else f"{name}_{s}" for s in there for name in names)

@@ -153,8 +153,7 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
     from synth.redraw import RefineRedraw
 
     redraw = RefineRedraw(library.load("refine"), plan.sampling)
-    ct, masks = insert_lesions(host.ct, host.organs, plan.lesions, redraw)
-    return Case(ct, host.organs, masks)
+    return insert_lesions(host.ct, host.organs, plan.lesions, redraw)
 
 
 def finish_draft(folder: Path, draft: Draft, command: str, progress: Progress) -> Path:

@@ -80,7 +80,7 @@ def time_insert(fine: Denoiser, sampling: Sampling, costs: Costs, size: int = 12
 
     def once() -> Volume:
         plans = plan_lesions(findings, host, organs, numpy_rng(1))
-        return insert(host, organs, plans, redraw)[0]
+        return insert(host, organs, plans, redraw).ct
 
     costs.run("insert", once)
 

@@ -1,4 +1,4 @@
-"""Insert planned lesions into a CT: grow, paint, redraw the fine detail, restore everything else."""
+"""Insert planned lesions into a CT: grow, push aside, paint, redraw the fine detail, restore everything else."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import numpy as np
 from synth.errors import InputError
 from synth.geometry import same_grid
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.noise import measure_noise
+from synth.lesions.mass_effect import displace, moved_hu, moved_ids
 from synth.lesions.shape import Grown, grow
+from synth.lesions.spaces import with_spaces
 from synth.lesions.texture import paint
 from synth.report.location import Box
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.report.noise import NoiseModel, measure_noise
+from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _CONTEXT = 8  # voxels of host round the lesion that `redraw` sees
 
@@ -37,10 +39,13 @@ def keep_painted(hu: np.ndarray, where: np.ndarray, spacing: np.ndarray, seed: i
     return hu
 
 
-def insert(host: Volume, organs: LabelMap, plans: Sequence[LesionPlan], redraw: Redraw) -> tuple[Volume, LabelMap]:
-    """The host with its planned lesions, and their masks (uint8, the plan's id and name for each).
+def insert(
+    host: Volume, organs: LabelMap, plans: Sequence[LesionPlan], redraw: Redraw, noise: NoiseModel | None = None
+) -> Case:
+    """The host with its planned lesions, its organs where they were pushed, and the lesions' masks.
 
-    Only voxels that a lesion reaches are changed, all of them within its ball; every other one is bit-equal.
+    Only voxels that a lesion reaches or pushes are changed, all of them within its ball; every other one is
+    bit-equal. Masks are uint8 with the plan's id and name for each. `noise` is the host's, measured when left out.
 
     Raises:
         InputError: labels on another grid, or a plan that does not fit this host.
@@ -50,19 +55,46 @@ def insert(host: Volume, organs: LabelMap, plans: Sequence[LesionPlan], redraw: 
             f"organs: grid {organs.ids.shape} differs from the host's {host.hu.shape}; "
             "resample the labels onto the host's grid (nearest neighbour)"
         )
-    hu = host.hu.copy()
-    ids = np.zeros(hu.shape, np.uint8)
+    lesions = np.zeros(host.hu.shape, np.uint8)
+    names = {plan.id: plan.name for plan in plans}
     if not plans:
-        return host, LabelMap(ids, host.affine, {})
-    noise = measure_noise(host, organs)
+        return Case(host, organs, LabelMap(lesions, host.affine, names))
+    noise = noise or measure_noise(host, organs)
+    working = with_spaces(host, organs, [name for plan in plans for name in plan.structures])
+    hu, ids = host.hu.copy(), organs.ids.copy()
     for plan in plans:
-        grown = grow(plan, host, organs)
-        painted = paint(plan, grown, host.hu[grown.box], host.spacing, noise)
-        drawn = _redrawn(host, grown, painted, redraw, plan)
-        reached = grown.share > 0
-        hu[grown.box][reached] = drawn[reached]
-        ids[grown.box][grown.mask] = plan.id
-    return Volume(hu, host.affine), LabelMap(ids, host.affine, {plan.id: plan.name for plan in plans})
+        grown = grow(plan, host, working)
+        _put(plan, grown, host, organs, redraw, noise, hu, ids)
+        lesions[grown.box][grown.mask] = plan.id
+    return Case(
+        Volume(hu, host.affine),
+        LabelMap(ids, organs.affine, organs.names),
+        LabelMap(lesions, host.affine, names),
+    )
+
+
+def _put(
+    plan: LesionPlan,
+    grown: Grown,
+    host: Volume,
+    organs: LabelMap,
+    redraw: Redraw,
+    noise: NoiseModel,
+    hu: np.ndarray,
+    ids: np.ndarray,
+) -> None:
+    """Push tissue aside, paint and redraw one lesion; `hu` and `ids` (X, Y, Z) of the whole volume are changed."""
+    crop = host.hu[grown.box].astype(np.float32)
+    changed = grown.share > 0
+    displacement = displace(plan, grown, host, organs)
+    if displacement is not None:
+        crop = moved_hu(crop, displacement, noise, plan.generator("moved"))
+        changed |= displacement.moved
+        moved = moved_ids(organs.ids[grown.box], displacement)
+        ids[grown.box][displacement.moved] = moved[displacement.moved]
+    painted = paint(plan, grown, crop, host.spacing, noise)
+    drawn = _redrawn(host, grown, painted, redraw, plan)
+    hu[grown.box][changed] = drawn[changed]
 
 
 def _redrawn(host: Volume, grown: Grown, painted: np.ndarray, redraw: Redraw, plan: LesionPlan) -> np.ndarray:
@@ -77,7 +109,8 @@ def _redrawn(host: Volume, grown: Grown, painted: np.ndarray, redraw: Redraw, pl
     drawn = redraw(np.pad(hu, padding, mode="edge"), np.pad(where, padding), host.spacing, seed)
     if not np.isfinite(drawn).all():
         raise ValueError(f"{plan.name}: redraw returned values that are not finite")
-    return np.rint(drawn[inner]).clip(HU_MIN, HU_MAX).astype(np.int16)
+    drawn = np.where(where[inner], drawn[inner], painted)
+    return np.rint(drawn).clip(HU_MIN, HU_MAX).astype(np.int16)
 
 
 def _even_crop(box: Box, shape: tuple[int, ...]) -> tuple[Box, list[tuple[int, int]]]:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
 MAX_LESIONS = 255  # ids are uint8
 
+ContrastPhase = Literal["native", "arterial", "portal_venous", "delayed"]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,10 +39,12 @@ class LesionPlan(_Frozen):
     structures: tuple[str, ...] = Field(description="label names that it may grow in")
     invades: bool = Field(description="whether it may cross the organ's border into soft tissue")
     bulges: bool = Field(description="whether it may grow into the fat round the organ")
-    phase: Literal["native", "enhanced"]
+    phase: ContrastPhase
     centre: tuple[int, int, int] = Field(description="voxel index")
     size_mm: PositiveFloat
     ball_mm: PositiveFloat
+    wall_mm: float = Field(default=0.0, ge=0, description="greatest thickness of a layer along the wall; 0: a body")
+    mass_effect: float = Field(default=0.0, ge=0, lt=1, description="share of the replaced tissue that is pushed aside")
     axes: tuple[float, float] = Field(description="middle and short axis, of the long one")
     rotation: tuple[float, float, float, float] = Field(description="quaternion x, y, z, w: long, middle, short to RAS")
     roughness: float = Field(ge=0, description="SD of the surface, of the radius")

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from prompts.vocabulary import FindingKind, Heterogeneity, Organ, Surface
 from synth.errors import InputError
+from synth.lesions.lesion_plan import ContrastPhase
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -29,16 +30,27 @@ class _Entry(BaseModel):
 
 
 class ZoneModel(_Entry):
-    """One zone of a lesion; ranges in HU (of water, or added to the organ's median), shares from 0 to 1."""
+    """One zone of a lesion; ranges in HU (of water, or added to the organ's median), shares from 0 to 1.
+
+    `enhanced` is the portal venous phase, and every enhanced phase that has no range of its own.
+    """
 
     name: str
     of: Literal["water", "organ"]
     native: Range
     enhanced: Range
+    arterial: Range | None = None
+    delayed: Range | None = None
     opacity: Range = (1.0, 1.0)
     reach: Range = (1.0, 1.0)
     chance: Share = 1.0
     above_mm: float = 0.0
+
+    def hu(self, phase: ContrastPhase) -> Range:
+        """The range of a phase."""
+        if phase == "native":
+            return self.native
+        return {"arterial": self.arterial, "delayed": self.delayed}.get(phase) or self.enhanced
 
 
 class AxesModel(_Entry):
@@ -67,6 +79,13 @@ class ShapeModel(_Entry):
     spicules: SpiculeModel
 
 
+class WallModel(_Entry):
+    """A layer along the organ's border: its greatest thickness in mm; `chance` that a lesion is one when not said."""
+
+    thickness_mm: Range
+    chance: Share = 1.0
+
+
 class MarginModel(_Entry):
     """10-90% width of the edge in mm, by surface."""
 
@@ -90,15 +109,24 @@ class GrainModel(_Entry):
         return self.homogeneous if even else self.heterogeneous
 
 
+Place = Literal["anywhere", "dependent", "deep", "lateral", "wall"]
+
+
 class LesionType(_Entry):
     """One entry of types.yaml."""
 
     name: str
+    source: str = Field(min_length=10)
     organ: Organ
+    also_in: tuple[Organ, ...] = ()
     kinds: tuple[FindingKind, ...]
     bulges: bool = False
+    spans: bool = False
+    place: Place = "anywhere"
+    mass_effect: Range = (0.0, 0.0)
     size_mm: dict[float, float]
     shape: ShapeModel
+    wall: WallModel | None = None
     margin_mm: MarginModel
     grain_hu: GrainModel
     usual: dict[str, Share]
@@ -116,6 +144,8 @@ class LesionType(_Entry):
         for name, zones in self.appearances.items():
             if not zones or zones[0].reach != (1.0, 1.0) or zones[0].chance != 1.0:
                 raise ValueError(f"{self.name}: the first zone of {name} must reach the surface, always")
+        if self.mass_effect[0] < 0 or self.mass_effect[1] >= 1:
+            raise ValueError(f"{self.name}: mass_effect {self.mass_effect} must lie from 0 to below 1")
         return self
 
     def size_at(self, quantile: float) -> float:
@@ -123,22 +153,33 @@ class LesionType(_Entry):
         points = sorted(self.size_mm)
         return float(np.interp(quantile, points, [self.size_mm[q] for q in points]))
 
+    @property
+    def organs(self) -> tuple[Organ, ...]:
+        """Everywhere that it grows."""
+        return (self.organ, *self.also_in)
+
 
 @cache
 def lesion_types() -> dict[str, LesionType]:
-    """Every type by name, in the order of the file."""
+    """Every type by name, in the order of the file. Keys that start with `_` hold parts that entries share."""
     text = resources.files("synth.lesions").joinpath("types.yaml").read_text()
-    return {name: LesionType(name=name, **entry) for name, entry in yaml.safe_load(text).items()}
+    return read_types(text)
+
+
+def read_types(text: str) -> dict[str, LesionType]:
+    """The types of a YAML text. Raises ValueError (pydantic) naming the entry's field."""
+    table = {name: entry for name, entry in yaml.safe_load(text).items() if not name.startswith("_")}
+    return {name: LesionType(name=name, **entry) for name, entry in table.items()}
 
 
 def type_of(organ: Organ, kind: FindingKind) -> LesionType:
     """The type that a finding's words mean. Raises InputError naming the kinds that the organ has."""
-    here = [t for t in lesion_types().values() if t.organ is organ]
+    here = [t for t in lesion_types().values() if organ in t.organs]
     for candidate in here:
         if kind in candidate.kinds:
             return candidate
     if not here:
-        organs = ", ".join(sorted({t.organ.value for t in lesion_types().values()}))
+        organs = ", ".join(sorted({o.value for t in lesion_types().values() for o in t.organs}))
         raise InputError(f"{organ} {kind}: there is no lesion type for the {organ}; there are types for: {organs}")
     kinds = ", ".join(k.value for t in here for k in t.kinds)
     raise InputError(f"{organ} {kind}: there is no such lesion type; in the {organ} there are: {kinds}")

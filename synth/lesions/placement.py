@@ -11,6 +11,10 @@ from scipy import ndimage
 from prompts.request import FindingRequest
 from prompts.vocabulary import Invasion, Organ, Side, structures_of
 from synth.errors import InputError
+from synth.geometry import world_of
+from synth.lesions.lesion_plan import ContrastPhase
+from synth.lesions.lesion_types import Place
+from synth.lesions.spaces import with_spaces
 from synth.report import location
 from synth.report.location import Box
 from synth.types import LabelMap, Volume
@@ -22,7 +26,10 @@ _BULGE_MM = 40.0  # how far round the organ fat is looked for
 _CANDIDATES = 64
 _UNUSUAL_SHARE = 0.12  # of the ball: above it, a centre sits on vessels or bronchi
 _INVASION_DEPTH = (0.35, 0.75)  # of the radius: how deep in the organ an invading lesion is centred
+_WALL_DEPTH = (0.45, 0.8)  # of the radius: how deep a mass is centred that grows from a wall
 _INVADED_SHARE = 0.05  # of the ball: tissue outside the organ that an invading lesion must reach
+_EXTREME_SHARE = 0.03  # of the allowed centres: the lowest, the most lateral or the deepest ones
+_SLANT = 0.8  # how much lying lower counts against lying further back, for what fluid and stones do
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,10 @@ class Host:
     present: Mapping[str, tuple[int, Box]]
 
     @classmethod
-    def of(cls, ct: Volume, organs: LabelMap) -> Host:
+    def of(cls, ct: Volume, organs: LabelMap, findings: Sequence[FindingRequest] = ()) -> Host:
+        """With the spaces between organs that the findings lie in."""
+        wanted = [name for f in findings for name in structures_of(f.organ, f.side, f.segment)]
+        organs = with_spaces(ct, organs, wanted)
         return cls(ct, organs, location.present_boxes(organs))
 
     def inside(self, name: str) -> tuple[np.ndarray, Box]:
@@ -51,6 +61,14 @@ class Host:
         """Whether contrast was given; a host that shows none of the tell-tale organs counts as native."""
         medians = {name: self.median_hu(name) for name in location.TELLTALE if name in self.present}
         return bool(location.is_enhanced(medians))
+
+    def tells_phase(self) -> bool:
+        """Whether an organ is labelled that tells whether contrast was given."""
+        return any(name in self.present for name in location.TELLTALE)
+
+    def phase(self) -> ContrastPhase:
+        """Native, or portal venous: which enhanced phase it is, the request has to say."""
+        return "portal_venous" if self.enhanced() else "native"
 
 
 @dataclass(frozen=True)
@@ -127,34 +145,88 @@ def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tu
     wanted = structures_of(finding.organ, side, finding.segment)
     found = tuple(name for name in wanted if name in host.present)
     if not found:
-        asked = " or ".join(wanted)
         raise InputError(
-            f"{finding.organ} {finding.kind}: the label map has no {asked}; "
+            f"{finding.organ} {finding.kind}: the label map has no {location.list_names(wanted, 6)}; "
             f"it has: {location.list_names(list(host.present))}"
         )
     return found
 
 
 def choose_centre(
-    finding: FindingRequest, host: Host, region: Region, size_mm: float, rng: np.random.Generator
+    finding: FindingRequest, host: Host, region: Region, size_mm: float, place: Place, rng: np.random.Generator
 ) -> tuple[int, int, int] | None:
     """A voxel index of the host where a lesion of the size fits, or None. Tries a fixed number of centres."""
     radius = size_mm / 2
     if finding.invasion is Invasion.CLOSE:
         low, high = (share * radius for share in _INVASION_DEPTH)
-        allowed = (region.room >= low) & (region.room <= high)
+    elif place == "wall":
+        low, high = (share * radius for share in _WALL_DEPTH)
     else:
-        allowed = region.room >= radius + (CLEARANCE_MM if finding.invasion is Invasion.NONE else 0.0)
-    candidates = np.argwhere(allowed) + [s.start for s in region.box]
+        low, high = radius + (CLEARANCE_MM if finding.invasion is Invasion.NONE else 0.0), np.inf
+    candidates = np.argwhere((region.room > 0) & (region.room >= low) & (region.room <= high))
     if not len(candidates):
         return None
+    candidates = _preferred(candidates + [s.start for s in region.box], host, region, place)
     candidates = candidates[rng.permutation(len(candidates))[:_CANDIDATES]]
     scored = [_score(finding, host, region.structure, centre, radius) for centre in candidates]
     first_good = next((i for i, score in enumerate(scored) if score <= _UNUSUAL_SHARE), int(np.argmin(scored)))
-    if not np.isfinite(scored[first_good]):
-        return None
-    i, j, k = (int(v) for v in candidates[first_good])
+    return _index(candidates[first_good]) if np.isfinite(scored[first_good]) else None
+
+
+def choose_on_wall(
+    host: Host, region: Region, size_mm: float, place: Place, rng: np.random.Generator
+) -> tuple[tuple[int, int, int] | None, float]:
+    """A voxel on the organ's border about which a layer of the size fits, or None, and the widest extent found (mm).
+
+    The extent is that of the organ's voxels in the centre's slice, from the centre.
+    """
+    thin = region.room <= 1.6 * float(host.ct.spacing.min())
+    candidates = np.argwhere((region.room > 0) & thin) + [s.start for s in region.box]
+    candidates = candidates[((candidates > 0) & (candidates < np.array(host.ct.hu.shape) - 1)).all(axis=1)]
+    if not len(candidates):
+        return None, 0.0
+    candidates = _preferred(candidates, host, region, place)
+    mask, box = host.inside(region.structure)
+    axis = location.slice_axis(host.ct.affine)
+    widest = 0.0
+    for centre in candidates[rng.permutation(len(candidates))[:_CANDIDATES]]:
+        plane = np.argwhere(mask.take(int(centre[axis] - box[axis].start), axis)) * np.delete(host.ct.spacing, axis)
+        start = np.delete(centre - [s.start for s in box], axis) * np.delete(host.ct.spacing, axis)
+        extent = float(np.linalg.norm(plane - start, axis=1).max())
+        if extent >= size_mm:
+            return _index(centre), extent
+        widest = max(widest, extent)
+    return None, widest
+
+
+def _index(centre: np.ndarray) -> tuple[int, int, int]:
+    i, j, k = (int(v) for v in centre)
     return i, j, k
+
+
+def _preferred(candidates: np.ndarray, host: Host, region: Region, place: Place) -> np.ndarray:
+    """The lowest, most lateral or deepest of the candidates (N, 3); all of them where the place is any."""
+    if place in ("anywhere", "wall"):
+        return candidates
+    points = world_of(candidates, host.ct.affine)
+    if place == "dependent":
+        rank = points[:, 1] + _SLANT * points[:, 2]
+    elif place == "lateral":
+        rank = -np.abs(points[:, 0] - location.midline_x(host.organs, host.present, host.ct.hu))
+    else:
+        rank = _to_hilum(points, host, region.structure)
+    keep = max(int(_EXTREME_SHARE * len(candidates)), min(len(candidates), 8))
+    return candidates[np.argsort(rank, kind="stable")[:keep]]
+
+
+def _to_hilum(points: np.ndarray, host: Host, structure: str) -> np.ndarray:
+    """mm from points (N, 3) to the centroid of the structure, moved a third of the way to the body's midline."""
+    mask, box = host.inside(structure)
+    centre = location.points_of(mask, box, host.ct.affine).mean(axis=0)
+    half_width = float(np.ptp(location.points_of(mask, box, host.ct.affine)[:, 0])) / 2
+    middle = location.midline_x(host.organs, host.present, host.ct.hu)
+    hilum = centre + [np.sign(middle - centre[0]) * half_width / 3, 0, 0]
+    return np.linalg.norm(points - hilum, axis=1)
 
 
 def _score(finding: FindingRequest, host: Host, structure: str, centre: np.ndarray, radius: float) -> float:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Invasion, Shape, Side
+from prompts.vocabulary import Invasion, Phase, Shape, Side
 from synth.errors import InputError
 from synth.geometry import world_of
-from synth.lesions.lesion_plan import MAX_LESIONS, LesionPlan, Zone
-from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, ZoneModel, type_of
-from synth.lesions.placement import Host, Region, choose_centre, find_region, structures_for
+from synth.lesions.appearance import draw_zones
+from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
+from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, type_of
+from synth.lesions.placement import Host, choose_centre, choose_on_wall, find_region, structures_for
 from synth.types import LabelMap, Volume
 
 _SEVERAL = (2, 5)  # how many, where the number was not said
@@ -22,12 +23,19 @@ _TILT_DEG = 20.0  # of the long axis out of the axial plane: sizes are read in a
 _ROLL_DEG = 40.0
 _GRAIN_SHARE = 0.12  # length of the texture inside, of the size
 _GRAIN_RANGE_MM = (1.5, 8.0)
-_SHRINK = 0.9  # of the largest ball that fits, for sizes that were not asked for
+_SHRINK = 0.9  # of the largest that fits, for sizes that were not asked for
 _EDGE_WIDTHS = 1.5  # how many margin widths beyond the surface the edge may reach
+_PUSHED = 1.0  # of the radius: how far beyond the surface tissue is pushed
+_PUNCTATE_MM = 10.0  # the largest of a finding that is asked for as punctate
+_WALL_BALL = 1.2  # of the size: a layer may lie on one side of its centre
 
 
 def plan_lesions(
-    findings: Sequence[FindingRequest], host: Volume, organs: LabelMap, rng: np.random.Generator
+    findings: Sequence[FindingRequest],
+    host: Volume,
+    organs: LabelMap,
+    rng: np.random.Generator,
+    phase: Phase | None = None,
 ) -> tuple[LesionPlan, ...]:
     """Draw every lesion that the findings ask for; a finding with count None becomes two to five.
 
@@ -36,85 +44,153 @@ def plan_lesions(
         host: the CT that takes them.
         organs: its label map, on the same grid.
         rng: the only source of chance.
+        phase: of contrast, where the request says it; which enhanced phase an enhanced host is, only words can tell.
 
     Raises:
         InputError: organ, lobe or half not in the label map, unknown kind, or no room for the size.
     """
-    looked_up = Host.of(host, organs)
-    plans: list[LesionPlan] = []
+    return plan_each(one_by_one(findings, rng), host, organs, rng, phase)
+
+
+def plan_each(
+    singles: Sequence[FindingRequest],
+    host: Volume,
+    organs: LabelMap,
+    rng: np.random.Generator,
+    phase: Phase | None = None,
+    kept: Mapping[int, LesionPlan] | None = None,
+) -> tuple[LesionPlan, ...]:
+    """One lesion for each of the findings of `one_by_one`; those that are `kept`, by id, are not drawn again."""
+    looked_up = Host.of(host, organs, singles)
+    in_phase = _phase(looked_up, phase)
+    plans: dict[int, LesionPlan] = dict(kept or {})
+    for number, finding in enumerate(singles, start=1):
+        if number not in plans:
+            plans[number] = _plan_one(number, finding, looked_up, in_phase, tuple(plans.values()), rng)
+    return tuple(plans[number] for number in sorted(plans))
+
+
+def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> tuple[FindingRequest, ...]:
+    """A finding for each lesion; bilateral ones take turns. Raises InputError for more than a case holds."""
+    singles: list[FindingRequest] = []
     for finding in findings:
-        for side in _sides(finding, rng):
-            if len(plans) == MAX_LESIONS:
-                raise InputError(f"more than {MAX_LESIONS} lesions: a case holds at most {MAX_LESIONS}; ask for fewer")
-            plans.append(_plan_one(finding, side, looked_up, plans, rng))
-    return tuple(plans)
+        count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
+        both = finding.side is Side.BILATERAL
+        sides = [(Side.RIGHT, Side.LEFT)[i % 2] if both else finding.side for i in range(max(count, 2 if both else 1))]
+        singles += [finding.model_copy(update={"count": 1, "side": side}) for side in sides]
+    if len(singles) > MAX_LESIONS:
+        raise InputError(f"more than {MAX_LESIONS} lesions: a case holds at most {MAX_LESIONS}; ask for fewer")
+    return tuple(singles)
 
 
-def _sides(finding: FindingRequest, rng: np.random.Generator) -> Iterator[Side | None]:
-    """One side for each lesion; bilateral ones take turns."""
-    count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
-    if finding.side is Side.BILATERAL:
-        turns = (Side.RIGHT, Side.LEFT)
-        yield from (turns[i % 2] for i in range(max(count, 2)))
-    else:
-        yield from [finding.side] * count
+def _phase(host: Host, asked: Phase | None) -> ContrastPhase:
+    """The host's phase; InputError where the words and the host's organs say different things of contrast."""
+    found = host.phase()
+    if asked is None or asked is Phase.ENHANCED:
+        return found
+    said: ContrastPhase = "native" if asked is Phase.NON_CONTRAST else asked.value  # type: ignore[assignment]
+    if (said == "native") != (found == "native") and host.tells_phase():
+        raise InputError(f"'{asked}': this CT is {found.replace('_', ' ')} by its organs; leave the phase out")
+    return said
 
 
 def _plan_one(
-    finding: FindingRequest, side: Side | None, host: Host, others: Sequence[LesionPlan], rng: np.random.Generator
+    number: int,
+    finding: FindingRequest,
+    host: Host,
+    phase: ContrastPhase,
+    others: Sequence[LesionPlan],
+    rng: np.random.Generator,
 ) -> LesionPlan:
     kind = type_of(finding.organ, finding.kind)
-    structures = structures_for(finding, host, side)
-    size_mm = finding.size_mm or kind.size_at(float(rng.random()))
+    structures = structures_for(finding, host, finding.side)
+    size_mm = _size(kind, finding, rng)
     looks = _draw_looks(kind, finding, size_mm, rng)
     ball_mm = _ball(looks, size_mm, host.ct.spacing)
-    structure, centre, size_mm = _place(finding, host, structures, size_mm, ball_mm, others, rng)
+    structure, centre, size_mm = _place(kind, finding, host, structures, size_mm, looks, ball_mm, others, rng)
+    zones = draw_zones(kind, finding, size_mm, host.median_hu(structure), phase, rng)
+    if zones[0].opacity < 1:
+        looks["mass_effect"] = 0.0  # ground glass fills the air and pushes nothing
     return LesionPlan(
-        id=len(others) + 1,
+        id=number,
         kind=kind.name,
         organ=finding.organ.value,
-        structures=(structure,),
+        structures=_same_side(structure, structures) if kind.spans else (structure,),
         invades=finding.invasion is Invasion.CLOSE,
-        bulges=kind.bulges,
-        phase="enhanced" if host.enhanced() else "native",
+        bulges=kind.bulges and finding.invasion is not Invasion.NONE,
+        phase=phase,
         centre=centre,
         size_mm=size_mm,
         ball_mm=ball_mm,
         rotation=_draw_rotation(rng),
-        zones=_draw_zones(kind, finding, size_mm, host, structure, rng),
+        zones=zones,
         seed=int(rng.integers(2**31)),
         **looks,
     )
 
 
-def _uniform(rng: np.random.Generator, between: Range) -> float:
+def _same_side(structure: str, structures: Sequence[str]) -> tuple[str, ...]:
+    side = "left" if "left" in structure.split("_") else "right"
+    return tuple(name for name in structures if side in name.split("_"))
+
+
+def _size(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> float:
+    drawn = kind.size_at(float(rng.random()))
+    if finding.shape is Shape.PUNCTATE:
+        if (finding.size_mm or 0) > _PUNCTATE_MM:
+            raise InputError(
+                f"punctate {finding.organ} {finding.kind} of {finding.size_mm:g} mm: punctate findings have at most "
+                f"{_PUNCTATE_MM:g} mm; ask for less, or say round"
+            )
+        drawn = min(drawn, _PUNCTATE_MM)
+    return finding.size_mm or drawn
+
+
+def uniform(rng: np.random.Generator, between: Range) -> float:
+    """A number between two."""
     return float(rng.uniform(*between))
 
 
 def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: np.random.Generator) -> dict[str, Any]:
-    """Shape, edge and grain of one lesion, as fields of its plan."""
-    if finding.shape is Shape.WALL_THICKENING:
-        raise InputError(
-            f"'wall thickening' {finding.organ} {finding.kind}: only hollow organs have a wall; say round-like"
-        )
+    """Shape, edge, grain and mass effect of one lesion, as fields of its plan."""
     shape = kind.shape
+    irregular = finding.shape is Shape.IRREGULAR
     smooth = finding.shape in (Shape.ROUND, Shape.PUNCTATE)
-    lobes = _occurs(shape.lobes, finding.lobulated or (True if finding.shape is Shape.IRREGULAR else None), smooth, rng)
+    wants_lobes = True if irregular and finding.lobulated is None else finding.lobulated
+    lobes = _occurs(shape.lobes, wants_lobes, smooth, rng)
     spicules = _occurs(shape.spicules, finding.spiculated, smooth, rng)
-    middle, short = sorted((_uniform(rng, shape.axes.middle), _uniform(rng, shape.axes.short)), reverse=True)
+    middle, short = sorted((uniform(rng, shape.axes.middle), uniform(rng, shape.axes.short)), reverse=True)
     if smooth:  # round: halfway to a ball
         middle, short = (1 + middle) / 2, (1 + short) / 2
+    if irregular:
+        middle, short = 0.75 * middle, 0.75 * short
     return {
         "axes": (middle, short),
-        "roughness": _uniform(rng, shape.roughness) * (1.5 if finding.shape is Shape.IRREGULAR else 1.0),
+        "roughness": uniform(rng, shape.roughness) * (2.0 if irregular else 0.5 if smooth else 1.0),
         "lobes": lobes,
-        "lobe_depth": _uniform(rng, shape.lobes.extent) if lobes else 0.0,
+        "lobe_depth": uniform(rng, shape.lobes.extent) if lobes else 0.0,
         "spicules": spicules,
-        "spicule_mm": _uniform(rng, shape.spicules.extent) * size_mm if spicules else 0.0,
-        "margin_mm": _uniform(rng, kind.margin_mm.width(finding.surface)),
-        "grain_hu": _uniform(rng, kind.grain_hu.sd(finding.heterogeneity)),
+        "spicule_mm": uniform(rng, shape.spicules.extent) * size_mm if spicules else 0.0,
+        "margin_mm": uniform(rng, kind.margin_mm.width(finding.surface)),
+        "grain_hu": uniform(rng, kind.grain_hu.sd(finding.heterogeneity)),
         "grain_mm": float(np.clip(_GRAIN_SHARE * size_mm, *_GRAIN_RANGE_MM)),
+        "mass_effect": uniform(rng, kind.mass_effect),
+        "wall_mm": _wall_mm(kind, finding, rng),
     }
+
+
+def _wall_mm(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> float:
+    """Thickness of a layer along the wall; 0 for a body. Raises InputError where the organ has no wall."""
+    if kind.wall is None:
+        if finding.shape is Shape.WALL_THICKENING:
+            raise InputError(
+                f"'wall thickening' {finding.organ} {finding.kind}: only hollow organs have a wall; say round-like"
+            )
+        return 0.0
+    by_chance = rng.random() < kind.wall.chance
+    layer = finding.shape is Shape.WALL_THICKENING if finding.shape else by_chance
+    thickness = uniform(rng, kind.wall.thickness_mm)
+    return thickness if layer or kind.spans or kind.place == "lateral" else 0.0
 
 
 def _occurs(model: ProtrusionModel, asked: bool | None, smooth: bool, rng: np.random.Generator) -> int:
@@ -125,9 +201,14 @@ def _occurs(model: ProtrusionModel, asked: bool | None, smooth: bool, rng: np.ra
 
 
 def _ball(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float:
-    """Radius in mm that nothing of the lesion exceeds: body with its lobes, spicules, edge and one voxel."""
+    """Radius in mm that nothing of the lesion exceeds: body with its lobes, spicules, edge, what it pushes, a voxel."""
+    voxel = float(np.linalg.norm(spacing)) / 2
+    edge = _EDGE_WIDTHS * looks["margin_mm"]
+    if looks["wall_mm"]:
+        return float(_WALL_BALL * size_mm + edge + voxel)
     body = 0.5 * size_mm * (1 + looks["lobe_depth"] + 3 * looks["roughness"])
-    return float(body + looks["spicule_mm"] + _EDGE_WIDTHS * looks["margin_mm"] + np.linalg.norm(spacing) / 2)
+    pushed = _PUSHED * 0.5 * size_mm if looks["mass_effect"] else 0.0
+    return float(body + max(looks["spicule_mm"] + edge, pushed) + voxel)
 
 
 def _draw_rotation(rng: np.random.Generator) -> tuple[float, float, float, float]:
@@ -137,33 +218,13 @@ def _draw_rotation(rng: np.random.Generator) -> tuple[float, float, float, float
     return float(x), float(y), float(z), float(w)
 
 
-def _draw_zones(
-    kind: LesionType, finding: FindingRequest, size_mm: float, host: Host, structure: str, rng: np.random.Generator
-) -> tuple[Zone, ...]:
-    """Zones of attenuation from outside in, those that occur."""
-    wanted = finding.texture or finding.density
-    drawn = str(rng.choice(list(kind.usual), p=list(kind.usual.values())))
-    appearance = wanted.value if wanted else drawn
-    if appearance not in kind.appearances:
-        raise InputError(
-            f"'{appearance}' {finding.organ} {finding.kind}: {kind.name} has no such appearance; "
-            f"it has: {', '.join(kind.appearances)}"
-        )
-    organ_hu = host.median_hu(structure)
-    occurring = [z for z in kind.appearances[appearance] if rng.random() < z.chance and size_mm >= z.above_mm]
-    return tuple(_draw_zone(zone, organ_hu, host.enhanced(), rng) for zone in occurring)
-
-
-def _draw_zone(zone: ZoneModel, organ_hu: float, enhanced: bool, rng: np.random.Generator) -> Zone:
-    hu = _uniform(rng, zone.enhanced if enhanced else zone.native) + (organ_hu if zone.of == "organ" else 0.0)
-    return Zone(name=zone.name, reach=_uniform(rng, zone.reach), hu=hu, opacity=_uniform(rng, zone.opacity))
-
-
 def _place(
+    kind: LesionType,
     finding: FindingRequest,
     host: Host,
     structures: Sequence[str],
     size_mm: float,
+    looks: Mapping[str, Any],
     ball_mm: float,
     others: Sequence[LesionPlan],
     rng: np.random.Generator,
@@ -172,25 +233,54 @@ def _place(
 
     A size that was drawn, not asked for, shrinks to what fits. Raises InputError without room.
     """
-    taken = [(world_of(np.array(other.centre), host.ct.affine), other.ball_mm) for other in others]
+    layer = looks["wall_mm"] > 0
     voxels = np.array([host.inside(name)[0].sum() for name in structures], float)
     order = rng.choice(len(structures), len(structures), replace=False, p=voxels / voxels.sum())
-    kind = type_of(finding.organ, finding.kind)
     smallest = 0.0 if finding.size_mm else kind.size_at(0.0)
     largest = 0.0
     for index in order:
-        region: Region = find_region(finding, host, structures[index], taken, ball_mm, kind.bulges)
-        fitting = size_mm if finding.size_mm else min(size_mm, _SHRINK * region.largest_mm)
-        centre = choose_centre(finding, host, region, fitting, rng) if fitting >= smallest else None
-        if centre is not None:
+        taken = _taken(others, structures[index], layer, host)
+        bulges = kind.bulges and not layer and finding.invasion is not Invasion.NONE
+        region = find_region(finding, host, structures[index], taken, 0.0 if layer else ball_mm, bulges)
+        centre, fitting, room = _centre(finding, host, region, kind, size_mm, layer, rng)
+        if centre is not None and fitting >= smallest:
             return structures[index], centre, fitting
-        largest = max(largest, region.largest_mm)
+        largest = max(largest, room)
     raise InputError(_no_room(finding, structures, size_mm, largest, bool(others)))
+
+
+def _centre(
+    finding: FindingRequest,
+    host: Host,
+    region: Any,
+    kind: LesionType,
+    size_mm: float,
+    layer: bool,
+    rng: np.random.Generator,
+) -> tuple[tuple[int, int, int] | None, float, float]:
+    """Centre or None, the size that fits, and the largest that would."""
+    asked = finding.size_mm is not None
+    if layer:
+        centre, widest = choose_on_wall(host, region, size_mm, kind.place, rng)
+        if centre is None and not asked and widest > 0:
+            size_mm = _SHRINK * widest
+            centre, _ = choose_on_wall(host, region, size_mm, kind.place, rng)
+        return centre, size_mm, widest
+    fitting = size_mm if asked or kind.place == "wall" else min(size_mm, _SHRINK * region.largest_mm)
+    centre = choose_centre(finding, host, region, fitting, kind.place, rng) if fitting > 0 else None
+    return centre, fitting, region.largest_mm
+
+
+def _taken(others: Sequence[LesionPlan], structure: str, layer: bool, host: Host) -> list[tuple[np.ndarray, float]]:
+    """Balls (RAS mm, radius) to keep away from: layers only where they share the structure."""
+    near = [o for o in others if structure in o.structures or not (layer or o.wall_mm)]
+    return [(world_of(np.array(o.centre), host.ct.affine), o.ball_mm if not o.wall_mm else o.wall_mm) for o in near]
 
 
 def _no_room(finding: FindingRequest, structures: Sequence[str], size_mm: float, largest: float, others: bool) -> str:
     """One line: what was asked, what is there, the remedy."""
-    asked = f"{size_mm:.3g} mm {finding.organ} {finding.kind} in {' or '.join(structures)}"
+    where = structures[0] if len(structures) == 1 else f"{len(structures)} structures"
+    asked = f"{size_mm:.3g} mm {finding.organ} {finding.kind} in {where}"
     if largest <= 0:
         why = "beside the other lesions" if others else "within the field of view"
         return f"{asked}: there is no room {why}; ask for fewer or smaller lesions, or another place"

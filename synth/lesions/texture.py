@@ -6,8 +6,8 @@ import numpy as np
 from scipy import ndimage
 
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.noise import NoiseModel
 from synth.lesions.shape import Grown
+from synth.report.noise import NoiseModel
 
 _ZONE_EDGE = 0.06  # SD of a border between zones, of the radius
 _ZONE_WOBBLE = 0.10  # how irregular that border is, of the radius
@@ -33,11 +33,18 @@ def paint(plan: LesionPlan, grown: Grown, hu: np.ndarray, spacing: np.ndarray, n
     hu = hu.astype(np.float32)
     smooth = _smooth_field(plan, hu.shape, spacing, "zones")
     target, opacity = _zones(plan, grown.depth * (1 + _ZONE_WOBBLE * smooth))
-    target += plan.grain_hu * _smooth_field(plan, hu.shape, spacing, "grain")
     share = grown.share * opacity
+    target += plan.grain_hu * _standardised(_smooth_field(plan, hu.shape, spacing, "grain"), share)
     missing = np.sqrt(1 - (1 - share) ** 2)
     drawn = noise.draw(hu.shape, plan.generator("noise"))
     return np.where(share > 0, (1 - share) * hu + share * target + missing * drawn, hu).astype(np.float32)
+
+
+def _standardised(field: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The field with weighted mean 0 and SD 1, so that small lesions have their planned attenuation too."""
+    total = max(float(weight.sum()), 1e-6)
+    centred = field - float((weight * field).sum()) / total
+    return centred / max(float(np.sqrt((weight * centred**2).sum() / total)), 1e-6)
 
 
 def _zones(plan: LesionPlan, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

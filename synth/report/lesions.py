@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from prompts.vocabulary import Organ
 from synth.report import location
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
 from synth.report.location import Box
@@ -89,7 +90,7 @@ def core_of(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
 def _kind(name: str) -> str:
     """`lung_nodule_1` -> `nodule`: the name without its organ and number."""
     words = re.sub(r"_\d+$", "", name).split("_")
-    return " ".join(words[1:] if words[0] in ("lung", "liver", "kidney") and len(words) > 1 else words)
+    return " ".join(words[1:] if words[0] in set(Organ) and len(words) > 1 else words)
 
 
 def _organ(structure: str | None) -> str:

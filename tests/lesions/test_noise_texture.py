@@ -8,9 +8,9 @@ from scipy.ndimage import gaussian_filter
 
 from synth.errors import InputError
 from synth.lesions import LesionPlan
-from synth.lesions.noise import measure_noise
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
+from synth.report.noise import measure_noise
 from synth.types import LabelMap, Volume
 
 SD = 14.0

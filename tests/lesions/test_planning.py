@@ -159,8 +159,10 @@ def test_an_organ_cut_by_the_border_of_the_volume_counts_that_border(host: Volum
     [
         (FindingRequest(kind="cyst", organ="liver", segment="7"), "segments are not in the label map"),
         (FindingRequest(kind="cyst", organ="liver", side="left"), "gallbladder"),
-        (FindingRequest(kind="stone", organ="kidney"), "no such lesion type"),
-        (FindingRequest(kind="cyst", organ="pancreas"), "no lesion type for the pancreas"),
+        (FindingRequest(kind="stone", organ="lung"), "no such lesion type"),
+        (FindingRequest(kind="cyst", organ="pancreas"), "the label map has no pancreas"),
+        (FindingRequest(kind="mass", organ="liver", size_mm=30, shape=Shape.PUNCTATE), "at most 10 mm"),
+        (FindingRequest(kind="cyst", organ="liver", necrotic=True), "liver_cyst has none"),
         (FindingRequest(kind="mass", organ="lung", shape=Shape.WALL_THICKENING), "wall"),
         (FindingRequest(kind="nodule", organ="lung", count=50, size_mm=12), "no room|largest that fits"),
     ],

@@ -363,3 +363,28 @@ def test_words_that_change_nothing_are_told() -> None:
 
 def test_prompt_is_kept() -> None:
     assert parse("PTV70 ").prompt == "PTV70 "
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("bilateral pleural effusions", {"kind": "effusion", "organ": "pleura", "side": "bilateral", "count": None}),
+        ("ascites", {"kind": "ascites", "organ": "peritoneum", "count": 1}),
+        ("80 mm soft-tissue sarcoma on the left", {"kind": "sarcoma", "organ": "muscle", "side": "left"}),
+        ("chest CT with an enlarged lymph node", {"kind": "lymph node", "organ": "mediastinum"}),
+        ("12 mm retroperitoneal lymph node", {"kind": "lymph node", "organ": "retroperitoneum", "size_mm": 12}),
+        ("lytic bone metastasis", {"kind": "metastasis", "organ": "bone", "density": "hypodense"}),
+        ("30 mm rim-enhancing necrotic liver metastasis", {"rim": True, "necrotic": True, "calcified": None}),
+        ("calcified lung nodule without necrosis", {"calcified": True, "necrotic": False}),
+        ("annular colon carcinoma", {"kind": "tumour", "organ": "colorectum", "shape": "wall thickening"}),
+    ],
+)
+def test_findings_beyond_nodules_and_masses(prompt: str, expected: dict[str, object]) -> None:
+    (finding,) = parse(prompt).findings
+    assert {field: getattr(finding, field) for field in expected} == expected
+
+
+def test_what_can_be_drawn_can_still_be_ruled_out() -> None:
+    request = parse("chest CT, no pleural effusion, no lymphadenopathy or ascites, 9 mm nodule")
+    assert request.absent == ("pleural effusion", "lymphadenopathy", "ascites")
+    assert [f.kind for f in request.findings] == ["nodule"]

@@ -38,6 +38,7 @@ _PATCHES = ((24, 24, 6), (12, 12, 6), (8, 8, 4), (6, 6, 2))  # voxels: the large
 _MIN_PATCHES = 12
 _MAX_PATCHES = 400
 _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
+_SHIFTS = 6  # points of the table of interpolation losses
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
 
 
@@ -57,6 +58,35 @@ class NoiseModel:
         field = np.fft.irfftn(white * np.sqrt(spectrum), s=padded, axes=(0, 1, 2))
         field *= self.sd / max(float(np.sqrt(spectrum_variance(spectrum, padded))), 1e-9)
         return field[tuple(slice(0, n) for n in shape)].astype(np.float32)
+
+    def kept_variance(self, positions: np.ndarray) -> np.ndarray:
+        """Share of the noise variance that cubic spline interpolation keeps at voxel positions, (3, N) -> (N)."""
+        kept = np.ones(positions.shape[1])
+        for axis in range(3):
+            table = self._kept_along(axis)
+            kept *= np.interp(
+                np.abs(positions[axis] - np.rint(positions[axis])), np.linspace(0, 0.5, len(table)), table
+            )
+        return kept.clip(0, 1)
+
+    def _kept_along(self, axis: int) -> np.ndarray:
+        """The same along one axis for shifts of 0 to half a voxel, from the frequency response of the spline."""
+        line = [0, 0, 0]
+        n = self.autocovariance.shape[axis]
+        lags = np.stack([self.autocovariance[tuple(line[:axis] + [i] + line[axis + 1 :])] for i in range(n)])
+        power = np.fft.fft(lags).real.clip(0)
+        omega = 2 * np.pi * np.fft.fftfreq(n)
+        centred = (4 + 2 * np.cos(omega)) / 6  # the cubic B-spline at 0 and 1: 2/3 and 1/6
+        response = [np.abs(_shifted_spline(omega, f) / centred) ** 2 for f in np.linspace(0, 0.5, _SHIFTS)]
+        return np.array([(power * r).sum() / max(power.sum(), 1e-12) for r in response])
+
+
+def _shifted_spline(omega: np.ndarray, shift: float) -> np.ndarray:
+    """Frequency response of the cubic B-spline sampled `shift` voxels off centre."""
+    k = np.arange(-2, 3)
+    x = np.abs(k + shift)
+    weight = np.where(x < 1, 2 / 3 - x**2 + x**3 / 2, np.where(x < 2, (2 - x) ** 3 / 6, 0.0))
+    return (weight * np.exp(-1j * np.outer(omega, k))).sum(axis=1)
 
 
 def spectrum_variance(spectrum: np.ndarray, shape: tuple[int, ...]) -> float:

@@ -1,0 +1,122 @@
+"""Mass effect: tissue round a lesion is pushed aside by a displacement along the rays from its centre.
+
+On each ray the lesion's surface lies at s and the displacement ends at R. A point at the distance r takes the tissue
+that was at
+
+    phi(r) = (1 - m) r                       for r <= s,
+    phi(r) = r - m s (1 - w)^2,  w = (r - s) / (R - s)    for s < r < R,
+
+and r itself beyond. m is the share of the replaced tissue that moves. phi rises everywhere, and the Jacobian of a
+map along rays is phi' (phi / r)^2, whatever the angles do, so it is positive everywhere: tissue is compressed, never
+folded or torn. R ends before bone, which does not give way, and within the lesion's ball.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from synth import labels
+from synth.lesions.lesion_plan import LesionPlan
+from synth.lesions.shape import BONE_HU, Grown, offsets_mm
+from synth.report.noise import NoiseModel
+from synth.types import LabelMap, Volume
+
+_ROOM = 0.35  # of s: bone nearer than this to the surface weakens the displacement, down to none
+_STEP_DEG = 6
+_SMOOTH_BINS = 1.5
+_LEAST_SHIFT = 1e-3  # voxels: below, a voxel is left as it is
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """Where the tissue of each voxel of a crop came from.
+
+    source: (3, x, y, z) float32, voxel index on the crop.
+    moved: (x, y, z) boolean; elsewhere the source is the voxel itself.
+    """
+
+    source: np.ndarray
+    moved: np.ndarray
+
+
+def displace(plan: LesionPlan, grown: Grown, host: Volume, organs: LabelMap) -> Displacement | None:
+    """The displacement of a grown lesion on its crop; None where it has none."""
+    if plan.mass_effect == 0 or plan.wall_mm > 0:
+        return None
+    offsets = offsets_mm(plan, host.affine, grown.box)
+    distance = np.linalg.norm(offsets, axis=-1)
+    depth = np.maximum(grown.depth, 1e-3)
+    outer = _outer_mm(plan, host, organs, grown, offsets, distance)
+    ratio = source_ratio(depth, outer * depth / np.maximum(distance, 1e-3), plan.mass_effect)
+    ratio[distance < 1e-3] = 1.0
+    index = np.indices(distance.shape, dtype=np.float32)
+    centre = np.array([c - s.start for c, s in zip(plan.centre, grown.box, strict=True)], np.float32)
+    from_centre = index - centre[:, None, None, None]
+    shift = from_centre * (ratio - 1)
+    moved = (np.abs(shift).max(axis=0) > _LEAST_SHIFT) & (distance < plan.ball_mm)
+    return Displacement(index + shift * moved, moved)
+
+
+def source_ratio(depth: np.ndarray, outer: np.ndarray, share: float) -> np.ndarray:
+    """phi(r) / r where `depth` is r / s and `outer` R / s; all (...). 1 from `outer` on and where bone is near."""
+    m = share * ((outer - 1) / _ROOM).clip(0, 1)
+    w = ((depth - 1) / np.maximum(outer - 1, 1e-6)).clip(0, 1)
+    return np.where(depth <= 1, 1 - m, 1 - m * (1 - w) ** 2 / np.maximum(depth, 1e-6)).astype(np.float32)
+
+
+def _outer_mm(
+    plan: LesionPlan, host: Volume, organs: LabelMap, grown: Grown, offsets: np.ndarray, distance: np.ndarray
+) -> np.ndarray:
+    """R by voxel: the ball's radius, or less in directions in which bone lies, smooth over directions."""
+    bone = bone_mask(organs.names, organs.ids[grown.box])
+    if not bone.any():
+        return np.full(distance.shape, plan.ball_mm, np.float32)
+    polar, azimuth = _angles(offsets, distance)
+    rows, columns = 180 // _STEP_DEG + 1, 360 // _STEP_DEG
+    at = np.rint(polar[bone] / _STEP_DEG).astype(int), np.rint(azimuth[bone] / _STEP_DEG).astype(int) % columns
+    nearest = np.full((rows, columns), plan.ball_mm)
+    np.minimum.at(nearest, at, distance[bone] - host.spacing.max() / 2)
+    nearest[[0, -1]] = nearest[[0, -1]].min(axis=1, keepdims=True)
+    nearest = ndimage.minimum_filter(nearest, 3, mode=("nearest", "wrap"))
+    nearest = ndimage.gaussian_filter(nearest, _SMOOTH_BINS, mode=("nearest", "wrap"))
+    table = np.concatenate([nearest, nearest[:, :1]], axis=1)
+    return ndimage.map_coordinates(table, [polar / _STEP_DEG, azimuth / _STEP_DEG], order=1).astype(np.float32)
+
+
+def bone_mask(names: Mapping[int, str], ids: np.ndarray) -> np.ndarray:
+    """Bone and cartilage of a label array (x, y, z)."""
+    bone = {s.name for s in labels.structures() if s.hu_native[0] >= BONE_HU}
+    return np.isin(ids, [number for number, name in names.items() if name in bone])
+
+
+def _angles(offsets: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Polar angle (0 to 180) and azimuth (0 to 360) in degrees of RAS offsets (..., 3)."""
+    polar = np.degrees(np.arccos((offsets[..., 2] / np.maximum(distance, 1e-6)).clip(-1, 1)))
+    return polar, np.degrees(np.arctan2(offsets[..., 1], offsets[..., 0])) % 360
+
+
+def moved_hu(hu: np.ndarray, displacement: Displacement, noise: NoiseModel, rng: np.random.Generator) -> np.ndarray:
+    """The crop (x, y, z) HU with its tissue moved, float32.
+
+    Interpolation between voxels takes from the noise; noise of the host's spectrum puts back what it took.
+    """
+    moved = displacement.moved
+    source = displacement.source[:, moved]
+    values = ndimage.map_coordinates(hu.astype(np.float32), source, order=3, mode="nearest")
+    missing = np.sqrt(1 - noise.kept_variance(source))
+    out = hu.astype(np.float32)
+    out[moved] = values + missing * noise.draw(hu.shape, rng)[moved]
+    return out
+
+
+def moved_ids(ids: np.ndarray, displacement: Displacement) -> np.ndarray:
+    """The labels of a crop (x, y, z), moved with the tissue: nearest neighbour."""
+    out = ids.copy()
+    at = np.rint(displacement.source[:, displacement.moved]).astype(int)
+    at = np.minimum(at, np.array(ids.shape)[:, None] - 1).clip(0)
+    out[displacement.moved] = ids[tuple(at)]
+    return out

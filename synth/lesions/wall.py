@@ -1,0 +1,53 @@
+"""A layer along the wall of an organ: thickening of a hollow organ, fluid along the pleura or about the liver.
+
+The layer is a lens: thickest at its centre on the wall and thinner with the distance from it,
+
+    T(q) = T0 sqrt(1 - (q / L)^2),
+
+q the distance from the centre and L the lens's half length. A point at the depth d from the wall is inside where
+d <= T(q), that is where t = q / sqrt(1 - (d / T0)^2) <= L: one field whose level sets are the lenses of all lengths.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from synth.lesions.lesion_plan import LesionPlan
+
+_OUTWARD = 0.6  # of the thickness: how far the layer reaches out of the organ where it may
+_WAVES_MM = 0.5  # smoothness of the thickness, of the thickness
+_FAR = 1e6
+
+
+def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The half length of the lens whose surface passes each voxel, mm; `_FAR` beyond the greatest thickness.
+
+    Args:
+        plan: thickness, roughness, seed.
+        organ: (x, y, z) boolean, the organ on the crop.
+        spacing: mm, (3,).
+        offsets: (x, y, z, 3) RAS mm from the centre.
+    """
+    thickness = plan.wall_mm * (1 + plan.roughness * _waves(plan, organ.shape, spacing))
+    depth = depth_in(organ, spacing)
+    relative = depth / thickness
+    if plan.bulges or plan.invades:
+        outside = ndimage.distance_transform_edt(~organ, sampling=spacing)
+        relative = np.where(organ, relative, outside / (_OUTWARD * thickness))
+    q = np.linalg.norm(offsets, axis=-1)
+    return np.where(relative < 1, q / np.sqrt(np.maximum(1 - relative**2, 1e-6)), _FAR).astype(np.float32)
+
+
+def depth_in(organ: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """mm from each voxel of a mask (x, y, z) to its border; the border of the crop is none."""
+    padded = np.pad(organ, 1, mode="edge")
+    inner = ndimage.distance_transform_edt(padded, sampling=spacing)[1:-1, 1:-1, 1:-1]
+    return np.maximum(inner - float(np.min(spacing)) / 2, 0)  # the border runs between voxel centres
+
+
+def _waves(plan: LesionPlan, shape: tuple[int, ...], spacing: np.ndarray) -> np.ndarray:
+    """A smooth field of SD 1 over the crop, by which the thickness varies."""
+    white = plan.generator("surface").standard_normal(shape).astype(np.float32)
+    field = ndimage.gaussian_filter(white, _WAVES_MM * plan.wall_mm / spacing, mode="wrap")
+    return (field - field.mean()) / max(float(field.std()), 1e-6)
