@@ -120,6 +120,27 @@ def agreement(
 
 
 @app.command()
+def utility(
+    config: Annotated[Path, typer.Argument(help="YAML with the differences from the defaults.", show_default=False)],
+    out: Out = Path("evaluation"),
+    quiet: Quiet = False,
+) -> None:
+    """Does it help? Segmenters trained with and without synthetic volumes, tested on real patients.
+
+    Run it again to go on where it stopped. On several GPUs: accelerate launch -m synth.cli evaluate utility CONFIG
+
+    Example: synthct evaluate utility configs/evals/utility_headneck.yaml
+    """
+    from evals.utility.config import load
+    from evals.utility.study import evaluate
+    from synth.progress import Progress
+
+    with Progress(quiet) as progress:
+        result, pictures = evaluate(load(config), progress)
+    _give(result, pictures, out)
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(help="The .json of one evaluation.", show_default=False)],
     second: Annotated[Path, typer.Argument(help="The .json of another.", show_default=False)],

@@ -59,9 +59,6 @@ METRICS: dict[str, Metric] = _table(
     ("surface_dice", "", _HIGH, 5, "Nikolov et al. 2021; tolerance in mm", "utility"),
     ("hd95", "mm", _LOW, 5, "95th percentile Hausdorff distance", "utility"),
     ("volume_error", "%", _LOW, 5, "absolute difference of volumes over the true one", "utility"),
-    ("lesion_recall", "%", _HIGH, 5, "Bilic et al. 2023 (LiTS), lesion-wise", "utility"),
-    ("lesion_precision", "%", _HIGH, 5, "Bilic et al. 2023 (LiTS), lesion-wise", "utility"),
-    ("false_positives", "a case", _LOW, 5, "components that touch no true lesion", "utility"),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from evals.volumes import Subject
 
-VERSION = "statistics 2"  # a part of the cache key: raise it when a number here changes its meaning
+VERSION = "statistics 3"  # a part of the cache key: raise it when a number here changes its meaning
 
 HU_EDGES = np.arange(-1024, 2049, 8, dtype=float)
 GRADIENT_EDGES = np.linspace(0, 600, 301)  # HU/mm; what is above counts in the last bin
@@ -115,7 +115,9 @@ def noise_power(hu: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     if not len(residual):
         return np.full(FREQUENCIES, np.nan)
     spectrum = (np.abs(np.fft.fft2(residual)) ** 2).mean(axis=0) * float(spacing[0] * spacing[1]) / _PATCH**2
-    return _radial(spectrum, spacing[:2])
+    found = _radial(spectrum, spacing[:2])
+    found[0] = np.nan  # the mean, which was taken off
+    return found
 
 
 def _quiet_patches(hu: np.ndarray) -> np.ndarray:

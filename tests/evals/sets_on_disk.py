@@ -31,7 +31,8 @@ def body(seed: int) -> tuple[np.ndarray, np.ndarray]:
     for number, side in ((2, 0.45), (5, -0.45)):
         radius = rng.uniform(0.04, 0.09)
         ids[(x - side) ** 2 + y**2 + (0.7 * z) ** 2 < radius] = number
-    hu[ids > 0] += 40
+    hu[ids == 5] += 40
+    hu[ids == 2] += 110
     texture = ndimage.gaussian_filter(rng.normal(0, 1, SHAPE), 1.0)
     return hu + 15 * texture / texture.std(), ids
 

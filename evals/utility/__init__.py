@@ -1,0 +1,1 @@
+"""Does it help? Segmenters trained with and without synthetic volumes, tested on real patients."""
