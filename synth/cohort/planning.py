@@ -212,7 +212,9 @@ class CohortPlan:
             for value in weights:
                 if name == "count" and value != UNSAID and not value.isdecimal():
                     raise InputError(f"findings: {group.name}: count '{value}': write a whole number")
-                finding_of(group.organ, group.kind, {name: value}, random.Random(0))
+                ends = {value} if name != "size_mm" or value == UNSAID else {f"{v:g}" for v in bounds(value, name)}
+                for end in ends:
+                    finding_of(group.organ, group.kind, {name: end}, random.Random(0))
         for values in set(zip(*fields.values(), strict=True)):
             finding_of(group.organ, group.kind, dict(zip(fields, values, strict=True)), random.Random(0))
 

@@ -30,8 +30,13 @@ def _type(annotation: Any) -> pa.DataType:
         return _type(next(part for part in get_args(annotation) if part is not type(None)))
     if origin is tuple:
         return pa.list_(_type(get_args(annotation)[0]))
+    if origin is dict:
+        key, value = get_args(annotation)
+        return pa.map_(_type(key), _type(value))
     if origin is Literal:
         return _TEXT
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _struct(annotation)
     return {int: _WHOLE, float: _NUMBER, str: _TEXT, bool: pa.bool_()}[annotation]
 
 

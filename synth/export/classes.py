@@ -26,7 +26,8 @@ def class_of(lesion: str) -> str:
 def class_numbers(cohort: Path, cases: list[str], labels: Labels) -> dict[str, int]:
     """Class -> number, consecutive from 0 (background): organs in the order of their ids, then lesions by name.
 
-    Raises InputError where the cohort has no such masks.
+    A lesion type that the host's own labels name as well (`lung_nodule`) is one class. Raises InputError where the
+    cohort has no such masks.
     """
     organs: dict[str, int] = {}
     lesions: set[str] = set()
@@ -39,7 +40,7 @@ def class_numbers(cohort: Path, cases: list[str], labels: Labels) -> dict[str, i
     names += [] if labels is Labels.organs else sorted(lesions)
     if not names:
         raise InputError(f"{cohort}: no {labels} in it; choose other --labels")
-    return {name: number for number, name in enumerate([BACKGROUND, *names])}
+    return {name: number for number, name in enumerate(dict.fromkeys([BACKGROUND, *names]))}
 
 
 def label_map(case: Case, numbers: dict[str, int]) -> LabelMap:
