@@ -17,6 +17,7 @@ from tests import phantoms
 
 REPOSITORY = Path(__file__).parents[1]
 COMMANDS = {command.callback.__name__ for command in cli.app.registered_commands if command.callback}
+COMMANDS |= {group.name for group in cli.app.registered_groups if group.name}
 
 
 def table_fields(text: str, heading: str) -> list[str]:
