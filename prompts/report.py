@@ -38,6 +38,16 @@ class LesionFacts:
     contrast_hu: float | None = None
     margin: Margin | None = None
     contacts: tuple[str, ...] = ()
+    spiculated: bool | None = None
+    lobulated: bool | None = None
+    shape: str | None = None
+    density: str | None = None
+    heterogeneity: str | None = None
+    texture: str | None = None
+    necrotic: bool | None = None
+    calcified: bool | None = None
+    rim: bool | None = None
+    encased: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,28 @@ class CaseFacts:
 
 
 def lesion_sentence(facts: LesionFacts) -> str:
-    """ "Solid-looking" words are left out: only size, place, volume, attenuation, margin and contacts."""
-    margin = f"{facts.margin} " if facts.margin else ""
+    """Size, place, margin, volume, appearance, attenuation and contacts, as far as they were measured.
+
+    A spiculated margin is its own kind of margin: such a lesion is not called well-defined, however sharp its edge.
+    """
+    margin = "spiculated " if facts.spiculated else f"{facts.margin} " if facts.margin else ""
     size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
     what = _capital(f"{_article(margin or facts.kind)} {margin}{facts.kind} of {size} {place_phrase(facts)}")
-    return f"{what}, volume {shown_ml(facts.volume_ml)} mL; {_attenuation(facts)}; {_contacts(facts.contacts)}."
+    parts = [f"{what}, volume {shown_ml(facts.volume_ml)} mL", *_appearance(facts), _attenuation(facts)]
+    return f"{'; '.join([*parts, _contacts(facts.contacts)])}{_encasement(facts.encased)}."
+
+
+def _appearance(facts: LesionFacts) -> list[str]:
+    """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"."""
+    words = [facts.shape, "lobulated" if facts.lobulated else None, facts.density, facts.heterogeneity, facts.texture]
+    zones = [("necrosis", facts.necrotic), ("calcification", facts.calcified), ("a rim", facts.rim)]
+    adjectives = ", ".join(word for word in words if word)
+    found = [name for name, there in zones if there]
+    return [part for part in (adjectives, f"with {_listed(found)}" if found else "") if part]
+
+
+def _encasement(names: Sequence[str]) -> str:
+    return f", encasing the {_listed([readable(n) for n in names])}" if names else ""
 
 
 def target_sentence(facts: TargetFacts) -> str:

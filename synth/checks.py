@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
 
 from prompts.vocabulary import Extent, Side
 from synth import priors
 from synth.data.measure_facts import measure
 from synth.facts import ORGANS
+from synth.lesions.acceptance import attribute_checks
 from synth.plan import CasePlan
 from synth.provenance import Check
-from synth.report.diameters import axial_diameters
-from synth.report.location import slice_axis
+from synth.report.measurements import Measurements
 from synth.types import Case
 from synth.wording import SHOULDERS_MM, SIDED
 
 _TARGET_ML = (2.0, 5000.0)
 _MAX_WIDTH_MM = 1000.0
+_LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
 
 
 def check_generated(case: Case, plan: CasePlan) -> list[Check]:
@@ -65,20 +65,22 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
     return checks
 
 
-def check_inserted(case: Case, plan: CasePlan) -> list[Check]:
-    """Every planned lesion is there, its long axis as planned to one voxel."""
+def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
+    """Every planned lesion is there, its long axis as planned and each attribute that was asked for as asked."""
+    found = {lesion.id: lesion for lesion in measured.lesions}
+    spacing = measured.volume.spacing_mm
     checks = []
     for lesion in plan.lesions:
-        mask = case.lesions.ids == lesion.id
-        axis = slice_axis(case.ct.affine)
-        tolerance = float(np.delete(case.ct.spacing, axis).max())
-        measured = axial_diameters(*_cropped(mask, case), axis).long_mm
+        if lesion.id not in found:
+            checks.append(Check(f"{lesion.name}_voxels", 0.0, 1.0, 1e9))
+            continue
+        tolerance = max(max(spacing[:2]), _LONG_AXIS_SHARE * lesion.size_mm)
         low, high = lesion.size_mm - tolerance, lesion.size_mm + tolerance
-        checks.append(Check(f"{lesion.name}_long_axis_mm", round(measured, 2), round(low, 2), round(high, 2)))
+        value = found[lesion.id].long_axis_mm
+        checks.append(Check(f"{lesion.name}_long_axis_mm", round(value, 2), round(low, 2), round(high, 2)))
+        if lesion.asked:
+            checks += [
+                Check(f"{lesion.name}_{c.name}", c.value, c.low, c.high)
+                for c in attribute_checks(lesion.asked, found[lesion.id])
+            ]
     return checks
-
-
-def _cropped(mask: np.ndarray, case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """The mask cut to its bounding box, and the spacing."""
-    boxes: list[tuple[slice, ...]] = ndimage.find_objects(mask.astype(np.uint8))
-    return (mask[boxes[0]] if boxes else mask[:0]), case.ct.spacing

@@ -13,12 +13,14 @@ from prompts import CaseRequest, parse
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_inserted
 from synth.draft import Draft, RejectedError, Rejection
+from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
-from synth.lesions import plan_lesions
+from synth.lesions.planning import one_by_one, plan_each
 from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line
-from synth.seeding import numpy_rng
+from synth.report import measure
+from synth.seeding import derive, numpy_rng
 from synth.types import Case, LabelMap, Volume
 
 DEFAULT_SAMPLING = Sampling()
@@ -109,11 +111,13 @@ def insert(
         step.advance()
         labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs)
-    plan = with_lesions(plan, volume, labels)
     folder = out / plan.case
-    if case_folder.is_complete(folder, plan.to_json()):
-        return folder
-    case_folder.require_free(folder, plan.to_json())
+    if (done := _plan_in(folder)) is not None and _same_request(done, plan):
+        if case_folder.is_complete(folder, done.to_json()):
+            return folder
+        case_folder.require_free(folder, done.to_json())
+    else:
+        case_folder.require_free(folder, plan.to_json())
     with progress.step("insert", 1):
         draft = draft_inserted(plan, volume, labels, {"ct": host, "organs": organs})
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
@@ -121,22 +125,59 @@ def insert(
     return finish_draft(folder, draft, command, progress)
 
 
-def with_lesions(plan: CasePlan, host: Volume, organs: LabelMap) -> CasePlan:
-    """An insert plan with its lesions drawn. Raises InputError where the host has no room for them."""
-    lesions = plan_lesions(plan.request.findings, host, organs, numpy_rng(plan.lesion_seed))
-    return plan.model_copy(update={"lesions": lesions})
+def _plan_in(folder: Path) -> CasePlan | None:
+    """The plan that a folder holds; None where it holds none that can be read."""
+    file = folder / case_folder.PLAN
+    try:
+        return CasePlan.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
+    except (ValueError, OSError):
+        return None
 
 
-def draft_inserted(plan: CasePlan, host: Volume, organs: LabelMap, inputs: Mapping[str, Path]) -> Draft:
-    """The host with the lesions of a plan, checked; with none, the host as it is. Raises RejectedError."""
-    case = _inserted(plan, Case(host, organs, organs))
-    checks = check_inserted(case, plan)
-    if failed := [check for check in checks if not check.ok]:
-        reason = _reason(failed)
-        raise RejectedError(
-            f"{plan.case}: rejected because {reason}; try another --seed or size", [Rejection(reason, plan)]
-        )
-    return Draft(plan, case, tuple(checks), inputs)
+def _same_request(done: CasePlan, plan: CasePlan) -> bool:
+    """Whether two insert plans differ in nothing but what attempts change: lesions follow from the rest."""
+    return done.model_copy(update={"lesions": ()}) == plan
+
+
+def with_lesions(plan: CasePlan, host: Volume, organs: LabelMap, attempt: int = 0) -> CasePlan:
+    """An insert plan with its lesions drawn; those that it has already are kept.
+
+    Raises InputError where the host has no room for them.
+    """
+    singles = one_by_one(plan.request.findings, numpy_rng(plan.lesion_seed))
+    rng = numpy_rng(derive(plan.lesion_seed, "attempt", attempt))
+    kept = {lesion.id: lesion for lesion in plan.lesions}
+    return plan.model_copy(update={"lesions": plan_each(singles, host, organs, rng, plan.request.phase, kept)})
+
+
+def draft_inserted(
+    plan: CasePlan, host: Volume, organs: LabelMap, inputs: Mapping[str, Path], attempts: int = MAX_ATTEMPTS
+) -> Draft:
+    """The host with the lesions of a request, measured and checked; those that fail are planned and drawn again.
+
+    Raises:
+        InputError: the host has no place for what is asked.
+        RejectedError: after `attempts`, with the reason of each.
+    """
+    rejections: list[Rejection] = []
+    for attempt in range(attempts):
+        plan = with_lesions(plan, host, organs, attempt)
+        case = _inserted(plan, Case(host, organs, organs))
+        checks = check_inserted(measure(case), plan)
+        if not (failed := [check for check in checks if not check.ok]):
+            return Draft(plan, case, tuple(checks), inputs, rejections=tuple(rejections))
+        rejections.append(Rejection(_reason(failed), plan))
+        plan = plan.model_copy(update={"lesions": _without(plan.lesions, failed)})
+    raise RejectedError(
+        f"{plan.case}: drawn {attempts} times and rejected, at last because {rejections[-1].reason}; "
+        "ask for less, or try another --seed",
+        rejections,
+    )
+
+
+def _without(lesions: Sequence[LesionPlan], failed: Sequence[Check]) -> tuple[LesionPlan, ...]:
+    """The lesions that no failed check speaks of."""
+    return tuple(p for p in lesions if not any(check.name.startswith(f"{p.name}_") for check in failed))
 
 
 def plan_json(prompt: str, seed: int, spacing: float, index: int) -> str:

@@ -16,6 +16,7 @@ from synth.frames import HEAD_NECK
 from synth.lesions import LesionPlan
 from synth.plan import CasePlan
 from synth.provenance import Check
+from synth.report import measure
 from synth.types import Case, LabelMap, Volume
 
 SPACING = 8.0
@@ -149,7 +150,9 @@ def inserted() -> Callable[[float, float], list[Check]]:
         organs = LabelMap(np.zeros_like(ids), affine, {})
         case = Case(Volume(hu, affine), organs, LabelMap(ids, affine, {1: "lung_nodule_1"}))
         request = CaseRequest()
-        return check_inserted(case, CasePlan(door="insert", case="x", seed=0, request=request, lesions=(lesion,)))
+        return check_inserted(
+            measure(case), CasePlan(door="insert", case="x", seed=0, request=request, lesions=(lesion,))
+        )
 
     return measured
 

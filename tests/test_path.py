@@ -239,7 +239,7 @@ def test_an_inserted_case_is_complete_and_on_the_hosts_grid(inserted: Path, ches
     np.testing.assert_allclose(case.ct.affine, hosts.AFFINE)
     np.testing.assert_array_equal(case.organs.ids, organs.ids)
     assert set(manifest["weights"]) == {"refine"} and set(manifest["inputs"]) == {"ct", "organs"}
-    assert all(check["ok"] for check in manifest["checks"]) and len(manifest["checks"]) == 1
+    assert all(check["ok"] for check in manifest["checks"]) and len(manifest["checks"]) == 4
     assert case.lesions.names == {1: "lung_nodule_1"} and plan["lesions"][0]["size_mm"] == 14.0
 
 
@@ -296,7 +296,7 @@ def test_a_lesion_that_came_out_too_long_is_not_written(
     monkeypatch.setattr(
         pipeline, "check_inserted", lambda case, plan: [Check("lung_nodule_1_long_axis_mm", 20, 12, 16)]
     )
-    with pytest.raises(InputError, match="long_axis_mm = 20 is not within 12 to 16; try another --seed or size"):
+    with pytest.raises(InputError, match="long_axis_mm = 20 is not within 12 to 16; ask for less, or try another --seed"):
         pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

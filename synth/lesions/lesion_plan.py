@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 
+from prompts.request import FindingRequest
+
 MAX_LESIONS = 255  # ids are uint8
 
 ContrastPhase = Literal["native", "arterial", "portal_venous", "delayed"]
@@ -57,6 +59,7 @@ class LesionPlan(_Frozen):
     grain_hu: float = Field(ge=0, description="SD of the texture beyond the scanner's noise")
     grain_mm: PositiveFloat
     seed: int = Field(ge=0)
+    asked: FindingRequest | None = Field(default=None, description="what the lesion is to show; None: nothing is held")
 
     @property
     def name(self) -> str:

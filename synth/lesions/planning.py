@@ -125,6 +125,7 @@ def _plan_one(
         rotation=_draw_rotation(rng),
         zones=zones,
         seed=int(rng.integers(2**31)),
+        asked=finding,
         **looks,
     )
 

@@ -15,6 +15,7 @@ from synth.lesions.spicules import spicules_of, spread_directions
 _ROUGHNESS_BANDS = ((2.2, 0.9), (5.0, 0.5), (11.0, 0.25))  # (waves round the lesion, SD of the band)
 _WAVES = 32  # random plane waves a band (random Fourier features, Rahimi & Recht 2007)
 _LOBE_SHARPNESS = 14.0  # of the notches between lobes
+_NOTCHED = 0.85  # share of the sphere above the bottom of a notch
 _STEP_DEG = 2
 _SMALLEST_RADIUS = 0.5
 _CONE_HEIGHT = 0.32  # of the radius, for the longest spicule
@@ -51,9 +52,10 @@ def _unit_vectors(rng: np.random.Generator) -> np.ndarray:
 
 
 def _notches(directions: np.ndarray, lobes: np.ndarray) -> np.ndarray:
-    """0 on the crown of a lobe, 1 in the deepest notch between lobes."""
+    """0 on the crown of a lobe, 1 in the notches between lobes."""
     crowns = np.log(np.exp(_LOBE_SHARPNESS * (directions @ lobes.T)).sum(axis=-1)) / _LOBE_SHARPNESS
-    return (crowns.max() - crowns) / np.ptp(crowns)
+    depth = crowns.max() - crowns
+    return (depth / np.quantile(depth, _NOTCHED)).clip(0, 1)
 
 
 def _cones(plan: LesionPlan, directions: np.ndarray) -> np.ndarray:

@@ -5,24 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import Organ
 from synth.report import location
+from synth.report.attributes import measure_attributes
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
 from synth.report.location import Box
 from synth.report.margin import margin_width
-from synth.report.measurements import LesionMeasurement, OrganMeasurement, Side, rounded
+from synth.report.measurements import Attributes, LesionMeasurement, OrganMeasurement, Side, rounded
+from synth.report.noise import NoiseModel
+from synth.report.vessels import vessel_contacts
 from synth.types import Case
 
 _EDGE_MM = 2.0
 _LEAST_CORE = 5  # voxels
 _SURROUND_MM = 10.0
 _PLEURA_MM = 40.0  # how far the pleura is looked for
-_SHARP_MM = 3.5  # edges of this width or less are well defined
+SHARP_MM = 3.5  # edges of this width or less are well defined
 _IN_LUNG = ("pulmonary_vein", "trachea", "lung_nodule")  # inside the pleura though no lobe
+_OUTSIDE_SHARE = 0.05  # of the mask: from here on it leaves the organ
 _TOUCHING = np.ones((3, 3, 3), bool)
 
 
@@ -34,6 +39,12 @@ class Scene:
     present: Mapping[str, tuple[int, Box]]
     organs: Mapping[str, OrganMeasurement]
     midline_x: float
+    noise: NoiseModel | None
+
+    def enhanced(self) -> bool:
+        """Whether the CT shows contrast."""
+        known = {name: o.median_hu for name, o in self.organs.items() if o.median_hu is not None}
+        return bool(location.is_enhanced(known))
 
 
 def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
@@ -48,6 +59,9 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
     axial = axial_diameters(mask, spacing, axis)
     organ_mean = scene.organs[structure].mean_hu if structure else None
     edge = _edge_width(scene, number, box, structure)
+    contacts = _contacts(scene, number, box, structure)
+    outside = _outside(scene, mask, box, structure)
+    pleura = _pleura_gap(scene, number, box) if _organ(structure) == "lung" else None
     x, y, z = (rounded(v) for v in centre)
     return LesionMeasurement(
         id=number,
@@ -70,10 +84,49 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
         organ_mean_hu=organ_mean,
         contrast_hu=None if organ_mean is None else rounded(core.mean() - organ_mean),
         margin_mm=edge,
-        margin=None if edge is None else "well-defined" if edge <= _SHARP_MM else "ill-defined",
-        contacts=_contacts(scene, number, box, structure),
-        pleura_mm=_pleura_gap(scene, number, box) if _organ(structure) == "lung" else None,
+        margin=None if edge is None else "well-defined" if edge <= SHARP_MM else "ill-defined",
+        contacts=contacts,
+        outside=rounded(outside),
+        invasion=_invasion(contacts, outside, structure, pleura),
+        vessel_contact_deg=vessel_contacts(case, number, box, contacts),
+        pleura_mm=pleura,
+        attributes=_attributes(scene, number, box, structure, axial.long_mm, edge),
     )
+
+
+def _attributes(
+    scene: Scene, number: int, box: Box, structure: str | None, long_mm: float, edge: float | None
+) -> Attributes:
+    wide, mask = _crop(scene, number, box, _SURROUND_MM)
+    ids = scene.case.organs.ids[wide]
+    group = [i for name, (i, _) in scene.present.items() if structure and _organ(name) == _organ(structure)]
+    return measure_attributes(
+        scene.case.ct.hu[wide].astype(np.float64),
+        mask,
+        np.isin(ids, group) & (scene.case.lesions.ids[wide] == 0),
+        scene.case.ct.affine,
+        structure=structure,
+        organ_hu=scene.organs[structure].median_hu if structure else None,
+        enhanced=scene.enhanced(),
+        long_mm=long_mm,
+        margin_mm=edge,
+        noise=scene.noise,
+    )
+
+
+def _outside(scene: Scene, mask: np.ndarray, box: Box, structure: str | None) -> float:
+    """Share of the mask outside the organ that holds it; 0 where no organ does."""
+    if structure is None:
+        return 0.0
+    inside = [i for name, (i, _) in scene.present.items() if _organ(name) == _organ(structure)]
+    return float(1 - np.isin(scene.case.organs.ids[box][mask], inside).mean())
+
+
+def _invasion(
+    contacts: tuple[str, ...], outside: float, structure: str | None, pleura_mm: float | None
+) -> Literal["no close relationship", "close relationship"]:
+    touched = any(_organ(name) != _organ(structure) for name in contacts) or pleura_mm == 0
+    return "close relationship" if touched or outside >= _OUTSIDE_SHARE else "no close relationship"
 
 
 def core_of(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ def margin_width(
         spacing: mm, (3,).
         slice_axis: across slices.
     """
-    distance = _signed_distance(mask, spacing, slice_axis)
+    distance = signed_distance(mask, spacing, slice_axis)
     usable = (mask | host) & np.isfinite(distance)
     inside = mask & (distance <= max(-_INSIDE_MM, float(np.quantile(distance[mask], 1 / 3))))
     outside = host & (distance >= _OUTSIDE_MM[0]) & (distance <= _OUTSIDE_MM[1])
@@ -38,7 +38,7 @@ def margin_width(
     return _crossing_width(centres, (profile - low) / (high - low))
 
 
-def _signed_distance(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> np.ndarray:
+def signed_distance(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> np.ndarray:
     """mm to the border within the slice, negative inside; NaN in slices that the lesion barely reaches."""
     slices = np.moveaxis(mask, slice_axis, 0)
     in_plane = np.delete(np.asarray(spacing, float), slice_axis)

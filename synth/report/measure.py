@@ -7,9 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from nibabel.orientations import io_orientation
 
+from synth.errors import InputError
 from synth.report import location
 from synth.report.lesions import Scene, measure_lesion
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
+from synth.report.noise import NoiseModel, measure_noise
 from synth.report.targets import dose_of, measure_targets
 from synth.types import Case
 
@@ -24,13 +26,21 @@ def measure(case: Case) -> Measurements:
     tumours = [i for i in found if dose_of(case.lesions.names[i]) is None]
     organs = _measure_organs(case, tumours)
     midline = location.midline_x(case.organs, present, case.ct.hu)
-    scene = Scene(case, present, {organ.name: organ for organ in organs}, midline)
+    scene = Scene(case, present, {organ.name: organ for organ in organs}, midline, _noise(case) if tumours else None)
     return Measurements(
         volume=_measure_volume(case, present),
         organs=organs,
         lesions=tuple(measure_lesion(scene, i, found[i]) for i in tumours),
         targets=tuple(measure_targets(case, set(found), midline)),
     )
+
+
+def _noise(case: Case) -> NoiseModel | None:
+    """The scanner's noise; None where no even tissue shows it."""
+    try:
+        return measure_noise(case.ct, case.organs)
+    except InputError:
+        return None
 
 
 def _measure_volume(case: Case, present: Iterable[str]) -> VolumeMeasurement:
@@ -72,8 +82,9 @@ def _measure_organs(case: Case, tumours: list[int]) -> tuple[OrganMeasurement, .
 
 
 def _organ(case: Case, number: int, voxels: int, hu: np.ndarray, histogram: np.ndarray) -> OrganMeasurement:
-    mean = sd = None
+    mean = sd = median = None
     if n := int(histogram.sum()):
+        median = float(hu[int(np.searchsorted(histogram.cumsum(), n / 2))])
         mean = float(hu @ histogram) / n
         sd = float(np.sqrt((hu - mean) ** 2 @ histogram / n))
     return OrganMeasurement(
@@ -83,4 +94,5 @@ def _organ(case: Case, number: int, voxels: int, hu: np.ndarray, histogram: np.n
         volume_ml=rounded(voxels * case.ct.voxel_ml),
         mean_hu=None if mean is None else rounded(mean),
         sd_hu=None if sd is None else rounded(sd),
+        median_hu=None if median is None else rounded(median),
     )

@@ -31,6 +31,31 @@ class OrganMeasurement(_Frozen):
     volume_ml: float
     mean_hu: float | None
     sd_hu: float | None
+    median_hu: float | None
+
+
+class Attributes(_Frozen):
+    """What kind of lesion it is, by measures and limits of `synth.report.attributes`; None = not measurable here.
+
+    core_hu: mean of the core, deeper than half the edge.
+    heterogeneity_hu: SD of the smoothed core beyond noise.
+    outline: SD of the outline about a smooth fit, of the radius.
+    strands: spicules in a slice.
+    """
+
+    core_hu: float
+    density: Literal["hypodense", "isodense", "hyperdense"]
+    heterogeneity_hu: float | None
+    heterogeneity: Literal["homogeneous", "heterogeneous"] | None
+    texture: Literal["solid", "part-solid", "ground-glass"] | None
+    shape: Literal["round-like", "irregular", "wall thickening", "punctate/nodular"]
+    outline: float | None
+    lobulated: bool | None
+    strands: float | None
+    spiculated: bool | None
+    necrotic: bool | None
+    calcified: bool | None
+    rim: bool | None
 
 
 class LesionMeasurement(_Frozen):
@@ -44,6 +69,9 @@ class LesionMeasurement(_Frozen):
     contrast_hu: mean less the organ's mean.
     margin_mm: 10-90% width of the edge in the slice.
     contacts: other labels within one voxel of the mask.
+    outside: share of the mask that lies in no label or in another organ's.
+    invasion: a contact with another organ, or 5% and more outside, is a close relationship.
+    vessel_contact_deg: how far round each touched vessel the lesion reaches in a slice, at most; 180 and more encases.
     pleura_mm: gap to the border of the lung, for lung lesions.
     """
 
@@ -69,7 +97,11 @@ class LesionMeasurement(_Frozen):
     margin_mm: float | None
     margin: Literal["well-defined", "ill-defined"] | None
     contacts: tuple[str, ...]
+    outside: float
+    invasion: Literal["no close relationship", "close relationship"]
+    vessel_contact_deg: dict[str, float]
     pleura_mm: float | None
+    attributes: Attributes
 
 
 class TargetMeasurement(_Frozen):

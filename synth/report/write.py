@@ -17,6 +17,7 @@ from synth.report.measurements import (
 )
 
 Section = Literal["technique", "findings", "impression", "organs", "measurements"]
+_ENCASED_DEG = 180.0  # of a vessel's outline
 _NARRATIVE: tuple[Section, ...] = ("technique", "findings", "organs", "impression")
 # organs that the text names; every other structure is in the JSON alone (section `measurements`)
 _NAMED_IN_TEXT = (
@@ -125,6 +126,7 @@ def _volume_facts(volume: VolumeMeasurement) -> language.VolumeFacts:
 
 
 def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:
+    seen = lesion.attributes
     return language.LesionFacts(
         id=lesion.id,
         kind=lesion.kind,
@@ -140,6 +142,16 @@ def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:
         contrast_hu=lesion.contrast_hu,
         margin=lesion.margin,
         contacts=lesion.contacts,
+        spiculated=seen.spiculated,
+        lobulated=seen.lobulated,
+        shape=seen.shape,
+        density=seen.density,
+        heterogeneity=seen.heterogeneity,
+        texture=seen.texture,
+        necrotic=seen.necrotic,
+        calcified=seen.calcified,
+        rim=seen.rim,
+        encased=tuple(name for name, degrees in lesion.vessel_contact_deg.items() if degrees >= _ENCASED_DEG),
     )
 
 
