@@ -26,7 +26,7 @@ import numpy as np
 
 from prompts.request import FindingRequest
 from prompts.vocabulary import FindingKind, Heterogeneity, Invasion, Organ, Shape, Surface, structures_of
-from synth import nifti
+from synth import labels, nifti
 from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
@@ -37,13 +37,16 @@ from synth.lesions.spaces import SPACES
 from synth.report import location
 from synth.report.lesions import Scene, measure_lesion
 from synth.report.measure import measure
-from synth.report.measurements import LesionMeasurement
+from synth.report.measurements import LesionMeasurement, OrganMeasurement
 from synth.report.noise import NoiseModel, measure_noise
 from synth.types import Case, LabelMap, Volume
 
 TRIES = 10
 _HOSTS = ("native/LIDC-IDRI-0001", "torso/totalseg_example_ct_sm", "torso/totalseg_example_ct_dicom")
 _LEAST_ML = 2.0  # structures smaller than this are cut off at the border
+_SLACK_HU = 15
+_ANY_HU = ("vertebrae", "rib", "aorta", "heart")  # bone marrow and opacified blood vary widely
+_CLEARANCE_MM = 6.0  # that a lesion apart from its surroundings needs beside its size
 _TEXTURES = ("solid", "part-solid", "ground-glass")
 
 
@@ -58,9 +61,21 @@ class RealHost:
     scene: Scene
 
     def structures(self) -> set[str]:
-        """Structures large enough to take a lesion, the spaces among them."""
-        enough = {o.name for o in self.scene.organs.values() if o.volume_ml >= _LEAST_ML}
+        """Structures large enough to take a lesion, the spaces among them.
+
+        One whose median HU is not that of its organ is left out: its label is not where the organ is.
+        """
+        enough = {o.name for o in self.scene.organs.values() if o.volume_ml >= _LEAST_ML and _fits(o)}
         return enough | (set(SPACES) if {"aorta", "liver"} <= enough else set())
+
+
+def _fits(organ: OrganMeasurement) -> bool:
+    """Whether a structure's median HU lies within its range in the label table, widened by `_SLACK_HU`."""
+    row = next((s for s in labels.structures() if s.name == organ.name), None)
+    if row is None or organ.median_hu is None:
+        return False
+    low, high = min(row.hu_native[0], row.hu_venous[0]), max(row.hu_native[1], row.hu_venous[1])
+    return low - _SLACK_HU <= organ.median_hu <= high + _SLACK_HU or row.name.startswith(_ANY_HU)
 
 
 def load_hosts(folder: Path) -> list[RealHost]:
@@ -108,7 +123,7 @@ def draw_request(kind: LesionType, organ: Organ, host: RealHost, room_mm: float,
     lung = kind.organ is Organ.LUNG
     if lung and visible and said.get("density") is None and size >= 8 and rng.random() < 0.5 and "shape" not in said:
         said["spiculated"] = rng.random() < 0.5
-    if not layer and rng.random() < 0.15 and kind.organ in (Organ.LIVER, Organ.LUNG) and size < 25:
+    if not layer and rng.random() < 0.15 and kind.organ in (Organ.LIVER, Organ.LUNG) and size + _CLEARANCE_MM < room_mm:
         said["invasion"] = Invasion.NONE
     return FindingRequest(kind=FindingKind(word), organ=organ, size_mm=size, **said)
 

@@ -173,6 +173,31 @@ def choose_centre(
     return _index(candidates[first_good]) if np.isfinite(scored[first_good]) else None
 
 
+def spot_centre(
+    host: Host, structure: str, size_mm: float, rng: np.random.Generator, tries: int = _CANDIDATES
+) -> tuple[int, int, int] | None:
+    """A random voxel of a structure that holds a ball of the size about it, or None after some tries.
+
+    Finds the same kind of place as `choose_centre` without a distance map of the whole organ.
+    """
+    number, box = host.present[structure]
+    spots = np.flatnonzero(host.organs.ids[box] == number)
+    start = [s.start for s in box]
+    shape = [s.stop - s.start for s in box]
+    reach = np.ceil(size_mm / 2 / host.ct.spacing).astype(int)
+    grid = np.ogrid[tuple(slice(-r, r + 1) for r in reach)]
+    ball = sum((g * s) ** 2 for g, s in zip(grid, host.ct.spacing, strict=True)) <= (size_mm / 2) ** 2
+    for spot in rng.choice(spots, min(tries, len(spots)), replace=False):
+        centre = np.array(np.unravel_index(spot, shape)) + start
+        low, high = centre - reach, centre + reach + 1
+        if (low < 0).any() or (high > host.ct.hu.shape).any():
+            continue
+        around = host.organs.ids[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+        if (around[ball] == number).all():
+            return _index(centre)
+    return None
+
+
 def choose_on_wall(
     host: Host, region: Region, size_mm: float, place: Place, rng: np.random.Generator
 ) -> tuple[tuple[int, int, int] | None, float]:

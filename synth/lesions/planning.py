@@ -15,7 +15,14 @@ from synth.geometry import world_of
 from synth.lesions.appearance import draw_zones
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
 from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, type_of
-from synth.lesions.placement import Host, choose_centre, choose_on_wall, find_region, structures_for
+from synth.lesions.placement import (
+    Host,
+    choose_centre,
+    choose_on_wall,
+    find_region,
+    spot_centre,
+    structures_for,
+)
 from synth.types import LabelMap, Volume
 
 _SEVERAL = (2, 5)  # how many, where the number was not said
@@ -70,6 +77,26 @@ def plan_each(
     return tuple(plans[number] for number in sorted(plans))
 
 
+def plan_quickly(
+    finding: FindingRequest, host: Volume, organs: LabelMap, rng: np.random.Generator
+) -> LesionPlan | None:
+    """One lesion as `plan_lesions` plans it, its place found by trial; None where some trials found no room.
+
+    For bodies that may be anywhere in an organ and lie wholly inside; the others are planned as always.
+    """
+    kind = type_of(finding.organ, finding.kind)
+    if kind.place != "anywhere" or kind.wall or finding.segment or finding.side or finding.invasion:
+        return plan_lesions([finding], host, organs, rng)[0]
+    looked_up = Host.of(host, organs, [finding])
+    size_mm = _size(kind, finding, rng)
+    structures = structures_for(finding, looked_up, None)
+    structure = structures[int(rng.integers(len(structures)))]
+    centre = spot_centre(looked_up, structure, size_mm, rng)
+    if centre is None:
+        return None
+    return _assemble(1, kind, finding, looked_up, looked_up.phase(), (structure, centre, size_mm), structures, rng)
+
+
 def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> tuple[FindingRequest, ...]:
     """A finding for each lesion; bilateral ones take turns. Raises InputError for more than a case holds."""
     singles: list[FindingRequest] = []
@@ -106,8 +133,26 @@ def _plan_one(
     structures = structures_for(finding, host, finding.side)
     size_mm = _size(kind, finding, rng)
     looks = _draw_looks(kind, finding, size_mm, rng)
-    ball_mm = _ball(looks, size_mm, host.ct.spacing)
-    structure, centre, size_mm = _place(kind, finding, host, structures, size_mm, looks, ball_mm, others, rng)
+    ball_mm = ball_of(looks, size_mm, host.ct.spacing)
+    place = _place(kind, finding, host, structures, size_mm, looks, ball_mm, others, rng)
+    return _assemble(number, kind, finding, host, phase, place, structures, rng, looks, ball_mm)
+
+
+def _assemble(
+    number: int,
+    kind: LesionType,
+    finding: FindingRequest,
+    host: Host,
+    phase: ContrastPhase,
+    place: tuple[str, tuple[int, int, int], float],
+    structures: Sequence[str],
+    rng: np.random.Generator,
+    looks: dict[str, Any] | None = None,
+    ball_mm: float | None = None,
+) -> LesionPlan:
+    """The plan of a lesion whose place (structure, centre, size) is known."""
+    structure, centre, size_mm = place
+    looks = looks or _draw_looks(kind, finding, size_mm, rng)
     zones = draw_zones(kind, finding, size_mm, host.median_hu(structure), phase, rng)
     if zones[0].opacity < 1:
         looks["mass_effect"] = 0.0  # ground glass fills the air and pushes nothing
@@ -121,7 +166,7 @@ def _plan_one(
         phase=phase,
         centre=centre,
         size_mm=size_mm,
-        ball_mm=ball_mm,
+        ball_mm=ball_mm or ball_of(looks, size_mm, host.ct.spacing),
         rotation=_draw_rotation(rng),
         zones=zones,
         seed=int(rng.integers(2**31)),
@@ -201,7 +246,7 @@ def _occurs(model: ProtrusionModel, asked: bool | None, smooth: bool, rng: np.ra
     return number if (by_chance if asked is None else asked) else 0
 
 
-def _ball(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float:
+def ball_of(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float:
     """Radius in mm that nothing of the lesion exceeds: body with its lobes, spicules, edge, what it pushes, a voxel."""
     voxel = float(np.linalg.norm(spacing)) / 2
     edge = _EDGE_WIDTHS * looks["margin_mm"]

@@ -21,12 +21,13 @@ from synth.lesions.placement import INVADED_HU, with_fat
 from synth.lesions.strands import strand_share, strands_of
 from synth.lesions.surface import scale_and_distance, surface_table
 from synth.lesions.wall import wall_field
-from synth.report.diameters import axial_diameters
+from synth.report.diameters import longest_in_slice
 from synth.report.location import Box, slice_axis
 from synth.report.location import grown as grown_box
 from synth.types import LabelMap, Volume
 
-_BISECTIONS = 16
+_LIKELY_SCALE = (0.4, 0.75)  # of the size: where the scale nearly always lies
+_SCALE_SHARE = 1e-3  # of the size: how closely the scale is found
 _FINEST_MM = 0.65  # sampling within a voxel
 _MAX_SAMPLES = 2_500_000
 BONE_HU = 50  # structures at or above it in the label table are bone or cartilage and resist growth
@@ -181,15 +182,19 @@ def _solve_scale(plan: LesionPlan, host: Volume, t: np.ndarray, allowed: np.ndar
 
     def diameter(scale: float) -> float:
         mask = _body(t, scale, allowed, centre)
-        return axial_diameters(mask[ndimage.find_objects(mask.view(np.int8))[0]], host.spacing, axis).long_mm
+        return longest_in_slice(mask[ndimage.find_objects(mask.view(np.int8))[0]], host.spacing, axis)[1]
 
-    low, high = 0.0, 2 * plan.ball_mm
+    low, high = _LIKELY_SCALE[0] * plan.size_mm, _LIKELY_SCALE[1] * plan.size_mm
+    if diameter(low) >= plan.size_mm:
+        low = 0.0
     if diameter(high) < plan.size_mm:
-        raise InputError(
-            f"{plan.name}: {plan.size_mm:.3g} mm does not fit at voxel {plan.centre}, where at most "
-            f"{diameter(high):.3g} mm does; plan it again or ask for less"
-        )
-    for _ in range(_BISECTIONS):
+        low, high = high, 2 * plan.ball_mm
+        if diameter(high) < plan.size_mm:
+            raise InputError(
+                f"{plan.name}: {plan.size_mm:.3g} mm does not fit at voxel {plan.centre}, where at most "
+                f"{diameter(high):.3g} mm does; plan it again or ask for less"
+            )
+    while high - low > _SCALE_SHARE * plan.size_mm:
         middle = (low + high) / 2
         low, high = (low, middle) if diameter(middle) >= plan.size_mm else (middle, high)
     return high

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from synth.lesions.lesion_plan import LesionPlan
 
 _SHORTEST = 0.4  # of the longest; most are short
-_WIDTHS_MM = (0.6, 1.2)  # half width at the root
+_WIDTHS_MM = (0.7, 1.3)  # half width at the root
 _BEND = 0.22  # SD of the tip's sideways shift, of the length
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 

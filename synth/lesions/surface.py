@@ -1,6 +1,6 @@
 """Radius of a star-shaped lesion by direction: an ellipsoid with lobes and band-limited roughness.
 
-Directions are sampled once on a table of two degrees; points look their radius up in it.
+Directions are sampled once on a table of three degrees; points look their radius up in it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _ROUGHNESS_BANDS = ((2.2, 0.9), (5.0, 0.5), (11.0, 0.25))  # (waves round the le
 _WAVES = 32  # random plane waves a band (random Fourier features, Rahimi & Recht 2007)
 _LOBE_SHARPNESS = 14.0  # of the notches between lobes
 _NOTCHED = 0.85  # share of the sphere above the bottom of a notch
-_STEP_DEG = 2
+_STEP_DEG = 3
 _SMALLEST_RADIUS = 0.5
 _CONE_HEIGHT = 0.32  # of the radius, for the longest spicule
 _CONE_SHARPNESS = 45.0  # half width of about 10 degrees
 
 
 def surface_table(plan: LesionPlan) -> np.ndarray:
-    """Radius relative to the ellipsoid by polar angle and azimuth in steps of `_STEP_DEG`, (91, 181)."""
+    """Radius relative to the ellipsoid by polar angle and azimuth in steps of `_STEP_DEG`, (61, 121)."""
     polar, azimuth = np.meshgrid(*(np.radians(np.arange(0, n + 1, _STEP_DEG)) for n in (180, 360)), indexing="ij")
     sin = np.sin(polar)
-    directions = np.stack([sin * np.cos(azimuth), sin * np.sin(azimuth), np.cos(polar)], axis=-1)
+    directions = np.stack([sin * np.cos(azimuth), sin * np.sin(azimuth), np.cos(polar)], axis=-1).astype(np.float32)
     rng = plan.generator("surface")
     table = 1 + plan.roughness * _band_limited(directions, rng)
     if plan.lobes:
@@ -40,8 +40,8 @@ def _band_limited(directions: np.ndarray, rng: np.random.Generator) -> np.ndarra
     """A random field on the sphere of SD 1."""
     field = np.zeros(directions.shape[:-1])
     for frequency, share in _ROUGHNESS_BANDS:
-        waves = frequency * _unit_vectors(rng)
-        phases = rng.uniform(0, 2 * np.pi, _WAVES)
+        waves = (frequency * _unit_vectors(rng)).astype(np.float32)
+        phases = rng.uniform(0, 2 * np.pi, _WAVES).astype(np.float32)
         field += share * np.sqrt(2 / _WAVES) * np.cos(directions @ waves.T + phases).sum(axis=-1)
     return field
 

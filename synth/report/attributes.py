@@ -144,7 +144,8 @@ def outline_deviation(mask: np.ndarray, spacing: np.ndarray, axis: int) -> float
         if np.ptp(offset, axis=0).max() < _LEAST_PIXELS * in_plane.min():
             continue
         angle, radius = np.arctan2(offset[:, 1], offset[:, 0]), np.linalg.norm(offset, axis=1)
-        basis = np.stack([np.ones_like(angle), *(f(n * angle) for n in (1, 2) for f in (np.cos, np.sin))], axis=1)
+        waves = [wave for n in (1, 2) for wave in (np.cos(n * angle), np.sin(n * angle))]
+        basis = np.stack([np.ones_like(angle), *waves], axis=1)
         fit = basis @ np.linalg.lstsq(basis, radius, rcond=None)[0]
         found.append(float((radius - fit).std() / radius.mean()))
     return float(np.mean(found)) if found else None

@@ -17,6 +17,7 @@ from scipy.spatial.distance import pdist
 
 _SMOOTHING_VOXELS = 0.5
 _PADDING_VOXELS = 4
+_FEW_POINTS = 300  # so many that all distances cost less than a convex hull
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,26 @@ def _farthest(points: np.ndarray) -> float:
     """Largest distance between any two of the points, (N, D)."""
     if len(points) < 2:
         return 0.0
+    if len(points) <= _FEW_POINTS:
+        return float(pdist(points).max())
     with suppress(QhullError):  # flat or collinear: few points, all are needed
         points = points[ConvexHull(points).vertices]
     return float(pdist(points).max())
+
+
+def _outermost(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Points of a slice's surface (X, Y) that hold every corner of its convex hull, (N, 2) mm.
+
+    Those of the first and last voxel of each row: the hull has no corner between them.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    inside = mask[rows]
+    first = inside.argmax(axis=1).astype(float)
+    last = mask.shape[1] - 1.0 - inside[:, ::-1].argmax(axis=1)
+    x, y = np.concatenate([rows, rows]), np.concatenate([first, last])
+    out = np.concatenate([first - 0.5, last + 0.5])
+    points = np.concatenate([np.stack(pair, axis=1) for pair in ((x, out), (x - 0.5, y), (x + 0.5, y))])
+    return points * np.asarray(spacing, float)
 
 
 def longest_diameter(mask: np.ndarray, spacing: np.ndarray) -> float:
@@ -55,14 +73,35 @@ def longest_diameter(mask: np.ndarray, spacing: np.ndarray) -> float:
 
 def axial_diameters(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> AxialDiameters:
     """Longest diameter within any slice across `slice_axis`, and the extent at right angles to it."""
+    index, _ = longest_in_slice(mask, spacing, slice_axis)
+    if index < 0:
+        return AxialDiameters(-1, 0.0, 0.0)
+    in_plane = np.delete(np.asarray(spacing, float), slice_axis)
+    return AxialDiameters(index, *_long_and_across(surface_points(np.take(mask, index, slice_axis), in_plane)))
+
+
+def longest_in_slice(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> tuple[int, float]:
+    """Index of the slice with the longest diameter, and that diameter in mm; (-1, 0) for an empty mask."""
     slices = np.moveaxis(np.asarray(mask, bool), slice_axis, 0)
     in_plane = np.delete(np.asarray(spacing, float), slice_axis)
-    best = AxialDiameters(-1, 0.0, 0.0)
-    for index in np.flatnonzero(slices.any(axis=(1, 2))):
-        points = surface_points(slices[index], in_plane)
-        if _farthest(points) > best.long_mm:
-            best = AxialDiameters(int(index), *_long_and_across(points))
-    return best
+    best, long_mm = -1, 0.0
+    bounds = _diagonals(slices, in_plane)
+    for index in np.argsort(-bounds, kind="stable"):
+        if bounds[index] <= long_mm:  # no slice from here on can be longer
+            break
+        if (length := _farthest(_outermost(slices[index], in_plane))) > long_mm:
+            best, long_mm = int(index), length
+    return best, long_mm
+
+
+def _diagonals(slices: np.ndarray, in_plane: np.ndarray) -> np.ndarray:
+    """Diagonal of each slice's bounding rectangle in mm, (S); 0 for empty slices."""
+    squares = np.zeros(len(slices))
+    for axis, spacing in zip((1, 2), in_plane, strict=True):
+        there = np.asarray(slices.any(axis=3 - axis))
+        first, last = there.argmax(axis=1), there.shape[1] - there[:, ::-1].argmax(axis=1)
+        squares += np.where(there.any(axis=1), ((last - first) * spacing) ** 2, 0.0)
+    return np.sqrt(squares)
 
 
 def _long_and_across(points: np.ndarray) -> tuple[float, float]:

@@ -36,7 +36,7 @@ TISSUES = (
 )
 _PATCHES = ((24, 24, 6), (12, 12, 6), (8, 8, 4), (6, 6, 2))  # voxels: the largest of which there are enough is used
 _MIN_PATCHES = 12
-_MAX_PATCHES = 400
+_MAX_PATCHES = 160
 _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
 _SHIFTS = 6  # points of the table of interpolation losses
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
@@ -113,7 +113,7 @@ def measure_noise(host: Volume, organs: LabelMap) -> NoiseModel:
     for regions in (labelled, [("soft tissue", host.hu, soft)]):
         for size in _PATCHES:
             for tissue, hu, mask in regions:
-                patches = _patches(hu, mask, size)
+                patches = patches_in(hu, mask, size)
                 if len(patches) >= _MIN_PATCHES:
                     return _model(patches, tissue)
     raise InputError(
@@ -132,7 +132,7 @@ def _labelled(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray,
             yield tissue, host.hu[box], inner
 
 
-def _patches(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
+def patches_in(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int]) -> np.ndarray:
     """Patches on a half-overlapping lattice that lie wholly in the mask, (N, *size) float64."""
     if any(n < p for n, p in zip(mask.shape, size, strict=True)):
         return np.empty((0, *size))
@@ -143,6 +143,11 @@ def _patches(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int]) -> np
     chosen = chosen[:: len(chosen) // _MAX_PATCHES + 1]
     views = windows(hu, size)[:: step[0], :: step[1], :: step[2]]
     return views[tuple(chosen.T)].astype(np.float64)
+
+
+def spectrum_of(patches: np.ndarray) -> np.ndarray:
+    """Mean periodogram of detrended patches (N, X, Y, Z), HU^2; its mean over frequencies is the variance."""
+    return (np.abs(np.fft.fftn(_detrended(patches), axes=(1, 2, 3))) ** 2).mean(axis=0) / patches[0].size
 
 
 def _model(patches: np.ndarray, tissue: str) -> NoiseModel:

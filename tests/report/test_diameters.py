@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import pdist
 
-from synth.report.diameters import axial_diameters, longest_diameter, sphericity
+from synth.report.diameters import axial_diameters, longest_diameter, longest_in_slice, sphericity, surface_points
 
 THICK = (0.7, 0.7, 2.5)
 
@@ -80,3 +81,19 @@ def test_a_dumbbell_is_less_spherical_than_a_ball(ellipsoid: Callable) -> None:
     shape = (60, 30, 30)
     two = ellipsoid(shape, (1, 1, 1), (9, 9, 9), (18, 15, 15)) | ellipsoid(shape, (1, 1, 1), (9, 9, 9), (38, 15, 15))
     assert sphericity(two, np.ones(3)) < 0.85
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_longest_diameter_of_any_slice_is_found(seed: int) -> None:
+    """Against every pair of surface points of every slice."""
+    rng = np.random.default_rng(seed)
+    mask = rng.random((12, 9, 5)) < (0.1, 0.5)[seed % 2]
+    spacing = np.array([0.7, 1.3, 2.0])
+    every = [pdist(surface_points(mask[:, :, k], spacing[:2])).max(initial=0.0) for k in range(5)]
+    index, longest = longest_in_slice(mask, spacing, 2)
+    assert longest == pytest.approx(max(every))
+    assert every[index] == pytest.approx(max(every))
+
+
+def test_an_empty_mask_has_no_slice() -> None:
+    assert longest_in_slice(np.zeros((4, 4, 4), bool), np.ones(3), 2) == (-1, 0.0)
