@@ -125,7 +125,7 @@ def heterogeneity(
         return float((ndimage.gaussian_filter(np.where(core, field, 0).astype(np.float32), sigma) / weight)[core].var())
 
     rng = np.random.default_rng(0)
-    left = np.mean([variance(noise.draw(hu.shape, rng)) for _ in range(_DRAWS)])
+    left = float(np.mean([variance(noise.draw(hu.shape, rng)) for _ in range(_DRAWS)]))
     return float(np.sqrt(max(variance(hu - hu[core].mean()) - left, 0.0)))
 
 
