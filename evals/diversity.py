@@ -46,7 +46,7 @@ def manifold_floors(real: np.ndarray, synthetic: np.ndarray, *, splits: int, see
         splits=splits,
         seed=seed,
     )
-    return dict(zip(MANIFOLD_NAMES, floors or [], strict=True))
+    return {name: f for name, f in zip(MANIFOLD_NAMES, floors or [], strict=True) if f is not None}
 
 
 def pair_similarity(volumes: Sequence[np.ndarray], seed: int = 0) -> Interval:

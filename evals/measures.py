@@ -28,13 +28,15 @@ def compare(
 ) -> dict[_Part, Estimate]:
     """Distances by (metric, part). `spectra`: whether all volumes have one spacing, without which none is compared.
 
-    A part that fewer volumes have than its metric's minimum is left out.
+    A part that fewer volumes have than its metric's minimum is left out, and one without a distance: no noise at all.
     """
     found: dict[_Part, Estimate] = {}
 
     def add(name: str, part: str, a: np.ndarray, b: np.ndarray, between: _Between) -> None:
         if min(len(a), len(b)) >= METRICS[name].minimum:
-            found[name, part] = _estimate(a, b, between, resamples, splits, seed)
+            estimated = _estimate(a, b, between, resamples, splits, seed)
+            if np.isfinite([estimated.value, estimated.low, estimated.high]).all():
+                found[name, part] = estimated
 
     add("hu", "body", *_arrays(real, synthetic, attrgetter("hu")), _histograms(HU_EDGES))
     if spectra:

@@ -73,8 +73,10 @@ def _bootstrap(count: int, rng: np.random.Generator) -> np.ndarray:
 
 def floor(
     distance: Distance, among_real: Distance, real: int, synthetic: int, *, splits: int, seed: int = 0
-) -> list[Floor] | None:
+) -> list[Floor | None] | None:
     """Real against real, one for each part; None where half of the real volumes, or all synthetic ones, are under two.
+
+    A part that has no distance in some split has no floor.
 
     Arguments as `estimate`.
     """
@@ -91,7 +93,9 @@ def floor(
     return [_floor_of(a, m, size) for a, m in zip(np.stack(apart).T, np.stack(matched).T, strict=True)]
 
 
-def _floor_of(apart: np.ndarray, matched: np.ndarray, size: int) -> Floor:
+def _floor_of(apart: np.ndarray, matched: np.ndarray, size: int) -> Floor | None:
+    if not (np.isfinite(apart).all() and np.isfinite(matched).all()):
+        return None
     low, high = np.quantile(apart, [0.05, 0.95])
     matched_low, matched_high = np.quantile(matched, [0.05, 0.95])
     return Floor(
