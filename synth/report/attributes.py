@@ -26,7 +26,8 @@ THIN = 0.55  # greatest thickness over longest diameter: below, a lesion in a ho
 SPICULATED = 3.3  # strands a slice
 SOLID_HU = -300.0
 SOLID_SHARES = (0.06, 0.75)  # of the core denser than SOLID_HU: below ground-glass, above solid
-CALCIFIED_HU = 200.0
+CALCIFIED_HU = 200.0  # and so much above an organ that contrast brightens:
+CALCIFIED_ABOVE_HU = 80.0
 NECROSIS_HU = 40.0  # the centre is no denser
 ZONE_HU = 9.0  # between centre and shell
 _EDGE_MM = 2.0
@@ -36,6 +37,7 @@ _CENTRE, _SHELL, _MIDDLE = 0.7, 0.22, (0.35, 0.6)  # of the greatest depth
 _GRAIN_SHARE, _GRAIN_MM = 0.06, (0.75, 4.0)  # SD of the smoothing, of the long axis
 _DRAWS = 8
 _NOT_A_YARDSTICK = ("lung", "esophagus", "stomach", "colon", "urinary", "gallbladder")
+_BONES = ("vertebrae", "rib", "hip", "sacrum", "femur", "humerus", "scapula", "sternum", "clavicula", "skull", "costal")
 _MAIN_SLICES = 0.5
 
 
@@ -69,15 +71,15 @@ def measure_attributes(
     spacing, axis = np.linalg.norm(affine[:3, :3], axis=0), slice_axis(affine)
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     edge = max(_EDGE_MM, 0.5 * (margin_mm or 0.0), float(spacing.max()))  # the slices next to a cap are part air
-    core = mask & (depth > edge)
-    if core.sum() < _LEAST_VOXELS:
-        core = mask & (depth >= np.quantile(depth[mask], 0.5))
+    inner = mask & (depth > edge)
+    core = inner if inner.sum() >= _LEAST_VOXELS else mask & (depth >= np.quantile(depth[mask], 0.5))
     mean = float(hu[core].mean())
     yardstick = organ_hu if structure and not structure.startswith(_NOT_A_YARDSTICK) else None
     outline = outline_deviation(mask, spacing, axis)
-    grain = heterogeneity(hu, core, spacing, long_mm, noise)
+    grain = heterogeneity(hu, inner, spacing, long_mm, noise)
     strands = strands_per_slice(hu, mask, host, spacing, axis, noise.sd if noise else 0.0)
-    zones = _zones(hu, mask, depth, enhanced, None if noise is None else noise.sd)
+    zones = _zones(hu, mask, depth, None if noise is None else noise.sd)
+    shape = _shape(mask, depth, spacing, long_mm, outline, structure)
     return Attributes(
         core_hu=rounded(mean),
         density=density_class(mean, yardstick, enhanced),
@@ -85,10 +87,11 @@ def measure_attributes(
         heterogeneity=None if grain is None else "heterogeneous" if grain >= HETEROGENEOUS_HU else "homogeneous",
         texture=texture_class(hu[core]) if structure and structure.startswith("lung") else None,
         outline=None if outline is None else rounded(outline),
-        lobulated=None if outline is None else outline >= IRREGULAR,
-        shape=_shape(mask, depth, spacing, long_mm, outline, structure),
+        lobulated=None if outline is None or shape == "wall thickening" else outline >= IRREGULAR,
+        shape=shape,
         strands=None if strands is None else rounded(strands),
         spiculated=None if strands is None else strands >= SPICULATED,
+        calcified=_calcified(hu, core, yardstick, structure),
         **zones,
     )
 
@@ -168,22 +171,24 @@ def _shape(
     return "punctate/nodular" if long_mm <= PUNCTATE_MM + float(spacing.min()) else "round-like"
 
 
-def _zones(
-    hu: np.ndarray, mask: np.ndarray, depth: np.ndarray, enhanced: bool, noise_sd: float | None
-) -> Mapping[str, bool | None]:
-    """Necrosis, rim and calcification, from the mean HU of centre, middle and shell."""
+def _calcified(hu: np.ndarray, core: np.ndarray, organ_hu: float | None, structure: str | None) -> bool | None:
+    """Whether a few voxels of the core are denser than tissue and contrast can be; None in bone."""
+    if structure and structure.startswith(_BONES):
+        return None
+    limit = max(CALCIFIED_HU, (organ_hu or 0.0) + CALCIFIED_ABOVE_HU)
+    return bool(((ndimage.median_filter(hu, 3) > limit) & core).sum() >= 3)
+
+
+def _zones(hu: np.ndarray, mask: np.ndarray, depth: np.ndarray, noise_sd: float | None) -> Mapping[str, bool | None]:
+    """Necrosis and rim, from the median HU of centre, middle and shell."""
     deepest = float(depth.max())
     centre = mask & (depth >= _CENTRE * deepest)
     shell = mask & (depth > _EDGE_MM) & (depth <= _SHELL * deepest + _EDGE_MM)
     middle = mask & (depth >= _MIDDLE[0] * deepest) & (depth <= _MIDDLE[1] * deepest)
-    dense = ndimage.median_filter(hu, 3) > CALCIFIED_HU
-    calcified = bool((dense & mask).sum() >= 3)
     if min(centre.sum(), shell.sum(), middle.sum()) < _LEAST_VOXELS or noise_sd is None:
-        return {"necrotic": None, "rim": None, "calcified": calcified}
-    values = {name: float(np.median(hu[where])) for name, where in (("c", centre), ("s", shell), ("m", middle))}
-    body = max(values["s"], values["m"])
+        return {"necrotic": None, "rim": None}
+    inner, outer, between = (float(np.median(hu[where])) for where in (centre, shell, middle))
     return {
-        "necrotic": values["c"] <= NECROSIS_HU and body - values["c"] >= ZONE_HU,
-        "rim": values["s"] - values["m"] >= ZONE_HU,
-        "calcified": calcified,
+        "necrotic": inner <= NECROSIS_HU and max(outer, between) - inner >= ZONE_HU,
+        "rim": outer - between >= ZONE_HU,
     }

@@ -96,3 +96,27 @@ def test_a_vessel_is_encased_as_far_as_the_lesion_goes_round_it() -> None:
         box = tuple(slice(0, n) for n in SHAPE)
         assert vessel_contacts(case, 1, box, ("aorta",))["aorta"] == pytest.approx(degrees, abs=35)
     assert vessel_contacts(case, 1, box, ("liver",)) == {}
+
+
+@pytest.mark.parametrize("inner", [10.0, 50.0, 400.0])
+def test_zones_are_seen_where_they_are(inner: float) -> None:
+    """A rod of 14 mm radius at 60 HU with a core: fluid, tissue, calcium."""
+    mask = FLAT & (RADIUS < 14)
+    hu = noisy(np.where(RADIUS < 7, inner, np.where(RADIUS < 14, 60.0, 100.0)), 8.0)
+    organs = LabelMap(np.full(SHAPE, 5, np.uint8), AFFINE, {5: "liver"})
+    noise = measure_noise(Volume(np.rint(noisy(np.full(SHAPE, 60.0), 8.0)).astype(np.int16), AFFINE), organs)
+    seen = attributes.measure_attributes(
+        hu,
+        mask,
+        ~mask,
+        AFFINE,
+        structure="liver",
+        organ_hu=100.0,
+        enhanced=True,
+        long_mm=28.0,
+        margin_mm=1.0,
+        noise=noise,
+    )
+    assert (seen.necrotic, seen.calcified, seen.lobulated) == (inner == 10.0, inner == 400.0, False)
+    assert seen.heterogeneity == ("homogeneous" if inner == 50.0 else "heterogeneous")
+    assert seen.texture is None and seen.shape == "round-like"
