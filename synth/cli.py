@@ -51,8 +51,9 @@ OrganIds = Annotated[
 
 
 class Network(StrEnum):
-    """The two networks of the path."""
+    """What is trained: the shape model, and the two networks that draw on it."""
 
+    shape = "shape"
     base = "base"
     refine = "refine"
 
@@ -236,13 +237,19 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)] = None,
 ) -> None:
-    """Train a network; run it again to go on where it stopped.
+    """Train: shape first, then base and refine on it; run a network again to go on where it stopped.
 
     Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
     """
+    given = _overrides(overrides or [])
+    if network is Network.shape:
+        from synth.shape.fit import fit_shape, load_shape_config
+
+        typer.echo(fit_shape(load_shape_config(config, given)))
+        return
     from synth.training import main as trainer
 
-    typer.echo(trainer.train(network.value, config, _overrides(overrides or [])))
+    typer.echo(trainer.train(network.value, config, given))
 
 
 @app.command()

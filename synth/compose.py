@@ -17,6 +17,7 @@ from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import TEXT_DIM, text_encoder
 from synth.plan import CasePlan
 from synth.seeding import normal
+from synth.shape.scaffold import base_maps
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Drawn:
     """A frame at one spacing.
 
     ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
-    labels: (1, CLASSES, X, Y, Z) organ fractions.
+    labels: (1, CLASSES, X, Y, Z) organ fractions; scaffold: the deformed mean patient at 8 mm, see synth.shape.
     """
 
     frame: Frame
@@ -32,6 +33,7 @@ class Drawn:
     ct: torch.Tensor
     dose: torch.Tensor
     labels: torch.Tensor
+    scaffold: torch.Tensor
 
 
 def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -43,20 +45,22 @@ def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.T
 
 
 @torch.no_grad()
-def compose(plan: CasePlan, model: Denoiser, on_step: Callable[[], None] = lambda: None) -> Drawn:
-    """Draw the coarse volume of a plan: flow from noise to data, then read the organs off the result."""
+def compose(
+    plan: CasePlan, scaffold: torch.Tensor, model: Denoiser, on_step: Callable[[], None] = lambda: None
+) -> Drawn:
+    """Draw the coarse volume of a plan on its scaffold: flow from noise to data, then read the organs off it."""
     frame = FRAMES[str(plan.region)]
-    condition = _condition(plan, frame, model).to(model.device)
+    condition = _condition(plan, frame, scaffold, model).to(model.device)
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
     noise = plan.sampling.temperature * noise
     velocity = guided(model, condition, plan.sampling.guidance)
     x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
     labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
     ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
-    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels)
+    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels, scaffold)
 
 
-def _condition(plan: CasePlan, frame: Frame, model: Denoiser) -> Condition:
+def _condition(plan: CasePlan, frame: Frame, scaffold: torch.Tensor, model: Denoiser) -> Condition:
     facts, text, text_mask = request_tensors(plan)
     spacing = torch.full((1, 3), BASE_SPACING_MM)
     nothing = torch.zeros(1, 1, *frame.shape)
@@ -69,5 +73,6 @@ def _condition(plan: CasePlan, frame: Frame, model: Denoiser) -> Condition:
             nothing.expand(-1, model.config.channels, -1, -1, -1),
             nothing,
             position_map(torch.tensor([frame.lower_mm]), spacing, frame.shape),
+            scaffold=base_maps(scaffold),
         ),
     )

@@ -24,12 +24,18 @@ def finish(
     inputs: Mapping[str, Path] | None = None,
 ) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder."""
-    networks: tuple[library.Network, ...] = ("base", "refine") if plan.door == "generate" else ("refine",)
+    networks: tuple[library.Weights, ...] = ("shape", "base", "refine") if plan.door == "generate" else ("refine",)
     written = report.write(report.measure(case))
     text = written.text()
     manifest = provenance.manifest(
         command=command,
-        seeds={"seed": plan.seed, "base": plan.base_seed, "refine": plan.refine_seed, "lesions": plan.lesion_seed},
+        seeds={
+            "seed": plan.seed,
+            "shape": plan.shape_seed,
+            "base": plan.base_seed,
+            "refine": plan.refine_seed,
+            "lesions": plan.lesion_seed,
+        },
         weights={name: library.weights_folder(name) / _WEIGHTS for name in networks},
         device=str(library.device()),
         attempts=plan.attempt + 1,

@@ -79,15 +79,16 @@ def draft_generated(
 
 
 def draw_case(plan: CasePlan, progress: Progress) -> Case:
-    """The volume and masks of a generate plan: base, then refine down to the plan's spacing."""
+    """The volume and masks of a generate plan: shape, base, then refine down to the plan's spacing."""
     from synth.assemble import assemble
     from synth.compose import compose
     from synth.models import library
     from synth.refine import refine
+    from synth.shape.scaffold import draw_scaffold
 
     base, fine = library.load("base"), library.load("refine")
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
-        drawn = compose(plan, base, step.advance)
+        drawn = compose(plan, draw_scaffold(plan, library.load_shape()), base, step.advance)
     with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
         drawn = refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance)
     return assemble(plan, drawn)

@@ -16,7 +16,7 @@ from synth.lesions.lesion_plan import LesionPlan
 from synth.provenance import sha256_of_file
 from synth.seeding import derive, numpy_rng
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 class _Frozen(BaseModel):
@@ -24,16 +24,18 @@ class _Frozen(BaseModel):
 
 
 class Sampling(_Frozen):
-    """How the two networks are sampled.
+    """How the shape and the two networks are sampled.
 
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
-    truncation of Brock et al. 2019). `redraw_start` is the time to which a painted lesion's detail is noised before
-    it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
+    truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
+    `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1 forgets it,
+    0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
     """
 
     base_steps: int = 16
     base_shift: float = 3.0
     temperature: float = 0.85
+    shape_temperature: float = 0.85
     guidance: float = 1.0
     refine_steps: int = 3
     refine_shift: float = 3.0
@@ -60,6 +62,7 @@ class CasePlan(_Frozen):
     spacing_mm: float | None = None
     facts: dict[str, float] = {}
     sampling: Sampling = Sampling()
+    shape_seed: int = 0
     base_seed: int = 0
     refine_seed: int = 0
     lesion_seed: int = 0
@@ -107,6 +110,7 @@ def draw_generate(
         spacing_mm=check_spacing(spacing),
         facts=priors.draw(request, rng),
         sampling=sampling,
+        shape_seed=derive(seed, case, "shape", attempt),
         base_seed=derive(seed, case, "base", attempt),
         refine_seed=derive(seed, case, "refine", attempt),
         lesion_seed=derive(seed, case, "lesions", attempt),

@@ -19,6 +19,8 @@ from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
+from synth.shape.model import MEAN_SPACING_MM
+from synth.shape.scaffold import refine_maps
 
 TILE = 48  # coarse positions a side, at most
 _OVERLAP = 8  # positions that neighbouring tiles share, at least
@@ -49,6 +51,7 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
         position_map(torch.tensor([drawn.frame.lower_mm]), spacing * FACTOR, shape),
         ct_to_network(drawn.ct),
         drawn.labels,
+        refine_maps(drawn.scaffold) if finer == MEAN_SPACING_MM else None,
     )
     condition = Condition(
         facts, text, text_mask, grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE)), maps

@@ -14,6 +14,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests import networks
 
     folder = tmp_path_factory.mktemp("weights")
+    networks.shape().save_pretrained(folder / "shape")
     networks.base().save_pretrained(folder / "base")
     networks.refine().save_pretrained(folder / "refine")
     return folder

@@ -6,8 +6,17 @@ import torch
 
 from synth.frames import HEAD_NECK
 from synth.models.denoiser import Denoiser
+from synth.shape.model import ShapeModel
 
 SIZE = {"widths": (4, 6, 8), "blocks": (1, 1, 1), "embedding_dim": 8, "heads": 2}
+
+
+def shape() -> ShapeModel:
+    """A box of soft tissue that hardly moves."""
+    model = ShapeModel(rank=2)
+    model.mean_patient[0, 16:48, 8:32, 8:44] = 1.1
+    model.modes.normal_(std=1.0, generator=torch.Generator().manual_seed(2))
+    return model.eval()
 
 
 def base(seed: int = 0, spread: float = 0.1) -> Denoiser:

@@ -30,7 +30,9 @@ def a_case(
         fractions[:, 0] = 1
     request = CaseRequest(targets=tuple(TargetRequest(dose_gy=dose) for dose in doses))
     plan = CasePlan(door="generate", case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=16.0)
-    return assemble(plan, Drawn(HEAD_NECK, 16.0, ct, torch.zeros(1, 1, *SHAPE) if dose is None else dose, fractions))
+    return assemble(
+        plan, Drawn(HEAD_NECK, 16.0, ct, torch.zeros(1, 1, *SHAPE) if dose is None else dose, fractions, ct)
+    )
 
 
 def test_main_pieces_drops_islands_and_keeps_real_parts() -> None:

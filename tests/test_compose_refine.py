@@ -19,6 +19,8 @@ from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector
 from synth.models.denoiser import Denoiser
 from synth.plan import CasePlan, Sampling
 from synth.redraw import RefineRedraw
+from synth.shape.model import MEAN_CHANNELS
+from synth.shape.scaffold import draw_scaffold
 from tests import networks
 
 SHAPE = (12, 8, 16)
@@ -34,7 +36,14 @@ def a_plan(**changes: object) -> CasePlan:
 def drawn(ct: torch.Tensor) -> Drawn:
     labels = torch.zeros(1, CLASSES, *SHAPE)
     labels[:, 0] = 1
-    return Drawn(CUBE, 16.0, ct, torch.zeros(1, 1, *SHAPE), labels)
+    return Drawn(
+        CUBE, 16.0, ct, torch.zeros(1, 1, *SHAPE), labels, torch.zeros(1, MEAN_CHANNELS, *(2 * n for n in SHAPE))
+    )
+
+
+def scaffold(seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(1, MEAN_CHANNELS, *HEAD_NECK.shape_at(8.0), generator=generator)
 
 
 def tissue(seed: int = 0) -> torch.Tensor:
@@ -65,14 +74,24 @@ def refine() -> Denoiser:
 
 def test_compose_draws_the_whole_frame_from_plan_and_seed_alone(base: Denoiser) -> None:
     steps: list[int] = []
-    first = compose(a_plan(), base, lambda: steps.append(1))
+    first = compose(a_plan(), scaffold(), base, lambda: steps.append(1))
     assert first.spacing == 16.0 and first.frame is FRAMES["head_neck"] and len(steps) == FEW.base_steps
     assert first.ct.shape == first.dose.shape == (1, 1, *HEAD_NECK.shape)
     assert first.ct.min() >= -1 and first.ct.max() <= 1.5 and first.ct.std() > 0
     torch.testing.assert_close(first.labels.sum(dim=1), torch.ones(1, *HEAD_NECK.shape))
-    assert torch.equal(first.ct, compose(a_plan(case="another"), base).ct)
-    assert not torch.equal(first.ct, compose(a_plan(base_seed=9), base).ct)
-    assert not torch.equal(first.ct, compose(a_plan(facts={"target_70_side": 1.0}), base).ct)
+    assert torch.equal(first.ct, compose(a_plan(case="another"), scaffold(), base).ct)
+    assert not torch.equal(first.ct, compose(a_plan(base_seed=9), scaffold(), base).ct)
+    assert not torch.equal(first.ct, compose(a_plan(facts={"target_70_side": 1.0}), scaffold(), base).ct)
+    assert not torch.equal(first.ct, compose(a_plan(), scaffold(1), base).ct)
+
+
+def test_the_scaffold_follows_from_plan_and_seed_and_ends_with_the_field_of_view() -> None:
+    model, facts = networks.shape(), {"top_mm": 60.0, "bottom_mm": 100.0}
+    first = draw_scaffold(a_plan(shape_seed=1, facts=facts), model)
+    assert torch.equal(first, draw_scaffold(a_plan(shape_seed=1, base_seed=5, facts=facts), model))
+    assert not torch.equal(first, draw_scaffold(a_plan(shape_seed=2, facts=facts), model))
+    scanned = first[0, 0].amax(dim=(0, 1)) > 0
+    assert int(scanned.sum()) in (20, 21)  # 160 mm by 8 mm
 
 
 def test_refine_halves_the_spacing_and_keeps_the_coarse_mean(refine: Denoiser) -> None:

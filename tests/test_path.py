@@ -73,7 +73,7 @@ def test_generated_cases_are_complete_and_differ(pair: list[Path]) -> None:
         case, plan, report, manifest = read_case(folder)
         assert case.ct.hu.shape == (64, 40, 48) and case.ct.hu.std() > 0
         assert plan["request"]["prompt"] == PROMPT and report["sentences"]
-        assert manifest["checks"] and set(manifest["weights"]) == {"base", "refine"}
+        assert manifest["checks"] and set(manifest["weights"]) == {"shape", "base", "refine"}
         cases.append(case)
     assert not np.array_equal(cases[0].ct.hu, cases[1].ct.hu)
     assert sorted(pair[0].parent.iterdir()) == pair  # and nothing beside them

@@ -33,6 +33,8 @@ from synth.plan import CasePlan, Sampling, draw_generate
 from synth.redraw import RefineRedraw
 from synth.refine import refine
 from synth.seeding import numpy_rng
+from synth.shape.model import ShapeModel
+from synth.shape.scaffold import draw_scaffold
 from synth.types import LabelMap, Volume
 
 PROMPT = "CT of the head and neck, non-contrast, with a 70 Gy target on the left side"
@@ -61,10 +63,11 @@ def case_plan(spacing: float, sampling: Sampling) -> CasePlan:
     return draw_generate(parse(PROMPT), seed=1, index=0, attempt=0, spacing=spacing, sampling=sampling)
 
 
-def time_generate(plan: CasePlan, base: Denoiser, fine: Denoiser, costs: Costs) -> None:
+def time_generate(plan: CasePlan, shape: ShapeModel, base: Denoiser, fine: Denoiser, costs: Costs) -> None:
     """Every step of a generated case but the checks, preview and files."""
     request_tensors(plan)  # loads the text encoder, once a process
-    drawn = costs.run("compose", lambda: compose(plan, base))
+    scaffold = costs.run("scaffold", lambda: draw_scaffold(plan, shape))
+    drawn = costs.run("compose", lambda: compose(plan, scaffold, base))
     while drawn.spacing > float(plan.spacing_mm or 0) + 1e-6:
         finer = drawn.spacing / FACTOR
         drawn = costs.run(f"refine {drawn.spacing:g} to {finer:g} mm", partial(refine, plan, drawn, fine, finer))
@@ -97,11 +100,11 @@ def made_up_host(size: int) -> tuple[Volume, LabelMap]:
 
 
 def measure_path(
-    base: Denoiser, fine: Denoiser, plan: CasePlan, *, repeat: int = 3, host_size: int = 128
+    shape: ShapeModel, base: Denoiser, fine: Denoiser, plan: CasePlan, *, repeat: int = 3, host_size: int = 128
 ) -> dict[str, Any]:
     """Costs of the whole path as JSON values."""
     costs = Costs(repeat)
-    time_generate(plan, base, fine, costs)
+    time_generate(plan, shape, base, fine, costs)
     generated = list(costs.steps.values())
     voxels = math.prod(FRAMES[str(plan.region)].shape_at(float(plan.spacing_mm or BASE_SPACING_MM)))
     flop = sum(step["flop"] or 0 for step in generated)
@@ -165,7 +168,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from evals.benchmarks import maisi
 
         rival = maisi.count() if args.maisi else None
-        result = measure_path(library.load("base"), library.load("refine"), plan, repeat=args.repeat)
+        result = measure_path(
+            library.load_shape(), library.load("base"), library.load("refine"), plan, repeat=args.repeat
+        )
     except InputError as error:
         print(f"evals.benchmarks.path: error: {error}", file=sys.stderr)
         return 2

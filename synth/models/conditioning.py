@@ -13,6 +13,7 @@ FACTS_DIM = 2 * len(FACTS)
 GRID_DIM = 3 + len(ORGANS) + 1  # log2 of spacing / 4 mm, annotated organs, noise on the coarse input
 POSITION_CHANNELS = 4  # x, y, z in units of 200 mm from the anchor, and whether they are known
 POSITION_SCALE_MM = 200.0
+SCAFFOLD_CHANNELS = 8  # of the deformed mean patient: CT and organs for base, wavelet bands for refine
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,19 @@ def stack_maps(
     position: torch.Tensor,
     coarse: torch.Tensor | None = None,
     coarse_labels: torch.Tensor | None = None,
+    scaffold: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """(B, C, ..) known values, (B, 1, ..) where they hold, position, coarse CT, coarse label fractions."""
+    """(B, C, ..) known values, (B, 1, ..) where they hold, position, coarse CT and label fractions, scaffold.
+
+    The scaffold, (B, SCAFFOLD_CHANNELS, ..), is all zero where there is none: beyond a frame, and on finer grids.
+    """
     parts = [known * known_mask, known_mask, position]
     parts += [p for p in (coarse, coarse_labels) if p is not None]
-    return torch.cat(parts, dim=1)
+    if scaffold is None:
+        scaffold = known.new_zeros(len(known), SCAFFOLD_CHANNELS, *known.shape[2:])
+    return torch.cat([*parts, scaffold], dim=1)
 
 
 def map_channels(channels: int, refine: bool) -> int:
     """How many channels `stack_maps` gives for a network that draws `channels`."""
-    return channels + 1 + POSITION_CHANNELS + ((1 + CLASSES) if refine else 0)
+    return channels + 1 + POSITION_CHANNELS + ((1 + CLASSES) if refine else 0) + SCAFFOLD_CHANNELS

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from synth.models.attention import attend
-from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, Condition, map_channels
+from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, SCAFFOLD_CHANNELS, Condition, map_channels
 from synth.models.gaussian import GaussianPrior
 
 
@@ -167,7 +167,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         if self.config.data_sd is not None:
             scale, velocity = _preconditioned(x, t, self.config.data_sd)
         if self.prior is not None:
-            guess, velocity = self.prior(x, t, condition.facts)
+            guess, velocity = self.prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))
             inputs.append(guess)
         h = self.stem(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last_3d))
         skips = []
@@ -201,6 +201,12 @@ class Denoiser(ModelMixin, ConfigMixin):
         if self.gradient_checkpointing and torch.is_grad_enabled():
             return checkpoint(block, h, embedding, use_reentrant=False)
         return block(h, embedding)
+
+
+def scaffold_of(condition: Condition, channels: int) -> torch.Tensor:
+    """The scaffold of what `base` draws, (B, channels, X, Y, Z): its CT, and zero for the other channels."""
+    ct = condition.maps[:, -SCAFFOLD_CHANNELS][:, None]
+    return torch.cat([ct, torch.zeros_like(ct).expand(-1, channels - 1, -1, -1, -1)], dim=1)
 
 
 def _zero(*layers: nn.Module) -> None:

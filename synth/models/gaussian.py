@@ -1,8 +1,8 @@
 """The Gaussian part of the answer, in closed form: what a linear model of the training volumes knows.
 
-If volumes were Gaussian given the facts, x_0 ~ N(mu(facts), U diag(lambda) U^T + diag(rest)), the flow's velocity
-would be known exactly. Near the noise end it nearly is (Wang & Vastola 2024), so the network is asked only for
-what this misses. Composition - which way up, how wide, where the neck is - is then right from the first step.
+If volumes were Gaussian about their scaffold given the facts, x_0 ~ N(scaffold + mu(facts), U diag(lambda) U^T +
+diag(rest)), the flow's velocity would be known exactly. Near the noise end it nearly is (Wang & Vastola 2024), so the
+network is asked only for what this misses.
 """
 
 from __future__ import annotations
@@ -36,17 +36,19 @@ class GaussianPrior(nn.Module):
         self.register_buffer("variance", torch.ones(rank))
         self.register_buffer("rest", torch.ones(size))
 
-    def forward(self, x: torch.Tensor, t: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, t: torch.Tensor, facts: torch.Tensor, scaffold: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Estimate of x_0 and velocity E[noise - x_0 | x_t] under the Gaussian.
 
         Args:
-            x: (B, C, X, Y, Z) at time t (B,); facts: (B, facts_dim).
+            x: (B, C, X, Y, Z) at time t (B,); facts: (B, facts_dim); scaffold: (B, C, X, Y, Z), see synth.shape.
 
         Returns:
             x_0 and velocity, both (B, C, X, Y, Z). With signal variance s the posterior means are linear in the
             innovation x_t - (1 - t) mu: noise = t / ((1-t)^2 s + t^2), x_0 = mu + (1-t) s / ((1-t)^2 s + t^2).
         """
-        mu = self.mean + facts @ self.slope
+        mu = self.mean + facts @ self.slope + scaffold.flatten(1)
         t = t[:, None]
         innovation = x.flatten(1) - (1 - t) * mu
         scores = innovation @ self.basis.T
@@ -62,7 +64,7 @@ class GaussianPrior(nn.Module):
         """Ridge regression on the facts, then principal directions of what is left.
 
         Args:
-            volumes: (N, C, X, Y, Z); facts: (N, facts_dim); ridge: penalty, in units of N.
+            volumes: (N, C, X, Y, Z) less their scaffolds; facts: (N, facts_dim); ridge: penalty, in units of N.
         """
         flat = volumes.flatten(1)
         design = torch.cat([torch.ones(len(facts), 1), facts], dim=1)

@@ -1,4 +1,4 @@
-"""The weights that ship: bf16 safetensors in synth/weights/{base,refine}, run as float32 or bf16."""
+"""The weights that ship: bf16 safetensors in synth/weights/{shape,base,refine}, run as float32."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import torch
 
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
+from synth.shape.model import ShapeModel
 
 Network = Literal["base", "refine"]
-WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder with base/ and refine/ to use instead of the shipped ones
+Weights = Literal["shape", "base", "refine"]
+WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder with shape/, base/ and refine/ to use instead of the shipped ones
 
 
-def weights_folder(network: Network) -> Path:
+def weights_folder(network: Weights) -> Path:
     """Where a network's weights are; InputError if they are not there."""
     root = Path(os.environ.get(WEIGHTS_ENV) or str(resources.files("synth").joinpath("weights")))
     folder = root / network
@@ -40,9 +42,16 @@ def load(network: Network) -> Denoiser:
     return model.to(device(), memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
 
-def export(trained: Path, network: Network, out: Path) -> Path:
+@cache
+def load_shape() -> ShapeModel:
+    """The shape model, on the CPU."""
+    model: ShapeModel = ShapeModel.from_pretrained(weights_folder("shape"), torch_dtype=torch.float32)
+    return model.eval()
+
+
+def export(trained: Path, network: Weights, out: Path) -> Path:
     """Write trained weights as bf16 safetensors under out/network."""
-    model = Denoiser.from_pretrained(trained)
+    model = ShapeModel.from_pretrained(trained) if network == "shape" else Denoiser.from_pretrained(trained)
     folder = out / network
     model.to(torch.bfloat16).save_pretrained(folder)
     return folder

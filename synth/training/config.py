@@ -38,6 +38,7 @@ class TrainConfig(_Section):
 
     network: Literal["base", "refine"]
     data: Path = Field(Path("runs/data"), description="folder that `synthct prepare` wrote")
+    shape: Path = Field(Path("runs/shape"), description="folder that `synthct train shape` wrote")
     out: Path = Field(Path("runs/train"), description="checkpoints, logs, pictures, final weights")
     model: ModelConfig = ModelConfig()
     times: TimeConfig = TimeConfig()

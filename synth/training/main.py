@@ -17,6 +17,7 @@ from diffusers.training_utils import EMAModel
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
 from synth.models.text import text_encoder
+from synth.shape.placed import Placed
 from synth.training.config import TrainConfig, load_config
 from synth.training.requests import TextBank
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
@@ -28,9 +29,10 @@ def make_task(config: TrainConfig, split: str) -> BaseTask | RefineTask:
     """The task of a split (`train` or `val`), data loaded."""
     subjects = load_subjects(config.data / "headneck" / split)
     texts = TextBank(subjects, text_encoder(), config.seed)
+    placed = Placed.load(config.shape)
     if config.network == "base":
-        return BaseTask(subjects, texts, config)
-    return RefineTask(subjects, texts, config, load_native(config.data / "native" / split))
+        return BaseTask(subjects, texts, placed, config)
+    return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split))
 
 
 def train(network: str, config_path: Path, overrides: dict[str, Any] | None = None) -> Path:

@@ -16,13 +16,15 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from synth.models.library import Network, export
+from synth.models.library import Weights, export
 
 
-def publish(network: Network, run: Path, weights: Path) -> Path:
+def publish(network: Weights, run: Path, weights: Path) -> Path:
     """Put a run's EMA weights, log and loss curve into `weights`/network; returns that folder."""
     folder = export(run / "weights", network, weights)
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
+    if network == "shape":
+        return folder
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     draw_curve(rows, folder / "loss.png")
     return folder
@@ -44,7 +46,7 @@ def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Parse and publish."""
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
-    parser.add_argument("network", choices=["base", "refine"])
+    parser.add_argument("network", choices=["shape", "base", "refine"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
     args = parser.parse_args()

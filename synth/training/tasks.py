@@ -26,9 +26,11 @@ from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.schedule import draw_times, interpolate
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
-from synth.models.denoiser import Denoiser
+from synth.models.denoiser import Denoiser, scaffold_of
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
 from synth.models.text import TEXT_DIM
+from synth.shape.placed import Placed
+from synth.shape.scaffold import base_maps, refine_maps
 from synth.training.config import TrainConfig
 from synth.training.requests import TextBank, draw_facts, pad_text
 
@@ -54,6 +56,7 @@ class Sample:
     coarse: torch.Tensor | None = None
     coarse_labels: torch.Tensor | None = None
     coarse_noise: float = 0.0
+    scaffold: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         position_map(torch.stack([s.lower_mm for s in samples]), spacing * (2 if refine else 1), x0.shape[2:]),
         torch.stack([s.coarse for s in samples]) if refine else None,  # type: ignore[misc]
         torch.stack([s.coarse_labels for s in samples]) if refine else None,  # type: ignore[misc]
+        None if samples[0].scaffold is None else torch.stack([s.scaffold for s in samples]),  # type: ignore[misc]
     )
     noise = torch.tensor([[s.coarse_noise] for s in samples])
     condition = Condition(
@@ -140,8 +144,8 @@ def random_known(shape: torch.Size, rng: np.random.Generator) -> torch.Tensor:
 class _FrameTask:
     """What base and refine share: whole frames in memory, their requests, a jittered draw."""
 
-    def __init__(self, subjects: Sequence[Subject], texts: TextBank, config: TrainConfig) -> None:
-        self.subjects, self.texts, self.config = list(subjects), texts, config
+    def __init__(self, subjects: Sequence[Subject], texts: TextBank, placed: Placed, config: TrainConfig) -> None:
+        self.subjects, self.texts, self.placed, self.config = list(subjects), texts, placed, config
         self.frames = [whole_frame(s) for s in self.subjects]
 
     def draw_frame(self, rng: np.random.Generator, train: bool) -> tuple[Subject, Jitter, torch.Tensor]:
@@ -194,6 +198,7 @@ class BaseTask(_FrameTask):
             spacing=torch.full((3,), BASE_SPACING_MM),
             lower_mm=torch.tensor(HEAD_NECK.lower_mm),
             known_mask=torch.zeros_like(ct),
+            scaffold=base_maps(self.placed.scaffold(subject, jitter, rng)[None])[0],
         )
 
     def fit_prior(self, model: Denoiser) -> None:
@@ -201,7 +206,7 @@ class BaseTask(_FrameTask):
         if model.prior is None:
             return
         batches = [self.draw(np.random.default_rng([self.config.seed, 2**31, i])) for i in range(_PRIOR_BATCHES)]
-        volumes = torch.cat([b.x0 for b in batches])
+        volumes = torch.cat([b.x0 - scaffold_of(b.condition, b.x0.shape[1]) for b in batches])
         facts = torch.cat([b.condition.facts for b in batches])
         model.prior.fit(volumes, facts, _PRIOR_RIDGE)
 
@@ -218,11 +223,12 @@ class RefineTask(_FrameTask):
         self,
         subjects: Sequence[Subject],
         texts: TextBank,
+        placed: Placed,
         config: TrainConfig,
         volumes: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
     ) -> None:
         """`volumes`: (intensity (1, X, Y, Z), spacing (3,)) of CT at native spacing, without labels."""
-        super().__init__(subjects, texts, config)
+        super().__init__(subjects, texts, placed, config)
         self.volumes = list(volumes)
         size = np.sqrt([float(ct.numel()) for ct, _ in self.volumes])  # a large fine volume has more to show
         self.volume_share = size / size.sum() if self.volumes else size
@@ -245,6 +251,7 @@ class RefineTask(_FrameTask):
             text,
             torch.full((3,), COARSE_MM),
             torch.tensor(HEAD_NECK.lower_mm),
+            refine_maps(self.placed.scaffold(subject, jitter, rng)[None])[0],
         )
 
     def _crop(self, rng: np.random.Generator) -> Sample:
@@ -296,6 +303,7 @@ class RefineTask(_FrameTask):
         text: torch.Tensor | None,
         spacing: torch.Tensor,
         lower_mm: torch.Tensor,
+        scaffold: torch.Tensor | None = None,
     ) -> Sample:
         """Split the bands, noise the coarse one so that the network forgives `base`, hide a region."""
         coarse, details = split_bands(ct)
@@ -318,6 +326,7 @@ class RefineTask(_FrameTask):
             coarse=ct_to_network(noisy),
             coarse_labels=coarse_labels,
             coarse_noise=10 * noise,
+            scaffold=scaffold,
         )
 
 

@@ -10,9 +10,12 @@ import torch
 
 from evals.benchmarks import cost, maisi, path
 from synth.errors import InputError
+from synth.frames import HEAD_NECK
 from synth.models.attention import attend
 from synth.models.denoiser import Denoiser
 from synth.plan import Sampling
+from synth.shape.model import MEAN_CHANNELS
+from tests import networks
 
 
 def tiny(refine: bool) -> Denoiser:
@@ -52,13 +55,13 @@ def test_peak_memory_is_in_the_system_s_unit(system: str, mb: float, monkeypatch
 @pytest.fixture(scope="module")
 def measured() -> dict:
     plan = path.case_plan(8.0, Sampling(base_steps=2, refine_steps=1))
-    return path.measure_path(tiny(False), tiny(True), plan, repeat=1, host_size=48)
+    return path.measure_path(networks.shape(), tiny(False), tiny(True), plan, repeat=1, host_size=48)
 
 
 def test_every_step_of_the_path_is_there(measured: dict) -> None:
-    assert list(measured["steps"]) == ["compose", "refine 16 to 8 mm", "assemble", "report", "insert"]
+    assert list(measured["steps"]) == ["scaffold", "compose", "refine 16 to 8 mm", "assemble", "report", "insert"]
     networks = {name for name, step in measured["steps"].items() if step["flop"]}
-    assert networks == {"compose", "refine 16 to 8 mm", "insert"}
+    assert networks == {"scaffold", "compose", "refine 16 to 8 mm", "insert"}
     assert json.loads(json.dumps(measured)) == measured
     for name in measured["steps"]:
         assert name in path.text(measured)
@@ -67,7 +70,7 @@ def test_every_step_of_the_path_is_there(measured: dict) -> None:
 def test_cost_a_voxel_is_that_of_the_generated_case_alone(measured: dict) -> None:
     steps, case = measured["steps"], measured["case"]
     assert case["voxels"] == 64 * 40 * 48
-    assert case["flop"] == steps["compose"]["flop"] + steps["refine 16 to 8 mm"]["flop"]
+    assert case["flop"] == sum(steps[name]["flop"] for name in ("scaffold", "compose", "refine 16 to 8 mm"))
     assert case["mflop_per_voxel"] == pytest.approx(case["flop"] / case["voxels"] / 1e6, abs=1e-4)
 
 
@@ -76,12 +79,12 @@ def test_compose_costs_an_evaluation_a_step_two_under_guidance_and_one_for_the_o
     guidance: float, evaluations: int
 ) -> None:
     """The text encoder's share is counted apart."""
-    model = tiny(False)
+    model, scaffold = tiny(False), torch.zeros(1, MEAN_CHANNELS, *HEAD_NECK.shape_at(8.0))
     flop = {}
     for steps in (1, 2):
         plan = path.case_plan(8.0, Sampling(base_steps=steps, guidance=guidance))
         words = cost.count_flops(lambda p=plan: path.request_tensors(p))[1]
-        flop[steps] = cost.count_flops(lambda p=plan: path.compose(p, model))[1] - words
+        flop[steps] = cost.count_flops(lambda p=plan: path.compose(p, scaffold, model))[1] - words
     assert flop[2] / flop[1] == pytest.approx((2 * evaluations + 1) / (evaluations + 1), rel=0.02)
 
 

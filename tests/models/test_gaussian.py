@@ -31,7 +31,7 @@ def test_sampling_along_its_velocity_gives_back_the_distribution():
     prior = fitted()
     facts = torch.full((3000, 1), 0.5)
     noise = torch.randn(3000, 1, 1, 2, 2, generator=torch.Generator().manual_seed(1))
-    x = euler(lambda x, t: prior(x, t, facts)[1], noise, 150).flatten(1)
+    x = euler(lambda x, t: prior(x, t, facts, torch.zeros_like(x))[1], noise, 150).flatten(1)
     torch.testing.assert_close(x.mean(dim=0), torch.tensor([0.5, 1.0, 0.0, 0.0]), atol=0.05, rtol=0)
     covariance = torch.cov(x.T)
     assert float(covariance[2, 3]) == pytest.approx(1.0, abs=0.07)
@@ -41,8 +41,18 @@ def test_sampling_along_its_velocity_gives_back_the_distribution():
 def test_at_the_ends_it_says_what_must_be():
     prior, facts = fitted(), torch.zeros(1, 1)
     x = torch.tensor([0.3, -0.2, 1.0, 1.0]).view(1, 1, 1, 2, 2)
-    clean, _ = prior(x, torch.zeros(1), facts)
+    none = torch.zeros_like(x)
+    clean, _ = prior(x, torch.zeros(1), facts, none)
     torch.testing.assert_close(clean, x, atol=1e-3, rtol=0)
-    noise_only, velocity = prior(x, torch.ones(1), facts)
+    noise_only, velocity = prior(x, torch.ones(1), facts, none)
     torch.testing.assert_close(noise_only.flatten(), prior.mean, atol=1e-5, rtol=0)
     torch.testing.assert_close(velocity, x - noise_only)
+
+
+def test_a_scaffold_shifts_the_whole_distribution():
+    prior, facts, t = fitted(), torch.randn(2, 1), torch.tensor([0.3, 0.8])
+    x, scaffold = torch.randn(2, 2, 1, 1, 2, 2)
+    data, velocity = prior(x, t, facts, torch.zeros_like(x))
+    there, moved = prior(x + (1 - t.view(-1, 1, 1, 1, 1)) * scaffold, t, facts, scaffold)
+    torch.testing.assert_close(there, data + scaffold)
+    torch.testing.assert_close(moved, velocity - scaffold)

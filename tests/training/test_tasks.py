@@ -12,6 +12,11 @@ from synth.data.dataset import Jitter, fractions, jittered, swap_sides, whole_fr
 from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
+from synth.models.denoiser import scaffold_of
+from synth.shape.fit import ShapeConfig, fit_shape, load_shape_config
+from synth.shape.model import ShapeModel
+from synth.shape.placed import Placed
+from synth.shape.register import Round
 from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer
 from synth.training.requests import draw_facts, pad_text
@@ -39,7 +44,7 @@ def make_subject(number=0):
     organs[50:58, 40:48, 55:65] = 1 + ORGANS.index("parotid_gland_left")
     organs[70:74, 40:48, 55:65] = 1 + ORGANS.index("parotid_gland_right")
     dose[50:60, 30:50, 30:60] = 70
-    facts = {"target_70_side": 1.0, "target_70_ml": 100.0, "top_mm": 80.0, "neck_area_cm2": 150.0}
+    facts = {"target_70_side": 1.0, "target_70_ml": 100.0, "top_mm": 80.0, "bottom_mm": 150.0, "neck_area_cm2": 150.0}
     flags = torch.tensor([1.0, 0, 1, 1, 0, 0, 0])
     return dataset.Subject(f"s{number}", hu, organs, dose, flags, facts)
 
@@ -49,12 +54,19 @@ def config(**changes):
     return TrainConfig(**{"network": "base", "batch": 2, "model": model, **changes})
 
 
+def placed(subjects):
+    """A mean patient that fills its frame, carried to every subject by a small shift."""
+    model = ShapeModel(rank=2)
+    model.mean_patient[0, 16:48, 8:32, 8:40] = 1.0
+    return Placed(model, {s.name: torch.full((3, *HEAD_NECK.shape), 2.0) for s in subjects})
+
+
 def task(network="base"):
     subjects = [make_subject(0), make_subject(1)]
     if network == "base":
-        return BaseTask(subjects, NoText(), config())
+        return BaseTask(subjects, NoText(), placed(subjects), config())
     native = [(torch.zeros(1, 40, 40, 40).half(), torch.tensor([1.0, 1.0, 2.5]))]
-    return RefineTask(subjects, NoText(), config(network="refine", batch=4), native)
+    return RefineTask(subjects, NoText(), placed(subjects), config(network="refine", batch=4), native)
 
 
 @pytest.mark.parametrize("network", ["base", "refine"])
@@ -102,7 +114,7 @@ def test_the_prior_explains_what_a_plain_network_must_learn():
     model = build_model(t.config, t)
     batch = t.draw(np.random.default_rng(0))
     before = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
-    model.prior.fit(batch.x0, batch.condition.facts, 0.02)
+    model.prior.fit(batch.x0 - scaffold_of(batch.condition, 2), batch.condition.facts, 0.02)
     after = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
     assert after < 0.3 * before
 
@@ -131,11 +143,21 @@ def _write_data(folder):
                 folder / "headneck" / split / f"{s.name}.npz", hu=s.hu, organs=s.organs, dose=s.dose,
                 about=json.dumps(about),
             )  # fmt: skip
+    one = Round(pool=2, sigma=2.0, iterations=1)
+    fit_shape(ShapeConfig(data=folder, out=folder / "shape", rank=2, rounds=(one,)))
 
 
 def _run(tmp_path, name, steps, data):
     trainer = Trainer(
-        config(data=data, out=tmp_path / name, steps=steps, log_every=1, validate_every=100, checkpoint_minutes=1e-9)
+        config(
+            data=data,
+            shape=data / "shape",
+            out=tmp_path / name,
+            steps=steps,
+            log_every=1,
+            validate_every=100,
+            checkpoint_minutes=1e-9,
+        )
     )
     trainer.run()
     return [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
@@ -157,7 +179,10 @@ def test_every_training_configuration_loads():
     files = sorted((ROOT / "configs" / "train").glob("*.yaml"))
     assert len(files) >= 2
     for file in files:
-        assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
+        if file.stem == "shape":
+            assert load_shape_config(file, {}).rounds
+        else:
+            assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
 
 
 @pytest.mark.parametrize(

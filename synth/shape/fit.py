@@ -1,0 +1,122 @@
+"""`synthct train shape`: register the training patients, fit the shape model, place every patient in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import load_file, save_file
+
+from synth.data.dataset import Subject, load_subjects, whole_frame
+from synth.errors import InputError
+from synth.facts import encode, mirrored
+from synth.frames import HEAD_NECK
+from synth.shape.deformation import mirror
+from synth.shape.model import MEAN_SPACING_MM, ShapeModel
+from synth.shape.register import Group, Round, features, fit_velocities, mean_of, register
+
+PLACED = "velocities.safetensors"
+
+
+class ShapeConfig(BaseModel):
+    """A fit; YAML holds differences from these."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    data: Path = Path("runs/data")
+    out: Path = Path("runs/shape")
+    rank: int = 48
+    ridge: float = 0.05
+    rounds: tuple[Round, ...] = (
+        Round(pool=2, sigma=3.0, iterations=12),
+        Round(pool=2, sigma=2.0),
+        Round(pool=2, sigma=1.3),
+        Round(pool=1, sigma=1.1, iterations=14, step_mm=2.5),
+    )
+
+
+def group_of(subjects: Sequence[Subject]) -> Group:
+    """What registration compares of prepared patients."""
+    frames = torch.stack([whole_frame(s) for s in subjects])
+    known = torch.stack([torch.cat([torch.ones(2), s.annotated]) for s in subjects])
+    return Group(features(frames), torch.stack([_scanned(s) for s in subjects]), known)
+
+
+def _scanned(subject: Subject) -> torch.Tensor:
+    """(Z,) share of each 8 mm slice within the field of view."""
+    count = HEAD_NECK.shape_at(MEAN_SPACING_MM)[2]
+    lower = HEAD_NECK.lower_mm[2] + MEAN_SPACING_MM * torch.arange(count)
+    above = (subject.facts["top_mm"] - lower) / MEAN_SPACING_MM
+    below = (lower + MEAN_SPACING_MM + subject.facts["bottom_mm"]) / MEAN_SPACING_MM
+    return above.clamp(0, 1) * below.clamp(0, 1)
+
+
+def fit_shape(config: ShapeConfig) -> Path:
+    """Fit on the training patients and place the validation patients; returns the folder of the weights."""
+    subjects = load_subjects(config.data / "headneck" / "train")
+    others = config.data / "headneck" / "val"
+    config.out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    with (config.out / "log.jsonl").open("w") as log:
+
+        def tell(line: str) -> None:
+            print(line, flush=True)
+            log.write(json.dumps({"seconds": round(time.monotonic() - started, 1), "text": line}) + "\n")
+
+        group = group_of(subjects)
+        patient, velocities = register(group, config.rounds, tell)
+        placed = dict(zip((s.name for s in subjects), velocities, strict=True))
+        if others.is_dir():
+            placed |= _place(load_subjects(others), group, velocities, config, tell)
+    save_file({name: v.half().contiguous() for name, v in placed.items()}, config.out / PLACED)
+    _model(config, patient, velocities, [s.facts for s in subjects]).save_pretrained(config.out / "weights")
+    return config.out / "weights"
+
+
+def _model(
+    config: ShapeConfig, patient: torch.Tensor, velocities: torch.Tensor, facts: Sequence[dict[str, float]]
+) -> ShapeModel:
+    """The shape model of the patients and their mirror images."""
+    model = ShapeModel(config.rank)
+    encoded = torch.stack([torch.from_numpy(encode(f)) for f in (*facts, *map(mirrored, facts))])
+    model.fit(patient, torch.cat([velocities, mirror(velocities)]), encoded, config.ridge)
+    return model
+
+
+def _place(
+    subjects: Sequence[Subject],
+    group: Group,
+    velocities: torch.Tensor,
+    config: ShapeConfig,
+    tell: Callable[[str], None],
+) -> dict[str, torch.Tensor]:
+    """Velocities of patients who had no part in the mean."""
+    others = group_of(subjects)
+    found = torch.zeros(len(subjects), 3, *HEAD_NECK.shape)
+    for number, level in enumerate(config.rounds):
+        before, after = fit_velocities(others, mean_of(group, velocities, level.pool), found, level)
+        tell(f"validation, round {number}: difference {before:.4f} -> {after:.4f}")
+    return dict(zip((s.name for s in subjects), found, strict=True))
+
+
+def load_placed(out: Path) -> dict[str, torch.Tensor]:
+    """Velocities (3, X, Y, Z) in mm by patient name; InputError if the shape was not fitted."""
+    if not (out / PLACED).is_file():
+        raise InputError(f"{out / PLACED}: no fitted shapes here; run `synthct train shape` first")
+    return {name: v.float() for name, v in load_file(out / PLACED).items()}
+
+
+def load_shape_config(path: Path, overrides: dict[str, object]) -> ShapeConfig:
+    """Read a YAML of differences; InputError names an unknown key or a bad value."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such configuration; see configs/train/")
+    try:
+        return ShapeConfig(**{**(yaml.safe_load(path.read_text()) or {}), **overrides})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(p) for p in first["loc"])
+        raise InputError(f"{path}: {where}: {first['msg']}; see synth/shape/fit.py for the keys") from error

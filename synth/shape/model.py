@@ -1,0 +1,87 @@
+"""The shape model: a mean patient at 8 mm, and a linear Gaussian model of the velocities that deform it."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+
+from synth.facts import ORGANS
+from synth.frames import BASE_SPACING_MM, HEAD_NECK
+from synth.models.conditioning import FACTS_DIM
+from synth.shape.deformation import exponential, warp
+
+MEAN_SPACING_MM = 8.0
+MEAN_CHANNELS = 1 + len(ORGANS)  # intensity + 1 (air is 0), organ fractions
+
+
+class ShapeModel(ModelMixin, ConfigMixin):
+    """velocity = mean + slope @ facts + sum_k sd_k c_k mode_k, c ~ N(0, 1); the mean patient deformed by it.
+
+    Args:
+        rank: number of modes.
+    """
+
+    mean_patient: torch.Tensor
+    mean: torch.Tensor
+    slope: torch.Tensor
+    modes: torch.Tensor
+    sd: torch.Tensor
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(self, rank: int = 48) -> None:
+        super().__init__()
+        size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
+        self.register_buffer("mean_patient", torch.zeros(MEAN_CHANNELS, *HEAD_NECK.shape_at(MEAN_SPACING_MM)))
+        self.register_buffer("mean", torch.zeros(size))
+        self.register_buffer("slope", torch.zeros(FACTS_DIM, size))
+        self.register_buffer("modes", torch.zeros(rank, size))
+        self.register_buffer("sd", torch.ones(rank))
+
+    def velocity(self, facts: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        """(B, FACTS_DIM) encoded facts, (B, rank) coefficients in SD -> (B, 3, X, Y, Z) mm on the base grid."""
+        # in double: the order of the sums, which follows the number of threads, must not reach the volume
+        known = facts.double() @ self.slope.double()
+        flat = (self.mean + known + (coefficients * self.sd).double() @ self.modes.double()).float()
+        return flat.view(-1, 3, *HEAD_NECK.shape)
+
+    def coefficients(self, velocity: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        """Nearest coefficients of given velocities (B, 3, X, Y, Z), the facts' part taken off: (B, rank)."""
+        left = velocity.flatten(1) - self.mean - facts @ self.slope
+        return left @ self.modes.T / self.sd
+
+    def deform(self, velocity: torch.Tensor) -> torch.Tensor:
+        """The mean patient deformed: (B, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
+        patient = self.mean_patient.expand(len(velocity), -1, -1, -1, -1)
+        return warp(patient, exponential(velocity))
+
+    @torch.no_grad()
+    def fit(self, mean_patient: torch.Tensor, velocities: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
+        """Ridge regression of velocities on facts, then principal modes of what is left.
+
+        Args:
+            mean_patient: (MEAN_CHANNELS, X, Y, Z); velocities: (N, 3, X, Y, Z); facts: (N, FACTS_DIM), mirror
+            images included by the caller; ridge: penalty in units of N.
+        """
+        self.mean_patient.copy_(mean_patient)
+        flat = velocities.flatten(1)
+        design = torch.cat([torch.ones(len(facts), 1), facts], dim=1)
+        penalty = ridge * len(facts) * torch.eye(design.shape[1])
+        penalty[0, 0] = 0
+        weights = torch.linalg.solve(design.T @ design + penalty, design.T @ flat)
+        self.mean.copy_(weights[0])
+        self.slope.copy_(weights[1:])
+        left = flat - design @ weights
+        found = min(len(self.sd), len(flat))
+        _, values, directions = torch.svd_lowrank(left, q=found, niter=4)
+        self.modes[:found] = directions.T
+        self.sd[:found] = values / len(flat) ** 0.5
+
+
+def cut(patient: torch.Tensor, top_mm: float, bottom_mm: float) -> torch.Tensor:
+    """A patient (C, X, Y, Z) at 8 mm, zero outside the scanned range: top above and bottom below the anchor."""
+    spacing = BASE_SPACING_MM * HEAD_NECK.shape[2] / patient.shape[-1]
+    lower = HEAD_NECK.lower_mm[2] + spacing * torch.arange(patient.shape[-1])
+    # a slice that is scanned in part is drawn in part
+    share = ((top_mm - lower) / spacing).clamp(0, 1) * ((lower + spacing + bottom_mm) / spacing).clamp(0, 1)
+    return patient * share

@@ -1,0 +1,130 @@
+"""Groupwise registration: the mean of the training patients, and the velocity that carries it to each of them.
+
+Mean and velocities are found in turn, from smooth to fine (Joshi et al. 2004), by gradient descent on squared
+differences of CT, bone and organs within the field of view. The mean is kept symmetric.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict
+
+from synth.frames import HEAD_NECK
+from synth.shape.deformation import exponential, mirror, warp
+
+_BATCH = 16
+_BONE_UNIT, _BONE_GAIN = 1.35, 2.0  # bone is a small step in intensity units; its surface must count
+_ORGAN_WEIGHT = 0.5
+_ROUGHNESS = 8e-5  # of the velocity's squared difference between neighbours, mm^2
+_SWAPPED = [0, 1, 2, 3, 5, 4, 6, 7, 8]  # CT, bone, then organs with right and left parotid exchanged
+
+
+class Round(BaseModel):
+    """One round: the spacing is 8 mm times `pool`, updates are smoothed by `sigma` base voxels."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    pool: int
+    sigma: float
+    iterations: int = 20
+    step_mm: float = 4.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Patients to register.
+
+    features: (N, 9, X, Y, Z) at 8 mm, see `features`; scanned: (N, Z) share of each slice in the field of view;
+    weight: (N, 9) 1 where a channel is known in a patient.
+    """
+
+    features: torch.Tensor
+    scanned: torch.Tensor
+    weight: torch.Tensor
+
+    def batches(self, pool: int) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """Slices of patients with their features and field of view at 8 mm times `pool`."""
+        for start in range(0, len(self.features), _BATCH):
+            part = slice(start, min(start + _BATCH, len(self.features)))
+            features = F.avg_pool3d(self.features[part].float(), pool)
+            scanned = F.avg_pool1d(self.scanned[part, None], pool)[:, :, None, None, :]
+            yield part, features, scanned.expand(-1, -1, *features.shape[2:4], -1).contiguous()
+
+
+def features(frames: torch.Tensor) -> torch.Tensor:
+    """Whole frames (N, 9, X, Y, Z) of synth.data.dataset -> intensity + 1, brightness of bone, organ fractions."""
+    ct = frames[:, :1]
+    bone = _BONE_GAIN * (ct - _BONE_UNIT).clamp(min=0)
+    return torch.cat([ct, bone, frames[:, 2:]], dim=1)
+
+
+def register(
+    group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean patient (8, X, Y, Z) at 8 mm and velocities (N, 3, X, Y, Z) mm with mean zero over both mirror images."""
+    velocities = torch.zeros(len(group.features), 3, *HEAD_NECK.shape)
+    for number, level in enumerate(rounds):
+        mean = mean_of(group, velocities, level.pool)
+        before, after = fit_velocities(group, mean, velocities, level)
+        velocities -= (velocities + mirror(velocities)).mean(dim=0, keepdim=True) / 2
+        on_round(f"round {number}: difference {before:.4f} -> {after:.4f}, {velocities.square().mean().sqrt():.1f} mm")
+    mean = mean_of(group, velocities, 1)
+    return torch.cat([mean[:1], mean[2:]]), velocities
+
+
+@torch.no_grad()
+def mean_of(group: Group, velocities: torch.Tensor, pool: int) -> torch.Tensor:
+    """(9, X, Y, Z) average of the patients carried back to the mean, each where it was scanned and annotated."""
+    total, count = torch.zeros(()), torch.zeros(())
+    for part, values, scanned in group.batches(pool):
+        back = warp(torch.cat([values * scanned, scanned], dim=1), exponential(-velocities[part]))
+        known = group.weight[part, :, None, None, None]
+        total = total + (back[:, :-1] * known).sum(dim=0)
+        count = count + (back[:, -1:] * known).sum(dim=0)
+    return (total + total.flip(1)[_SWAPPED]) / (count + count.flip(1)[_SWAPPED]).clamp(min=1.0)
+
+
+def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, level: Round) -> tuple[float, float]:
+    """Improve velocities in place; returns the mean difference before and after."""
+    before = after = 0.0
+    channel = torch.tensor([1.0, 1.0, *[_ORGAN_WEIGHT] * (mean.shape[0] - 2)])
+    for part, values, scanned in group.batches(level.pool):
+        weight = (channel * group.weight[part])[:, :, None, None, None] * scanned
+        update = torch.zeros_like(velocities[part], requires_grad=True)
+        optimizer = torch.optim.Adam([update], lr=level.step_mm, betas=(0.8, 0.95))
+        for step in range(level.iterations):
+            optimizer.param_groups[0]["lr"] = level.step_mm * (1 - step / level.iterations)
+            velocity = velocities[part] + smooth(update, level.sigma)
+            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity))
+            difference = ((moved - values) ** 2 * weight).sum() / scanned[0].numel()
+            optimizer.zero_grad()
+            (difference + _ROUGHNESS * _roughness(velocity)).backward()
+            optimizer.step()
+            before += float(difference.detach()) if step == 0 else 0.0
+        after += float(difference.detach())
+        velocities[part] = velocity.detach()
+    return before / len(velocities), after / len(velocities)
+
+
+def smooth(field: torch.Tensor, sigma: float) -> torch.Tensor:
+    """Gaussian smoothing of (B, C, X, Y, Z) by `sigma` voxels, edges repeated."""
+    radius = round(3 * sigma)
+    kernel = torch.exp(-(torch.arange(-radius, radius + 1).float() ** 2) / (2 * sigma**2))
+    kernel = kernel / kernel.sum()
+    channels = field.shape[1]
+    for axis in range(3):
+        shape, pad = [1, 1, 1], [0] * 6
+        shape[axis] = len(kernel)
+        pad[2 * (2 - axis)] = pad[2 * (2 - axis) + 1] = radius
+        weight = kernel.view(1, 1, *shape).expand(channels, 1, *shape)
+        field = F.conv3d(F.pad(field, pad, mode="replicate"), weight, groups=channels)
+    return field
+
+
+def _roughness(velocity: torch.Tensor) -> torch.Tensor:
+    """Squared differences between neighbours, mean over positions, summed over the batch."""
+    axes = [velocity.diff(dim=d).square().mean(dim=(1, 2, 3, 4)).sum() for d in (2, 3, 4)]
+    return torch.stack(axes).sum()
