@@ -52,6 +52,7 @@ class TrainConfig(_Section):
     clip: float = Field(1.0, gt=0)
     ema: float = Field(0.999, gt=0, lt=1)
     label_weight: float = Field(2.0, ge=0)
+    whole_share: float = Field(0.6, ge=0, le=1, description="refine: share of batches that are whole frames at 8 mm")
     body_weight: float = Field(2.0, ge=0, description="extra weight of voxels inside the body")
     drop_request: float = Field(0.15, ge=0, le=1, description="share trained with nothing asked")
     drop_text: float = Field(0.3, ge=0, le=1)

@@ -217,7 +217,6 @@ class RefineTask(_FrameTask):
     channels = 7
     refine = True
     crop = 16  # coarse positions a side
-    whole_share = 0.35
 
     def __init__(
         self,
@@ -235,7 +234,7 @@ class RefineTask(_FrameTask):
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch of one kind: whole frames (a quarter of the batch), or crops."""
-        if rng.random() < self.whole_share:
+        if rng.random() < self.config.whole_share:
             return collate([self._whole(rng, train) for _ in range(max(self.config.batch // 4, 1))])
         return collate([self._crop(rng) for _ in range(self.config.batch)])
 
