@@ -12,8 +12,6 @@ from synth.preview import render
 from synth.provenance import Check
 from synth.types import Case
 
-_WEIGHTS = "diffusion_pytorch_model.safetensors"
-
 
 def finish(
     folder: Path,
@@ -24,7 +22,6 @@ def finish(
     inputs: Mapping[str, Path] | None = None,
 ) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder."""
-    networks: tuple[library.Weights, ...] = ("shape", "base", "refine") if plan.door == "generate" else ("refine",)
     written = report.write(report.measure(case))
     text = written.text()
     manifest = provenance.manifest(
@@ -36,7 +33,7 @@ def finish(
             "refine": plan.refine_seed,
             "lesions": plan.lesion_seed,
         },
-        weights={name: library.weights_folder(name) / _WEIGHTS for name in networks},
+        weights=library.weights_files(plan.door),
         device=str(library.device()),
         attempts=plan.attempt + 1,
         checks=checks,

@@ -296,7 +296,8 @@ def test_a_lesion_that_came_out_too_long_is_not_written(
     monkeypatch.setattr(
         pipeline, "check_inserted", lambda case, plan: [Check("lung_nodule_1_long_axis_mm", 20, 12, 16)]
     )
-    with pytest.raises(InputError, match="long_axis_mm = 20 is not within 12 to 16; ask for less, or try another --seed"):
+    said = "long_axis_mm = 20 is not within 12 to 16; ask for less, or try another --seed"
+    with pytest.raises(InputError, match=said):
         pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

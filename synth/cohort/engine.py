@@ -25,8 +25,6 @@ from synth.errors import InputError
 from synth.models import library
 from synth.provenance import sha256_of_file
 
-_WEIGHTS_FILE = "diffusion_pytorch_model.safetensors"
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -74,8 +72,8 @@ def _pin(out: Path, plan: CohortPlan) -> None:
 
     Also raises InputError, before any case is tried, where the networks that the recipe needs are not there.
     """
-    networks: tuple[library.Network, ...] = ("refine",) if plan.recipe.hosts else ("base", "refine")
-    weights = {name: sha256_of_file(library.weights_folder(name) / _WEIGHTS_FILE) for name in networks}
+    files = library.weights_files("insert" if plan.recipe.hosts else "generate")
+    weights = {name: sha256_of_file(file) for name, file in files.items()}
     made_with = {"format": 1, "synthct": __version__, "weights": weights, "hosts": list(plan.hosts)}
     pinned = {**made_with, "recipe": plan.recipe.pinned()}
     file = out / layout.RECIPE

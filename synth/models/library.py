@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
@@ -28,6 +29,12 @@ def weights_folder(network: Weights) -> Path:
             f"{folder}: no weights of '{network}' here; unset {WEIGHTS_ENV} or train with `synthct train {network}`"
         )
     return folder
+
+
+def weights_files(door: Literal["generate", "insert"]) -> dict[str, Path]:
+    """The files of weights that a case of this door is drawn with; InputError if one is not there."""
+    names: tuple[Weights, ...] = ("shape", "base", "refine") if door == "generate" else ("refine",)
+    return {name: weights_folder(name) / SAFETENSORS_WEIGHTS_NAME for name in names}
 
 
 def device() -> torch.device:
