@@ -39,11 +39,22 @@ def generate(
 ) -> list[Path]:
     """Cases start .. start + count - 1 of a prompt, each from its own seed; returns their folders.
 
-    Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written.
+    Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
+    rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
     request = parse(prompt)
     progress = progress or Progress(quiet=True)
-    return [_generate_case(request, seed, index, spacing, out, progress) for index in range(start, start + count)]
+    folders: list[Path] = []
+    rejected: list[RejectedError] = []
+    for index in range(start, start + count):
+        try:
+            folders.append(_generate_case(request, seed, index, spacing, out, progress))
+        except RejectedError as error:
+            rejected.append(error)
+    if rejected:
+        others = f" ({len(folders)} of {count} cases are in {out})" if count > 1 else ""
+        raise RejectedError(f"{rejected[0]}{others}", [r for error in rejected for r in error.rejections])
+    return folders
 
 
 def _generate_case(request: CaseRequest, seed: int, index: int, spacing: float, out: Path, progress: Progress) -> Path:

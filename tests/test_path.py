@@ -172,6 +172,17 @@ def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_rejected_case_does_not_keep_the_next_from_being_drawn(
+    pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = read_case(pair[0])[0]
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "check_generated", rejecting(pipeline.MAX_ATTEMPTS))
+    with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* \(1 of 2 cases are in "):
+        pipeline.generate(PROMPT, count=2, seed=3, spacing=8.0, out=tmp_path)
+    assert [folder.name for folder in tmp_path.iterdir()] == ["case_00001"]
+
+
 def no_space(path: Path, volume: LabelMap) -> None:
     path.write_bytes(b"half of it")
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
