@@ -21,6 +21,9 @@ from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, SCAFFOLD_CHA
 from synth.models.gaussian import GaussianPrior
 
 
+_VECTOR = 16  # float32 channels that a CPU convolution computes at once
+
+
 class Denoised(NamedTuple):
     """velocity (B, C, X, Y, Z); label logits (B, CLASSES, X, Y, Z), or (B, CLASSES, 2X, 2Y, 2Z) for refine."""
 
@@ -41,6 +44,13 @@ class ChannelNorm(nn.Module):
         return F.layer_norm(last, last.shape[-1:], self.weight, self.bias).permute(0, 4, 1, 2, 3)
 
 
+class Pointwise(nn.Conv3d):
+    """A convolution of single positions, as a matrix product: like `_narrow`, for the sake of the number of threads."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x.permute(0, 2, 3, 4, 1), self.weight.flatten(1), self.bias).permute(0, 4, 1, 2, 3)
+
+
 class Block(nn.Module):
     """Residual block; the embedding scales and shifts between the convolutions (Perez et al. 2018)."""
 
@@ -51,7 +61,7 @@ class Block(nn.Module):
         self.modulate = nn.Linear(embedding, 2 * outputs)
         self.norm2 = ChannelNorm(outputs)
         self.conv2 = nn.Conv3d(outputs, outputs, 3, padding=1)
-        self.skip = nn.Conv3d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.skip = Pointwise(inputs, outputs, 1) if inputs != outputs else nn.Identity()
         _zero(self.modulate, self.conv2)
 
     def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
@@ -188,7 +198,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         labels = self.organs(h)
         if self.config.refine:
             labels = _unpack(labels)
-        return Denoised(velocity + scale * self.velocity(h), labels)
+        return Denoised(velocity + scale * _narrow(self.velocity, h), labels)
 
     def _embed(self, t: torch.Tensor, condition: Condition) -> torch.Tensor:
         frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), 32, device=t.device))
@@ -225,6 +235,14 @@ def _preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.
     t = t.view(-1, 1, 1, 1, 1)
     variance = (1 - t) ** 2 * sd**2 + t**2
     return -sd / variance.sqrt(), x * (t - (1 - t) * sd**2) / variance
+
+
+def _narrow(layer: nn.Conv3d, h: torch.Tensor) -> torch.Tensor:
+    """A convolution to few channels, computed for a full vector of them: on the CPU the order of the sums of a
+    narrower one follows the number of threads, and the volume must not."""
+    missing = -layer.out_channels % _VECTOR
+    weight, bias = F.pad(layer.weight, (0, 0) * 4 + (0, missing)), F.pad(layer.bias, (0, missing))
+    return F.conv3d(h, weight, bias, padding=1)[:, : layer.out_channels]
 
 
 def _unpack(x: torch.Tensor) -> torch.Tensor:
