@@ -20,7 +20,6 @@ from synth.models.attention import attend
 from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, SCAFFOLD_CHANNELS, Condition, map_channels
 from synth.models.gaussian import GaussianPrior
 
-
 _VECTOR = 16  # float32 channels that a CPU convolution computes at once
 
 
@@ -240,6 +239,7 @@ def _preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.
 def _narrow(layer: nn.Conv3d, h: torch.Tensor) -> torch.Tensor:
     """A convolution to few channels, computed for a full vector of them: on the CPU the order of the sums of a
     narrower one follows the number of threads, and the volume must not."""
+    assert layer.bias is not None
     missing = -layer.out_channels % _VECTOR
     weight, bias = F.pad(layer.weight, (0, 0) * 4 + (0, missing)), F.pad(layer.bias, (0, missing))
     return F.conv3d(h, weight, bias, padding=1)[:, : layer.out_channels]
