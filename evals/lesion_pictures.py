@@ -166,12 +166,17 @@ def noise_ratio(host: RealHost, case: Case, plan: LesionPlan) -> list[float] | N
     tissue = patches_in(host.ct.hu[wide], organ[wide], _PATCH)
     if min(len(lesion), len(tissue)) < _LEAST_PATCHES:
         return None
-    quiet = tissue[tissue.std(axis=(1, 2, 3)) <= np.median(tissue.std(axis=(1, 2, 3)))]  # without vessels
-    one, other = spectrum_of(lesion), spectrum_of(quiet)
+    one, other = (spectrum_of(_quieter_half(patches)) for patches in (lesion, tissue))
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_PATCH[0]), np.fft.fftfreq(_PATCH[1]), indexing="ij"))
     band = np.minimum((frequency / 0.5 * _BANDS).astype(int), _BANDS - 1)
     bands = [float(one[band == k].sum() / other[band == k].sum()) for k in range(_BANDS)]
     return [float(one.sum() / other.sum()), *bands]
+
+
+def _quieter_half(patches: np.ndarray) -> np.ndarray:
+    """Patches (N, X, Y, Z) up to their median SD: those that hold vessels or an edge are left out, alike everywhere."""
+    sds = patches.std(axis=(1, 2, 3))
+    return patches[sds <= np.median(sds)]
 
 
 def border_steps(host: RealHost, case: Case) -> tuple[float, float, float]:

@@ -1,8 +1,8 @@
 """The scanner's noise, measured in the host's own homogeneous tissue and drawn anew.
 
 Patches that lie inside one structure are detrended by a plane; the mean of their periodograms is the noise power
-spectrum (Siewerdsen et al. 2002; ICRU 87) and the median of their SDs its strength. A stationary Gaussian field
-with that spectrum has the host's noise grain and its correlation across slices.
+spectrum (Siewerdsen et al. 2002; ICRU 87). Only the quieter half of them counts: vessels and edges make the others. A
+stationary Gaussian field with that spectrum has the host's noise grain and its correlation across slices.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
-    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.median(sds)), tissue)
+    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue)
 
 
 def _detrended(patches: np.ndarray) -> np.ndarray:
