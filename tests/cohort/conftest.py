@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from synth import nifti
@@ -60,11 +61,14 @@ def quick(tiny_weights: Path) -> Iterator[None]:
     """Tiny networks and no previews, in this process and those forked from it."""
     from synth.models import library
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # a fork of a process whose OpenMP has run on several threads would wait for them forever
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
         patch.setattr("synth.finish.render", lambda case, lines: b"\x89PNG")
         library.load.cache_clear()
         yield
+    torch.set_num_threads(threads)
     library.load.cache_clear()
 
 

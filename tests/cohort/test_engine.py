@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from synth import case_folder, cli, nifti, pipeline
 from synth.case_folder import OutputError
@@ -92,6 +93,7 @@ def forked(recipe: Path, out: Path, rank: int = 0, world: int = 1) -> int:
         return child
     code = 1
     try:
+        torch.set_num_threads(1)  # the threads of the parent's OpenMP are not there in a fork
         os.environ.update({"RANK": str(rank), "WORLD_SIZE": str(world), "MASTER_PORT": str(world)})
         run(recipe, out)
         code = 0
