@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import cache
 from importlib import resources
@@ -61,4 +62,7 @@ def export(trained: Path, network: Weights, out: Path) -> Path:
     model = ShapeModel.from_pretrained(trained) if network == "shape" else Denoiser.from_pretrained(trained)
     folder = out / network
     model.to(torch.bfloat16).save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("_name_or_path", None)  # where it was trained is nobody's business
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     return folder
