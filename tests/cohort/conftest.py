@@ -56,7 +56,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def quick(tiny_weights: Path) -> Iterator[None]:
     """Tiny networks and no previews, in this process and those forked from it."""
     from synth.models import library
@@ -72,7 +72,7 @@ def quick(tiny_weights: Path) -> Iterator[None]:
     library.load.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with three hosts and a recipe."""
     folder = tmp_path_factory.mktemp("cohort")
@@ -81,7 +81,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def finished(quick: None, place: Path) -> Path:
     """The cohort of RECIPE, made in one go by one process. Not to be changed."""
     outcome = engine.run(place / "recipe.yaml", place / "finished", quiet=True)
