@@ -9,6 +9,7 @@ from pathlib import Path
 from synth.errors import InputError
 from synth.plan import CasePlan
 from synth.provenance import Check
+from synth.report.measurements import Measurements
 from synth.types import Case
 
 
@@ -30,10 +31,14 @@ class RejectedError(InputError):
 
 @dataclass(frozen=True)
 class Draft:
-    """A case that is drawn and has passed its checks; its report and folder are still to be made."""
+    """A case that is drawn and has passed its checks; its report and folder are still to be made.
+
+    `measured`: what the checks measured already, None where they had no need to.
+    """
 
     plan: CasePlan
     case: Case
     checks: tuple[Check, ...]
     inputs: Mapping[str, Path] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
+    measured: Measurements | None = None

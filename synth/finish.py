@@ -1,28 +1,19 @@
-"""Finish: measure the report, draw the preview, write the folder."""
+"""Finish: write the report, draw the preview, write the folder."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from synth import case_folder, provenance, report
+from synth.draft import Draft
 from synth.models import library
-from synth.plan import CasePlan
 from synth.preview import render
-from synth.provenance import Check
-from synth.types import Case
 
 
-def finish(
-    folder: Path,
-    plan: CasePlan,
-    case: Case,
-    checks: Sequence[Check],
-    command: str,
-    inputs: Mapping[str, Path] | None = None,
-) -> Path:
+def finish(folder: Path, draft: Draft, command: str) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder."""
-    written = report.write(report.measure(case))
+    plan, case = draft.plan, draft.case
+    written = report.write(draft.measured or report.measure(case))
     text = written.text()
     manifest = provenance.manifest(
         command=command,
@@ -35,9 +26,9 @@ def finish(
         },
         weights=library.weights_files(plan.door),
         device=str(library.device()),
-        attempts=plan.attempt + 1,
-        checks=checks,
-        inputs=inputs,
+        attempts=len(draft.rejections) + 1,
+        checks=draft.checks,
+        inputs=draft.inputs,
     )
     return case_folder.write_case(
         folder,

@@ -175,9 +175,10 @@ def draft_inserted(
     for attempt in range(attempts):
         plan = with_lesions(plan, host, organs, attempt)
         case = _inserted(plan, Case(host, organs, organs))
-        checks = check_inserted(measure(case), plan)
+        measured = measure(case)
+        checks = check_inserted(measured, plan)
         if not (failed := [check for check in checks if not check.ok]):
-            return Draft(plan, case, tuple(checks), inputs, rejections=tuple(rejections))
+            return Draft(plan, case, tuple(checks), inputs, tuple(rejections), measured)
         rejections.append(Rejection(_reason(failed), plan))
         plan = plan.model_copy(update={"lesions": _without(plan.lesions, failed)})
     raise RejectedError(
@@ -210,11 +211,11 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
 
 
 def finish_draft(folder: Path, draft: Draft, command: str, progress: Progress) -> Path:
-    """Measure the report of a draft and write its folder; `command` makes this one case again."""
+    """Write the report of a draft and its folder; `command` makes this one case again."""
     from synth.finish import finish
 
     with progress.step(f"{draft.plan.case}: report", 1):
-        return finish(folder, draft.plan, draft.case, draft.checks, command, draft.inputs)
+        return finish(folder, draft, command)
 
 
 def _reason(failed: Sequence[Check]) -> str:

@@ -301,6 +301,14 @@ def test_check_holds_until_a_voxel_changes(
     assert f"{folder}: lesions.nii.gz changed since the case was written" in out
 
 
+def test_an_insertion_that_was_drawn_again_says_so(
+    chest: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "check_inserted", rejecting(1))
+    manifest = read_case(pipeline.insert(*chest, NODULE, seed=2, out=tmp_path))[3]
+    assert manifest["attempts"] == 2
+
+
 def test_a_lesion_that_came_out_too_long_is_not_written(
     chest: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,12 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from synth import labels
-from synth.errors import InputError
 from synth.provenance import sha256
+from synth.settings import read_settings
 
 
 class Arm(StrEnum):
@@ -77,13 +76,4 @@ class UtilityConfig(BaseModel):
 
 def load(path: Path) -> UtilityConfig:
     """Read a YAML; InputError names an unknown key or a value out of range."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such configuration; see configs/evals/")
-    try:
-        return UtilityConfig(**(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
-    except (yaml.YAMLError, TypeError) as error:
-        raise InputError(f"{path}: not a YAML table ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"]) or "study"
-        raise InputError(f"{path}: {where}: {first['msg']}; see evals/utility/config.py for the keys") from error
+    return read_settings(UtilityConfig, path, see="configs/evals/ and evals/utility/config.py")

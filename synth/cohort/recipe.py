@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
-from synth.errors import InputError
+from synth.settings import read_settings
 
 UNSAID = "unsaid"  # a value that leaves a field open
 
@@ -155,32 +154,7 @@ class Recipe(_Strict):
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in a YAML file; paths in it are relative to the file. Raises InputError naming file and field."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder; hand over the recipe's YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a recipe is a table of fields, such as 'number: 300'; see configs/cohort/")
-    try:
-        recipe = Recipe.model_validate(content)
-    except ValidationError as error:
-        raise InputError(_first(path, error)) from error
-    return _beside(recipe, path.parent)
-
-
-def _first(path: Path, error: ValidationError) -> str:
-    """The first thing that is wrong, in one line."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "recipe"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        return f"{path}: {where}: unknown key; remove it or see docs/cohorts.md for the keys"
-    shown = "" if isinstance(first["input"], dict) else f" '{first['input']}'"
-    return f"{path}: {where}{shown}: {message[0].lower()}{message[1:]}"
+    return _beside(read_settings(Recipe, path, see="docs/cohorts.md"), path.parent)
 
 
 def _beside(recipe: Recipe, folder: Path) -> Recipe:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from synth.models.linear import fit_linear_gaussian
+
 _FLOOR = 1e-5  # variance below which a direction is fixed
 
 
@@ -66,19 +68,13 @@ class GaussianPrior(nn.Module):
         Args:
             volumes: (N, C, X, Y, Z) less their scaffolds; facts: (N, facts_dim); ridge: penalty, in units of N.
         """
-        flat = volumes.flatten(1)
-        design = torch.cat([torch.ones(len(facts), 1), facts], dim=1)
-        penalty = ridge * len(facts) * torch.eye(design.shape[1])
-        penalty[0, 0] = 0
-        weights = torch.linalg.solve(design.T @ design + penalty, design.T @ flat)
-        left = flat - design @ weights
-        found = min(len(self.variance), len(flat))  # directions beyond the number of volumes stay zero
-        _, values, directions = torch.svd_lowrank(left, q=found, niter=3)
-        self.mean.copy_(weights[0])
-        self.slope.copy_(weights[1:])
-        self.basis[:found] = directions.T
-        self.variance[:found] = (values.square() / len(flat)).clamp(min=_FLOOR)
-        self.rest.copy_((left - left @ directions @ directions.T).square().mean(dim=0).clamp(min=_FLOOR))
+        fitted = fit_linear_gaussian(volumes.flatten(1), facts, len(self.variance), ridge)
+        found = len(fitted.variance)  # directions beyond the number of volumes stay zero
+        self.mean.copy_(fitted.mean)
+        self.slope.copy_(fitted.slope)
+        self.basis[:found] = fitted.directions
+        self.variance[:found] = fitted.variance.clamp(min=_FLOOR)
+        self.rest.copy_(fitted.rest.clamp(min=_FLOOR))
 
 
 def _gain(t: torch.Tensor, variance: torch.Tensor) -> torch.Tensor:

@@ -6,16 +6,17 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 
 from synth.data.dataset import Subject, load_subjects, whole_frame
 from synth.errors import InputError
 from synth.facts import encode, mirrored
 from synth.frames import HEAD_NECK
+from synth.settings import read_settings
 from synth.shape.deformation import mirror
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel
 from synth.shape.register import Group, Round, features, fit_velocities, mean_of, register
@@ -110,13 +111,6 @@ def load_placed(out: Path) -> dict[str, torch.Tensor]:
     return {name: v.float() for name, v in load_file(out / PLACED).items()}
 
 
-def load_shape_config(path: Path, overrides: dict[str, object]) -> ShapeConfig:
+def load_shape_config(path: Path, overrides: dict[str, Any]) -> ShapeConfig:
     """Read a YAML of differences; InputError names an unknown key or a bad value."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such configuration; see configs/train/")
-    try:
-        return ShapeConfig(**{**(yaml.safe_load(path.read_text()) or {}), **overrides})
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}; see synth/shape/fit.py for the keys") from error
+    return read_settings(ShapeConfig, path, see="configs/train/ and synth/shape/fit.py", overrides=overrides)

@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from synth.facts import ORGANS
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.models.conditioning import FACTS_DIM
+from synth.models.linear import fit_linear_gaussian
 from synth.shape.deformation import exponential, warp
 
 MEAN_SPACING_MM = 8.0
@@ -64,18 +65,12 @@ class ShapeModel(ModelMixin, ConfigMixin):
             images included by the caller; ridge: penalty in units of N.
         """
         self.mean_patient.copy_(mean_patient)
-        flat = velocities.flatten(1)
-        design = torch.cat([torch.ones(len(facts), 1), facts], dim=1)
-        penalty = ridge * len(facts) * torch.eye(design.shape[1])
-        penalty[0, 0] = 0
-        weights = torch.linalg.solve(design.T @ design + penalty, design.T @ flat)
-        self.mean.copy_(weights[0])
-        self.slope.copy_(weights[1:])
-        left = flat - design @ weights
-        found = min(len(self.sd), len(flat))
-        _, values, directions = torch.svd_lowrank(left, q=found, niter=4)
-        self.modes[:found] = directions.T
-        self.sd[:found] = values / len(flat) ** 0.5
+        fitted = fit_linear_gaussian(velocities.flatten(1), facts, len(self.sd), ridge)
+        found = len(fitted.variance)
+        self.mean.copy_(fitted.mean)
+        self.slope.copy_(fitted.slope)
+        self.modes[:found] = fitted.directions
+        self.sd[:found] = fitted.variance.sqrt()
 
 
 def cut(patient: torch.Tensor, top_mm: float, bottom_mm: float) -> torch.Tensor:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from synth.errors import InputError
+from synth.settings import read_settings
 
 
 class _Section(BaseModel):
@@ -68,14 +67,4 @@ class TrainConfig(_Section):
 
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read a YAML of differences; raise InputError naming an unknown key or a value out of range."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such configuration; see configs/train/")
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-        return TrainConfig(**{**values, **(overrides or {})})
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(p) for p in first["loc"])
-        raise InputError(f"{path}: {where}: {first['msg']}; see synth/training/config.py for the keys") from error
+    return read_settings(TrainConfig, path, see="configs/train/ and synth/training/config.py", overrides=overrides)

@@ -74,7 +74,7 @@ def test_what_cannot_be_asked_is_one_line(tmp_path: Path, changes: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("a: [", "not YAML"), ("just words", "a recipe is a table"), (None, "no such file")]
+    ("text", "said"), [("a: [", "not YAML"), ("just words", "not a table"), (None, "no such file")]
 )
 def test_files_that_are_no_recipe(tmp_path: Path, text: str | None, said: str) -> None:
     file = tmp_path / "r.yaml"

@@ -194,5 +194,5 @@ def test_a_bad_configuration_is_named(tmp_path, text, named):
     path.write_text(text)
     with pytest.raises(InputError, match=named):
         load_config(path)
-    with pytest.raises(InputError, match="no such configuration"):
+    with pytest.raises(InputError, match="no such file"):
         load_config(tmp_path / "absent.yaml")

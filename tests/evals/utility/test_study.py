@@ -208,7 +208,7 @@ def test_the_verdict_says_helps_harms_or_neither(folders: dict[str, str], tmp_pa
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"stpes": 5}, "stpes: Extra inputs"),
+        ({"stpes": 5}, "stpes: unknown key"),
         ({"patch": [60, 64, 64]}, "multiples of 8"),
         ({"organs": ["lever"]}, "'lever' is not in the label table"),
         ({"arms": ["mixed"]}, "every other arm is compared with real"),

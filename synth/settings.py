@@ -1,0 +1,49 @@
+"""Settings in YAML: one way to read a table of them into a pydantic model, and to say what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from synth.errors import InputError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_settings(kind: type[M], path: Path, *, see: str, overrides: Mapping[str, Any] | None = None) -> M:
+    """The model that a YAML file describes, `overrides` put over it.
+
+    Args:
+        see: where the keys are explained, for messages.
+
+    Raises InputError naming the file, and the key with its value where one is unknown or out of range.
+    """
+    try:
+        table = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; check the path, or see {see}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder; hand over a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(table or {}, dict):
+        raise InputError(f"{path}: not a table of keys and values; see {see}")
+    try:
+        return kind.model_validate({**(table or {}), **(overrides or {})})
+    except ValidationError as error:
+        raise InputError(f"{path}: {_first(error, see)}") from error
+
+
+def _first(error: ValidationError, see: str) -> str:
+    """The first thing that is wrong, in one line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "all of it"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown key; remove it, or see {see} for the keys"
+    shown = "" if isinstance(first["input"], dict) else f" '{first['input']}'"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{where}{shown}: {message[0].lower()}{message[1:]}; see {see}"
