@@ -157,8 +157,8 @@ def check_request(request: CaseRequest) -> str:
         )
     for finding in request.findings:
         raise InputError(
-            f"'{finding.organ} {finding.kind}' in a generated {region} CT: the organs that can be drawn there "
-            "hold no such finding; use `synthct insert` on a CT that shows the organ"
+            f"'{finding.organ} {finding.kind}' in a generated {region} CT: lesions are not drawn there yet; "
+            "use `synthct insert` on a CT that shows the organ"
         )
     return region
 
