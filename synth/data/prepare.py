@@ -111,9 +111,21 @@ def _found(headneck_root: Path | None, native: Sequence[Path], priors: Path | No
     for option, folder in (("--headneck", headneck_root), *(("--native", folder) for folder in native)):
         if folder is not None and not folder.is_dir():
             raise InputError(f"{option} {folder}: no such folder; check the path")
+    _require_distinct(native)
     if headneck_root is None:
         return {}
     splits = {split: len(headneck.index_rows(headneck_root, split)) for split in ("train", "val")}
     if not splits["train"]:
         raise InputError(f"{headneck_root / 'index.csv'}: no case with split 'train'; name some patients so")
     return splits
+
+
+def _require_distinct(folders: Sequence[Path]) -> None:
+    """InputError where two folders hold a case of one name: the second would replace the first."""
+    seen: dict[str, Path] = {}
+    for folder in folders:
+        for file in sorted(folder.glob("*/ct.nii.gz")):
+            case = file.parent.name
+            if case in seen:
+                raise InputError(f"--native {folder}: case '{case}' is in {seen[case]} too; rename one of them")
+            seen[case] = folder

@@ -191,6 +191,7 @@ def test_the_command_prints_the_counts(
         (["--headneck", "{chest}"], "index.csv: no column organs_annotated, split"),
         (["--headneck", "{empty}"], "no index.csv"),
         (["--native", "{empty}"], "no CASE/ct.nii.gz"),
+        (["--native", "{chest}", "--native", "{chest}"], "is in"),
         (["--native", "{chest}", "--priors", "p.json"], "--priors p.json: priors are measured on head-and-neck"),
     ],
 )
