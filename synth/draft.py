@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,15 @@ from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.report.measurements import Measurements
 from synth.types import Case
+
+
+# Further checks of a drawn case, beside those of the path itself.
+Gate = Callable[[CasePlan, Case, Measurements], Sequence[Check]]
+
+
+def no_gate(_plan: CasePlan, _case: Case, _measured: Measurements) -> Sequence[Check]:
+    """No further checks."""
+    return ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from prompts import CaseRequest, parse
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_inserted
-from synth.draft import Draft, RejectedError, Rejection
+from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
 from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
 from synth.lesions.planning import one_by_one, plan_each
@@ -71,16 +71,27 @@ def _generate_case(request: CaseRequest, seed: int, index: int, spacing: float, 
 
 
 def draft_generated(
-    request: CaseRequest, *, seed: int, index: int, spacing: float, progress: Progress, attempts: int = MAX_ATTEMPTS
+    request: CaseRequest,
+    *,
+    seed: int,
+    index: int,
+    spacing: float,
+    progress: Progress,
+    attempts: int = MAX_ATTEMPTS,
+    gate: Gate = no_gate,
 ) -> Draft:
-    """Draw and check a generated case, and draw again while a check fails. Raises RejectedError after `attempts`."""
+    """Draw and check a generated case, and draw again while a check or the gate fails.
+
+    Raises RejectedError after `attempts`.
+    """
     rejections: list[Rejection] = []
     for attempt in range(attempts):
         plan = _attempt(request, seed, index, spacing, attempt)
         case = draw_case(plan, progress)
-        checks = check_generated(case, plan)
+        measured = measure(case)
+        checks = [*check_generated(case, plan), *gate(plan, case, measured)]
         if not (failed := [check for check in checks if not check.ok]):
-            return Draft(plan, case, tuple(checks), rejections=tuple(rejections))
+            return Draft(plan, case, tuple(checks), rejections=tuple(rejections), measured=measured)
         rejections.append(Rejection(_reason(failed), plan))
     raise RejectedError(
         f"{case_name(index)}: drawn {attempts} times and rejected, at last because {rejections[-1].reason}; "
@@ -163,7 +174,12 @@ def with_lesions(plan: CasePlan, host: Volume, organs: LabelMap, attempt: int = 
 
 
 def draft_inserted(
-    plan: CasePlan, host: Volume, organs: LabelMap, inputs: Mapping[str, Path], attempts: int = MAX_ATTEMPTS
+    plan: CasePlan,
+    host: Volume,
+    organs: LabelMap,
+    inputs: Mapping[str, Path],
+    attempts: int = MAX_ATTEMPTS,
+    gate: Gate = no_gate,
 ) -> Draft:
     """The host with the lesions of a request, measured and checked; those that fail are planned and drawn again.
 
@@ -176,7 +192,7 @@ def draft_inserted(
         plan = with_lesions(plan, host, organs, attempt)
         case = _inserted(plan, Case(host, organs, organs))
         measured = measure(case)
-        checks = check_inserted(measured, plan)
+        checks = [*check_inserted(measured, plan), *gate(plan, case, measured)]
         if not (failed := [check for check in checks if not check.ok]):
             return Draft(plan, case, tuple(checks), inputs, tuple(rejections), measured)
         rejections.append(Rejection(_reason(failed), plan))

@@ -69,6 +69,7 @@ def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progres
             spacing=recipe.spacing_mm,
             progress=progress,
             attempts=recipe.attempts,
+            gate=plan.gate,
         )
     except RejectedError as error:
         attempts.failed += [Attempt(r.reason, plan=r.plan) for r in error.rejections]
@@ -107,4 +108,5 @@ def _attempt(plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, 
         healthy=not case.request.findings,
     )
     attempts.plan = pipeline.with_lesions(attempts.plan, volume, organs)
-    return pipeline.draft_inserted(attempts.plan, volume, organs, {"ct": host.ct, "organs": host.organs})
+    inputs = {"ct": host.ct, "organs": host.organs}
+    return pipeline.draft_inserted(attempts.plan, volume, organs, inputs, gate=plan.gate)

@@ -75,6 +75,8 @@ def _pin(out: Path, plan: CohortPlan) -> None:
     files = library.weights_files("insert" if plan.recipe.hosts else "generate")
     weights = {name: sha256_of_file(file) for name, file in files.items()}
     made_with = {"format": 1, "synthct": __version__, "weights": weights, "hosts": list(plan.hosts)}
+    if plan.recipe.gates.reference is not None:
+        made_with["reference"] = sha256_of_file(plan.recipe.gates.reference)
     pinned = {**made_with, "recipe": plan.recipe.pinned()}
     file = out / layout.RECIPE
     if not file.is_file():

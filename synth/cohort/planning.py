@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from prompts import CaseRequest, parse, sampler, write
+from synth.cohort.gates import gate_of
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import assign, bounds
 from synth.cohort.recipe import UNSAID, Group, Recipe
@@ -43,6 +44,7 @@ class CohortPlan:
 
     def __init__(self, recipe: Recipe, hosts: Mapping[str, HostFiles]) -> None:
         self.recipe, self.hosts = recipe, hosts
+        self.gate = gate_of(recipe)
         self._check()
 
     def __len__(self) -> int:

@@ -110,6 +110,20 @@ class PatientQuotas(_Strict):
         return self.model_dump(exclude_none=True)
 
 
+class Gates(_Strict):
+    """Limits of the quality gates (synth/cohort/gates.py); null turns one off."""
+
+    visibility: Annotated[float, Field(ge=0)] | None = Field(
+        0.5, description="least contrast-to-noise ratio of a lesion that was not asked to be isodense"
+    )
+    one_piece: Share | None = Field(0.8, description="least share of a lesion or drawn organ in its largest piece")
+    elsewhere: Share | None = Field(0.2, description="most of a lesion in other organs, where no invasion is asked for")
+    organ_hu: Annotated[float, Field(ge=0)] | None = Field(
+        100.0, description="HU by which a drawn organ's median may leave its range in synth/labels.csv"
+    )
+    reference: Path | None = Field(None, description="patients that no generated case may copy: see novelty.py")
+
+
 class Recipe(_Strict):
     """A cohort. One of `prompts`, `draw` and `findings` says what is in it."""
 
@@ -125,6 +139,7 @@ class Recipe(_Strict):
     findings: tuple[FindingGroup, ...] | None = None
     patients: PatientQuotas = PatientQuotas()
     healthy: Share = 0.0
+    gates: Gates = Gates()
     split: dict[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
     attempts: int = Field(10, ge=1, le=50)
     max_failures: Share = 0.05
@@ -138,6 +153,8 @@ class Recipe(_Strict):
             raise ValueError("findings need hosts: give hosts.folder, CT with organ labels to insert them into")
         if self.hosts is not None and self.draw:
             raise ValueError("draw is for generated cases; with hosts give findings or prompts")
+        if self.hosts is not None and self.gates.reference:
+            raise ValueError("gates.reference is for generated cases: a case with a host is a copy of it on purpose")
         names = [group.name for group in self.findings or ()]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"findings: {', '.join(sorted(twice))} given twice; give each a `label`")
@@ -149,6 +166,7 @@ class Recipe(_Strict):
         table = self.model_dump(mode="json", exclude=_NOT_PINNED)
         if self.hosts is not None:
             table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index")}
+        table["gates"].pop("reference")  # pinned by its content
         return table
 
 
@@ -159,8 +177,10 @@ def read_recipe(path: Path) -> Recipe:
 
 def _beside(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with its paths relative to the folder of its file."""
-    hosts = recipe.hosts
-    if hosts is None:
-        return recipe
-    update = {"folder": folder / hosts.folder, "index": None if hosts.index is None else folder / hosts.index}
-    return recipe.model_copy(update={"hosts": hosts.model_copy(update=update)})
+    update: dict[str, Any] = {}
+    if (hosts := recipe.hosts) is not None:
+        paths = {"folder": folder / hosts.folder, "index": None if hosts.index is None else folder / hosts.index}
+        update["hosts"] = hosts.model_copy(update=paths)
+    if recipe.gates.reference is not None:
+        update["gates"] = recipe.gates.model_copy(update={"reference": folder / recipe.gates.reference})
+    return recipe.model_copy(update=update)

@@ -83,16 +83,10 @@ class Worker:
         folder = layout.case_folder(self.out, drawn.case.name)
         if folder.exists():
             shutil.rmtree(folder)  # a file of it is missing or cut short
-        written = pipeline.finish_draft(folder, drawn.draft, self._command(drawn.case), Progress(quiet=True))
+        command = command_line("cohort", self.recipe_name, only=drawn.case.index)
+        written = pipeline.finish_draft(folder, drawn.draft, command, Progress(quiet=True))
         layout.quarantine_file(self.out, drawn.case.name).unlink(missing_ok=True)
         return written
-
-    def _command(self, case: PlannedCase) -> str:
-        recipe = self.plan.recipe
-        if recipe.hosts:
-            return command_line("cohort", self.recipe_name, only=case.index)
-        spacing = f"{recipe.spacing_mm:g}"
-        return command_line("generate", case.request.prompt, seed=recipe.seed, start=case.index, spacing=spacing)
 
     def _settle(self, drawn: Drawn, written: Future[Path], progress: CohortProgress) -> None:
         """Wait for the writer and count. A case that cannot be measured is given up; a full disk stops the run."""
