@@ -51,6 +51,20 @@ class LesionFacts:
 
 
 @dataclass(frozen=True)
+class ComparisonFacts:
+    """One lesion on two CT that are `days` apart: sizes (earlier, now), None where it was not there.
+
+    `doubling_days` is the volume doubling time of a lesion that grew.
+    """
+
+    name: str
+    days: int
+    long_axis_mm: tuple[float | None, float | None]
+    volume_ml: tuple[float | None, float | None]
+    doubling_days: float | None = None
+
+
+@dataclass(frozen=True)
 class TargetFacts:
     """One measured planning target volume: prescribed dose Gy, volume mL, longest diameter mm."""
 
@@ -111,6 +125,29 @@ def _appearance(facts: LesionFacts) -> list[str]:
 
 def _encasement(names: Sequence[str]) -> str:
     return f", encasing the {_listed([readable(n) for n in names])}" if names else ""
+
+
+def comparison_sentence(facts: ComparisonFacts) -> str:
+    """ "Lung nodule 1, against 90 days earlier: long axis 12 to 17 mm (+40%), volume 0.80 to 2.2 mL (+174%), ..." """
+    (before, now), (volume_before, volume_now) = facts.long_axis_mm, facts.volume_ml
+    name, earlier = _capital(facts.name), f"{facts.days} day{'' if facts.days == 1 else 's'} earlier"
+    if before is None or volume_before is None:
+        return f"{name} was not there {earlier}."
+    if now is None or volume_now is None:
+        return f"{name}, {shown_mm(before)} mm long {earlier}, is not there now."
+    parts = [
+        f"long axis {shown_mm(before)} to {shown_mm(now)} mm ({_change(before, now)})",
+        f"volume {shown_ml(volume_before)} to {shown_ml(volume_now)} mL ({_change(volume_before, volume_now)})",
+    ]
+    if facts.doubling_days is not None:
+        parts.append(f"volume doubling time {facts.doubling_days:.0f} days")
+    return f"{name}, against {earlier}: {', '.join(parts)}."
+
+
+def _change(before: float, now: float) -> str:
+    """ "+40%", "-12%" or "unchanged"."""
+    percent = round(100 * (now / before - 1)) if before > 0 else 0
+    return f"{percent:+d}%" if percent else "unchanged"
 
 
 def target_sentence(facts: TargetFacts) -> str:

@@ -101,6 +101,17 @@ def insert(
     organ_ids: OrganIds = None,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the case folder.")] = Path("out"),
+    twin: Annotated[bool, typer.Option("--twin", help="Also write the host without the lesions.")] = False,
+    follow_up: Annotated[
+        str | None, typer.Option(help="Also write the same lesions so much later: 90d or 13w.", show_default=False)
+    ] = None,
+    growth: Annotated[
+        float | None, typer.Option(help="Factor of every long axis at follow-up.", show_default=False)
+    ] = None,
+    change: Annotated[
+        list[str] | None,
+        typer.Option(help="Also write the same lesions with one attribute changed: density=hyperdense."),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Put the lesions that a prompt asks for into your own CT and print the case folder.
@@ -108,11 +119,16 @@ def insert(
     Example: synthct insert chest.nii.gz --organs labels.nii.gz "18 mm spiculated solid nodule in the right upper lobe"
     """
     from synth import nifti, pipeline
+    from synth.sibling import siblings_asked
 
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
     with _progress(quiet) as progress:
-        folder = pipeline.insert(host, organs, prompt, seed=seed, out=out, organ_ids=table, progress=progress)
-    typer.echo(folder)
+        folders = pipeline.insert_with_siblings(
+            host, organs, prompt, siblings, seed=seed, out=out, organ_ids=table, progress=progress
+        )
+    for folder in folders:
+        typer.echo(folder)
 
 
 @app.command()
@@ -157,21 +173,22 @@ def export(
     cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort.", show_default=False)],
     to: Annotated[Layout, typer.Option(help="Which layout.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for it; for nnunet the folder of data sets (nnUNet_raw).")],
-    labels: Annotated[Labels, typer.Option(help="What the label maps hold.")] = Labels.lesions,
-    dataset_id: Annotated[int, typer.Option(min=1, max=999, help="Number of the data set, for nnunet.")] = 1,
+    labels: Annotated[
+        Labels | None, typer.Option(help="What label maps of nnunet, decathlon hold.", show_default="lesions")
+    ] = None,
+    dataset_id: Annotated[
+        int | None, typer.Option(min=1, max=999, help="Number of the data set, for nnunet.", show_default="1")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a cohort in a layout that other tools read, and print its folder.
 
     Example: synthct export nodules --to nnunet --out nnUNet_raw --dataset-id 101
     """
-    from synth.export import datasets
+    from synth.export.write import write_export
 
     with _progress(quiet) as progress:
-        if to is Layout.nnunet:
-            folder = datasets.export_nnunet(cohort, out, labels, dataset_id, progress)
-        else:
-            folder = datasets.export_decathlon(cohort, out, labels, progress)
+        folder = write_export(cohort, to, out, labels, dataset_id, progress)
     typer.echo(folder)
 
 
@@ -342,11 +359,12 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     from synth import case_folder
     from synth.report import Report
     from synth.report import check as check_report
+    from synth.sibling_plans import prior_of
 
-    case, _, report, manifest = case_folder.read_case(folder)
+    case, plan, report, manifest = case_folder.read_case(folder)
     altered = case_folder.altered_files(folder, manifest)
     return [
-        *check_report(case, Report.model_validate(report)),
+        *check_report(case, Report.model_validate(report), prior_of(folder, plan)),
         *(f"{name} changed since the case was written (its sha256 differs from manifest.json)" for name in altered),
     ]
 

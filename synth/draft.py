@@ -9,9 +9,9 @@ from pathlib import Path
 from synth.errors import InputError
 from synth.plan import CasePlan
 from synth.provenance import Check
+from synth.report.comparison import Prior
 from synth.report.measurements import Measurements
 from synth.types import Case
-
 
 # Further checks of a drawn case, beside those of the path itself.
 Gate = Callable[[CasePlan, Case, Measurements], Sequence[Check]]
@@ -42,7 +42,8 @@ class RejectedError(InputError):
 class Draft:
     """A case that is drawn and has passed its checks; its report and folder are still to be made.
 
-    `measured`: what the checks measured already, None where they had no need to.
+    `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
+    follow-up, which its report compares with.
     """
 
     plan: CasePlan
@@ -51,3 +52,4 @@ class Draft:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
     measured: Measurements | None = None
+    prior: Prior | None = None

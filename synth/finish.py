@@ -13,7 +13,7 @@ from synth.preview import render
 def finish(folder: Path, draft: Draft, command: str) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder."""
     plan, case = draft.plan, draft.case
-    written = report.write(draft.measured or report.measure(case))
+    written = report.write(draft.measured or report.measure(case), draft.prior)
     text = written.text()
     manifest = provenance.manifest(
         command=command,

@@ -6,7 +6,9 @@ torch and what stands on it are imported when drawing starts, so that bad input 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from prompts import CaseRequest, parse
@@ -19,8 +21,10 @@ from synth.lesions.planning import one_by_one, plan_each
 from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line
-from synth.report import measure
+from synth.report import Measurements, Prior, measure
 from synth.seeding import derive, numpy_rng
+from synth.sibling import Change, FollowUp, Twin
+from synth.sibling_plans import sibling_plan
 from synth.types import Case, LabelMap, Volume
 
 DEFAULT_SAMPLING = Sampling()
@@ -127,25 +131,72 @@ def insert(
     progress: Progress | None = None,
 ) -> Path:
     """The lesions that a prompt asks for, put into a CT on its own grid; returns the case folder."""
+    folders = insert_with_siblings(host, organs, prompt, (), seed=seed, out=out, organ_ids=organ_ids, progress=progress)
+    return folders[0]
+
+
+def insert_with_siblings(
+    host: Path,
+    organs: Path,
+    prompt: str,
+    siblings: Sequence[Twin | FollowUp | Change],
+    *,
+    seed: int = 0,
+    out: Path = Path("out"),
+    organ_ids: Mapping[int, str] | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """As `insert`, and each sibling as a case of its own beside it; returns the folders, that of `insert` first.
+
+    A folder that is complete already is left as it is. Raises RejectedError for a sibling that does not show what it
+    is to show; those before it are written by then.
+    """
     request = parse(prompt)
     progress = progress or Progress(quiet=True)
     with progress.step("read", 2) as step:
         volume = nifti.read_volume(host)
         step.advance()
         labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
-    plan = draw_insert(request, seed=seed, ct=host, organs=organs)
-    folder = out / plan.case
-    if (done := _plan_in(folder)) is not None and _same_request(done, plan):
-        if case_folder.is_complete(folder, done.to_json()):
-            return folder
-        case_folder.require_free(folder, done.to_json())
-    else:
-        case_folder.require_free(folder, plan.to_json())
-    with progress.step("insert", 1):
-        draft = draft_inserted(plan, volume, labels, {"ct": host, "organs": organs})
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
-    command = command_line("insert", host, prompt, organs=organs, organ_ids=names, seed=seed)
-    return finish_draft(folder, draft, command, progress)
+    command = partial(command_line, "insert", host, prompt, organs=organs, organ_ids=names, seed=seed)
+    plan = draw_insert(request, seed=seed, ct=host, organs=organs)
+    inputs = {"ct": host, "organs": organs}
+    folder, done = out / plan.case, _plan_in(out / plan.case)
+    if done is None or not _same_request(done, plan) or not case_folder.is_complete(folder, done.to_json()):
+        case_folder.require_free(folder, done.to_json() if done and _same_request(done, plan) else plan.to_json())
+        with progress.step("insert", 1):
+            draft = draft_inserted(plan, volume, labels, inputs)
+        finish_draft(folder, draft, command(), progress)
+        done = draft.plan
+    return [
+        folder,
+        *(
+            _sibling_case(folder, done, how, Case(volume, labels, labels), inputs, command, progress)
+            for how in siblings
+        ),
+    ]
+
+
+def _sibling_case(
+    folder: Path,
+    plan: CasePlan,
+    how: Twin | FollowUp | Change,
+    host: Case,
+    inputs: Mapping[str, Path],
+    command: Callable[..., str],
+    progress: Progress,
+) -> Path:
+    """The sibling of the case of `plan`, which is in `folder`; what is complete already is left as it is."""
+    first = sibling_plan(plan, how, host.ct, host.organs)
+    beside = folder.parent / first.case
+    done = _plan_in(beside)
+    if done is not None and done.sibling == first.sibling and case_folder.is_complete(beside, done.to_json()):
+        return beside
+    case_folder.require_free(beside, done.to_json() if done and done.sibling == first.sibling else first.to_json())
+    measured = measure(case_folder.read_case(folder)[0]) if isinstance(how, FollowUp) else None
+    with progress.step(f"insert: {how.suffix}", 1):
+        draft = draft_sibling(plan, how, host.ct, host.organs, inputs, measured)
+    return finish_draft(beside, draft, command(**how.options()), progress)
 
 
 def _plan_in(folder: Path) -> CasePlan | None:
@@ -190,11 +241,9 @@ def draft_inserted(
     rejections: list[Rejection] = []
     for attempt in range(attempts):
         plan = with_lesions(plan, host, organs, attempt)
-        case = _inserted(plan, Case(host, organs, organs))
-        measured = measure(case)
-        checks = [*check_inserted(measured, plan), *gate(plan, case, measured)]
-        if not (failed := [check for check in checks if not check.ok]):
-            return Draft(plan, case, tuple(checks), inputs, tuple(rejections), measured)
+        draft, failed = _drafted(plan, host, organs, inputs, rejections, gate)
+        if not failed:
+            return draft
         rejections.append(Rejection(_reason(failed), plan))
         plan = plan.model_copy(update={"lesions": _without(plan.lesions, failed)})
     raise RejectedError(
@@ -202,6 +251,56 @@ def draft_inserted(
         "ask for less, or try another --seed",
         rejections,
     )
+
+
+def draft_sibling(
+    plan: CasePlan,
+    how: Twin | FollowUp | Change,
+    host: Volume,
+    organs: LabelMap,
+    inputs: Mapping[str, Path],
+    measured: Measurements | None = None,
+    attempts: int = MAX_ATTEMPTS,
+    gate: Gate = no_gate,
+) -> Draft:
+    """A sibling of the case of `plan`, measured and checked; what a change leaves open is drawn again where it fails.
+
+    `measured` is the case itself, which the report of a follow-up compares with.
+
+    Raises:
+        InputError: a lesion of the case cannot be changed so, or does not fit.
+        RejectedError: it does not show what it is to show.
+    """
+    rejections: list[Rejection] = []
+    prior = Prior.of(plan.case, how.days, measured) if isinstance(how, FollowUp) and measured else None
+    tries = attempts if isinstance(how, Change) else 1  # nothing else leaves anything open
+    for attempt in range(tries):
+        sibling = sibling_plan(plan, how, host, organs, attempt)
+        draft, failed = _drafted(sibling, host, organs, inputs, rejections, gate)
+        if not failed:
+            return replace(draft, prior=prior)
+        rejections.append(Rejection(_reason(failed), sibling))
+    raise RejectedError(
+        f"{plan.case}_{how.suffix}: rejected, because {rejections[-1].reason}; ask for less of a difference, or try "
+        "another --seed",
+        rejections,
+    )
+
+
+def _drafted(
+    plan: CasePlan,
+    host: Volume,
+    organs: LabelMap,
+    inputs: Mapping[str, Path],
+    rejections: Sequence[Rejection],
+    gate: Gate,
+) -> tuple[Draft, list[Check]]:
+    """The host with the lesions of a plan, measured; and the checks that failed."""
+    case = _inserted(plan, Case(host, organs, organs))
+    measured = measure(case)
+    checks = [*check_inserted(measured, plan), *gate(plan, case, measured)]
+    failed = [check for check in checks if not check.ok]
+    return Draft(plan, case, tuple(checks), inputs, tuple(rejections), measured), failed
 
 
 def _without(lesions: Sequence[LesionPlan], failed: Sequence[Check]) -> tuple[LesionPlan, ...]:

@@ -15,8 +15,9 @@ from synth.frames import BASE_SPACING_MM, FRAMES, spacings
 from synth.lesions.lesion_plan import LesionPlan
 from synth.provenance import sha256_of_file
 from synth.seeding import derive, numpy_rng
+from synth.sibling import SiblingOf
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 
 
 class _Frozen(BaseModel):
@@ -50,7 +51,10 @@ class HostReference(_Frozen):
 
 
 class CasePlan(_Frozen):
-    """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step."""
+    """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step.
+
+    `sibling` names the case that it is a sibling of, if it is one.
+    """
 
     version: int = PLAN_VERSION
     door: Literal["generate", "insert"]
@@ -68,6 +72,7 @@ class CasePlan(_Frozen):
     lesion_seed: int = 0
     host: HostReference | None = None
     lesions: tuple[LesionPlan, ...] = ()
+    sibling: SiblingOf | None = None
 
     def refine_evaluations(self) -> int:
         """Sampler steps of all refine levels, for progress bars."""

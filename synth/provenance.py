@@ -75,12 +75,13 @@ def manifest(
 def command_line(verb: str, *arguments: str | Path, **options: object) -> str:
     """The command that makes this one case again: `synthct VERB ARGUMENTS --OPTION VALUE`, quoted for a shell.
 
-    Paths are cut to their file name. Options that are None are left out; `organ_ids` becomes `--organ-ids`.
+    Paths are cut to their file name. Options that are None are left out, those that are True have no value;
+    `organ_ids` becomes `--organ-ids`.
     """
     words = ["synthct", verb, *(_word(argument) for argument in arguments)]
     for name, value in options.items():
         if value is not None:
-            words += [f"--{name.replace('_', '-')}", _word(value)]
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [_word(value)])]
     return shlex.join(words)
 
 

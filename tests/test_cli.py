@@ -20,6 +20,7 @@ import synth
 from prompts.errors import PromptError
 from synth import case_folder, cli, labels, nifti, report
 from synth.errors import InputError
+from synth.sibling import Change, FollowUp, Twin
 from tests import phantoms
 
 REPOSITORY = Path(__file__).parents[1]
@@ -44,12 +45,15 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         asked.append((arguments, options))
         return [options["out"] / f"case_{i}" for i in range(options["count"])]
 
-    def insert(*arguments: Any, **options: Any) -> Path:
+    def insert_with_siblings(*arguments: Any, **options: Any) -> list[Path]:
         asked.append((arguments, options))
-        return Path(options["out"]) / "host"
+        return [Path(options["out"]) / "host"]
 
     fake = SimpleNamespace(
-        asked=asked, generate=generate, insert=insert, plan_json=lambda *arguments: json.dumps(arguments)
+        asked=asked,
+        generate=generate,
+        insert_with_siblings=insert_with_siblings,
+        plan_json=lambda *arguments: json.dumps(arguments),
     )
     monkeypatch.setitem(sys.modules, "synth.pipeline", fake)  # type: ignore[arg-type]
     monkeypatch.setattr(synth, "pipeline", fake, raising=False)
@@ -103,6 +107,16 @@ def test_every_command_has_help_with_an_example(verb: str, capsys: pytest.Captur
         (["insert", "host.nii.gz", "x"], "'--organs'"),
         (["draw"], "No such command 'draw'"),
         (["insert", "h.nii.gz", "x", "--organs", "l.nii.gz", "--organ-ids", "3=lever"], "did you mean liver"),
+        (
+            ["insert", "h.nii.gz", "x", "--organs", "l.nii.gz", "--growth", "1.4"],
+            "--follow-up and --growth go together",
+        ),
+        (
+            ["insert", "h.nii.gz", "x", "--organs", "l.nii.gz", "--follow-up", "3m", "--growth", "2"],
+            "such as 90d or 13w",
+        ),
+        (["insert", "h.nii.gz", "x", "--organs", "l.nii.gz", "--change", "shape=irregular"], "can change: density"),
+        (["insert", "h.nii.gz", "x", "--organs", "l.nii.gz", "--change", "density=pale"], "one of hypodense"),
         (["train", "middle", "--config", "x.yaml"], "middle"),
         (["check", "nowhere"], "nowhere: no case folder"),
         (["preview", "nowhere"], "nowhere: no case folder"),
@@ -168,8 +182,16 @@ def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Pat
     assert cli.main(["insert", *arguments, "--out", str(tmp_path)]) == 0
     (given_arguments, given) = pipeline.asked[0]
     given.pop("progress")
-    assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a cyst")
+    assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a cyst", ())
     assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}}
+
+
+def test_insert_hands_on_the_siblings_that_were_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
+    arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a cyst", "--out", str(tmp_path)]
+    options = ["--twin", "--follow-up", "13w", "--growth", "1.4", "--change", "density=isodense"]
+    assert cli.main(["insert", *arguments, *options]) == 0
+    ((*_, siblings), _) = pipeline.asked[0]
+    assert siblings == (Twin(), FollowUp(days=91, growth=1.4), Change(attribute="density", value="isodense"))
 
 
 def test_plan_prints_the_plan(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,20 @@ def draw_zones(
     return tuple(drawn)
 
 
+def draw_feature(
+    kind: LesionType, name: str, outer_hu: float, organ_hu: float, phase: ContrastPhase, rng: np.random.Generator
+) -> Zone:
+    """A zone named `name` ("necrosis") inside a lesion whose tissue is `outer_hu`.
+
+    Raises InputError where the type has none.
+    """
+    for zones in kind.appearances.values():
+        for zone in zones[1:]:
+            if zone.name == name:
+                return _draw_zone(zone, outer_hu, organ_hu, phase, rng)
+    raise InputError(f"{kind.name} with {name}: the type has none; leave it out")
+
+
 def _appearance(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> str:
     """The appearance that was said, else one by weight among those that have the asked features."""
     drawn = float(rng.random())

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
+from synth.report.comparison import Prior, stated_prior
 from synth.report.measure import measure
 from synth.report.measurements import DECIMALS
-from synth.report.write import Report, Sentence, write
+from synth.report.write import CHANGE, Report, Sentence, write
 from synth.types import Case
 
 _TOLERANCE = 2 * 10.0**-DECIMALS  # a number that lies on the edge of its rounding may fall either way
 
 
-def check(case: Case, report: Report) -> list[str]:
+def check(case: Case, report: Report, prior: Prior | None = None) -> list[str]:
     """One line for each sentence that does not hold on the case: its name, its words, stated and measured facts.
 
-    Sentences that the case calls for and the report lacks are named too. Empty when the report holds.
+    Sentences that the case calls for and the report lacks are named too. Empty when the report holds. `prior` is what
+    was measured on the earlier CT that the report compares with; left out, its sizes are taken as stated.
     """
-    measured = {s.id: s for s in write(measure(case)).sentences}
+    compared = {s.id.removesuffix(CHANGE): s.facts for s in report.section("comparison")}
+    measured = {s.id: s for s in write(measure(case), prior or stated_prior(compared)).sentences}
     stated = {s.id: s for s in report.sentences}
     lines = [line for s in report.sentences if (line := _compare(s, measured.get(s.id)))]
     if len(stated) != len(report.sentences):

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from prompts import report as language
+from synth.report.comparison import Prior, compared
 from synth.report.measurements import (
     LesionMeasurement,
     Measurements,
@@ -16,9 +17,10 @@ from synth.report.measurements import (
     VolumeMeasurement,
 )
 
-Section = Literal["technique", "findings", "impression", "organs", "measurements"]
+Section = Literal["technique", "findings", "comparison", "impression", "organs", "measurements"]
 _ENCASED_DEG = 180.0  # of a vessel's outline
-_NARRATIVE: tuple[Section, ...] = ("technique", "findings", "organs", "impression")
+_NARRATIVE: tuple[Section, ...] = ("technique", "findings", "comparison", "organs", "impression")
+CHANGE = "_change"  # ends the id of a lesion's comparison
 # organs that the text names; every other structure is in the JSON alone (section `measurements`)
 _NAMED_IN_TEXT = (
     *("brainstem", "spinal_cord", "parotid_gland_left", "parotid_gland_right", "larynx", "mandible", "esophagus"),
@@ -52,7 +54,7 @@ class Report(_Frozen):
         return tuple(s for s in self.sentences if s.section == name)
 
     def text(self) -> str:
-        """report.txt: technique, findings, organs and impression, a sentence a line."""
+        """report.txt: technique, findings, comparison, organs and impression, a sentence a line."""
         parts = [(name, self.section(name)) for name in _NARRATIVE]
         return (
             "\n\n".join("\n".join([f"{name.upper()}", *(s.text for s in lines)]) for name, lines in parts if lines)
@@ -60,10 +62,11 @@ class Report(_Frozen):
         )
 
 
-def write(measurements: Measurements) -> Report:
-    """The report of a measured case."""
+def write(measurements: Measurements, prior: Prior | None = None) -> Report:
+    """The report of a measured case, with what changed since a `prior` CT."""
     sentences = [_technique(measurements.volume)]
     sentences += [_lesion(lesion) for lesion in measurements.lesions]
+    sentences += _comparison(measurements, prior)
     sentences += [_target(target) for target in measurements.targets]
     sentences += [_organ(organ) for organ in measurements.organs]
     sentences += _impression(measurements)
@@ -87,6 +90,12 @@ def _pleura(gap_mm: float) -> str:
     if gap_mm == 0:
         return "It crosses the pleura."
     return f"The pleura is {language.shown_mm(gap_mm)} mm away."
+
+
+def _comparison(measurements: Measurements, prior: Prior | None) -> Iterator[Sentence]:
+    for name, text, facts in compared(prior, measurements.lesions) if prior else ():
+        masks = (name,) if any(lesion.name == name for lesion in measurements.lesions) else ()
+        yield Sentence(id=f"{name}{CHANGE}", section="comparison", text=text, masks=masks, facts=facts)
 
 
 def _target(target: TargetMeasurement) -> Sentence:
