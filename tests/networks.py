@@ -14,7 +14,7 @@ SIZE = {"widths": (4, 6, 8), "blocks": (1, 1, 1), "embedding_dim": 8, "heads": 2
 def shape() -> ShapeModel:
     """A box of soft tissue that hardly moves."""
     model = ShapeModel(rank=2)
-    model.mean_patient[0, 16:48, 8:32, 8:44] = 1.1
+    model.mean_ct[0, 32:96, 16:64, 16:88] = 1.1
     model.modes.normal_(std=1.0, generator=torch.Generator().manual_seed(2))
     return model.eval()
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from synth.frames import BASE_SPACING_MM
+from synth.frames import BASE_SPACING_MM, HEAD_NECK
 
 _SQUARINGS = 5
+_SIZE_MM = [BASE_SPACING_MM * n for n in HEAD_NECK.shape]
 
 
 def exponential(velocity: torch.Tensor) -> torch.Tensor:
     """Displacement of the flow of a stationary velocity for unit time (scaling and squaring, Arsigny et al. 2006).
 
     Args:
-        velocity: (B, 3, X, Y, Z) on the base grid, in mm along each axis.
+        velocity: (B, 3, X, Y, Z) on any grid of the frame, in mm along each axis.
 
     Returns:
         (B, 3, X, Y, Z) mm; exponential(-velocity) inverts it.
@@ -29,7 +30,7 @@ def warp(image: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
     """image(x + displacement(x)), zero beyond the frame.
 
     Args:
-        image: (B, C, X, Y, Z) at any spacing; displacement: (B, 3, ..) mm on the base grid of the same frame.
+        image: (B, C, X, Y, Z) on any grid of the frame; displacement: (B, 3, ..) mm on any other.
     """
     return _sample(image, displacement, "zeros")
 
@@ -40,8 +41,7 @@ def mirror(velocity: torch.Tensor) -> torch.Tensor:
 
 
 def _sample(image: torch.Tensor, displacement: torch.Tensor, beyond: str) -> torch.Tensor:
-    size_mm = BASE_SPACING_MM * displacement.new_tensor(displacement.shape[2:])
-    normalised = displacement * (2 / size_mm).view(1, 3, 1, 1, 1)  # grid_sample's frame runs from -1 to 1
+    normalised = displacement * (2 / displacement.new_tensor(_SIZE_MM)).view(1, 3, 1, 1, 1)  # grid_sample's frame runs from -1 to 1
     if image.shape[2:] != displacement.shape[2:]:
         normalised = F.interpolate(normalised, size=image.shape[2:], mode="trilinear", align_corners=False)
     still = F.affine_grid(torch.eye(3, 4, device=image.device)[None], [1, 1, *image.shape[2:]], align_corners=False)

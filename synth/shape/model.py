@@ -1,8 +1,9 @@
-"""The shape model: a mean patient at 8 mm, and a linear Gaussian model of the velocities that deform it."""
+"""The shape model: a mean patient, and a linear Gaussian model of the velocities that deform it."""
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 
@@ -13,6 +14,7 @@ from synth.models.linear import fit_linear_gaussian
 from synth.shape.deformation import exponential, warp
 
 MEAN_SPACING_MM = 8.0
+MEAN_CT_SPACING_MM = 4.0  # the CT is kept finer than it is shown: resampling it at 8 mm costs a third of its bone
 MEAN_CHANNELS = 1 + len(ORGANS)  # intensity + 1 (air is 0), organ fractions
 
 
@@ -23,17 +25,19 @@ class ShapeModel(ModelMixin, ConfigMixin):
         rank: number of modes.
     """
 
-    mean_patient: torch.Tensor
+    mean_ct: torch.Tensor
+    mean_organs: torch.Tensor
     mean: torch.Tensor
     slope: torch.Tensor
     modes: torch.Tensor
     sd: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, rank: int = 48) -> None:
+    def __init__(self, rank: int = 44) -> None:
         super().__init__()
         size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
-        self.register_buffer("mean_patient", torch.zeros(MEAN_CHANNELS, *HEAD_NECK.shape_at(MEAN_SPACING_MM)))
+        self.register_buffer("mean_ct", torch.zeros(1, *HEAD_NECK.shape_at(MEAN_CT_SPACING_MM)))
+        self.register_buffer("mean_organs", torch.zeros(len(ORGANS), *HEAD_NECK.shape_at(MEAN_SPACING_MM)))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("slope", torch.zeros(FACTS_DIM, size))
         self.register_buffer("modes", torch.zeros(rank, size))
@@ -53,18 +57,19 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
     def deform(self, velocity: torch.Tensor) -> torch.Tensor:
         """The mean patient deformed: (B, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
-        patient = self.mean_patient.expand(len(velocity), -1, -1, -1, -1)
-        return warp(patient, exponential(velocity))
+        displacement = exponential(velocity)
+        ct = warp(self.mean_ct.expand(len(velocity), -1, -1, -1, -1), displacement)
+        organs = warp(self.mean_organs.expand(len(velocity), -1, -1, -1, -1), displacement)
+        return torch.cat([F.avg_pool3d(ct, round(MEAN_SPACING_MM / MEAN_CT_SPACING_MM)), organs], dim=1)
 
     @torch.no_grad()
-    def fit(self, mean_patient: torch.Tensor, velocities: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
+    def fit(self, velocities: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
         """Ridge regression of velocities on facts, then principal modes of what is left.
 
         Args:
-            mean_patient: (MEAN_CHANNELS, X, Y, Z); velocities: (N, 3, X, Y, Z); facts: (N, FACTS_DIM), mirror
-            images included by the caller; ridge: penalty in units of N.
+            velocities: (N, 3, X, Y, Z) on the base grid; facts: (N, FACTS_DIM), mirror images included by the caller;
+            ridge: penalty in units of N.
         """
-        self.mean_patient.copy_(mean_patient)
         fitted = fit_linear_gaussian(velocities.flatten(1), facts, len(self.sd), ridge)
         found = len(fitted.variance)
         self.mean.copy_(fitted.mean)

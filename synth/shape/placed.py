@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from synth.data.dataset import Jitter, Subject, jittered
-from synth.facts import encode
 from synth.shape.fit import load_placed
 from synth.shape.model import ShapeModel, cut
 
-_LOOSE = 0.35  # SD of each coefficient about the patient's own: a drawn scaffold fits no patient exactly either
-
 
 class Placed:
-    """A shape model and the velocities (3, X, Y, Z) in mm of the patients, by name."""
+    """The mean patient deformed to each patient, by name, as closely as registration came.
+
+    A scaffold that fits its patient teaches the networks to put bone where the scaffold has it. Drawn scaffolds are
+    as sharp, being the same mean patient; one that fits loosely in training comes out as blur.
+
+    Args:
+        model: for its mean patient; velocities: (3, X, Y, Z) in mm on any grid of the frame, by patient.
+    """
 
     def __init__(self, model: ShapeModel, velocities: Mapping[str, torch.Tensor]) -> None:
-        self.model, self.velocities = model, velocities
+        self.patients = {name: _deformed(model, velocity) for name, velocity in velocities.items()}
 
     @staticmethod
     def load(folder: Path) -> Placed:
@@ -28,14 +31,15 @@ class Placed:
         velocities = load_placed(folder)
         return Placed(ShapeModel.from_pretrained(folder / "weights"), velocities)
 
-    @torch.no_grad()
-    def scaffold(self, subject: Subject, jitter: Jitter, rng: np.random.Generator) -> torch.Tensor:
-        """(MEAN_CHANNELS, X, Y, Z) at 8 mm: the mean patient deformed to about this one, jittered like it."""
-        facts = torch.from_numpy(encode(subject.facts))[None]
-        own = self.model.coefficients(self.velocities[subject.name][None], facts)
-        loose = torch.from_numpy(rng.standard_normal(own.shape, dtype=np.float32))
-        patient = self.model.deform(self.model.velocity(facts, own + _LOOSE * loose))[0]
-        patient = cut(patient, subject.facts["top_mm"], subject.facts["bottom_mm"])
+    def scaffold(self, subject: Subject, jitter: Jitter) -> torch.Tensor:
+        """(MEAN_CHANNELS, X, Y, Z) at 8 mm, cut to the patient's field of view and jittered like the patient."""
+        patient = cut(self.patients[subject.name].float(), subject.facts["top_mm"], subject.facts["bottom_mm"])
         no_dose = torch.zeros_like(patient[:1])
         moved = jittered(torch.cat([patient[:1], no_dose, patient[1:]]), jitter)
         return torch.cat([moved[:1], moved[2:]])
+
+
+@torch.no_grad()
+def _deformed(model: ShapeModel, velocity: torch.Tensor) -> torch.Tensor:
+    """(MEAN_CHANNELS, X, Y, Z) in half precision: all patients stay in memory."""
+    return model.deform(velocity[None])[0].half()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -24,11 +25,13 @@ _SWAPPED = [0, 1, 2, 3, 5, 4, 6, 7, 8]  # CT, bone, then organs with right and l
 
 
 class Round(BaseModel):
-    """One round: the spacing is 8 mm times `pool`, updates are smoothed by `sigma` base voxels."""
+    """One round: the spacing is 8 mm times `pool`; the velocity's grid is `grid_mm`, its updates smoothed by `sigma`
+    of its voxels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     pool: int
     sigma: float
+    grid_mm: Literal[16, 8] = 16
     iterations: int = 20
     step_mm: float = 4.0
 
@@ -67,12 +70,21 @@ def register(
     """Mean patient (8, X, Y, Z) at 8 mm and velocities (N, 3, X, Y, Z) mm with mean zero over both mirror images."""
     velocities = torch.zeros(len(group.features), 3, *HEAD_NECK.shape)
     for number, level in enumerate(rounds):
+        velocities = on_grid(velocities, level.grid_mm)
         mean = mean_of(group, velocities, level.pool)
         before, after = fit_velocities(group, mean, velocities, level)
         velocities -= (velocities + mirror(velocities)).mean(dim=0, keepdim=True) / 2
         on_round(f"round {number}: difference {before:.4f} -> {after:.4f}, {velocities.square().mean().sqrt():.1f} mm")
     mean = mean_of(group, velocities, 1)
     return torch.cat([mean[:1], mean[2:]]), velocities
+
+
+def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
+    """Velocities (N, 3, X, Y, Z) of the frame, resampled to a grid of this spacing in mm."""
+    shape = HEAD_NECK.shape_at(spacing)
+    if velocities.shape[2:] == shape:
+        return velocities
+    return F.interpolate(velocities, size=shape, mode="trilinear", align_corners=False)
 
 
 @torch.no_grad()

@@ -198,7 +198,7 @@ class BaseTask(_FrameTask):
             spacing=torch.full((3,), BASE_SPACING_MM),
             lower_mm=torch.tensor(HEAD_NECK.lower_mm),
             known_mask=torch.zeros_like(ct),
-            scaffold=base_maps(self.placed.scaffold(subject, jitter, rng)[None])[0],
+            scaffold=base_maps(self.placed.scaffold(subject, jitter)[None])[0],
         )
 
     def fit_prior(self, model: Denoiser) -> None:
@@ -250,7 +250,7 @@ class RefineTask(_FrameTask):
             text,
             torch.full((3,), COARSE_MM),
             torch.tensor(HEAD_NECK.lower_mm),
-            refine_maps(self.placed.scaffold(subject, jitter, rng)[None])[0],
+            refine_maps(self.placed.scaffold(subject, jitter)[None])[0],
         )
 
     def _crop(self, rng: np.random.Generator) -> Sample:

@@ -9,7 +9,7 @@ from synth.models.conditioning import FACTS_DIM, SCAFFOLD_CHANNELS
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.fit import load_placed, load_shape_config
 from synth.shape.model import MEAN_CHANNELS, ShapeModel, cut
-from synth.shape.register import Group, Round, fit_velocities, mean_of, register, smooth
+from synth.shape.register import Group, Round, fit_velocities, mean_of, on_grid, register, smooth
 from synth.shape.scaffold import base_maps, refine_maps
 
 FINE = HEAD_NECK.shape_at(8.0)
@@ -56,6 +56,13 @@ def test_the_mirrored_velocity_makes_the_mirror_image() -> None:
     torch.testing.assert_close(moved, warp(image, exponential(velocity)).flip(2), atol=1e-4, rtol=0)
 
 
+def test_a_velocity_says_the_same_on_a_finer_grid() -> None:
+    velocity, image = a_velocity(), blocks()[:, :1]
+    fine = on_grid(velocity, 8.0)
+    assert fine.shape[2:] == FINE
+    torch.testing.assert_close(warp(image, exponential(fine)), warp(image, exponential(velocity)), atol=0.05, rtol=0)
+
+
 def test_folds_do_not_occur() -> None:
     place = exponential(a_velocity(size_mm=100.0)) / 16.0
     gradient = torch.stack(torch.gradient(place[0], dim=(1, 2, 3)), dim=1)  # (3, 3, X, Y, Z)
@@ -74,9 +81,10 @@ def test_the_mean_of_moved_copies_is_sharper_after_registration_and_symmetric() 
     patients = warp(blocks(6), exponential(a_velocity(6, seed=1, size_mm=400.0)))
     g = group(patients)
     said: list[str] = []
-    mean, velocities = register(g, [Round(pool=2, sigma=2.0), Round(pool=2, sigma=1.5)], said.append)
+    rounds = [Round(pool=2, sigma=2.0), Round(pool=2, sigma=1.5), Round(pool=1, grid_mm=8, sigma=1.3, iterations=2)]
+    mean, velocities = register(g, rounds, said.append)
     blurred = mean_of(g, torch.zeros_like(velocities), 1)
-    assert mean.shape == (MEAN_CHANNELS, *FINE) and len(said) == 2
+    assert mean.shape == (MEAN_CHANNELS, *FINE) and len(said) == 3
     assert mean[0].diff(dim=0).square().sum() > 1.15 * blurred[0].diff(dim=0).square().sum()
     torch.testing.assert_close(mean[0], mean[0].flip(0), atol=1e-3, rtol=0)
     torch.testing.assert_close(mean[3], mean[4].flip(0), atol=1e-3, rtol=0)
@@ -99,7 +107,7 @@ def test_the_model_learns_slope_and_modes() -> None:
     along, across = a_velocity(seed=1), a_velocity(seed=2)
     velocities = facts[:, 0].view(-1, 1, 1, 1, 1) * along + score.view(-1, 1, 1, 1, 1) * across
     model = ShapeModel(rank=1)
-    model.fit(blocks()[0, :MEAN_CHANNELS], velocities, facts, ridge=1e-4)
+    model.fit(velocities, facts, ridge=1e-4)
     rebuilt = model.velocity(facts, model.coefficients(velocities, facts))
     assert (rebuilt - velocities).square().mean() < 0.01 * velocities.square().mean()
     assert float(model.coefficients(velocities, facts).std()) == pytest.approx(1.0, abs=0.1)

@@ -57,7 +57,7 @@ def config(**changes):
 def placed(subjects):
     """A mean patient that fills its frame, carried to every subject by a small shift."""
     model = ShapeModel(rank=2)
-    model.mean_patient[0, 16:48, 8:32, 8:40] = 1.0
+    model.mean_ct[0, 32:96, 16:64, 16:80] = 1.0
     return Placed(model, {s.name: torch.full((3, *HEAD_NECK.shape), 2.0) for s in subjects})
 
 
