@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth import __version__
+from synth.cohort.processes import Engine
 from synth.errors import InputError
 from synth.export import Labels, Layout
 
@@ -139,6 +140,11 @@ def cohort(
     list_cases: Annotated[bool, typer.Option("--list", help="Print each planned case as JSON; make none.")] = False,
     only: Annotated[int | None, typer.Option(min=0, help="Make the case of this number alone.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try cases in quarantine again.")] = False,
+    engine: Annotated[Engine, typer.Option(help="Who starts the processes.")] = Engine.here,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors, or Slurm jobs.", show_default=False)] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE for submitit, may be repeated: slurm_partition=gpu.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a data set from a recipe; run it again to go on where it stopped.
@@ -151,7 +157,8 @@ def cohort(
 
     if dry_run or list_cases:
         raise typer.Exit(command.show(recipe, out, listed=list_cases))
-    raise typer.Exit(command.cohort(recipe, out, only=only, retry=retry, quiet=quiet))
+    launch = command.Launch(engine, workers, _overrides(slurm or [], "--slurm"))
+    raise typer.Exit(command.cohort(recipe, out, launch, only=only, retry=retry, quiet=quiet))
 
 
 @app.command()
@@ -369,7 +376,7 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     ]
 
 
-def _overrides(pairs: Sequence[str]) -> dict[str, Any]:
+def _overrides(pairs: Sequence[str], option: str = "train") -> dict[str, Any]:
     """KEY=VALUE with YAML values."""
     import yaml
 
@@ -377,11 +384,11 @@ def _overrides(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key:
-            raise InputError(f"train: '{pair}' is not KEY=VALUE; write steps=1000")
+            raise InputError(f"{option}: '{pair}' is not KEY=VALUE; write steps=1000")
         try:
             table[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise InputError(f"train: {key}: '{value}' is no YAML value; write {key}=1000") from error
+            raise InputError(f"{option}: {key}: '{value}' is no YAML value; write {key}=1000") from error
     return table
 
 

@@ -58,7 +58,8 @@ def measure(plan: CohortPlan) -> Cost:
         started = time.perf_counter()
         again = draw(plan, plan[index], Progress(quiet=True)).draft or drawn.draft
         with tempfile.TemporaryDirectory() as folder:
-            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True))
+            preview = plan.recipe.previews > 0.5  # as most of the cases
+            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True), preview)
             taken = sum(path.stat().st_size for path in written.iterdir())
         return Cost(time.perf_counter() - started, taken, plan[index].name)
     raise InputError(f"the first {_TRIES} cases cannot be drawn, at last because {reason}; mend recipe or hosts")

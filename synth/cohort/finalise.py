@@ -56,7 +56,8 @@ class _Summary:
         self.lesions += [(f["kind"], f["long_axis_mm"], f["contrast_hu"] or 0.0) for f in record.lesions]
         self.weights |= record.manifest["weights"]
         self.environment = record.manifest["environment"]
-        self.examples.setdefault(record.planned.group, record.planned.name)
+        if record.planned.preview:
+            self.examples.setdefault(record.planned.group, record.planned.name)
         self.by_patient[record.patient] += 1
 
 

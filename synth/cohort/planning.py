@@ -34,6 +34,7 @@ class PlannedCase:
     request: CaseRequest
     hosts: tuple[str, ...] = ()  # by attempt; none for a generated case
     asked: Mapping[str, str] = field(default_factory=dict)
+    preview: bool = True
 
 
 class CohortPlan:
@@ -59,7 +60,12 @@ class CohortPlan:
         group, asked = self._groups[index], {"group": self._groups[index], **self._asked(index)}
         name = case_name(index)
         request = self._request(index, group, asked)
-        return PlannedCase(index, name, group, request, self._hosts_of(index), asked)
+        return PlannedCase(index, name, group, request, self._hosts_of(index), asked, self._has_preview(index))
+
+    def _has_preview(self, index: int) -> bool:
+        """The share of the recipe, evenly spaced, and the first case of each group, which the data card shows."""
+        share = self.recipe.previews
+        return share > 0 and (self._members[index] == 0 or int((index + 1) * share) > int(index * share))
 
     @property
     def quotas(self) -> dict[str, dict[str, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
 from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
@@ -140,9 +140,15 @@ class Recipe(_Strict):
     patients: PatientQuotas = PatientQuotas()
     healthy: Share = 0.0
     gates: Gates = Gates()
+    previews: Share = Field(0.05, description="share of cases with a picture, the first of each group among them")
     split: dict[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
     attempts: int = Field(10, ge=1, le=50)
     max_failures: Share = 0.05
+
+    @field_validator("previews", mode="before")
+    @classmethod
+    def _all_or_none(cls, value: Any) -> Any:
+        return float(value) if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -84,7 +84,8 @@ class Worker:
         if folder.exists():
             shutil.rmtree(folder)  # a file of it is missing or cut short
         command = command_line("cohort", self.recipe_name, only=drawn.case.index)
-        written = pipeline.finish_draft(folder, drawn.draft, command, Progress(quiet=True))
+        preview = drawn.case.preview
+        written = pipeline.finish_draft(folder, drawn.draft, command, Progress(quiet=True), preview)
         layout.quarantine_file(self.out, drawn.case.name).unlink(missing_ok=True)
         return written
 
@@ -108,12 +109,16 @@ class Worker:
         progress.show(drawn.case)
 
     def _stopped(self) -> str:
-        """Why to stop: more failures than the recipe allows, or so many so early that the rest will be no better."""
-        failed, seen, limit = self.tally.failed, self.tally.seen, self.plan.recipe.max_failures
-        hopeless = failed > 0 and float(stats.binom.sf(failed - 1, seen, limit)) < _CERTAIN
-        if failed <= limit * self.tally.share and not hopeless:
-            return ""
-        return too_many(failed, seen, self.plan.recipe, self.tally.rejections, self.out)
+        return why_stop(self.tally, self.plan.recipe, self.out)
+
+
+def why_stop(tally: Tally, recipe: Recipe, out: Path) -> str:
+    """More failures than the recipe allows, or so many so early that the rest will be no better; else nothing."""
+    failed, seen, limit = tally.failed, tally.seen, recipe.max_failures
+    hopeless = failed > 0 and float(stats.binom.sf(failed - 1, seen, limit)) < _CERTAIN
+    if failed <= limit * tally.share and not hopeless:
+        return ""
+    return too_many(failed, seen, recipe, tally.rejections, out)
 
 
 def too_many(failed: int, seen: int, recipe: Recipe, rejections: Counter[str], out: Path) -> str:
