@@ -15,7 +15,6 @@ import filecmp
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.benchmarks.small_cohort import start, write_inputs
+from evals.benchmarks.small_cohort import Running, start, write_inputs
 from synth.cohort import layout
 from synth.errors import InputError
 
@@ -69,7 +68,7 @@ class Trial:
             time.sleep(_PAUSE_S)
 
 
-def descendants(processes: Sequence[subprocess.Popen[bytes]]) -> dict[int, str]:
+def descendants(processes: Sequence[Running]) -> dict[int, str]:
     """Number -> name of the processes and of all that they started."""
     parents: dict[int, tuple[int, str]] = {}
     for status in Path("/proc").glob("[0-9]*/status"):
@@ -84,7 +83,7 @@ def descendants(processes: Sequence[subprocess.Popen[bytes]]) -> dict[int, str]:
     return found
 
 
-def kill(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def kill(processes: Sequence[Running]) -> None:
     """kill -9 of all of them at once, and of all that they started."""
     for number in descendants(processes):
         _kill_one(number)

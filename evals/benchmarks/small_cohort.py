@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from evals.benchmarks.path import made_up_host
-from synth import nifti
+from synth import cli, nifti
 from synth.types import Volume
 
 SIZE = 32  # voxels a side
@@ -34,19 +34,56 @@ def write_inputs(folder: Path, cases: int, size: int = SIZE, previews: float = 0
     return recipe
 
 
-def start(recipe: Path, out: Path, engine: str, world: int) -> list[subprocess.Popen[bytes]]:
-    """The processes of one run, each the leader of a group of its own."""
-    verb = ["-m", "synth.cli", "cohort", str(recipe), "--out", str(out), "-q"]
+class Fork:
+    """A process that runs the command without loading it again: a fork of this one, which must have run no network.
+
+    As subprocess.Popen: `pid`, `returncode`, `poll`, `wait`.
+    """
+
+    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                os.setsid()
+                os.environ.update(environment)
+                for stream in (1, 2):
+                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                code = cli.main(arguments)
+            finally:
+                os._exit(code)
+
+    def poll(self) -> int | None:
+        """The exit code, None while it runs."""
+        if self.returncode is None:
+            number, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if number else None
+        return self.returncode
+
+    def wait(self) -> int:
+        """The exit code, once it has ended."""
+        if self.returncode is None:
+            self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.returncode
+
+
+Running = Fork | subprocess.Popen[bytes]
+
+
+def start(recipe: Path, out: Path, engine: str, world: int) -> list[Running]:
+    """The processes of one run, each the leader of a session of its own."""
+    verb = ["cohort", str(recipe), "--out", str(out), "-q"]
     if engine == "torchrun":
-        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={world}"]
-        return [_started([*launcher, *verb], {})]
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={world}", "-m", "synth.cli"]
+        return [_started([*launcher, *verb])]
     if engine == "ray":
-        return [_started([sys.executable, *verb, "--engine", "ray", "--workers", str(world)], {})]
+        return [_started(["-m", "synth.cli", *verb, "--engine", "ray", "--workers", str(world)])]
     port = str(20000 + os.getpid() % 20000)
     shared = {"WORLD_SIZE": str(world), "MASTER_ADDR": "localhost", "MASTER_PORT": port}
-    return [_started([sys.executable, *verb], shared | {"RANK": str(rank)}) for rank in range(world)]
+    return [Fork(verb, shared | {"RANK": str(rank)}) for rank in range(world)]
 
 
-def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+def _started(arguments: list[str]) -> subprocess.Popen[bytes]:
+    silent = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, *arguments], start_new_session=True, stdout=silent, stderr=silent)

@@ -178,8 +178,10 @@ def measure(folder: Path, recipe: Path, processes: Sequence[int], listed: int) -
     return {
         "machine": machine(library.device()),
         "listing": listing(recipe, listed) if listed else None,
+        "rates": [
+            rate(recipe, folder / f"of_{number}", number) for number in processes
+        ],  # forks, so before any network
         "one_process": shares(recipe, folder / "shares"),
-        "rates": [rate(recipe, folder / f"of_{number}", number) for number in processes],
     }
 
 

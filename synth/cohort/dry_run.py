@@ -38,7 +38,7 @@ def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     for quota, values in plan.quotas.items():
         yield f"  {quota}: {', '.join(f'{value} {n}' for value, n in values.items())}"
     cost = measure(plan)
-    disk = cost.size * number
+    disk = cost.size * sum(len(plan.names(index)) for index in range(number))
     free = shutil.disk_usage(_existing(out)).free
     yield f"  disk: about {size(disk)}, as {cost.name} takes {size(cost.size)}; {size(free)} are free at {out}"
     seconds = cost.seconds * number / process.world

@@ -113,13 +113,20 @@ def _pin(out: Path, plan: CohortPlan) -> None:
         raise InputError(f"{out}: holds a cohort made otherwise ({', '.join(differ)} differ); choose another --out")
 
 
+def _with_all_folders(plan: CohortPlan, there: set[str]) -> set[str]:
+    """Names of the planned cases that are there, with their twins."""
+    folders = (plan.names(index) for index in range(len(plan)))
+    return {names[0] for names in folders if there.issuperset(names)}
+
+
 def finish(plan: CohortPlan, out: Path, tally: Tally, stopped: str = "") -> Outcome:
     """Count what is there; write tables, card and checksums where it is everything and they are not there yet."""
     with locks.alone(out):
-        complete = layout.complete(out)
+        there = set(layout.complete(out))
+        complete = _with_all_folders(plan, there)
         if len(complete) + len(layout.given_up(out)) >= len(plan):  # else there is no need to look into each
-            complete = [name for name in complete if is_whole(layout.case_folder(out, name))]
-        given_up = [name for name in layout.given_up(out) if name not in set(complete)]
+            complete = _with_all_folders(plan, {name for name in there if is_whole(layout.case_folder(out, name))})
+        given_up = [name for name in layout.given_up(out) if name not in complete]
         missing = len(plan) - len(complete) - len(given_up)
         if not stopped and not missing and len(given_up) > plan.recipe.max_failures * len(plan):
             stopped = too_many(len(given_up), len(plan), plan.recipe, tally.rejections, out)

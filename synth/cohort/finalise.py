@@ -12,7 +12,7 @@ from synth import __version__, case_folder, provenance
 from synth.case_folder import explained
 from synth.cohort import card, layout, quarantine
 from synth.cohort.achieved import Achieved
-from synth.cohort.planning import CohortPlan
+from synth.cohort.planning import TWIN, CohortPlan
 from synth.cohort.records import Record, read_records
 from synth.cohort.split import families, split
 from synth.cohort.table import row_of, write_table
@@ -44,7 +44,7 @@ class _Summary:
     """What the records have in common, filled case by case."""
 
     def __init__(self) -> None:
-        self.attempts = 0
+        self.attempts = self.twins = 0
         self.lesions: list[tuple[str, float, float]] = []
         self.weights: dict[str, Any] = {}
         self.environment: dict[str, Any] = {}
@@ -52,7 +52,10 @@ class _Summary:
         self.by_patient: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
-        self.attempts += record.manifest["attempts"]
+        if record.planned.group == TWIN:
+            self.twins += 1  # nothing was drawn
+        else:
+            self.attempts += record.manifest["attempts"]
         self.lesions += [(f["kind"], f["long_axis_mm"], f["contrast_hu"] or 0.0) for f in record.lesions]
         self.weights |= record.manifest["weights"]
         self.environment = record.manifest["environment"]
@@ -130,7 +133,7 @@ def _cohort(
         "licence": plan.recipe.licence,
         "recipe": plan.recipe.pinned(),
         "cases": {
-            "asked": len(plan),
+            "asked": len(plan) + summary.twins,
             "complete": summary.by_patient.total(),
             "quarantined": len(given_up),
             "draws": summary.attempts + sum(len(record["attempts"]) for record in given_up),

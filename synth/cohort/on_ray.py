@@ -51,7 +51,7 @@ def run(recipe_file: Path, out: Path, *, workers: int | None = None, retry: bool
     node sees them. Raises InputError as `engine.run` does, and where Ray is not installed.
     """
     plan, process = plan_of(recipe_file), Process(0, 1, uuid.uuid4().hex)
-    tally = Tally(len(plan), asked=Counter(case.group for case in plan))
+    tally = Tally(len(plan), asked=Counter(plan.group(index) for index in range(len(plan))))
     with (
         taken(plan, out, process),
         _cluster() as ray,
@@ -89,6 +89,7 @@ def _results(ray: Any, pool: list[Any], plan: CohortPlan) -> Iterator[tuple[Plan
 
 
 def _made(ray: Any, done: Any) -> Tally | None:
+    """What a task returned, None where its actor died each time. Raises InputError where no actor can start."""
     try:
         tally: Tally = ray.get(done)
         return tally
@@ -97,7 +98,7 @@ def _made(ray: Any, done: Any) -> Tally | None:
             raise type(error.cause)(str(error.cause)) from error
         raise
     except ray.exceptions.ActorDiedError as error:
-        if "creation task failed" in str(error) or "error occurred in the actor's" in str(error):
+        if "creation task" in str(error):  # Ray has no class for it
             raise InputError(
                 f"Ray: no worker can start: {str(error).strip().splitlines()[-1]}; mend that node"
             ) from error

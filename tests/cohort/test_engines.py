@@ -11,6 +11,7 @@ import pytest
 
 from synth import cli
 from synth.cohort import engine, layout
+from synth.errors import InputError
 from tests.cohort.conftest import files_of, write_hosts, write_recipe
 
 pytestmark = [pytest.mark.usefixtures("quick"), pytest.mark.slow]
@@ -80,6 +81,26 @@ def test_a_case_that_kills_its_actor_is_given_up_and_no_other(plain: Path, tmp_p
         outcome = on_ray.run(recipe, tmp_path / "out", workers=2, retry=False, quiet=True)
     assert (outcome.complete, outcome.given_up) == (5, 1) and layout.given_up(tmp_path / "out") == ["case_00002"]
     assert "its worker died" in next(iter(outcome.tally.rejections))
+
+
+@pytest.mark.parametrize(("why", "refused"), [("raised in its creation task, x\nInputError: no weights", True),
+                                              ("killed", False)])  # fmt: skip
+def test_an_actor_that_cannot_start_is_told_from_one_that_died(why: str, refused: bool) -> None:
+    exceptions = pytest.importorskip("ray.exceptions", reason="Ray is not installed; pip install 'synthct[ray]'")
+    from synth.cohort import on_ray
+
+    class Ray:
+        def __init__(self) -> None:
+            self.exceptions = exceptions
+
+        def get(self, _done: Any) -> Any:
+            raise exceptions.ActorDiedError(f"The actor died because of an error {why}")
+
+    if refused:
+        with pytest.raises(InputError, match="no worker can start: InputError: no weights"):
+            on_ray._made(Ray(), None)
+    else:
+        assert on_ray._made(Ray(), None) is None
 
 
 def test_slurm_jobs_make_the_same_set(plain: Path, tmp_path: Path) -> None:
