@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,7 +128,8 @@ def utility(
 ) -> None:
     """Does it help? Segmenters trained with and without synthetic volumes, tested on real patients.
 
-    Run it again to go on where it stopped. On several GPUs: accelerate launch -m synth.cli evaluate utility CONFIG
+    Draws the cases and prepares the patients that the study names, says how long it will take, and goes on where it
+    stopped when it is run again. Run it in several processes at once to share the work, one thread or GPU each.
 
     Example: synthct evaluate utility configs/evals/utility_headneck.yaml
     """
@@ -136,7 +138,7 @@ def utility(
     from synth.progress import Progress
 
     with Progress(quiet) as progress:
-        result, pictures = evaluate(load(config), progress)
+        result, pictures = evaluate(load(config), progress, lambda line: print(line, file=sys.stderr, flush=True))
     _give(result, pictures, out)
 
 
