@@ -135,7 +135,7 @@ def _cluster() -> Iterator[Any]:
     environment = {name: os.environ[name] for name in (WEIGHTS_ENV,) if name in os.environ}
     try:
         ray.init(include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": environment})
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises the base class where a node does not come up in time
         raise InputError(f"--engine ray: no cluster ({' '.join(str(error).split())}); check RAY_ADDRESS") from error
     try:
         yield ray
