@@ -138,8 +138,31 @@ def utility(
     from synth.progress import Progress
 
     with Progress(quiet) as progress:
-        result, pictures = evaluate(load(config), progress, lambda line: print(line, file=sys.stderr, flush=True))
+        result, pictures = evaluate(load(config), progress, _say)
     _give(result, pictures, out)
+
+
+@app.command()
+def embedded(
+    config: Annotated[Path, typer.Argument(help="YAML with the differences from the defaults.", show_default=False)],
+    out: Out = Path("evaluation"),
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """How good are the weights in use? Draws cases, then fidelity, memorization and agreement, with a summary.
+
+    Run it again to go on where it stopped, or in several processes at once to share the drawing.
+
+    Example: synthct evaluate embedded configs/evals/embedded.yaml --out docs/studies/embedded
+    """
+    from evals.cache import default_folder
+    from evals.embedded import evaluate, load
+    from synth.progress import Progress
+
+    with Progress(quiet) as progress:
+        paths = evaluate(load(config), out, cache or default_folder(), progress, _say)
+    for path in paths:
+        typer.echo(path)
 
 
 @app.command()
@@ -184,6 +207,10 @@ def _options(
         organ_ids=None if organ_ids is None else nifti.parse_organ_ids(organ_ids),
         cache=cache or default_folder(),
     )
+
+
+def _say(line: str) -> None:
+    print(f"synthct: note: {line}", file=sys.stderr, flush=True)
 
 
 def _give(result: Result, pictures: Sequence[Picture], out: Path) -> None:
