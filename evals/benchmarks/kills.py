@@ -30,6 +30,7 @@ from synth.errors import InputError
 
 ENGINES = ("plain", "torchrun", "ray")
 _WORLDS = (2, 1, 3)
+_AT_LEAST = 2  # cases under torchrun and Ray before they are killed
 _PAUSE_S = 0.05
 _PATIENCE_S = 1800.0  # without a new case
 
@@ -58,9 +59,11 @@ class Trial:
         return len(layout.complete(self.out))
 
     def wait_for(self, number: int, alive: Callable[[], bool]) -> None:
-        """Until so many cases are there or nobody works on them; raises RuntimeError where none come."""
+        """Until so many cases are there; raises RuntimeError where nobody works on them or none come."""
         last, since = self.complete(), time.monotonic()
-        while (now := self.complete()) < number and alive():
+        while (now := self.complete()) < number:
+            if not alive():
+                raise RuntimeError(f"{self.out}: the run ended with {now} cases before it was killed")
             if now != last:
                 last, since = now, time.monotonic()
             if time.monotonic() - since > _PATIENCE_S:
@@ -126,10 +129,10 @@ def run(folder: Path, cases: int, kills: int, engines: Sequence[str], seed: int)
     uninterrupted_s = time.perf_counter() - started
     trial = Trial(recipe, out, np.random.default_rng(seed))
     special = [engine for engine in engines if engine != "plain"]
-    cuts = np.sort(trial.rng.choice(np.arange(1, cases - 1), kills, replace=False))
+    cuts = np.sort(trial.rng.choice(np.arange(1, cases - _AT_LEAST * len(engines)), kills, replace=False))
     for i in range(kills):
         engine = special[i - 1] if 1 <= i <= len(special) else "plain"
-        after = max(int(cuts[i]) - trial.complete(), 0)
+        after = max(int(cuts[i]) - trial.complete(), 0 if engine == "plain" else _AT_LEAST)
         interrupt(trial, engine, _WORLDS[i % len(_WORLDS)] if engine == "plain" else 2, after)
     _finish(recipe, out, 2)
     return {
@@ -174,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if unknown := set(engines) - set(ENGINES):
             raise InputError(f"--engines {','.join(unknown)}: say some of {','.join(ENGINES)}")
-        if not len(engines) <= args.kills < args.cases - 1:
+        if not len(engines) <= args.kills < args.cases - 1 - _AT_LEAST * len(engines):
             raise InputError(f"--kills {args.kills}: give {len(engines)} or more, and fewer than cases")
         if args.out.exists():
             raise InputError(f"--out {args.out}: is there already; choose a new folder")
