@@ -114,8 +114,8 @@ def summary(name: str, results: Sequence[Result]) -> str:
     """README.md of a study: the main figures as a table, the notes, and where the rest is."""
     lines = [f"# {name}", ""]
     for one in results:
-        rows = result.figure_rows([f for f in one.figures if f.name in _FIGURES or one.kind == "agreement"])
-        lines += [f"## {one.title}", "", *_table(result.FIGURE_COLUMNS, rows), ""]
+        rows = result.figure_table([f for f in one.figures if f.name in _FIGURES or one.kind == "agreement"])
+        lines += [f"## {one.title}", "", *_table(rows), ""]
         lines += [f"- {note}" for note in one.notes]
         lines += [
             "",
@@ -125,5 +125,6 @@ def summary(name: str, results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *rows)]
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """In Markdown, the head first."""
+    return [f"| {' | '.join(cells)} |" for cells in (rows[0], ["---"] * len(rows[0]), *rows[1:])]
