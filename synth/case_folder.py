@@ -21,6 +21,7 @@ from synth.types import Case, LabelMap, Volume
 PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
 REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.png", "manifest.json"
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
+DELTA = "delta.xz"  # in place of the volumes, where a cohort keeps what differs from the host (synth/cohort/delta.py)
 _NEEDED = tuple(name for name in FILES if name != PREVIEW)  # a cohort may leave previews out
 
 
@@ -66,6 +67,8 @@ def write_case(
 def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The case in `folder`, and its plan, report and manifest. Raises InputError unless all files are there."""
     folder = Path(folder)
+    if (folder / DELTA).is_file():
+        raise InputError(f"{folder}: holds what differs from its host; run `synthct materialize` on the cohort first")
     if missing := [name for name in _NEEDED if not (folder / name).is_file()]:
         raise InputError(
             f"{folder}: no case folder, {', '.join(missing)} missing; hand over a folder that synthct wrote"
@@ -91,14 +94,16 @@ def is_complete(folder: str | Path, plan_json: str) -> bool:
 def is_whole(folder: str | Path) -> bool:
     """Whether all files of a case are in `folder`, at the sizes that its manifest recorded.
 
-    A preview that is missing where the manifest has one is a file that is missing.
+    A preview that is missing where the manifest has one is a file that is missing. A delta stands for the volumes.
     """
     folder = Path(folder)
-    if not all((folder / name).is_file() for name in _NEEDED):
+    replaced = (CT, ORGANS, LESIONS) if (folder / DELTA).is_file() else ()
+    if not all((folder / name).is_file() for name in _NEEDED if name not in replaced):
         return False
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
+        there = {name: entry["bytes"] for name, entry in files.items() if name not in replaced}
+        return all((folder / name).stat().st_size == size for name, size in there.items())
     except (ValueError, KeyError, TypeError, OSError):
         return False
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth import __version__
+from synth.cohort import Store
 from synth.cohort.processes import Engine
 from synth.errors import InputError
 from synth.export import Labels, Layout
@@ -145,6 +146,10 @@ def cohort(
     slurm: Annotated[
         list[str] | None, typer.Option(help="KEY=VALUE for submitit, may be repeated: slurm_partition=gpu.")
     ] = None,
+    store: Annotated[
+        Store | None,
+        typer.Option(help="Keep inserted cases whole, or only what differs from the host.", show_default="full"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a data set from a recipe; run it again to go on where it stopped.
@@ -158,13 +163,16 @@ def cohort(
     if dry_run or list_cases:
         raise typer.Exit(command.show(recipe, out, listed=list_cases))
     launch = command.Launch(engine, workers, _overrides(slurm or [], "--slurm"))
-    raise typer.Exit(command.cohort(recipe, out, launch, only=only, retry=retry, quiet=quiet))
+    raise typer.Exit(command.cohort(recipe, out, launch, only=only, retry=retry, quiet=quiet, store=store))
 
 
 @app.command()
 def verify(
     cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort.", show_default=False)],
     quick: Annotated[bool, typer.Option("--quick", help="Files, hashes and tables; no volume is measured.")] = False,
+    hosts: Annotated[
+        Path | None, typer.Option(help="Folder of the hosts, for cases kept as deltas.", show_default=False)
+    ] = None,
 ) -> None:
     """Prove a cohort whole; exit 1 and name every file, table, split, grid or report that is not right.
 
@@ -172,7 +180,24 @@ def verify(
     """
     from synth.cohort import command
 
-    raise typer.Exit(command.verify(cohort, quick=quick))
+    raise typer.Exit(command.verify(cohort, quick=quick, hosts=hosts))
+
+
+@app.command()
+def materialize(
+    cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort with deltas.", show_default=False)],
+    hosts: Annotated[Path, typer.Option(help="Folder below which the hosts are; names do not matter.")],
+    out: Annotated[Path, typer.Option(help="Folder for the same cohort with whole cases.")],
+    quiet: Quiet = False,
+) -> None:
+    """Restore the volumes of a cohort made with --store delta, bit by bit, and print its folder.
+
+    Example: synthct materialize nodules --hosts hosts --out nodules_full
+    """
+    from synth.cohort import materialize as whole_cases
+
+    with _progress(quiet) as progress:
+        typer.echo(whole_cases.materialize(cohort, hosts, out, progress))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synth.cohort import dry_run, engine
+from synth.cohort import Store, delta, dry_run, engine
 from synth.cohort.engine import Outcome
 from synth.cohort.processes import Engine, this_process
 from synth.errors import InputError
@@ -48,8 +48,13 @@ class Launch:
         return on_slurm.run(recipe, out, workers=self.workers or 1, options=self.slurm, retry=retry, quiet=quiet)
 
 
-def cohort(recipe: Path, out: Path, launch: Launch, *, only: int | None, retry: bool, quiet: bool) -> int:
+def cohort(
+    recipe: Path, out: Path, launch: Launch, *, only: int | None, retry: bool, quiet: bool, store: Store | None = None
+) -> int:
     """Make this process's share; one line on stdout says what is there now, one on stderr why it stopped."""
+    if store is not None:
+        engine.plan_of(recipe)  # a recipe that cannot be made leaves nothing behind
+        delta.choose(out, store)
     outcome = launch.run(recipe, out, only=only, retry=retry, quiet=quiet)
     if outcome.stopped:
         print(f"synthct: stopped: {outcome.stopped}", file=sys.stderr)
@@ -62,13 +67,13 @@ def cohort(recipe: Path, out: Path, launch: Launch, *, only: int | None, retry: 
     return DONE
 
 
-def verify(folder: Path, *, quick: bool) -> int:
+def verify(folder: Path, *, quick: bool, hosts: Path | None = None) -> int:
     """One line on stdout for everything that is wrong, or that the set holds."""
     from synth.cohort.verify import read_checksums
     from synth.cohort.verify import verify as wrong_in
 
     wrong = 0
-    for line in wrong_in(folder, quick=quick):
+    for line in wrong_in(folder, quick=quick, hosts=hosts):
         print(f"{folder}: {line}")
         wrong += 1
     if not wrong:

@@ -37,7 +37,7 @@ def finalise(plan: CohortPlan, out: Path) -> None:
     cohort = _cohort(plan, out, achieved, summary, hosts, parts)
     layout.write_whole(out / layout.COHORT, json.dumps(cohort, indent=1, ensure_ascii=False) + "\n")
     layout.write_whole(out / layout.CARD, card.write(cohort))
-    layout.write_whole(out / layout.CHECKSUMS, _checksums(out))
+    layout.write_whole(out / layout.CHECKSUMS, checksums(out))
 
 
 class _Summary:
@@ -167,7 +167,7 @@ def _lesion_table(lesions: list[tuple[str, float, float]]) -> list[dict[str, Any
     return table
 
 
-def _checksums(out: Path) -> str:
+def checksums(out: Path) -> str:
     """`sha256sum` lines of every file, by path. Files of a case are not read again: its manifest has their hashes."""
     lines: dict[str, str] = {}
     for name in layout.complete(out):
@@ -175,6 +175,9 @@ def _checksums(out: Path) -> str:
         content = (folder / case_folder.MANIFEST).read_bytes()
         files = {file: entry["sha256"] for file, entry in json.loads(content)["files"].items()}
         files[case_folder.MANIFEST] = provenance.sha256(content)
+        if (delta := folder / case_folder.DELTA).is_file():
+            files = {file: digest for file, digest in files.items() if (folder / file).is_file()}
+            files[case_folder.DELTA] = provenance.sha256(delta.read_bytes())
         lines |= {f"{layout.CASES}/{name}/{file}": digest for file, digest in files.items()}
     for name in layout.given_up(out):
         file = layout.quarantine_file(out, name)

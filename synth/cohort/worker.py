@@ -13,9 +13,8 @@ from pathlib import Path
 
 from scipy import stats
 
-from synth import pipeline
 from synth.case_folder import OutputError, is_whole
-from synth.cohort import layout, quarantine
+from synth.cohort import delta, layout, quarantine
 from synth.cohort.draw import Attempt, Drawn, draw
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
@@ -85,7 +84,7 @@ class Worker:
         if drawn.draft is None:
             return quarantine.keep(self.out, drawn)
         command = command_line("cohort", self.recipe_name, only=drawn.case.index)
-        finish = partial(pipeline.finish_draft, command=command, progress=Progress(quiet=True))
+        finish = partial(delta.finish, self.out, command=command, progress=Progress(quiet=True))
         if drawn.twin is not None and drawn.case.twin is not None:  # first: a case that is there has its twin
             finish(layout.case_folder(self.out, drawn.case.twin), drawn.twin, preview=False)
         written = finish(layout.case_folder(self.out, drawn.case.name), drawn.draft, preview=drawn.case.preview)

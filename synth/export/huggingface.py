@@ -14,6 +14,7 @@ from synth import case_folder
 from synth.cohort import layout
 from synth.export.samples import ROW, VOLUMES, samples
 from synth.export.source import Source, read_source, whole
+from synth.preview import render
 from synth.progress import Progress
 
 CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"
@@ -50,11 +51,20 @@ def _copied(folder: Path, row: dict[str, Any], out: Path, part: str) -> dict[str
     name = row["case"]
     (out / part).mkdir(parents=True, exist_ok=True)
     (out / FOLDER / name).mkdir(parents=True)
-    shutil.copyfile(folder / case_folder.PREVIEW, out / part / f"{name}.png")
+    (out / part / f"{name}.png").write_bytes(_preview(folder))
     for file in VOLUMES:
         shutil.copyfile(folder / file, out / FOLDER / name / file)
     paths = {what: f"{FOLDER}/{name}/{file}" for what, file in zip(_NAMES, VOLUMES, strict=True)}
     return {"file_name": f"{name}.png", **paths, **row}
+
+
+def _preview(folder: Path) -> bytes:
+    """The picture of a case, drawn here where the cohort left it out: it is what an image folder is about."""
+    file = folder / case_folder.PREVIEW
+    if file.is_file():
+        return file.read_bytes()
+    case, *_ = case_folder.read_case(folder)
+    return render(case, (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines())
 
 
 def _card(source: Source, parts: list[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from synth.case_folder import explained
 from synth.cohort import layout
+from synth.cohort.delta import keeps_deltas
 from synth.cohort.load import load_cohort
 from synth.errors import InputError
 
@@ -29,7 +30,11 @@ class Source:
 
 
 def read_source(cohort: Path) -> Source:
-    """A finished cohort. Raises InputError."""
+    """A finished cohort of whole cases. Raises InputError."""
+    if keeps_deltas(cohort):
+        raise InputError(
+            f"{cohort}: keeps what differs from its hosts; run `synthct materialize` and export its result"
+        )
     return Source(cohort, load_cohort(cohort), json.loads((cohort / layout.COHORT).read_text(encoding="utf-8")))
 
 

@@ -61,5 +61,5 @@ def cohort(tmp_path: Path) -> Path:
     (out / layout.COHORT).write_text(text)
     (out / layout.RECIPE).write_text("{}")
     (out / layout.CARD).write_text("# two-cysts\n\nA card.\n\n## Examples\n\nnone\n")
-    (out / layout.CHECKSUMS).write_text(finalise._checksums(out))
+    (out / layout.CHECKSUMS).write_text(finalise.checksums(out))
     return out
