@@ -89,12 +89,16 @@ def test_an_actor_that_cannot_start_is_told_from_one_that_died(why: str, refused
     exceptions = pytest.importorskip("ray.exceptions", reason="Ray is not installed; pip install 'synthct[ray]'")
     from synth.cohort import on_ray
 
+    class Died(exceptions.ActorDiedError):  # type: ignore[misc, name-defined]
+        def __str__(self) -> str:
+            return f"The actor died because of an error {why}"
+
     class Ray:
         def __init__(self) -> None:
             self.exceptions = exceptions
 
         def get(self, _done: Any) -> Any:
-            raise exceptions.ActorDiedError(f"The actor died because of an error {why}")
+            raise Died()
 
     if refused:
         with pytest.raises(InputError, match="no worker can start: InputError: no weights"):
