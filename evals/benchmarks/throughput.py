@@ -29,6 +29,7 @@ import numpy as np
 from evals.benchmarks.cost import machine
 from evals.benchmarks.small_cohort import SIZE, start, write_inputs
 from synth.cohort import engine, layout
+from synth.cohort.worker import Worker
 from synth.errors import InputError
 from synth.models import library
 
@@ -97,13 +98,13 @@ def _found(name: str) -> tuple[Any, str]:
 def shares(recipe: Path, out: Path) -> dict[str, Any]:
     """A whole run in this process: CPU seconds by step, and resident memory after each case."""
     clock, memory = Clock(), []
-    settled = engine.Worker._settle
+    settled = Worker._settle
 
     def settle(*arguments: Any) -> None:
         settled(*arguments)
         memory.append(_resident_mb())
 
-    with timing(clock), mock.patch.object(engine.Worker, "_settle", settle):
+    with timing(clock), mock.patch.object(Worker, "_settle", settle):
         began, cpu = time.perf_counter(), time.process_time()
         outcome = engine.run(recipe, out, quiet=True)
         wall, cpu = time.perf_counter() - began, time.process_time() - cpu
