@@ -85,7 +85,8 @@ def evaluate(cases: Path, progress: Progress | None = None, skip_bad: bool = Fal
         notes=["The figures are prompt against volume: what the masks and the CT show of what the prompt asked."],
         left_out=bad,
     )
-    return result, [rates_plot(rates), *(confusion_plot(table) for table in tables)]
+    mixed = [table for table in tables if len(table.rows) > 1 or len(table.columns) > 2]  # else there is nothing to see
+    return result, [rates_plot(rates), *(confusion_plot(table) for table in mixed)]
 
 
 def read_cases(

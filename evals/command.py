@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,7 +128,8 @@ def utility(
 ) -> None:
     """Does it help? Segmenters trained with and without synthetic volumes, tested on real patients.
 
-    Run it again to go on where it stopped. On several GPUs: accelerate launch -m synth.cli evaluate utility CONFIG
+    Draws the cases and prepares the patients that the study names, says how long it will take, and goes on where it
+    stopped when it is run again. Run it in several processes at once to share the work, one thread or GPU each.
 
     Example: synthct evaluate utility configs/evals/utility_headneck.yaml
     """
@@ -136,8 +138,31 @@ def utility(
     from synth.progress import Progress
 
     with Progress(quiet) as progress:
-        result, pictures = evaluate(load(config), progress)
+        result, pictures = evaluate(load(config), progress, _say)
     _give(result, pictures, out)
+
+
+@app.command()
+def embedded(
+    config: Annotated[Path, typer.Argument(help="YAML with the differences from the defaults.", show_default=False)],
+    out: Out = Path("evaluation"),
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """How good are the weights in use? Draws cases, then fidelity, memorization and agreement, with a summary.
+
+    Run it again to go on where it stopped, or in several processes at once to share the drawing.
+
+    Example: synthct evaluate embedded configs/evals/embedded.yaml --out docs/studies/embedded
+    """
+    from evals.cache import default_folder
+    from evals.embedded import evaluate, load
+    from synth.progress import Progress
+
+    with Progress(quiet) as progress:
+        paths = evaluate(load(config), out, cache or default_folder(), progress, _say)
+    for path in paths:
+        typer.echo(path)
 
 
 @app.command()
@@ -182,6 +207,10 @@ def _options(
         organ_ids=None if organ_ids is None else nifti.parse_organ_ids(organ_ids),
         cache=cache or default_folder(),
     )
+
+
+def _say(line: str) -> None:
+    print(f"synthct: note: {line}", file=sys.stderr, flush=True)
 
 
 def _give(result: Result, pictures: Sequence[Picture], out: Path) -> None:

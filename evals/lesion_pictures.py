@@ -1,4 +1,4 @@
-"""What `evals.lesions` shows beside counts: a sheet of every type, noise power inside lesions, seams round them."""
+"""What `evals.lesions` shows beside counts: a sheet of one lesion of every type."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage, stats
 
 from evals.lesions import RealHost, draw_request, places_in, put
-from prompts import parse
 from prompts.request import FindingRequest
 from synth.errors import InputError
 from synth.lesions import LesionPlan, plan_lesions
 from synth.lesions.insertion import Redraw
 from synth.report import location, write
 from synth.report.measurements import Measurements, VolumeMeasurement
-from synth.report.noise import patches_in, spectrum_of
 from synth.types import Case
 
 _TRIES = 10
-_PATCH = (8, 8, 4)  # voxels
-_LEAST_PATCHES = 6
-_BANDS = 3  # of equal width from 0 to the Nyquist frequency of the slice
 _SHOWN_MM = 70.0
 _WINDOWS = {"lung": (-600, 1500), "bone": (300, 1500), "kidney_stone": (300, 1200), "gallstone": (200, 1000)}
 _SOFT_WINDOW = (50, 400)
-_SOLID = ("35 mm homogeneous liver tumour", "30 mm homogeneous liver metastasis", "28 mm homogeneous kidney tumour")
-_SEAM = (*_SOLID, "20 mm solid nodule in the lung", "14 mm liver cyst", "18 mm kidney cyst", "16 mm pancreas tumour")
 
 
-def sheet(hosts: list[RealHost], number: int, seed: int, out: Path, redraw: Redraw) -> dict[str, Any]:
+def sheet(hosts: list[RealHost], seed: int, out: Path, redraw: Redraw) -> dict[str, Any]:
     """`lesions_types.png`: one lesion of every type in the first host that takes it, its measured sentence beneath."""
     import matplotlib
 
@@ -62,7 +54,7 @@ def _one_of_each(hosts: list[RealHost], seed: int, redraw: Redraw) -> Any:
                 continue
             plain = draw_request(kind, organ, host, room, rng)
             request = FindingRequest(kind=plain.kind, organ=organ, size_mm=plain.size_mm)
-            if (result := _placed(request, host, seed, redraw)) is not None:
+            if (result := placed(request, host, seed, redraw)) is not None:
                 done.add(kind.name)
                 case, lesion, _ = result
                 nothing = VolumeMeasurement(spacing_mm=(0, 0, 0), extent_mm=(0, 0, 0), region=None)
@@ -70,7 +62,8 @@ def _one_of_each(hosts: list[RealHost], seed: int, redraw: Redraw) -> Any:
                 yield kind.name, host, case, report.section("findings")[0].text
 
 
-def _placed(request: FindingRequest, host: RealHost, seed: int, redraw: Redraw) -> tuple[Case, Any, LesionPlan] | None:
+def placed(request: FindingRequest, host: RealHost, seed: int, redraw: Redraw) -> tuple[Case, Any, LesionPlan] | None:
+    """The host with the lesion, what was measured of it and its plan; None where no try fitted."""
     for attempt in range(_TRIES):
         try:
             (plan,) = plan_lesions([request], host.ct, host.organs, np.random.default_rng([seed, attempt]))
@@ -108,91 +101,3 @@ def _wrapped(text: str) -> str:
     import textwrap
 
     return "\n".join(textwrap.wrap(text, 62))
-
-
-def noise_and_seams(hosts: list[RealHost], number: int, seed: int, out: Path, redraw: Redraw) -> dict[str, Any]:
-    """Noise power inside solid lesions over the host organ's, by frequency; steps at the border of what changed.
-
-    The first needs a few patches inside a lesion, so it uses the large ones alone.
-    """
-    ratios, steps = [], []
-    for i in range(number):
-        text = _SEAM[i % len(_SEAM)]
-        request = parse(text).findings[0]
-        result = _placed(request, hosts[0], seed * 1009 + i, redraw)
-        if result is None:
-            continue
-        case, _, plan = result
-        if text in _SOLID and (ratio := noise_ratio(hosts[0], case, plan)) is not None:
-            ratios.append(ratio)
-        steps.append(border_steps(hosts[0], case))
-    before, after, elsewhere = (np.array(column) for column in zip(*steps, strict=True))
-    power = np.array(ratios)
-    return {
-        "lesions": len(steps),
-        "noise_power_ratio": {
-            "lesions": len(power),
-            "all": _mean_and_interval(power[:, 0]),
-            **{f"band_{k + 1}_of_{_BANDS}": _mean_and_interval(power[:, k + 1]) for k in range(_BANDS)},
-        },
-        "border_step_hu": {
-            "before": round(float(before.mean()), 3),
-            "after": round(float(after.mean()), 3),
-            "elsewhere": round(float(elsewhere.mean()), 3),
-            "wilcoxon_p_after_against_before": float(f"{stats.wilcoxon(after, before).pvalue:.3g}"),
-            "wilcoxon_p_after_against_elsewhere": float(f"{stats.wilcoxon(after, elsewhere).pvalue:.3g}"),
-            "higher_after": int((after > before).sum()),
-        },
-    }
-
-
-def _mean_and_interval(values: np.ndarray) -> dict[str, float]:
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return {"mean": round(float(values.mean()), 3), "half_interval_95": round(half, 3)}
-
-
-def noise_ratio(host: RealHost, case: Case, plan: LesionPlan) -> list[float] | None:
-    """Noise power in the lesion over that in the untouched host organ: all, then by band; None where it is small.
-
-    Both from patches of one size, each less its plane. Patches in the host lie in the same organ of the same CT.
-    """
-    inside = ndimage.binary_erosion(case.lesions.ids == plan.id, iterations=2)
-    box = location.boxes(inside.view(np.uint8)).get(1)
-    if box is None:
-        return None
-    lesion = patches_in(case.ct.hu[box], inside[box], _PATCH)
-    organ = ndimage.binary_erosion(host.organs.mask(*plan.structures), iterations=2)
-    wide = location.boxes(organ.view(np.uint8))[1]
-    tissue = patches_in(host.ct.hu[wide], organ[wide], _PATCH)
-    if min(len(lesion), len(tissue)) < _LEAST_PATCHES:
-        return None
-    one, other = (spectrum_of(_quieter_half(patches)) for patches in (lesion, tissue))
-    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_PATCH[0]), np.fft.fftfreq(_PATCH[1]), indexing="ij"))
-    band = np.minimum((frequency / 0.5 * _BANDS).astype(int), _BANDS - 1)
-    bands = [float(one[band == k].sum() / other[band == k].sum()) for k in range(_BANDS)]
-    return [float(one.sum() / other.sum()), *bands]
-
-
-def _quieter_half(patches: np.ndarray) -> np.ndarray:
-    """Patches (N, X, Y, Z) up to their median SD: those that hold vessels or an edge are left out, alike everywhere."""
-    sds = patches.std(axis=(1, 2, 3))
-    return patches[sds <= np.median(sds)]
-
-
-def border_steps(host: RealHost, case: Case) -> tuple[float, float, float]:
-    """Mean absolute HU step over the faces where what changed ends: in the host before, in the case after; and over
-    faces of the same kind 3 to 6 mm further out, where nothing changed."""
-    changed = ndimage.binary_fill_holes(ndimage.binary_closing(case.ct.hu != host.ct.hu))
-    box = location.grown(location.boxes(changed.view(np.uint8))[1], changed.shape, host.ct.spacing, 10.0)
-    changed, before, after = changed[box], host.ct.hu[box].astype(float), case.ct.hu[box].astype(float)
-    outside = ndimage.distance_transform_edt(~changed, sampling=host.ct.spacing)
-    far = (outside > 3) & (outside < 6)
-    steps: list[list[np.ndarray]] = [[], [], []]
-    for axis in range(2):
-        face = np.diff(changed.astype(np.int8), axis=axis) != 0
-        other = np.take(far, range(far.shape[axis] - 1), axis) & np.take(far, range(1, far.shape[axis]), axis)
-        jump_before, jump_after = np.abs(np.diff(before, axis=axis)), np.abs(np.diff(after, axis=axis))
-        for values, jump, where in zip(steps, (jump_before, jump_after, jump_before), (face, face, other), strict=True):
-            values.append(jump[where])
-    one, two, three = (float(np.concatenate(part).mean()) for part in steps)
-    return one, two, three

@@ -6,8 +6,8 @@
 
 `requests` draws random requests over all types that the hosts' labels allow, puts each into its host, measures CT and
 mask by the report's code, and counts: accepted within the tries, and of the accepted how often each attribute came out
-as asked, and how often at the first try. `noise` compares the noise power inside solid lesions with that of the host's
-tissue, and gradients at the surface of the changed region with gradients elsewhere.
+as asked, and how often at the first try. `noise` compares the noise power inside solid lesions with that of the host
+there, and gradients at the surface of the changed region with gradients beside it (`evals.lesion_seams`).
 """
 
 from __future__ import annotations
@@ -274,11 +274,15 @@ def main(arguments: list[str] | None = None) -> int:
     hosts = load_hosts(options.hosts)
     if options.what == "requests":
         result = _requests(hosts, options)
-    else:
+    elif options.what == "sheet":
         from evals import lesion_pictures
 
-        run = {"sheet": lesion_pictures.sheet, "noise": lesion_pictures.noise_and_seams}[options.what]
-        result = run(hosts, options.n, options.seed, options.out, redraw_of(options.redraw))
+        result = lesion_pictures.sheet(hosts, options.seed, options.out, redraw_of(options.redraw))
+    else:
+        from evals import lesion_seams
+
+        result = lesion_seams.noise_and_seams(hosts[0], options.n, options.seed, redraw_of(options.redraw))
+        result |= {"redrawn": options.redraw, "seed": options.seed}
     (options.out / f"{options.what}.json").write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
     return 0

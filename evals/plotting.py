@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 REAL_COLOUR, SYNTHETIC_COLOUR = "#20639b", "#e4572e"
-PALETTE = ("#20639b", "#e4572e", "#3caea3", "#8e5ea2", "#b8860b", "#6b7280")
+PALETTE = ("#20639b", "#e4572e", "#3caea3", "#8e5ea2", "#b8860b", "#6b7280", "#c2185b")
 _WIDTH, _HEIGHT, _DPI = 7.2, 3.4, 110
 
 

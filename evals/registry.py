@@ -59,6 +59,9 @@ METRICS: dict[str, Metric] = _table(
     ("surface_dice", "", _HIGH, 5, "Nikolov et al. 2021; tolerance in mm", "utility"),
     ("hd95", "mm", _LOW, 5, "95th percentile Hausdorff distance", "utility"),
     ("volume_error", "%", _LOW, 5, "absolute difference of volumes over the true one", "utility"),
+    ("lesion_recall", "%", _HIGH, 5, "lesions of which a voxel was predicted; Bilic et al. 2023", "utility"),
+    ("lesion_precision", "%", _HIGH, 5, "predicted pieces with a voxel of a lesion; Bilic et al. 2023", "utility"),
+    ("false_positives", "a case", _LOW, 5, "predicted pieces without a voxel of a lesion", "utility"),
 )  # fmt: skip
 
 

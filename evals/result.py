@@ -65,8 +65,17 @@ def shown(value: float | int | str | None) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def figure_rows(figures: Sequence[Figure]) -> list[list[str]]:
-    """Rows of the table of figures: metric, value, interval, floor or real value, unit and direction."""
+def figure_table(figures: Sequence[Figure]) -> list[list[str]]:
+    """The table of figures, its head first: metric, value, interval, floor or real value, unit and direction.
+
+    A column that no figure has anything in is left out.
+    """
+    rows = [list(_FIGURE_COLUMNS), *_figure_rows(figures)]
+    kept = [i for i in range(len(_FIGURE_COLUMNS)) if any(row[i] not in ("", "-") for row in rows[1:])]
+    return [[row[i] for i in kept] for row in rows]
+
+
+def _figure_rows(figures: Sequence[Figure]) -> list[list[str]]:
     rows = []
     for f in figures:
         kind = METRICS[f.metric]
@@ -83,14 +92,14 @@ def figure_rows(figures: Sequence[Figure]) -> list[list[str]]:
     return rows
 
 
-FIGURE_COLUMNS = ("metric", "value", "95% interval", "real against real", "synthetic at the same N", "unit", "better")
+_FIGURE_COLUMNS = ("metric", "value", "95% interval", "real against real", "synthetic at the same N", "unit", "better")
 
 
 def text(result: Result) -> str:
     """The tables for a terminal."""
     parts = [result.title]
     if result.figures:
-        parts.append(_aligned([list(FIGURE_COLUMNS), *figure_rows(result.figures)]))
+        parts.append(_aligned(figure_table(result.figures)))
     for table in result.tables:
         rows = [[shown(cell) for cell in row] for row in table.rows]
         parts.append(f"{table.title}\n{_aligned([table.columns, *rows])}" + (f"\n{table.note}" if table.note else ""))
@@ -115,8 +124,8 @@ def page(result: Result, pictures: Sequence[Picture]) -> str:
     return template.render(
         result=result,
         pictures=pictures,
-        columns=FIGURE_COLUMNS,
-        figures=figure_rows(result.figures),
+        figures=figure_table(result.figures) if result.figures else [],
+        floors=any(f.floor is not None or f.real is not None for f in result.figures),
         stamps=list(stamps.values()),
         references=references,
         shown=shown,

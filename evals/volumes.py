@@ -22,18 +22,21 @@ from synth.geometry import to_ras
 from synth.provenance import sha256
 from synth.types import LabelMap, Volume
 
+LESION = "lesion"  # what any lesion is called where lesions are one class
+_TARGET = "planning_target"
 _LABEL_FILES = ("organs.nii.gz", "labels.nii.gz")
 _SPACING_TOLERANCE_MM = 0.01
 
 
 @dataclass(frozen=True)
 class Source:
-    """A volume on disk: the file of its CT, and of its organ labels where there is one."""
+    """A volume on disk: the file of its CT, and of its organ labels and lesions where there are any."""
 
     name: str
     ct: Path
     organs: Path | None = None
     manifest: Path | None = None
+    lesions: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Subject:
     """A volume that was read, in RAS order: `hu` (X, Y, Z) int16, `affine` RAS mm, `organs` on the same grid.
 
     `sha256` is of the files' contents. `annotated`: organs that were drawn in it (None = those that have a voxel).
+    `lesions` (X, Y, Z) bool, None where the volume has no lesion map: nobody looked for lesions there.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Subject:
     affine: np.ndarray
     organs: LabelMap | None
     annotated: tuple[str, ...] | None = None
+    lesions: np.ndarray | None = None
 
     @property
     def spacing(self) -> np.ndarray:
@@ -82,15 +87,24 @@ def find(folder: Path) -> list[Source]:
 def _in_folder(folder: Path) -> Source:
     organs = next((folder / name for name in _LABEL_FILES if (folder / name).is_file()), None)
     manifest = folder / case_folder.MANIFEST
-    return Source(folder.name, folder / case_folder.CT, organs, manifest if manifest.is_file() else None)
+    lesions = folder / case_folder.LESIONS
+    return Source(
+        folder.name,
+        folder / case_folder.CT,
+        organs,
+        manifest if manifest.is_file() else None,
+        lesions if lesions.is_file() else None,
+    )
 
 
 def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def read(source: Source, organ_ids: Mapping[int, str] | None = None) -> Subject:
-    """Read one volume. `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's.
+def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions: bool = False) -> Subject:
+    """Read one volume, with its lesion map where `lesions` are asked for.
+
+    `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's.
 
     Raises InputError, naming the file and the reason.
     """
@@ -104,7 +118,18 @@ def read(source: Source, organ_ids: Mapping[int, str] | None = None) -> Subject:
         labels = _labels(source, ct, organ_ids)
         organs = LabelMap(to_ras(labels.ids, labels.affine)[0], affine, labels.names)
         contents += [sha256(source.organs.read_bytes()), json.dumps(sorted(labels.names.items()))]
-    return Subject(source.name, sha256("".join(contents).encode()), hu, affine, organs)
+    found = None
+    if lesions and source.lesions is not None:
+        found = to_ras(_lesions(source.lesions, source.manifest, ct), ct.affine)[0]
+        contents.append(sha256(source.lesions.read_bytes()))
+    return Subject(source.name, sha256("".join(contents).encode()), hu, affine, organs, lesions=found)
+
+
+def _lesions(path: Path, manifest: Path | None, ct: Volume) -> np.ndarray:
+    """Voxels of any lesion; the planning targets of a generated case are no lesions."""
+    ids, _ = nifti.read_ids(path, like=ct)
+    names = {} if manifest is None else json.loads(manifest.read_text(encoding="utf-8"))["labels"]["lesions"]
+    return (ids > 0) & ~np.isin(ids, [int(i) for i, name in names.items() if name.startswith(_TARGET)])
 
 
 def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> LabelMap:
@@ -142,14 +167,15 @@ def survey(
     organ_ids: Mapping[int, str] | None = None,
     *,
     skip_bad: bool = False,
+    most: int | None = None,
     on_volume: Callable[[], None] = lambda: None,
 ) -> tuple[list[Entry], dict[str, str]]:
-    """Look at every volume of a folder once: those that can be used, and name -> reason of those that cannot.
+    """Look at every volume of a folder (the first `most`) once: what can be used, and name -> reason of what cannot.
 
     Raises InputError, naming every bad one, unless `skip_bad`.
     """
     entries, bad = [], {}
-    for source in find(folder):
+    for source in find(folder)[:most]:
         try:
             subject = read(source, organ_ids)
             x, y, z = (round(float(s), 4) for s in subject.spacing)

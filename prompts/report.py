@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prompts.vocabulary import Region
+from prompts.vocabulary import FindingKind, Region
 
 Margin = Literal["well-defined", "ill-defined"]
 
@@ -114,9 +114,16 @@ def lesion_sentence(facts: LesionFacts) -> str:
     return f"{'; '.join([*parts, _contacts(facts.contacts)])}{_encasement(facts.encased)}."
 
 
+def _in_lung(facts: LesionFacts) -> bool:
+    """Whether its density is solid, part-solid or ground-glass: all tissue is dense against air (Hansell 2008)."""
+    return facts.organ == "lung"
+
+
 def _appearance(facts: LesionFacts) -> list[str]:
-    """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"."""
-    words = [facts.shape, "lobulated" if facts.lobulated else None, facts.density, facts.heterogeneity, facts.texture]
+    """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"; "solid" in the lung."""
+    in_lung = facts.texture if facts.kind != FindingKind.EFFUSION else None
+    density = in_lung if _in_lung(facts) else facts.density
+    words = [facts.shape, "lobulated" if facts.lobulated else None, density, facts.heterogeneity]
     zones = [("necrosis", facts.necrotic), ("calcification", facts.calcified), ("a rim", facts.rim)]
     adjectives = ", ".join(word for word in words if word)
     found = [name for name, there in zones if there]
@@ -251,7 +258,7 @@ _PLURALS = {"metastasis": "metastases", "mass": "masses", "calculus": "calculi"}
 
 def _attenuation(facts: LesionFacts) -> str:
     text = f"attenuation {shown_hu(facts.mean_hu)} HU (SD {shown_hu(facts.sd_hu)})"
-    if facts.contrast_hu is None or facts.organ_mean_hu is None:
+    if facts.contrast_hu is None or facts.organ_mean_hu is None or (_in_lung(facts) and facts.texture == "solid"):
         return text
     difference = abs(round(facts.contrast_hu))
     against = f"the {facts.organ} ({shown_hu(facts.organ_mean_hu)} HU)"

@@ -4,7 +4,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_LOADERS = ("load_cohort", "CohortDataset", "CohortStream")
+_LOADERS = ("load_cohort", "CohortDataset", "CohortStream", "ReadCase")
 
 
 def __getattr__(name: str) -> Any:

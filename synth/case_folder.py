@@ -21,6 +21,8 @@ from synth.types import Case, LabelMap, Volume
 PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
 REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.png", "manifest.json"
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
+DELTA = "delta.xz"  # in place of the volumes, where a cohort keeps what differs from the host (synth/cohort/delta.py)
+_NEEDED = tuple(name for name in FILES if name != PREVIEW)  # a cohort may leave previews out
 
 
 class OutputError(InputError):
@@ -34,10 +36,10 @@ def write_case(
     plan_json: str,
     report_json: str,
     report_text: str,
-    preview_png: bytes,
+    preview_png: bytes | None,
     manifest: Mapping[str, Any],
 ) -> Path:
-    """Write a whole case to `folder`, or nothing. Returns the folder.
+    """Write a whole case to `folder`, or nothing; without `preview_png` the folder has no preview. Returns the folder.
 
     `manifest` comes from `provenance.manifest`; the names of the ids and the sha256 of every file are added here.
     Raises InputError where the place is taken (see `require_free`), OutputError where it cannot be written.
@@ -53,7 +55,8 @@ def write_case(
         (partial / PLAN).write_text(plan_json, encoding="utf-8")
         (partial / REPORT).write_text(report_json, encoding="utf-8")
         (partial / REPORT_TEXT).write_text(report_text, encoding="utf-8")
-        (partial / PREVIEW).write_bytes(preview_png)
+        if preview_png is not None:
+            (partial / PREVIEW).write_bytes(preview_png)
         (partial / MANIFEST).write_text(_sealed(manifest, case, partial), encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)  # empty, or the same case with a file missing: require_free has seen to it
@@ -64,7 +67,9 @@ def write_case(
 def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The case in `folder`, and its plan, report and manifest. Raises InputError unless all files are there."""
     folder = Path(folder)
-    if missing := [name for name in FILES if not (folder / name).is_file()]:
+    if (folder / DELTA).is_file():
+        raise InputError(f"{folder}: holds what differs from its host; run `synthct materialize` on the cohort first")
+    if missing := [name for name in _NEEDED if not (folder / name).is_file()]:
         raise InputError(
             f"{folder}: no case folder, {', '.join(missing)} missing; hand over a folder that synthct wrote"
         )
@@ -87,13 +92,18 @@ def is_complete(folder: str | Path, plan_json: str) -> bool:
 
 
 def is_whole(folder: str | Path) -> bool:
-    """Whether all files of a case are in `folder`, at the sizes that its manifest recorded."""
+    """Whether all files of a case are in `folder`, at the sizes that its manifest recorded.
+
+    A preview that is missing where the manifest has one is a file that is missing. A delta stands for the volumes.
+    """
     folder = Path(folder)
-    if not all((folder / name).is_file() for name in FILES):
+    replaced = (CT, ORGANS, LESIONS) if (folder / DELTA).is_file() else ()
+    if not all((folder / name).is_file() for name in _NEEDED if name not in replaced):
         return False
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return all((folder / name).stat().st_size == entry["bytes"] for name, entry in files.items())
+        there = {name: entry["bytes"] for name, entry in files.items() if name not in replaced}
+        return all((folder / name).stat().st_size == size for name, size in there.items())
     except (ValueError, KeyError, TypeError, OSError):
         return False
 
@@ -117,7 +127,7 @@ def require_free(folder: str | Path, plan_json: str) -> None:
 
 
 def altered_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
-    """Names of the files whose content is not what the manifest recorded when the case was written."""
+    """Names of the files whose content is not what the manifest recorded, or that it does not know."""
     folder = Path(folder)
     recorded = manifest.get("files", {})
     return [
@@ -128,7 +138,8 @@ def altered_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
 def _sealed(manifest: Mapping[str, Any], case: Case, partial: Path) -> str:
     """The manifest as JSON text, with the names of the ids and size and hash of every other file."""
     names = {"organs": case.organs.names, "lesions": case.lesions.names}
-    contents = {name: (partial / name).read_bytes() for name in FILES if name != MANIFEST}
+    there = [name for name in FILES if name != MANIFEST and (partial / name).is_file()]
+    contents = {name: (partial / name).read_bytes() for name in there}
     sealed = dict(manifest) | {
         "labels": {what: {str(i): name for i, name in sorted(table.items())} for what, table in names.items()},
         "files": {name: {"bytes": len(c), "sha256": provenance.sha256(c)} for name, c in contents.items()},

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synth import __version__
+from synth.cohort import Store
+from synth.cohort.processes import Engine
 from synth.errors import InputError
 from synth.export import Labels, Layout
 
@@ -139,6 +141,15 @@ def cohort(
     list_cases: Annotated[bool, typer.Option("--list", help="Print each planned case as JSON; make none.")] = False,
     only: Annotated[int | None, typer.Option(min=0, help="Make the case of this number alone.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try cases in quarantine again.")] = False,
+    engine: Annotated[Engine, typer.Option(help="Who starts the processes.")] = Engine.here,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors, or Slurm jobs.", show_default=False)] = None,
+    slurm: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE for submitit, may be repeated: slurm_partition=gpu.")
+    ] = None,
+    store: Annotated[
+        Store | None,
+        typer.Option(help="Keep inserted cases whole, or only what differs from the host.", show_default="full"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make a data set from a recipe; run it again to go on where it stopped.
@@ -151,13 +162,17 @@ def cohort(
 
     if dry_run or list_cases:
         raise typer.Exit(command.show(recipe, out, listed=list_cases))
-    raise typer.Exit(command.cohort(recipe, out, only=only, retry=retry, quiet=quiet))
+    launch = command.Launch(engine, workers, _overrides(slurm or [], "--slurm"))
+    raise typer.Exit(command.cohort(recipe, out, launch, only=only, retry=retry, quiet=quiet, store=store))
 
 
 @app.command()
 def verify(
     cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort.", show_default=False)],
     quick: Annotated[bool, typer.Option("--quick", help="Files, hashes and tables; no volume is measured.")] = False,
+    hosts: Annotated[
+        Path | None, typer.Option(help="Folder of the hosts, for cases kept as deltas.", show_default=False)
+    ] = None,
 ) -> None:
     """Prove a cohort whole; exit 1 and name every file, table, split, grid or report that is not right.
 
@@ -165,7 +180,24 @@ def verify(
     """
     from synth.cohort import command
 
-    raise typer.Exit(command.verify(cohort, quick=quick))
+    raise typer.Exit(command.verify(cohort, quick=quick, hosts=hosts))
+
+
+@app.command()
+def materialize(
+    cohort: Annotated[Path, typer.Argument(help="Folder of a finished cohort with deltas.", show_default=False)],
+    hosts: Annotated[Path, typer.Option(help="Folder below which the hosts are; names do not matter.")],
+    out: Annotated[Path, typer.Option(help="Folder for the same cohort with whole cases.")],
+    quiet: Quiet = False,
+) -> None:
+    """Restore the volumes of a cohort made with --store delta, bit by bit, and print its folder.
+
+    Example: synthct materialize nodules --hosts hosts --out nodules_full
+    """
+    from synth.cohort import materialize as whole_cases
+
+    with _progress(quiet) as progress:
+        typer.echo(whole_cases.materialize(cohort, hosts, out, progress))
 
 
 @app.command()
@@ -369,7 +401,7 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     ]
 
 
-def _overrides(pairs: Sequence[str]) -> dict[str, Any]:
+def _overrides(pairs: Sequence[str], option: str = "train") -> dict[str, Any]:
     """KEY=VALUE with YAML values."""
     import yaml
 
@@ -377,11 +409,11 @@ def _overrides(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key:
-            raise InputError(f"train: '{pair}' is not KEY=VALUE; write steps=1000")
+            raise InputError(f"{option}: '{pair}' is not KEY=VALUE; write steps=1000")
         try:
             table[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise InputError(f"train: {key}: '{value}' is no YAML value; write {key}=1000") from error
+            raise InputError(f"{option}: {key}: '{value}' is no YAML value; write {key}=1000") from error
     return table
 
 

@@ -10,8 +10,8 @@ from synth.models import library
 from synth.preview import render
 
 
-def finish(folder: Path, draft: Draft, command: str) -> Path:
-    """Everything of a case that follows from its volume and masks, written as one folder."""
+def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Path:
+    """Everything of a case that follows from its volume and masks, written as one folder, with its picture or not."""
     plan, case = draft.plan, draft.case
     written = report.write(draft.measured or report.measure(case), draft.prior)
     text = written.text()
@@ -36,6 +36,6 @@ def finish(folder: Path, draft: Draft, command: str) -> Path:
         plan_json=plan.to_json(),
         report_json=written.model_dump_json(indent=1) + "\n",
         report_text=text,
-        preview_png=render(case, text.splitlines()),
+        preview_png=render(case, text.splitlines()) if preview else None,
         manifest=manifest,
     )

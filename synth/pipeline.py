@@ -325,12 +325,12 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
     return insert_lesions(host.ct, host.organs, plan.lesions, redraw)
 
 
-def finish_draft(folder: Path, draft: Draft, command: str, progress: Progress) -> Path:
+def finish_draft(folder: Path, draft: Draft, command: str, progress: Progress, preview: bool = True) -> Path:
     """Write the report of a draft and its folder; `command` makes this one case again."""
     from synth.finish import finish
 
     with progress.step(f"{draft.plan.case}: report", 1):
-        return finish(folder, draft, command)
+        return finish(folder, draft, command, preview)
 
 
 def _reason(failed: Sequence[Check]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +11,11 @@ from scipy.stats import wilcoxon
 
 from evals.bootstrap import Interval, mean_interval
 from evals.plotting import PALETTE, canvas, png
+from evals.readings import bin_of
 from evals.registry import METRICS
 from evals.result import Picture, Result, Table
-from evals.utility.config import Arm, UtilityConfig
+from evals.utility.config import CONTROLS, Arm, UtilityConfig
+from evals.utility.lesions import SIZES_MM
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,21 @@ class Row:
     value: float
 
 
+@dataclass(frozen=True)
+class LesionRow:
+    """One true lesion of a test patient, as one run found it."""
+
+    network: str
+    arm: Arm
+    real: int
+    patient: str
+    diameter_mm: float
+    found: bool
+    dsc: float
+
+
 Key = tuple[str, Arm, int]
+Line = list[str | int | float | None]
 
 
 @dataclass(frozen=True)
@@ -62,12 +78,15 @@ def paired(arm: dict[str, float], real: dict[str, float], higher_is_better: bool
     return Paired(interval, p, int((gaps > 0).sum() if higher_is_better else (gaps < 0).sum()))
 
 
-def result(rows: Sequence[Row], config: UtilityConfig, test: int, synthetic: int) -> tuple[Result, list[Picture]]:
+def result(
+    rows: Sequence[Row], config: UtilityConfig, test: int, synthetic: int, lesions: Sequence[LesionRow] = ()
+) -> tuple[Result, list[Picture]]:
     """Tables of all metrics and organs, and the plots."""
-    metrics = list(dict.fromkeys(r.metric for r in rows))
+    metrics = [name for name in METRICS if name in {r.metric for r in rows}]
     tables = [_means(rows, metrics, config)]
     tables += [_tests(rows, metric, config) for metric in metrics]
     tables += [_organs(rows, config)]
+    tables += [_by_size(lesions)] if lesions else []
     settings = {
         k: v if isinstance(v, (int, float, bool, str)) else str(v) for k, v in config.model_dump(mode="json").items()
     }
@@ -81,27 +100,62 @@ def result(rows: Sequence[Row], config: UtilityConfig, test: int, synthetic: int
     return found, [_dose_response(rows, metric, config) for metric in metrics]
 
 
+def _sorted(keys: Iterable[Key]) -> list[Key]:
+    return sorted(keys, key=lambda k: (k[0], k[2], list(Arm).index(k[1])))
+
+
 def _means(rows: Sequence[Row], metrics: Sequence[str], config: UtilityConfig) -> Table:
     tables = {metric: by_patient(rows, metric) for metric in metrics}
-    lines: list[list[str | int | float | None]] = []
-    for key in sorted(tables[metrics[0]], key=lambda k: (k[0], k[2], list(Arm).index(k[1]))):
-        cells = [_shown(mean_interval(np.array(list(tables[metric][key].values())))) for metric in metrics]
+    lines: list[Line] = []
+    for key in _sorted({key for table in tables.values() for key in table}):
+        cells = [_shown(mean_interval(np.array(list(tables[metric].get(key, {}).values())))) for metric in metrics]
         lines.append([key[0], key[2], key[1].value, *cells])
     columns = ["network", "real N", "arm", *(f"{m} {METRICS[m].unit}".strip().replace("_", " ") for m in metrics)]
     note = f"Mean over organs, {len(config.seeds)} seeds and test patients; 95% bootstrap interval over patients."
     return Table(title="Scores", columns=columns, rows=lines, note=note)
 
 
+def _by_size(lesions: Sequence[LesionRow]) -> Table:
+    """Recall and DSC of the lesions of each size, every seed's reading of a lesion counted."""
+    sizes = sorted({(r.diameter_mm, bin_of(r.diameter_mm, SIZES_MM, "mm")) for r in lesions})
+    classes = list(dict.fromkeys(name for _, name in sizes))
+    lines: list[Line] = []
+    for key in _sorted({(r.network, r.arm, r.real) for r in lesions}):
+        cells = []
+        for name in classes:
+            group = [
+                r
+                for r in lesions
+                if (r.network, r.arm, r.real) == key and bin_of(r.diameter_mm, SIZES_MM, "mm") == name
+            ]
+            found = sum(r.found for r in group)
+            dsc = _shown(_over_patients([(r.patient, r.dsc) for r in group]))
+            cells.append(f"{found}/{len(group)}, DSC {dsc}")
+        lines.append([key[0], key[2], key[1].value, *cells])
+    note = (
+        "Found / lesions, over seeds; DSC with its 95% bootstrap interval over patients; diameter of the equal sphere."
+    )
+    return Table(title="By lesion size", columns=["network", "real N", "arm", *classes], rows=lines, note=note)
+
+
+def _over_patients(values: Sequence[tuple[str, float]]) -> Interval | None:
+    """Lesions and readings of one patient depend on each other: the patient is what is drawn again."""
+    by_name: dict[str, list[float]] = defaultdict(list)
+    for patient, value in values:
+        by_name[patient].append(value)
+    return mean_interval(np.array([np.mean(v) for v in by_name.values()]))
+
+
 def _tests(rows: Sequence[Row], metric: str, config: UtilityConfig) -> Table:
     """Every arm against real only at the same N (arm synthetic: at every N)."""
     scores = by_patient(rows, metric)
     higher = METRICS[metric].direction.value == "higher"
-    lines: list[list[str | int | float | None]] = []
+    lines: list[Line] = []
     for network in config.networks:
         for real in config.real_cases:
             for arm in config.arms:
                 key = (network, arm, 0 if arm is Arm.SYNTHETIC else real)
-                if arm is Arm.REAL or key not in scores:
+                if arm is Arm.REAL or key not in scores or (network, Arm.REAL, real) not in scores:
                     continue
                 if (test := paired(scores[key], scores[network, Arm.REAL, real], higher)) is not None:
                     lines.append([network, real, arm.value, _shown(test.difference), test.p,
@@ -113,9 +167,9 @@ def _tests(rows: Sequence[Row], metric: str, config: UtilityConfig) -> Table:
 
 
 def _organs(rows: Sequence[Row], config: UtilityConfig) -> Table:
-    keys = sorted(by_patient(rows, "dsc"), key=lambda k: (k[0], k[2], list(Arm).index(k[1])))
+    keys = _sorted(by_patient(rows, "dsc"))
     tables = {organ: by_patient(rows, "dsc", organ) for organ in config.organs}
-    lines: list[list[str | int | float | None]] = []
+    lines: list[Line] = []
     for key in keys:
         cells = [_shown(mean_interval(np.array(list(tables[organ].get(key, {}).values())))) for organ in config.organs]
         lines.append([key[0], key[2], key[1].value, *cells])
@@ -139,13 +193,13 @@ def _verdict(rows: Sequence[Row], config: UtilityConfig) -> list[str]:
         for arm in (a for a in config.arms if a not in (Arm.REAL, Arm.SYNTHETIC)):
             said = []
             for real in config.real_cases:
-                test = paired(scores[network, arm, real], scores[network, Arm.REAL, real])
+                test = paired(scores.get((network, arm, real), {}), scores.get((network, Arm.REAL, real), {}))
                 if test is not None:
                     low, high = test.difference.low, test.difference.high
                     clear = low is not None and high is not None and (low > 0 or high < 0)
                     sign = "no clear difference" if not clear else "helps" if test.difference.mean > 0 else "harms"
                     said.append(f"N = {real}: {sign} ({test.difference.mean:+.3f} DSC)")
-            role = " (control)" if arm in (Arm.SHUFFLED, Arm.NOISE) else ""
+            role = " (control)" if arm in CONTROLS else ""
             notes.append(f"{network}, {arm.value}{role} against real only: {'; '.join(said)}.")
     return notes
 

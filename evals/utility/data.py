@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from monai.transforms import RandAffine
 
 from evals.utility.config import Arm, UtilityConfig
-from evals.volumes import Entry, Subject, read
+from evals.volumes import LESION, Entry, Subject, read
+from synth import labels
 from synth.errors import InputError
+from synth.types import LabelMap
 
 _FOREGROUND = 0.67  # share of patches centred on a labelled voxel
-_AIR_HU = -1000
+_MARGIN = 0.2  # of a patch's size
+_TURN_RAD, _SCALE, _NOISE = 0.15, 0.12, 0.04  # noise: of the window
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,7 @@ class Labelled:
     """A volume in RAS order: `image` (X, Y, Z) float32, 0..1 in the window; `classes` uint8, 1 + place in the organs.
 
     `annotated` (organs,): whether an organ was drawn in this volume; where not, it is left out of loss and score.
+    `host`: CT and organs as they were read, kept where lesions are to be put into them.
     """
 
     name: str
@@ -28,27 +34,65 @@ class Labelled:
     classes: np.ndarray
     annotated: np.ndarray
     spacing: np.ndarray
+    host: Host | None = None
+
+
+@dataclass(frozen=True)
+class Host:
+    """HU (X, Y, Z) int16 and the organs, without the voxels of lesions that are there already."""
+
+    hu: np.ndarray
+    organs: LabelMap
+    lesions: np.ndarray
 
 
 def load(entries: Sequence[Entry], config: UtilityConfig) -> list[Labelled]:
     """All volumes of a set; InputError where one has no labels, or none of the organs."""
-    return [labelled(read(entry.source, config.organ_ids), config) for entry in entries]
+    wanted = LESION in config.organs
+    return [labelled(read(entry.source, config.organ_ids, lesions=wanted), config) for entry in entries]
 
 
 def labelled(subject: Subject, config: UtilityConfig) -> Labelled:
     """Window and classes of one volume."""
     if subject.organs is None:
         raise InputError(f"{subject.name}: has no organ labels; put organs.nii.gz beside its ct.nii.gz")
-    drawn = subject.annotated if subject.annotated is not None else tuple(subject.organs.present())
-    annotated = np.array([organ in drawn for organ in config.organs])
+    annotated = np.array([organ in _drawn(subject) for organ in config.organs])
     if not annotated.any():
         raise InputError(
             f"{subject.name}: none of {', '.join(config.organs)} is labelled in it; remove it from the set"
         )
-    classes = np.zeros(subject.hu.shape, np.uint8)
+    lesions = subject.lesions if subject.lesions is not None else subject.organs.mask(LESION)
+    host = None
+    if Arm.INSERTION in config.arms:
+        free = np.where(lesions, 0, subject.organs.ids).astype(subject.organs.ids.dtype)
+        host = Host(subject.hu, replace(subject.organs, ids=free), lesions)
+    return Labelled(
+        subject.name,
+        subject.sha256,
+        windowed(subject.hu, config),
+        classes_of(subject.organs, lesions, config),
+        annotated,
+        subject.spacing,
+        host,
+    )
+
+
+def _drawn(subject: Subject) -> set[str]:
+    """Organs that were drawn, and lesions where somebody looked for them, be it in vain."""
+    assert subject.organs is not None
+    drawn = set(subject.annotated if subject.annotated is not None else subject.organs.present())
+    return drawn | ({LESION} if subject.lesions is not None or LESION in subject.organs.names.values() else set())
+
+
+def classes_of(organs: LabelMap, lesions: np.ndarray, config: UtilityConfig) -> np.ndarray:
+    """(X, Y, Z) uint8: 1 + place in the organs of the study; a lesion lies over its organ."""
+    classes = np.zeros(organs.ids.shape, np.uint8)
     for number, organ in enumerate(config.organs, start=1):
-        classes[subject.organs.mask(organ)] = number
-    return Labelled(subject.name, subject.sha256, windowed(subject.hu, config), classes, annotated, subject.spacing)
+        if organ != LESION:
+            classes[organs.mask(organ)] = number
+    if LESION in config.organs:
+        classes[lesions] = 1 + config.organs.index(LESION)
+    return classes
 
 
 def windowed(hu: np.ndarray, config: UtilityConfig) -> np.ndarray:
@@ -99,12 +143,17 @@ class Batch:
     annotated: np.ndarray
 
 
-def draw(pools: Sequence[Sequence[Labelled]], config: UtilityConfig, rng: np.random.Generator) -> Batch:
-    """One batch; each patch comes from a pool at random, then from a volume of it."""
+def draw(
+    pools: Sequence[Sequence[Labelled]],
+    config: UtilityConfig,
+    rng: np.random.Generator,
+    change: Callable[[Labelled, np.random.Generator], Labelled] = lambda volume, _: volume,
+) -> Batch:
+    """One batch; each patch comes from a pool at random, then from a volume of it, after `change`."""
     patches = []
     for _ in range(config.batch):
         pool = pools[int(rng.integers(len(pools)))]
-        patches.append(_patch(pool[int(rng.integers(len(pool)))], config, rng))
+        patches.append(_patch(change(pool[int(rng.integers(len(pool)))], rng), config, rng))
     image, classes, annotated = (np.stack(part) for part in zip(*patches, strict=True))
     onehot = np.arange(len(config.organs) + 1).reshape(1, -1, 1, 1, 1) == classes[:, None]
     return Batch(image[:, None], onehot.astype(np.float32), annotated.astype(np.float32))
@@ -113,19 +162,49 @@ def draw(pools: Sequence[Sequence[Labelled]], config: UtilityConfig, rng: np.ran
 def _patch(
     volume: Labelled, config: UtilityConfig, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A patch about a random voxel, often of a labelled organ; scaled and shifted a little in attenuation."""
+    """A patch about a random voxel, often of a labelled organ, augmented."""
     size = np.array(config.patch)
+    margin = (size * _MARGIN).astype(int)  # what a turned or larger patch sees beyond its own edges
     centre = np.array([rng.integers(n) for n in volume.image.shape])
     present = np.unique(volume.classes)[1:]
     if len(present) and rng.random() < _FOREGROUND:
         voxels = np.argwhere(volume.classes == rng.choice(present))  # every organ alike, however small
         centre = voxels[rng.integers(len(voxels))]
     start = np.clip(centre - rng.integers(size // 4, 3 * size // 4 + 1), 0, np.maximum(0, volume.image.shape - size))
-    box = tuple(slice(int(s), int(s + n)) for s, n in zip(start, size, strict=True))
-    image, classes = (_padded(array[box], config.patch) for array in (volume.image, volume.classes))
-    image = image * np.float32(rng.uniform(0.9, 1.1)) + np.float32(rng.uniform(-0.05, 0.05))
+    low, high = np.maximum(start - margin, 0), start + size + margin
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    before = [(int(max(0, m - s)), 0) for m, s in zip(margin, start, strict=True)]
+    wide = (size + 2 * margin).tolist()
+    image, classes = (_padded(np.pad(a[box], before), wide) for a in (volume.image, volume.classes))
+    image, classes = augmented(image, classes, config, rng)
     return image, classes, volume.annotated
 
 
-def _padded(array: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+def augmented(
+    image: np.ndarray, classes: np.ndarray, config: UtilityConfig, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Turned, scaled, mirrored (paired organs change sides), brightened and noised a little; the middle `patch` of it.
+
+    Every arm is trained so: what synthetic volumes add is to be more than what mirror images of real ones give.
+    """
+    turn = RandAffine(
+        prob=1.0, rotate_range=[_TURN_RAD] * 3, scale_range=[_SCALE] * 3, spatial_size=config.patch, cache_grid=False,
+        padding_mode="border",
+    ).set_random_state(seed=int(rng.integers(2**31)))  # fmt: skip
+    image = turn(torch.from_numpy(image)[None], mode="bilinear")[0].numpy()
+    classes = turn(torch.from_numpy(classes)[None], mode="nearest", randomize=False)[0].numpy().astype(np.uint8)
+    if rng.random() < 0.5 and (other := _other_side(config.organs)) is not None:
+        image, classes = image[::-1], other[classes[::-1]]
+    image = image * np.float32(rng.uniform(0.9, 1.1)) + np.float32(rng.uniform(-0.05, 0.05))
+    return image + rng.normal(0, rng.uniform(0, _NOISE), image.shape).astype(np.float32), classes
+
+
+def _other_side(organs: Sequence[str]) -> np.ndarray | None:
+    """(organs + 1,) class -> class in the mirror image; None where the other side of an organ is no class."""
+    if any(labels.mirror(organ) not in organs for organ in organs):
+        return None
+    return np.array([0, *(1 + list(organs).index(labels.mirror(organ)) for organ in organs)], np.uint8)
+
+
+def _padded(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return np.pad(array, [(0, want - have) for have, want in zip(array.shape, shape, strict=True)])

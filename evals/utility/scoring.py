@@ -10,22 +10,35 @@ from monai.metrics import compute_dice, compute_hausdorff_distance, compute_surf
 
 from evals.utility.config import UtilityConfig
 from evals.utility.data import Labelled
+from evals.utility.lesions import Findings, find
+from evals.volumes import LESION
 
-METRICS = ("dsc", "surface_dice", "hd95", "volume_error")
 Scores = dict[str, dict[str, float]]
 
 
 def score(predicted: np.ndarray, volume: Labelled, config: UtilityConfig) -> Scores:
     """organ -> metric -> value, of the organs annotated in this patient and present in it.
 
-    DSC and surface Dice 0..1; HD95 mm, the volume's diagonal where nothing was predicted; volume error percent.
+    DSC and surface Dice 0..1; HD95 mm, the volume's diagonal where nothing was predicted; volume error percent. Of
+    lesions also recall and precision in percent, and false positives, which a patient without lesions has too.
     """
-    scores = {}
+    scores: Scores = {}
     for number, organ in enumerate(config.organs, start=1):
         truth = volume.classes == number
-        if volume.annotated[number - 1] and truth.any():
-            scores[organ] = _organ(predicted == number, truth, volume.spacing, config.tolerance_mm)
+        if not volume.annotated[number - 1]:
+            continue
+        values = _organ(predicted == number, truth, volume.spacing, config.tolerance_mm) if truth.any() else {}
+        if organ == LESION:
+            values |= _lesions(find(predicted == number, truth, volume.spacing))
+        if values:
+            scores[organ] = values
     return scores
+
+
+def _lesions(found: Findings) -> dict[str, float]:
+    shares = {"lesion_recall": found.recall, "lesion_precision": found.precision}
+    known = {name: 100 * share for name, share in shares.items() if share is not None}
+    return known | {"false_positives": float(found.false_positives)}
 
 
 def _organ(predicted: np.ndarray, truth: np.ndarray, spacing: np.ndarray, tolerance_mm: float) -> dict[str, float]:

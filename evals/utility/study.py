@@ -1,14 +1,18 @@
-"""`synthct evaluate utility CONFIG`: train, score, compare. One file a run; run it again to go on where it stopped."""
+"""`synthct evaluate utility CONFIG`: prepare, draw, train, score, compare. Run it again to go on where it stopped.
+
+Every unit of work, a case or a training, is one file or folder that is whole or not there. The same command may run
+several times at once: each takes the units that no other has claimed.
+"""
 
 from __future__ import annotations
 
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,13 +20,23 @@ from evals import volumes
 from evals.registry import require
 from evals.result import Picture, Result
 from evals.stamp import sha256_of
-from evals.utility import compare
-from evals.utility.compare import Row
-from evals.utility.config import Arm, UtilityConfig
+from evals.utility import budget, compare
+from evals.utility.claims import share
+from evals.utility.compare import LesionRow, Row
+from evals.utility.config import CONTROLS, Arm, Drawing, UtilityConfig
 from evals.utility.data import Labelled, load
+from evals.utility.drawing import CaseDrawer
+from evals.utility.generator import in_use, train_generator
+from evals.utility.lesions import find
+from evals.utility.preparing import ensure_prepared
+from evals.volumes import LESION
+from synth.cohort.processes import this_process
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import sha256
+
+Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,28 +65,66 @@ class Sets:
 
 def runs_of(config: UtilityConfig) -> Iterator[Run]:
     """All runs, seed by seed so that a stopped study has whole comparisons; arm synthetic once a seed."""
+    controlled_at = config.real_cases if config.control_cases is None else config.control_cases
     for seed, network in itertools.product(config.seeds, config.networks):
         for real, arm in itertools.product(config.real_cases, config.arms):
-            if arm is not Arm.SYNTHETIC:
+            if arm is not Arm.SYNTHETIC and (arm not in CONTROLS or real in controlled_at):
                 yield Run(network, arm, real, seed)
         if Arm.SYNTHETIC in config.arms:
             yield Run(network, Arm.SYNTHETIC, 0, seed)
 
 
-def chosen(train: Sequence[Labelled], count: int, seed: int) -> list[Labelled]:
+def chosen(train: Sequence[T], count: int, seed: int) -> list[T]:
     """`count` patients of a seed's order, so that more patients of a seed contain its fewer."""
     order = np.random.default_rng([seed, 5]).permutation(len(train))
     return [train[i] for i in order[:count]]
 
 
-def evaluate(config: UtilityConfig, progress: Progress | None = None) -> tuple[Result, list[Picture]]:
-    """Train what is not trained yet, and compare the arms. Raises InputError before anything is trained."""
+def evaluate(
+    config: UtilityConfig, progress: Progress | None = None, say: Say = lambda _: None
+) -> tuple[Result, list[Picture]]:
+    """Make what is not made yet, and compare the arms. Raises InputError before anything that takes long.
+
+    Args:
+        say: told how long what is left will take.
+    """
     progress = progress or Progress(quiet=True)
-    sets = _load(config)
+    ensure_prepared(config.headneck, config.real_train, config.real_test, progress)
+    _check_real(config)
     runs = list(runs_of(config))
-    with progress.step("segmenters", len(runs) * config.steps) as bar:
-        rows = [row for run in runs for row in _rows(run, _finished(run, sets, config, bar.advance))]
-    return compare.result(rows, config, len(sets.test), len(sets.synthetic))
+    if config.draw is not None:
+        trainings = budget.told(len(runs), "trainings", budget.seconds_a_run(config))
+        say(f"after the cases are drawn: {trainings}, those that are kept included")
+        _draw(config, config.draw, progress, say)
+    sets = _load(config)
+    found = _finish(runs, sets, config, progress, say)
+    rows = [row for run in runs for row in _rows(run, found[run.name])]
+    lesions = [row for run in runs for row in _lesion_rows(run, found[run.name])]
+    return compare.result(rows, config, len(sets.test), len(sets.synthetic), lesions)
+
+
+def _check_real(config: UtilityConfig) -> None:
+    have = len(volumes.find(config.real_train))
+    require(["dsc"], len(volumes.find(config.real_test)), str(config.real_test))
+    if max(config.real_cases) > have:
+        raise InputError(f"{config.real_train}: {have} patients, and real_cases asks for {max(config.real_cases)}")
+
+
+def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say) -> None:
+    """Fill the folder of synthetic volumes, with a generator of the study's own where it has one."""
+    weights = None
+    if config.generator is not None:
+        say(f"generator: up to {config.generator.base_minutes + config.generator.refine_minutes:g} minutes, and shape")
+        patients = chosen(volumes.find(config.real_train), config.generator.patients, config.patients_seed or 0)
+        weights = train_generator(config.generator, patients)
+    drawer = CaseDrawer(config.synthetic, drawing, config.synthetic_cases or 0)
+
+    def tell() -> None:
+        say(budget.told(len(drawer.left()), "cases", drawer.cost().seconds_a_case))
+
+    with in_use(weights):
+        tell()
+        drawer.run(progress, tell)
 
 
 def _load(config: UtilityConfig) -> Sets:
@@ -80,7 +132,6 @@ def _load(config: UtilityConfig) -> Sets:
     for what, folder in (("real_train", config.real_train), ("real_test", config.real_test),
                          ("synthetic", config.synthetic)):  # fmt: skip
         entries[what], _ = volumes.survey(folder, config.organ_ids)
-    require(["dsc"], len(entries["real_test"]), str(config.real_test))
     _check(config, entries)
     if config.synthetic_cases is not None:
         entries["synthetic"] = entries["synthetic"][: config.synthetic_cases]
@@ -89,8 +140,6 @@ def _load(config: UtilityConfig) -> Sets:
 
 def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.Entry]]) -> None:
     volumes.require_one_spacing(entries)
-    if max(config.real_cases) > (have := len(entries["real_train"])):
-        raise InputError(f"{config.real_train}: {have} patients, and real_cases asks for {max(config.real_cases)}")
     if config.synthetic_cases and config.synthetic_cases > (have := len(entries["synthetic"])):
         raise InputError(f"{config.synthetic}: {have} volumes, and synthetic_cases asks for {config.synthetic_cases}")
     tested = {e.sha256: e.source.name for e in entries["real_test"]}
@@ -99,40 +148,78 @@ def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.Entry]]
             raise InputError(f"{entry.source.ct}: is {tested[entry.sha256]} of the test set too; keep the sets apart")
 
 
-def _finished(run: Run, sets: Sets, config: UtilityConfig, on_step: Any) -> dict[str, Any]:
-    """The run's result: what is on disk, if it was made from the same data and settings, else trained now."""
-    real = [] if run.arm is Arm.SYNTHETIC else chosen(sets.train, run.real, run.seed)
-    used = [] if run.arm is Arm.REAL else sets.synthetic
-    contents = [f"{role} {v.sha256}" for role, group in (("r", real), ("s", used), ("t", sets.test)) for v in group]
-    key = sha256(f"{run.name} {config.training_hash()} {sha256_of(contents)}".encode())
-    path = config.out / f"{run.name}.json"
-    if (kept := _read(path)) is not None and kept.get("key") == key:
-        on_step(config.steps)
-        return kept
-    found = {"key": key, **_train_and_score(run, real, used, sets.test, config, on_step)}
-    _write(path, found)
-    return found
+def _finish(
+    runs: Sequence[Run], sets: Sets, config: UtilityConfig, progress: Progress, say: Say
+) -> dict[str, dict[str, Any]]:
+    """The result of every run by its name: what is kept of the same data and settings, else trained now."""
+    kept: dict[str, dict[str, Any]] = {}
+    keys = {run.name: _key(run, sets, config) for run in runs}
+    named = {run.name: run for run in runs}
+
+    def left() -> list[str]:
+        for name in named.keys() - kept.keys():
+            if (found := _read(config.out / f"{name}.json")) is not None and found.get("key") == keys[name]:
+                kept[name] = found
+        return [name for name in named if name not in kept]
+
+    with progress.step("segmenters", len(runs)) as bar:
+
+        def do(name: str) -> None:
+            made = _train_and_score(named[name], sets, config)
+            _write(config.out / f"{name}.json", {"key": keys[name], **made})
+            bar.advance()
+
+        if names := left():
+            say(budget.told(len(names), "trainings", budget.seconds_a_run(config)))
+        bar.advance(len(kept))
+        if this_process().world > 1:  # the processes of one launch train each run together
+            for name in left():
+                do(name)
+        else:
+            share(left, do, config.out / ".locks")
+        left()
+    return kept
 
 
-def _train_and_score(
-    run: Run,
-    real: Sequence[Labelled],
-    synthetic: Sequence[Labelled],
-    test: Sequence[Labelled],
-    config: UtilityConfig,
-    on_step: Any,
-) -> dict[str, Any]:
+def _sets_of(run: Run, sets: Sets, config: UtilityConfig) -> tuple[list[Labelled], Sequence[Labelled]]:
+    """Real and synthetic volumes that a run sees."""
+    seed = run.seed if config.patients_seed is None else config.patients_seed
+    real = [] if run.arm is Arm.SYNTHETIC else chosen(sets.train, run.real, seed)
+    return real, [] if run.arm in (Arm.REAL, Arm.INSERTION) else sets.synthetic
+
+
+def _key(run: Run, sets: Sets, config: UtilityConfig) -> str:
+    real, synthetic = _sets_of(run, sets, config)
+    contents = [
+        f"{role} {v.sha256}" for role, group in (("r", real), ("s", synthetic), ("t", sets.test)) for v in group
+    ]
+    return sha256(f"{run.name} {config.training_hash()} {sha256_of(contents)}".encode())
+
+
+def _train_and_score(run: Run, sets: Sets, config: UtilityConfig) -> dict[str, Any]:
     from evals.utility.scoring import score
     from evals.utility.segmenter import predict, train
 
-    model, losses = train(run.network, run.arm, real, synthetic, run.seed, config, on_step)
-    scores = {volume.name: score(predict(model, volume, config), volume, config) for volume in test}
+    real, synthetic = _sets_of(run, sets, config)
+    model, losses = train(run.network, run.arm, real, synthetic, run.seed, config)
+    predictions = [predict(model, volume, config) for volume in sets.test]
+    pairs = list(zip(predictions, sets.test, strict=True))
     return {
         "real": [v.name for v in real],
         "synthetic": len(synthetic),
         "loss": [float(np.mean(part)) for part in np.array_split(losses, min(20, len(losses)))],
-        "scores": scores,
+        "scores": {volume.name: score(found, volume, config) for found, volume in pairs},
+        "lesions": {volume.name: _lesions(found, volume, config) for found, volume in pairs},
     }
+
+
+def _lesions(predicted: np.ndarray, volume: Labelled, config: UtilityConfig) -> list[list[float]]:
+    """Diameter in mm, found (0 or 1) and DSC of each true lesion."""
+    if LESION not in config.organs or not volume.annotated[config.organs.index(LESION)]:
+        return []
+    number = 1 + config.organs.index(LESION)
+    found = find(predicted == number, volume.classes == number, volume.spacing)
+    return [[lesion.diameter_mm, float(lesion.found), lesion.dsc] for lesion in found.lesions]
 
 
 def _rows(run: Run, found: Mapping[str, Any]) -> Iterator[Row]:
@@ -140,6 +227,12 @@ def _rows(run: Run, found: Mapping[str, Any]) -> Iterator[Row]:
         for organ, metrics in organs.items():
             for metric, value in metrics.items():
                 yield Row(run.network, run.arm, run.real, run.seed, patient, organ, metric, float(value))
+
+
+def _lesion_rows(run: Run, found: Mapping[str, Any]) -> Iterator[LesionRow]:
+    for patient, lesions in found["lesions"].items():
+        for diameter, hit, dsc in lesions:
+            yield LesionRow(run.network, run.arm, run.real, patient, diameter, bool(hit), dsc)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -37,8 +37,7 @@ def write(cohort: dict[str, Any]) -> str:
         *_lesions(cohort["lesions"]),
         *_hosts(cohort["hosts"]),
         *_quarantine(cohort["quarantine"]),
-        "## Examples",
-        _examples(cohort["examples"]),
+        *_examples(cohort["examples"]),
         "## Files",
         _files(),
         "## Limits",
@@ -100,11 +99,13 @@ def _quarantine(given_up: Sequence[dict[str, Any]]) -> list[str]:
     return ["## Given up", "\n".join(shown)]
 
 
-def _examples(examples: dict[str, str]) -> str:
-    shown = list(examples.items())[:_MOST_EXAMPLES]
-    return "\n\n".join(
-        f"{group}: `{name}`\n\n![{group}]({layout.CASES}/{name}/{case_folder.PREVIEW})" for group, name in shown
-    )
+def _examples(examples: dict[str, str]) -> list[str]:
+    """Pictures of the cases that have one."""
+    shown = [
+        f"{group}: `{name}`\n\n![{group}]({layout.CASES}/{name}/{case_folder.PREVIEW})"
+        for group, name in list(examples.items())[:_MOST_EXAMPLES]
+    ]
+    return ["## Examples", *shown] if shown else []
 
 
 def _files() -> str:

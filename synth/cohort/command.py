@@ -4,17 +4,58 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from synth.cohort import dry_run, engine
-from synth.cohort.processes import this_process
+from synth.cohort import Store, delta, dry_run, engine
+from synth.cohort.engine import Outcome
+from synth.cohort.processes import Engine, this_process
+from synth.errors import InputError
 
 DONE, FAILED = 0, 1
 
 
-def cohort(recipe: Path, out: Path, *, only: int | None, retry: bool, quiet: bool) -> int:
+@dataclass(frozen=True)
+class Launch:
+    """Who starts the processes, how many, and what submitit is told. Raises InputError where these do not fit."""
+
+    engine: Engine = Engine.here
+    workers: int | None = None
+    slurm: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.engine is Engine.here and self.workers:
+            raise InputError(f"--workers {self.workers}: give --engine ray or slurm, or start processes with torchrun")
+        if self.engine is Engine.slurm and not self.workers:
+            raise InputError("--engine slurm: give --workers, the number of jobs")
+        if self.slurm and self.engine is not Engine.slurm:
+            raise InputError(f"--slurm {next(iter(self.slurm))}: give --engine slurm with it")
+
+    def run(self, recipe: Path, out: Path, *, only: int | None, retry: bool, quiet: bool) -> Outcome:
+        """The cases of a recipe, in whatever processes this is."""
+        if self.engine is Engine.here:
+            return engine.run(recipe, out, only=only, retry=retry, quiet=quiet)
+        if only is not None:
+            raise InputError(f"--only {only}: one case needs one process; leave --engine out")
+        if self.engine is Engine.ray:
+            from synth.cohort import on_ray
+
+            return on_ray.run(recipe, out, workers=self.workers, retry=retry, quiet=quiet)
+        from synth.cohort import on_slurm
+
+        return on_slurm.run(recipe, out, workers=self.workers or 1, options=self.slurm, retry=retry, quiet=quiet)
+
+
+def cohort(
+    recipe: Path, out: Path, launch: Launch, *, only: int | None, retry: bool, quiet: bool, store: Store | None = None
+) -> int:
     """Make this process's share; one line on stdout says what is there now, one on stderr why it stopped."""
-    outcome = engine.run(recipe, out, only=only, retry=retry, quiet=quiet)
+    if store is not None:
+        engine.plan_of(recipe)  # a recipe that cannot be made leaves nothing behind
+        delta.choose(out, store)
+    outcome = launch.run(recipe, out, only=only, retry=retry, quiet=quiet)
     if outcome.stopped:
         print(f"synthct: stopped: {outcome.stopped}", file=sys.stderr)
         return FAILED
@@ -26,13 +67,13 @@ def cohort(recipe: Path, out: Path, *, only: int | None, retry: bool, quiet: boo
     return DONE
 
 
-def verify(folder: Path, *, quick: bool) -> int:
+def verify(folder: Path, *, quick: bool, hosts: Path | None = None) -> int:
     """One line on stdout for everything that is wrong, or that the set holds."""
     from synth.cohort.verify import read_checksums
     from synth.cohort.verify import verify as wrong_in
 
     wrong = 0
-    for line in wrong_in(folder, quick=quick):
+    for line in wrong_in(folder, quick=quick, hosts=hosts):
         print(f"{folder}: {line}")
         wrong += 1
     if not wrong:

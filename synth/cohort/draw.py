@@ -13,6 +13,7 @@ from synth.draft import Draft, RejectedError
 from synth.errors import InputError
 from synth.plan import CasePlan, draw_insert
 from synth.progress import Progress
+from synth.sibling import Twin
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,12 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What became of a planned case: a draft, or None; and the attempts that failed before."""
+    """What became of a planned case: a draft, or None; the attempts that failed before; the draft of its twin."""
 
     case: PlannedCase
     draft: Draft | None
     failed: tuple[Attempt, ...] = ()
+    twin: Draft | None = None
 
 
 @dataclass
@@ -55,8 +57,10 @@ class _Attempts:
 def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
     """The draft of a case, or why there is none. Raises nothing: no case stops a cohort."""
     attempts = _Attempts()
-    draft = _inserted(plan, case, attempts) if case.hosts else _generated(plan, case, attempts, progress)
-    return Drawn(case, draft, tuple(attempts.failed))
+    if not case.hosts:
+        return Drawn(case, _generated(plan, case, attempts, progress), tuple(attempts.failed))
+    draft, twin = _inserted(plan, case, attempts)
+    return Drawn(case, draft, tuple(attempts.failed), twin)
 
 
 def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progress: Progress) -> Draft | None:
@@ -81,7 +85,8 @@ def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progres
     return None
 
 
-def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> Draft | None:
+def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> tuple[Draft | None, Draft | None]:
+    """The draft of the case and that of its twin, where it has one."""
     for number, name in enumerate(case.hosts):
         host = plan.hosts[name]
         attempts.plan = None
@@ -91,11 +96,13 @@ def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> Draft
             attempts.failed += [Attempt(r.reason, name, r.plan) for r in error.rejections]
         except Exception as error:
             attempts.note(error, host)
-    return None
+    return None, None
 
 
-def _attempt(plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, attempts: _Attempts) -> Draft:
-    """Lesions into one host; the plan is noted as soon as it is there."""
+def _attempt(
+    plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, attempts: _Attempts
+) -> tuple[Draft, Draft | None]:
+    """Lesions into one host, and the host itself as the twin; the plan is noted as soon as it is there."""
     recipe = plan.recipe
     volume, organs = read_host(host, recipe.hosts.organ_ids if recipe.hosts else None)
     attempts.plan = draw_insert(
@@ -109,4 +116,5 @@ def _attempt(plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, 
     )
     attempts.plan = pipeline.with_lesions(attempts.plan, volume, organs)
     inputs = {"ct": host.ct, "organs": host.organs}
-    return pipeline.draft_inserted(attempts.plan, volume, organs, inputs, gate=plan.gate)
+    draft = pipeline.draft_inserted(attempts.plan, volume, organs, inputs, gate=plan.gate)
+    return draft, pipeline.draft_sibling(draft.plan, Twin(), volume, organs, inputs) if case.twin else None

@@ -38,7 +38,7 @@ def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     for quota, values in plan.quotas.items():
         yield f"  {quota}: {', '.join(f'{value} {n}' for value, n in values.items())}"
     cost = measure(plan)
-    disk = cost.size * number
+    disk = cost.size * sum(len(plan.names(index)) for index in range(number))
     free = shutil.disk_usage(_existing(out)).free
     yield f"  disk: about {size(disk)}, as {cost.name} takes {size(cost.size)}; {size(free)} are free at {out}"
     seconds = cost.seconds * number / process.world
@@ -58,7 +58,8 @@ def measure(plan: CohortPlan) -> Cost:
         started = time.perf_counter()
         again = draw(plan, plan[index], Progress(quiet=True)).draft or drawn.draft
         with tempfile.TemporaryDirectory() as folder:
-            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True))
+            preview = plan.recipe.previews > 0.5  # as most of the cases
+            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True), preview)
             taken = sum(path.stat().st_size for path in written.iterdir())
         return Cost(time.perf_counter() - started, taken, plan[index].name)
     raise InputError(f"the first {_TRIES} cases cannot be drawn, at last because {reason}; mend recipe or hosts")

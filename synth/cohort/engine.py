@@ -7,6 +7,8 @@ killed anywhere and resumed by any number of processes, and the set comes out th
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from synth.cohort import layout, locks
 from synth.cohort.finalise import finalise
 from synth.cohort.hosts import find_hosts
 from synth.cohort.planning import CohortPlan
-from synth.cohort.processes import this_process, use_own_gpu
+from synth.cohort.processes import Process, this_process, use_own_gpu
 from synth.cohort.progress import Tally
 from synth.cohort.recipe import read_recipe
 from synth.cohort.worker import Worker, too_many
@@ -44,15 +46,38 @@ def plan_of(recipe_file: Path) -> CohortPlan:
     return CohortPlan(recipe, find_hosts(recipe.hosts) if recipe.hosts else {})
 
 
-def run(recipe_file: Path, out: Path, *, only: int | None = None, retry: bool = False, quiet: bool = False) -> Outcome:
+def run(
+    recipe_file: Path,
+    out: Path,
+    *,
+    only: int | None = None,
+    retry: bool = False,
+    quiet: bool = False,
+    process: Process | None = None,
+) -> Outcome:
     """This process's share of the cases, and the tables of the whole set once every case is there.
 
-    `only`: the case of this index alone. `retry`: draw cases that are in quarantine again.
+    `only`: the case of this index alone. `retry`: draw cases that are in quarantine again. `process`: which of how
+    many this is; read from the environment unless given.
     Raises InputError for a recipe that cannot be made or a folder in use, OutputError for one that cannot be written.
     """
-    plan, process = plan_of(recipe_file), this_process()
+    plan, process = plan_of(recipe_file), process or this_process()
     if only is not None and only >= len(plan):
         raise InputError(f"--only {only}: the recipe has cases 0 to {len(plan) - 1}")
+    with taken(plan, out, process):
+        use_own_gpu()
+        indices = process.share(len(plan)) if only is None else range(only, only + 1)
+        worker = Worker(plan, out, recipe_file.name, retry, process, quiet)
+        stopped = worker.work(indices)
+        return finish(plan, out, worker.tally, stopped)
+
+
+@contextmanager
+def taken(plan: CohortPlan, out: Path, process: Process) -> Iterator[None]:
+    """Make the folder, hold it for this process, and see to it that it holds cases of this plan alone.
+
+    Raises InputError where another run holds it or it holds something else, OutputError where it cannot be written.
+    """
     if out.is_file():
         raise InputError(f"{out}: is a file; choose another --out")
     with explained(out):
@@ -60,11 +85,7 @@ def run(recipe_file: Path, out: Path, *, only: int | None = None, retry: bool = 
     with locks.held(out, process):
         with locks.alone(out):
             _pin(out, plan)
-        use_own_gpu()
-        indices = process.share(len(plan)) if only is None else range(only, only + 1)
-        worker = Worker(plan, out, recipe_file.name, retry, process, quiet)
-        stopped = worker.work(indices)
-        return _finished(plan, out, worker, stopped)
+        yield
 
 
 def _pin(out: Path, plan: CohortPlan) -> None:
@@ -92,17 +113,24 @@ def _pin(out: Path, plan: CohortPlan) -> None:
         raise InputError(f"{out}: holds a cohort made otherwise ({', '.join(differ)} differ); choose another --out")
 
 
-def _finished(plan: CohortPlan, out: Path, worker: Worker, stopped: str) -> Outcome:
+def _with_all_folders(plan: CohortPlan, there: set[str]) -> set[str]:
+    """Names of the planned cases that are there, with their twins."""
+    folders = (plan.names(index) for index in range(len(plan)))
+    return {names[0] for names in folders if there.issuperset(names)}
+
+
+def finish(plan: CohortPlan, out: Path, tally: Tally, stopped: str = "") -> Outcome:
     """Count what is there; write tables, card and checksums where it is everything and they are not there yet."""
     with locks.alone(out):
-        complete = layout.complete(out)
+        there = set(layout.complete(out))
+        complete = _with_all_folders(plan, there)
         if len(complete) + len(layout.given_up(out)) >= len(plan):  # else there is no need to look into each
-            complete = [name for name in complete if is_whole(layout.case_folder(out, name))]
-        given_up = [name for name in layout.given_up(out) if name not in set(complete)]
+            complete = _with_all_folders(plan, {name for name in there if is_whole(layout.case_folder(out, name))})
+        given_up = [name for name in layout.given_up(out) if name not in complete]
         missing = len(plan) - len(complete) - len(given_up)
         if not stopped and not missing and len(given_up) > plan.recipe.max_failures * len(plan):
-            stopped = too_many(len(given_up), len(plan), plan.recipe, worker.tally.rejections, out)
+            stopped = too_many(len(given_up), len(plan), plan.recipe, tally.rejections, out)
         finished = not missing and not stopped
         if finished and not (out / layout.CHECKSUMS).is_file():
             finalise(plan, out)
-    return Outcome(worker.tally, len(complete), len(given_up), missing, finished, stopped)
+    return Outcome(tally, len(complete), len(given_up), missing, finished, stopped)

@@ -12,7 +12,7 @@ from synth import __version__, case_folder, provenance
 from synth.case_folder import explained
 from synth.cohort import card, layout, quarantine
 from synth.cohort.achieved import Achieved
-from synth.cohort.planning import CohortPlan
+from synth.cohort.planning import TWIN, CohortPlan
 from synth.cohort.records import Record, read_records
 from synth.cohort.split import families, split
 from synth.cohort.table import row_of, write_table
@@ -37,14 +37,14 @@ def finalise(plan: CohortPlan, out: Path) -> None:
     cohort = _cohort(plan, out, achieved, summary, hosts, parts)
     layout.write_whole(out / layout.COHORT, json.dumps(cohort, indent=1, ensure_ascii=False) + "\n")
     layout.write_whole(out / layout.CARD, card.write(cohort))
-    layout.write_whole(out / layout.CHECKSUMS, _checksums(out))
+    layout.write_whole(out / layout.CHECKSUMS, checksums(out))
 
 
 class _Summary:
     """What the records have in common, filled case by case."""
 
     def __init__(self) -> None:
-        self.attempts = 0
+        self.attempts = self.twins = 0
         self.lesions: list[tuple[str, float, float]] = []
         self.weights: dict[str, Any] = {}
         self.environment: dict[str, Any] = {}
@@ -52,11 +52,15 @@ class _Summary:
         self.by_patient: Counter[str] = Counter()
 
     def add(self, record: Record) -> None:
-        self.attempts += record.manifest["attempts"]
+        if record.planned.group == TWIN:
+            self.twins += 1  # nothing was drawn
+        else:
+            self.attempts += record.manifest["attempts"]
         self.lesions += [(f["kind"], f["long_axis_mm"], f["contrast_hu"] or 0.0) for f in record.lesions]
         self.weights |= record.manifest["weights"]
         self.environment = record.manifest["environment"]
-        self.examples.setdefault(record.planned.group, record.planned.name)
+        if record.planned.preview:
+            self.examples.setdefault(record.planned.group, record.planned.name)
         self.by_patient[record.patient] += 1
 
 
@@ -129,7 +133,7 @@ def _cohort(
         "licence": plan.recipe.licence,
         "recipe": plan.recipe.pinned(),
         "cases": {
-            "asked": len(plan),
+            "asked": len(plan) + summary.twins,
             "complete": summary.by_patient.total(),
             "quarantined": len(given_up),
             "draws": summary.attempts + sum(len(record["attempts"]) for record in given_up),
@@ -163,7 +167,7 @@ def _lesion_table(lesions: list[tuple[str, float, float]]) -> list[dict[str, Any
     return table
 
 
-def _checksums(out: Path) -> str:
+def checksums(out: Path) -> str:
     """`sha256sum` lines of every file, by path. Files of a case are not read again: its manifest has their hashes."""
     lines: dict[str, str] = {}
     for name in layout.complete(out):
@@ -171,6 +175,9 @@ def _checksums(out: Path) -> str:
         content = (folder / case_folder.MANIFEST).read_bytes()
         files = {file: entry["sha256"] for file, entry in json.loads(content)["files"].items()}
         files[case_folder.MANIFEST] = provenance.sha256(content)
+        if (delta := folder / case_folder.DELTA).is_file():
+            files = {file: digest for file, digest in files.items() if (folder / file).is_file()}
+            files[case_folder.DELTA] = provenance.sha256(delta.read_bytes())
         lines |= {f"{layout.CASES}/{name}/{file}": digest for file, digest in files.items()}
     for name in layout.given_up(out):
         file = layout.quarantine_file(out, name)

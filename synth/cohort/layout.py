@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from synth.case_folder import explained
 
+_DIGITS = re.compile(r"([0-9]+)")
 CASES, QUARANTINE = "cases", "quarantine"
 RECIPE, COHORT, TABLE, CARD, CHECKSUMS = "recipe.json", "cohort.json", "cases.parquet", "README.md", "checksums.sha256"
 
@@ -21,11 +23,18 @@ def quarantine_file(out: Path, name: str) -> Path:
 
 
 def names_in(folder: Path, suffix: str = "") -> list[str]:
-    """Names of what is in a folder, sorted, without `suffix`; nothing half-written, and none where it is missing."""
+    """Names of what is in a folder, without `suffix`; nothing half-written, and none where it is missing.
+
+    Numbers in them are sorted as numbers: case_99999, case_99999_healthy, case_100000.
+    """
     if not folder.is_dir():
         return []
     found = (path.name for path in folder.iterdir() if path.name.endswith(suffix) and not path.name.startswith("."))
-    return sorted(name.removesuffix(suffix) for name in found)
+    return sorted((name.removesuffix(suffix) for name in found), key=_by_number)
+
+
+def _by_number(name: str) -> list[str | int]:
+    return [int(part) if part.isdecimal() else part for part in _DIGITS.split(name)]
 
 
 def complete(out: Path) -> list[str]:

@@ -19,14 +19,18 @@ from synth.errors import InputError
 from synth.lesions.lesion_types import type_of
 from synth.plan import case_name, check_request, check_spacing
 from synth.seeding import derive, numpy_rng
+from synth.sibling import Twin
 
-HEALTHY = "healthy"
+HEALTHY, TWIN = "healthy", "twin"
 _NUMBERS = {"size_mm", "count"}
 
 
 @dataclass(frozen=True)
 class PlannedCase:
-    """One case before any drawing. `group` is what it counts for; `asked` the value of each quota that it fills."""
+    """One case before any drawing. `group` is what it counts for; `asked` the value of each quota that it fills.
+
+    `twin`: the name of the case beside it that is its host without lesions, None where it has none.
+    """
 
     index: int
     name: str
@@ -34,6 +38,20 @@ class PlannedCase:
     request: CaseRequest
     hosts: tuple[str, ...] = ()  # by attempt; none for a generated case
     asked: Mapping[str, str] = field(default_factory=dict)
+    preview: bool = True
+    twin: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The case folders that it is, its own first."""
+        return (self.name,) if self.twin is None else (self.name, self.twin)
+
+    def as_twin(self) -> PlannedCase:
+        """The twin as a case that counts for itself."""
+        assert self.twin is not None
+        request = self.request.model_copy(update={"findings": (), "prompt": ""})
+        asked = {"group": TWIN}
+        return PlannedCase(self.index, self.twin, TWIN, request, self.hosts, asked, preview=False)
 
 
 class CohortPlan:
@@ -59,12 +77,28 @@ class CohortPlan:
         group, asked = self._groups[index], {"group": self._groups[index], **self._asked(index)}
         name = case_name(index)
         request = self._request(index, group, asked)
-        return PlannedCase(index, name, group, request, self._hosts_of(index), asked)
+        twin = f"{name}_{Twin().suffix}" if index in self._with_twin else None
+        return PlannedCase(index, name, group, request, self._hosts_of(index), asked, self._has_preview(index), twin)
+
+    def group(self, index: int) -> str:
+        """What a case counts for, without planning the rest of it."""
+        return self._groups[index]
+
+    def names(self, index: int) -> tuple[str, ...]:
+        """The case folders of an index, without planning them."""
+        name = case_name(index)
+        return (name, f"{name}_{Twin().suffix}") if index in self._with_twin else (name,)
+
+    def _has_preview(self, index: int) -> bool:
+        """The share of the recipe, evenly spaced, and the first case of each group, which the data card shows."""
+        share = self.recipe.previews
+        return share > 0 and (self._members[index] == 0 or int((index + 1) * share) > int(index * share))
 
     @property
     def quotas(self) -> dict[str, dict[str, int]]:
         """Quota -> value -> number of cases asked for. Quotas of a group are named `group: field`."""
-        table: dict[str, dict[str, int]] = {"group": _counted(self._groups)}
+        twins = {TWIN: len(self._with_twin)} if self._with_twin else {}
+        table: dict[str, dict[str, int]] = {"group": _counted(self._groups) | twins}
         for name, values in self._patients.items():
             table[name] = _counted(values)
         for group, fields in self._fields.items():
@@ -86,6 +120,13 @@ class CohortPlan:
         total = sum(ill.values())
         weights = {HEALTHY: recipe.healthy, **{k: (1 - recipe.healthy) * w / total for k, w in ill.items()}}
         return assign(recipe.number, {k: w for k, w in weights.items() if w > 0}, self._rng("group"))
+
+    @cached_property
+    def _with_twin(self) -> frozenset[int]:
+        """The cases that have a twin: the recipe's share of those that are not healthy."""
+        ill = [index for index, group in enumerate(self._groups) if group != HEALTHY]
+        drawn = assign(len(ill), {"yes": self.recipe.twins, "no": 1 - self.recipe.twins}, self._rng("twins"))
+        return frozenset(index for index, has in zip(ill, drawn, strict=True) if has == "yes")
 
     @cached_property
     def _of_name(self) -> dict[str, Group]:
@@ -150,12 +191,11 @@ class CohortPlan:
         """Hosts by attempt: the first shared out evenly, then the others in random order, then round again."""
         if not self.hosts:
             return ()
-        pool = self._pools[self._class(index)]
-        first = pool[self._turns[index] % len(pool)]
-        others = [name for name in pool if name != first]
-        order = self._rng(case_name(index), "hosts").permutation(len(others))
-        names = [first, *(others[i] for i in order)]
-        return tuple(names[attempt % len(names)] for attempt in range(self.recipe.attempts))
+        pool, attempts = self._pools[self._class(index)], self.recipe.attempts
+        first = self._turns[index] % len(pool)
+        order = self._rng(case_name(index), "hosts").permutation(len(pool) - 1)[: attempts - 1]
+        names = [pool[first], *(pool[i + (i >= first)] for i in order)]
+        return tuple(names[attempt % len(names)] for attempt in range(attempts))
 
     def _class(self, index: int) -> tuple[str, ...]:
         return tuple(values[index] for values in self._patients.values())

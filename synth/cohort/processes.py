@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from synth.errors import InputError
 
@@ -29,6 +30,14 @@ _RUN_NAMES = (
     "SLURM_STEP_ID",
     "OMPI_MCA_ess_base_jobid",
 )
+
+
+class Engine(StrEnum):
+    """Who starts the processes: the launcher that started this one, Ray, or Slurm through submitit."""
+
+    here = "here"
+    ray = "ray"
+    slurm = "slurm"
 
 
 @dataclass(frozen=True)

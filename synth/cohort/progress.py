@@ -39,6 +39,14 @@ class Tally:
         """Cases that are dealt with."""
         return self.drawn + self.skipped + self.failed
 
+    def add(self, other: Tally) -> None:
+        """Count what another process did of this one's share."""
+        self.drawn += other.drawn
+        self.skipped += other.skipped
+        self.failed += other.failed
+        self.rejections += other.rejections
+        self.groups += other.groups
+
     def reject(self, drawn: Drawn) -> None:
         """Count the attempts that failed, by reason, whatever its numbers."""
         self.rejections.update(kind_of(attempt.reason) for attempt in drawn.failed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
 from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
@@ -139,10 +139,17 @@ class Recipe(_Strict):
     findings: tuple[FindingGroup, ...] | None = None
     patients: PatientQuotas = PatientQuotas()
     healthy: Share = 0.0
+    twins: Share = Field(0.0, description="share of the cases with lesions whose healthy host is a case beside them")
     gates: Gates = Gates()
+    previews: Share = Field(0.05, description="share of cases with a picture, the first of each group among them")
     split: dict[str, float] = {"train": 0.8, "val": 0.1, "test": 0.1}
     attempts: int = Field(10, ge=1, le=50)
     max_failures: Share = 0.05
+
+    @field_validator("previews", mode="before")
+    @classmethod
+    def _all_or_none(cls, value: Any) -> Any:
+        return float(value) if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -155,6 +162,8 @@ class Recipe(_Strict):
             raise ValueError("draw is for generated cases; with hosts give findings or prompts")
         if self.hosts is not None and self.gates.reference:
             raise ValueError("gates.reference is for generated cases: a case with a host is a copy of it on purpose")
+        if self.hosts is None and self.twins:
+            raise ValueError("twins need hosts: the twin of a case is its host without the lesions")
         names = [group.name for group in self.findings or ()]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"findings: {', '.join(sorted(twice))} given twice; give each a `label`")

@@ -48,11 +48,16 @@ class Record:
 
 
 def read_records(plan: CohortPlan, out: Path) -> Iterator[Record]:
-    """The complete cases of a cohort, one at a time."""
+    """The complete cases of a cohort, one at a time, each twin after the case that it belongs to."""
     names = set(layout.complete(out))
     for planned in plan:
-        if planned.name in names:
-            folder = layout.case_folder(out, planned.name)
-            read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("plan", "manifest", "report")}
-            host = plan.hosts[planned.hosts[read["plan"]["attempt"]]] if planned.hosts else None
-            yield Record(planned, read["plan"], read["manifest"], read["report"]["sentences"], host)
+        for case in (planned, planned.as_twin()) if planned.twin else (planned,):
+            if case.name in names:
+                yield _record(plan, out, case)
+
+
+def _record(plan: CohortPlan, out: Path, planned: PlannedCase) -> Record:
+    folder = layout.case_folder(out, planned.name)
+    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("plan", "manifest", "report")}
+    host = plan.hosts[planned.hosts[read["plan"]["attempt"]]] if planned.hosts else None
+    return Record(planned, read["plan"], read["manifest"], read["report"]["sentences"], host)

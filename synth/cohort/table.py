@@ -44,7 +44,14 @@ _CHECK = pa.struct([("name", _TEXT), ("value", _NUMBER), ("low", _NUMBER), ("hig
 SCHEMA = pa.schema(
     [
         *(("index", _WHOLE), ("case", _TEXT), ("split", _TEXT), ("group", _TEXT), ("healthy", pa.bool_())),
-        *(("door", _TEXT), ("attempts", _WHOLE), ("host", _TEXT), ("patient", _TEXT), ("host_sha256", _TEXT)),
+        *(
+            ("door", _TEXT),
+            ("sibling_of", _TEXT),
+            ("attempts", _WHOLE),
+            ("host", _TEXT),
+            ("patient", _TEXT),
+            ("host_sha256", _TEXT),
+        ),
         *(("phase", _TEXT), ("sex", _TEXT), ("age", _WHOLE), ("prompt", _TEXT), ("plan", _TEXT)),
         *(("spacing_mm", pa.list_(_NUMBER)), ("extent_mm", pa.list_(_NUMBER)), ("region", _TEXT)),
         ("number_of_lesions", _WHOLE),
@@ -70,6 +77,7 @@ def row_of(record: Record, part: str) -> dict[str, Any]:
         "group": record.planned.group,
         "healthy": not request["findings"] and not request["targets"],
         "door": record.plan["door"],
+        "sibling_of": sibling["case"] if (sibling := record.plan["sibling"]) else None,
         "attempts": record.manifest["attempts"],
         "host": host.name if host else None,
         "patient": record.patient,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from synth import case_folder, provenance
-from synth.cohort import layout, locks
+from synth.cohort import delta, layout, locks
 from synth.cohort.table import SCHEMA
 from synth.errors import InputError
 from synth.plan import CasePlan
@@ -20,12 +22,16 @@ from synth.plan import CasePlan
 _DESCRIBED = (layout.RECIPE, layout.COHORT, layout.TABLE, layout.CARD)
 
 
-def verify(out: Path, *, quick: bool = False) -> Iterator[str]:
+def verify(out: Path, *, quick: bool = False, hosts: Path | None = None) -> Iterator[str]:
     """A line for everything that is wrong, none where the set is whole; `quick` does not measure volumes again.
 
-    Raises InputError where `out` is no finished cohort.
+    `hosts`: the folder of the hosts, from which cases that are kept as deltas are restored to be measured.
+    Raises InputError where `out` is no finished cohort, or keeps deltas and no hosts are given.
     """
     listed = read_checksums(out)
+    found = None if hosts is None else delta.Hosts(hosts)
+    if found is None and not quick and delta.keeps_deltas(out):
+        raise InputError(f"{out}: keeps deltas; give --hosts with the folder of their hosts, or --quick")
     yield from _files(out, listed)
     if missing := [name for name in (layout.COHORT, layout.TABLE) if not (out / name).is_file()]:
         yield f"{', '.join(missing)}: missing; the tables were not verified"
@@ -39,7 +45,7 @@ def verify(out: Path, *, quick: bool = False) -> Iterator[str]:
     yield from _tables(out, cohort, rows, listed)
     yield from _split(rows)
     for row in rows:
-        yield from (f"{row['case']}: {line}" for line in _case(layout.case_folder(out, row["case"]), row, quick))
+        yield from (f"{row['case']}: {line}" for line in _case(layout.case_folder(out, row["case"]), row, quick, found))
 
 
 def read_checksums(out: Path) -> dict[str, str]:
@@ -91,8 +97,17 @@ def _tables(out: Path, cohort: dict[str, Any], rows: list[dict[str, Any]], liste
     if any(in_part[part] != number for part, number in cohort["split"].items()):
         yield f"{layout.COHORT}: the split is not that of {layout.TABLE}"
     for row in rows:
-        if listed.get(f"{layout.CASES}/{row['case']}/{case_folder.CT}") != row["ct_sha256"]:
+        if _ct_sha256(out, row["case"], listed) != row["ct_sha256"]:
             yield f"{row['case']}: {layout.TABLE} has another ct_sha256"
+
+
+def _ct_sha256(out: Path, name: str, listed: dict[str, str]) -> str | None:
+    """Hash of the CT of a case: of its file, or of the one that its delta stands for."""
+    folder = layout.case_folder(out, name)
+    if not delta.is_delta(folder):
+        return listed.get(f"{layout.CASES}/{name}/{case_folder.CT}")
+    files = json.loads((folder / case_folder.MANIFEST).read_text(encoding="utf-8"))["files"]
+    return str(files[case_folder.CT]["sha256"])
 
 
 def _split(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -107,7 +122,17 @@ def _split(rows: list[dict[str, Any]]) -> Iterator[str]:
                 yield f"{column} {value} stands in {' and '.join(sorted(found))}"
 
 
-def _case(folder: Path, row: dict[str, Any], quick: bool) -> Iterator[str]:
+@contextmanager
+def _whole(folder: Path, hosts: delta.Hosts | None) -> Iterator[Path]:
+    """The folder of a case, of a delta a temporary one where it is restored and its hashes proved."""
+    if hosts is None or not delta.is_delta(folder):
+        yield folder
+        return
+    with TemporaryDirectory() as place:
+        yield delta.restore(folder, Path(place) / folder.name, hosts)
+
+
+def _case(folder: Path, row: dict[str, Any], quick: bool, hosts: delta.Hosts | None) -> Iterator[str]:
     """Plan and report are what their schemas say, the masks lie on the CT's grid, and every sentence holds."""
     from synth.report import Report
     from synth.report import check as check_report
@@ -118,7 +143,8 @@ def _case(folder: Path, row: dict[str, Any], quick: bool) -> Iterator[str]:
             CasePlan.model_validate(plan)
             Report.model_validate(report)
             return
-        case, plan, report, manifest = case_folder.read_case(folder)
+        with _whole(folder, hosts) as whole:
+            case, plan, report, manifest = case_folder.read_case(whole)
         CasePlan.model_validate(plan)
         yield from check_report(case, Report.model_validate(report))
     except (InputError, ValidationError, ValueError, OSError) as error:

@@ -8,13 +8,13 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from scipy import stats
 
-from synth import pipeline
 from synth.case_folder import OutputError, is_whole
-from synth.cohort import layout, quarantine
+from synth.cohort import delta, layout, quarantine
 from synth.cohort.draw import Attempt, Drawn, draw
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
@@ -40,7 +40,7 @@ class Worker:
 
     def work(self, indices: range) -> str:
         """Deal with the cases of these indices; why it stopped before the end, or nothing."""
-        self.tally = Tally(len(indices), asked=Counter(self.plan[index].group for index in indices))
+        self.tally = Tally(len(indices), asked=Counter(self.plan.group(index) for index in indices))
         with CohortProgress(self.tally, self.process, self.quiet) as progress, _notes_shown_once():
             return self._work((self.plan[index] for index in indices), progress)
 
@@ -65,7 +65,7 @@ class Worker:
 
     def _is_dealt_with(self, case: PlannedCase) -> bool:
         """Whether a case is complete, or in quarantine and to stay there."""
-        if is_whole(layout.case_folder(self.out, case.name)):
+        if all(is_whole(layout.case_folder(self.out, name)) for name in case.names):
             layout.quarantine_file(self.out, case.name).unlink(missing_ok=True)  # of a run killed while it retried
             self.tally.skipped += 1
             self.tally.groups[case.group] += 1
@@ -78,13 +78,16 @@ class Worker:
     def _write(self, drawn: Drawn) -> Path:
         """The folder of a drafted case, or the record of one that was given up."""
         (self.out / layout.CHECKSUMS).unlink(missing_ok=True)  # the set changes: its seal is broken first
+        for name in drawn.case.names:
+            if (folder := layout.case_folder(self.out, name)).exists():
+                shutil.rmtree(folder)  # a file of it is missing or cut short, or it is the twin of nothing
         if drawn.draft is None:
             return quarantine.keep(self.out, drawn)
-        folder = layout.case_folder(self.out, drawn.case.name)
-        if folder.exists():
-            shutil.rmtree(folder)  # a file of it is missing or cut short
         command = command_line("cohort", self.recipe_name, only=drawn.case.index)
-        written = pipeline.finish_draft(folder, drawn.draft, command, Progress(quiet=True))
+        finish = partial(delta.finish, self.out, command=command, progress=Progress(quiet=True))
+        if drawn.twin is not None and drawn.case.twin is not None:  # first: a case that is there has its twin
+            finish(layout.case_folder(self.out, drawn.case.twin), drawn.twin, preview=False)
+        written = finish(layout.case_folder(self.out, drawn.case.name), drawn.draft, preview=drawn.case.preview)
         layout.quarantine_file(self.out, drawn.case.name).unlink(missing_ok=True)
         return written
 
@@ -108,12 +111,16 @@ class Worker:
         progress.show(drawn.case)
 
     def _stopped(self) -> str:
-        """Why to stop: more failures than the recipe allows, or so many so early that the rest will be no better."""
-        failed, seen, limit = self.tally.failed, self.tally.seen, self.plan.recipe.max_failures
-        hopeless = failed > 0 and float(stats.binom.sf(failed - 1, seen, limit)) < _CERTAIN
-        if failed <= limit * self.tally.share and not hopeless:
-            return ""
-        return too_many(failed, seen, self.plan.recipe, self.tally.rejections, self.out)
+        return why_stop(self.tally, self.plan.recipe, self.out)
+
+
+def why_stop(tally: Tally, recipe: Recipe, out: Path) -> str:
+    """More failures than the recipe allows, or so many so early that the rest will be no better; else nothing."""
+    failed, seen, limit = tally.failed, tally.seen, recipe.max_failures
+    hopeless = failed > 0 and float(stats.binom.sf(failed - 1, seen, limit)) < _CERTAIN
+    if failed <= limit * tally.share and not hopeless:
+        return ""
+    return too_many(failed, seen, recipe, tally.rejections, out)
 
 
 def too_many(failed: int, seen: int, recipe: Recipe, rejections: Counter[str], out: Path) -> str:

@@ -11,10 +11,11 @@ from synth.errors import InputError
 from synth.geometry import same_grid
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.mass_effect import displace, moved_hu, moved_ids
+from synth.lesions.seam import joined
 from synth.lesions.shape import Grown, grow
 from synth.lesions.spaces import with_spaces
 from synth.lesions.texture import paint
-from synth.report.location import Box
+from synth.report.location import Box, slice_axis
 from synth.report.noise import NoiseModel, measure_noise
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
@@ -85,6 +86,7 @@ def _put(
 ) -> None:
     """Push tissue aside, paint and redraw one lesion; `hu` and `ids` (X, Y, Z) of the whole volume are changed."""
     crop = host.hu[grown.box].astype(np.float32)
+    noise = noise.here(crop, slice_axis(host.affine))
     changed = grown.share > 0
     displacement = displace(plan, grown, host, organs)
     if displacement is not None:
@@ -93,24 +95,27 @@ def _put(
         moved = moved_ids(organs.ids[grown.box], displacement)
         ids[grown.box][displacement.moved] = moved[displacement.moved]
     painted = paint(plan, grown, crop, host.spacing, noise)
-    drawn = _redrawn(host, grown, painted, redraw, plan)
+    drawn = _redrawn(host, grown, painted, redraw, plan, noise)
     hu[grown.box][changed] = drawn[changed]
 
 
-def _redrawn(host: Volume, grown: Grown, painted: np.ndarray, redraw: Redraw, plan: LesionPlan) -> np.ndarray:
+def _redrawn(
+    host: Volume, grown: Grown, painted: np.ndarray, redraw: Redraw, plan: LesionPlan, noise: NoiseModel
+) -> np.ndarray:
     """The painted lesion with its detail redrawn, on the lesion's crop, int16 HU."""
-    crop, padding = _even_crop(grown.box, host.hu.shape)
-    hu = host.hu[crop].astype(np.float32)
-    where = np.zeros(hu.shape, bool)
-    inner = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(grown.box, crop, strict=True))
-    hu[inner] = painted
-    where[inner] = grown.share > 0
-    seed = int(plan.generator("redraw").integers(2**31))
-    drawn = redraw(np.pad(hu, padding, mode="edge"), np.pad(where, padding), host.spacing, seed)
-    if not np.isfinite(drawn).all():
-        raise ValueError(f"{plan.name}: redraw returned values that are not finite")
-    drawn = np.where(where[inner], drawn[inner], painted)
-    return np.rint(drawn).clip(HU_MIN, HU_MAX).astype(np.int16)
+    if redraw is not keep_painted:
+        crop, padding = _even_crop(grown.box, host.hu.shape)
+        hu = host.hu[crop].astype(np.float32)
+        where = np.zeros(hu.shape, bool)
+        inner = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(grown.box, crop, strict=True))
+        hu[inner] = painted
+        where[inner] = grown.share > 0
+        hu, where = np.pad(hu, padding, mode="edge"), np.pad(where, padding)
+        drawn = redraw(hu, where, host.spacing, int(plan.generator("redraw").integers(2**31)))
+        if not np.isfinite(drawn).all():
+            raise ValueError(f"{plan.name}: redraw returned values that are not finite")
+        painted = joined(hu, drawn, where, host.spacing, noise, plan.generator("lacking"))[inner]
+    return np.rint(painted).clip(HU_MIN, HU_MAX).astype(np.int16)
 
 
 def _even_crop(box: Box, shape: tuple[int, ...]) -> tuple[Box, list[tuple[int, int]]]:

@@ -4,11 +4,12 @@ On each ray the lesion's surface lies at s and the displacement ends at R. A poi
 that was at
 
     phi(r) = (1 - m) r                       for r <= s,
-    phi(r) = r - m s (1 - w)^2,  w = (r - s) / (R - s)    for s < r < R,
+    phi(r) = r - m s (1 - w)^3 (1 + w),  w = (r - s) / (R - s)    for s < r < R,
 
-and r itself beyond. m is the share of the replaced tissue that moves. phi rises everywhere, and the Jacobian of a
-map along rays is phi' (phi / r)^2, whatever the angles do, so it is positive everywhere: tissue is compressed, never
-folded or torn. R ends before bone, which does not give way, and within the lesion's ball.
+and r itself beyond. m is the share of the replaced tissue that moves. phi is smooth to the second order at R, so that
+nothing shows where it ends. It rises everywhere, and the Jacobian of a map along rays is phi' (phi / r)^2, whatever the
+angles do, so it is positive everywhere: tissue is compressed, never folded or torn. R ends before bone, which does not
+give way, and within the lesion's ball.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def source_ratio(depth: np.ndarray, outer: np.ndarray, share: float) -> np.ndarr
     """phi(r) / r where `depth` is r / s and `outer` R / s; all (...). 1 from `outer` on and where bone is near."""
     m = share * ((outer - 1) / _ROOM).clip(0, 1)
     w = ((depth - 1) / np.maximum(outer - 1, 1e-6)).clip(0, 1)
-    return np.where(depth <= 1, 1 - m, 1 - m * (1 - w) ** 2 / np.maximum(depth, 1e-6)).astype(np.float32)
+    return np.where(depth <= 1, 1 - m, 1 - m * (1 - w) ** 3 * (1 + w) / np.maximum(depth, 1e-6)).astype(np.float32)
 
 
 def _outer_mm(

@@ -39,16 +39,26 @@ _MIN_PATCHES = 12
 _MAX_PATCHES = 160
 _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
 _SHIFTS = 6  # points of the table of interpolation losses
+_LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can be
+_LEAST_HERE = 200  # voxels
+_AIR_HU = -980  # air round the body, which has no noise of tissue
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
 
 
 @dataclass(frozen=True)
 class NoiseModel:
-    """`autocovariance` (X, Y, Z) in HU^2 on the host's grid, zero shift at index 0; `sd` in HU; `tissue` measured."""
+    """Noise of a host.
+
+    autocovariance: (X, Y, Z) in HU^2 on the host's grid, zero shift at index 0.
+    sd: HU.
+    tissue: where it was measured.
+    diagonal_hu: median absolute diagonal detail of slices across each axis.
+    """
 
     autocovariance: np.ndarray
     sd: float
     tissue: str
+    diagonal_hu: tuple[float, float, float]
 
     def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """A Gaussian field with this autocovariance, (X, Y, Z) float32 in HU."""
@@ -59,14 +69,32 @@ class NoiseModel:
         field *= self.sd / max(float(np.sqrt(spectrum_variance(spectrum, padded))), 1e-9)
         return field[tuple(slice(0, n) for n in shape)].astype(np.float32)
 
+    def here(self, hu: np.ndarray, axis: int) -> NoiseModel:
+        """The noise at one place: this spectrum, as strong as the detail of a crop (X, Y, Z) there says.
+
+        Its strength is the median absolute diagonal detail in slices across `axis`, as Donoho & Johnstone 1994 estimate
+        noise beneath structure. A crop of few voxels leaves the strength as it is.
+        """
+        crop = hu.astype(np.float32)
+        tissue = np.moveaxis(crop, axis, -1)[:-1, :-1] > _AIR_HU
+        diagonal = np.moveaxis(_diagonal(crop, axis), axis, -1)[tissue]
+        if diagonal.size < _LEAST_HERE or self.diagonal_hu[axis] == 0:
+            return self
+        level = float(np.clip(np.median(np.abs(diagonal)) / self.diagonal_hu[axis], *_LEVELS))
+        x, y, z = (level * hu for hu in self.diagonal_hu)
+        return NoiseModel(self.autocovariance * level**2, self.sd * level, self.tissue, (x, y, z))
+
     def kept_variance(self, positions: np.ndarray) -> np.ndarray:
-        """Share of the noise variance that cubic spline interpolation keeps at voxel positions, (3, N) -> (N)."""
+        """Share of the noise variance that cubic spline interpolation keeps at voxel positions, (3, N) -> (N).
+
+        The loss is even in the shift, so it is interpolated over its square: linear steps from 0 would overstate the
+        loss of small shifts, and the noise put back for it would be seen where a displacement ends.
+        """
         kept = np.ones(positions.shape[1])
         for axis in range(3):
             table = self._kept_along(axis)
-            kept *= np.interp(
-                np.abs(positions[axis] - np.rint(positions[axis])), np.linspace(0, 0.5, len(table)), table
-            )
+            shift = np.abs(positions[axis] - np.rint(positions[axis]))
+            kept *= np.interp(shift**2, np.linspace(0, 0.5, len(table)) ** 2, table)
         return kept.clip(0, 1)
 
     def _kept_along(self, axis: int) -> np.ndarray:
@@ -79,6 +107,16 @@ class NoiseModel:
         centred = (4 + 2 * np.cos(omega)) / 6  # the cubic B-spline at 0 and 1: 2/3 and 1/6
         response = [np.abs(_shifted_spline(omega, f) / centred) ** 2 for f in np.linspace(0, 0.5, _SHIFTS)]
         return np.array([(power * r).sum() / max(power.sum(), 1e-12) for r in response])
+
+
+def _diagonal(hu: np.ndarray, axis: int) -> np.ndarray:
+    """Diagonal Haar detail of every 2 x 2 pixels in slices across `axis` of the last three: (.., X, Y, Z), HU.
+
+    One less along the other two axes.
+    """
+    one, two = (a - 3 for a in range(3) if a != axis)
+    detail: np.ndarray = np.diff(np.diff(hu, axis=one), axis=two) / 2
+    return detail
 
 
 def _shifted_spline(omega: np.ndarray, shift: float) -> np.ndarray:
@@ -155,7 +193,8 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
-    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue)
+    x, y, z = (float(np.median(np.abs(_diagonal(quiet, axis)))) for axis in range(3))
+    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
 
 def _detrended(patches: np.ndarray) -> np.ndarray:

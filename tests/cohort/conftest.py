@@ -27,6 +27,7 @@ RECIPE: dict[str, Any] = {
     ],
     "split": {"train": 0.7, "test": 0.3},
     "attempts": 2,
+    "previews": True,
 }
 
 

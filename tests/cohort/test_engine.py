@@ -247,10 +247,10 @@ def test_too_many_failures_stop_with_a_summary(tmp_path: Path, capsys: pytest.Ca
 def test_a_defect_of_one_case_stops_no_other(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pipeline.draft_inserted
 
-    def broken(plan: Any, *arguments: Any) -> Any:
+    def broken(plan: Any, *arguments: Any, **options: Any) -> Any:
         if plan.case == "case_00002":
             raise ZeroDivisionError("ours")
-        return whole(plan, *arguments)
+        return whole(plan, *arguments, **options)
 
     monkeypatch.setattr(pipeline, "draft_inserted", broken)
     recipe = write_recipe(place / "lenient", hosts={"folder": "../hosts"}, max_failures=0.5)

@@ -50,7 +50,7 @@ def seal(out: Path) -> None:
             content = (folder / name).read_bytes()
             manifest["files"][name] = {"bytes": len(content), "sha256": provenance.sha256(content)}
         (folder / "manifest.json").write_text(json.dumps(manifest))
-    (out / layout.CHECKSUMS).write_text(finalise._checksums(out))
+    (out / layout.CHECKSUMS).write_text(finalise.checksums(out))
 
 
 def lesion_voxel(out: Path) -> None:

@@ -8,50 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import case_folder, cli, nifti, report
-from synth.cohort import finalise, layout
-from synth.cohort.table import SCHEMA, write_table
+from synth import cli, nifti
 from synth.errors import InputError
 from synth.export import Labels
 from synth.export.classes import class_numbers, class_of, label_map
-from synth.types import Case, LabelMap
-from tests import phantoms
-
-PARTS = {"case_00000": "train", "case_00001": "val", "case_00002": "test"}
-
-
-def a_case() -> Case:
-    """The phantom with a second lesion of the same type and a target."""
-    case = phantoms.case()
-    ids = case.lesions.ids.copy()
-    ids[6:8, 8:11, 7:9], ids[6:8, 12:14, 7:9] = 2, 3
-    names = {1: "liver_cyst_1", 2: "liver_cyst_2", 3: "planning_target_70gy"}
-    return Case(case.ct, case.organs, LabelMap(ids, case.ct.affine, names))
-
-
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
-    """A finished cohort of three cases, as far as exports look at it."""
-    out = tmp_path / "cohort"
-    for name in PARTS:
-        written = report.write(report.measure(a_case()))
-        case_folder.write_case(
-            layout.case_folder(out, name),
-            a_case(),
-            plan_json="{}",
-            report_json=written.model_dump_json(),
-            report_text=written.text(),
-            preview_png=b"",
-            manifest={},
-        )
-    rows = [dict.fromkeys(SCHEMA.names) | {"case": name, "split": part} for name, part in PARTS.items()]
-    write_table(out / layout.TABLE, rows)
-    text = json.dumps({"name": "two-cysts", "description": "", "licence": "CC0", "synthct": "0"})
-    (out / layout.COHORT).write_text(text)
-    for name in (layout.RECIPE, layout.CARD):
-        (out / name).write_text("{}")
-    (out / layout.CHECKSUMS).write_text(finalise._checksums(out))
-    return out
+from tests.export.conftest import PARTS, a_case
 
 
 def test_classes_are_types_of_lesions() -> None:

@@ -67,7 +67,7 @@ def test_only_what_the_lesion_reaches_changes(
     np.testing.assert_array_equal(ct.hu[~reached], host.hu[~reached])
     assert (ct.hu != host.hu)[
         reached
-    ].mean() > 0.7  # far out, where little is pushed, some voxels round to what they were
+    ].mean() > 0.6  # far out, where little is pushed, some voxels round to what they were
     assert ct.hu.dtype == np.int16
     assert ct.hu.min() >= HU_MIN
     assert ct.hu.max() <= HU_MAX

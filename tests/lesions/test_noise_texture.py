@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter
 
 from synth.errors import InputError
 from synth.lesions import LesionPlan
+from synth.lesions.seam import joined
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
 from synth.report.noise import measure_noise
@@ -102,3 +103,38 @@ def test_grain_adds_its_own_variance(make_plan: Callable[..., LesionPlan]) -> No
     field = 5.0 * np.random.default_rng(0).standard_normal((64, 64, 24))
     out = painted(make_plan(grain_hu=12.0), np.ones(field.shape), np.zeros(field.shape), field)
     assert out.std() == pytest.approx(13.0, rel=0.1)  # 5, 12, 13
+
+
+def test_the_noise_here_is_as_strong_as_the_detail_here() -> None:
+    truth = gaussian_filter(np.random.default_rng(0).standard_normal((72, 72, 24)), (1.0, 1.0, 0))
+    truth *= SD / truth.std()
+    model = measure_noise(*whole(truth))
+    stripes = 300.0 * (np.arange(72)[:, None, None] // 24 % 2) + 60  # edges, which are no noise
+    for level in (0.7, 1.0, 1.5):
+        here = model.here(level * truth + stripes, axis=2)
+        assert here.sd == pytest.approx(level * SD, rel=0.1)
+        assert here.draw((40, 40, 20), np.random.default_rng(1)).std() == pytest.approx(level * SD, rel=0.15)
+    assert model.here(truth[:8, :8, :2], axis=2) is model  # too few to tell
+
+
+def test_a_small_shift_loses_little_noise() -> None:
+    model = measure_noise(*whole(SD * np.random.default_rng(0).standard_normal((72, 72, 24))))
+    lost = [1 - float(model.kept_variance(np.array([[f], [0.0], [0.0]]))[0]) for f in (0.01, 0.02, 0.1)]
+    assert lost[1] == pytest.approx(4 * lost[0], rel=0.01)  # even in the shift, so quadratic
+    assert lost[2] == pytest.approx(100 * lost[0], rel=0.01)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.8, 1.0])
+def test_a_redraw_that_leaves_noise_out_gets_it_back(kept: float) -> None:
+    field = SD * np.random.default_rng(0).standard_normal((64, 64, 24)).astype(np.float32)
+    blocks = field.reshape(32, 2, 32, 2, 12, 2)
+    means = np.broadcast_to(blocks.mean(axis=(1, 3, 5), keepdims=True), blocks.shape).reshape(field.shape)
+    drawn = means + kept * (field - means)
+    where = np.zeros(field.shape, bool)
+    where[8:56, 8:56] = True
+    model, spacing = measure_noise(*whole(field)), np.array([1.0, 1.0, 2.0])
+    out = joined(field, drawn, where, spacing, model, np.random.default_rng(1))
+    assert out[where].std() == pytest.approx(SD, rel=0.05)
+    np.testing.assert_array_equal(out[~where], field[~where])
+    rim = np.abs(np.diff(out, axis=0))[7, 8:56].mean()  # over the faces where the redraw begins
+    assert rim == pytest.approx(np.abs(np.diff(field, axis=0))[7, 8:56].mean(), rel=0.03)

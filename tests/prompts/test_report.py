@@ -41,6 +41,22 @@ def test_lesion_of_which_little_is_known() -> None:
     )
 
 
+def test_density_in_the_lung_is_solid_part_solid_or_ground_glass() -> None:
+    """Against air all tissue is dense: isodense, or 880 HU above the lung, says nothing of a nodule."""
+    seen = replace(NODULE, density="isodense", texture="solid", heterogeneity="homogeneous", calcified=True)
+    assert report.lesion_sentence(seen) == (
+        "A well-defined nodule of 18 x 9.7 mm in the right upper lobe of the lung, volume 1.2 mL; solid, homogeneous; "
+        "with calcification; attenuation 34 HU (SD 22); in contact with the right rib 3 and right middle lobe of the "
+        "lung."
+    )
+    glass = replace(NODULE, density="hypodense", texture="ground-glass", mean_hu=-560.0, contrast_hu=286.0)
+    said = report.lesion_sentence(glass)
+    assert "; ground-glass; attenuation -560 HU (SD 22), 286 HU above the lung (-846 HU)" in said
+    assert "hypodense" not in said
+    assert "; hypodense; " in report.lesion_sentence(replace(glass, organ="liver", texture=None))
+    assert "solid" not in report.lesion_sentence(replace(seen, kind="effusion"))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

@@ -48,7 +48,7 @@ def box(low: int, high: int, number: int = 1) -> np.ndarray:
 
 def test_the_command_trains_scores_and_compares_arms(folders: dict[str, str], tmp_path: Path) -> None:
     table = {"name": "tiny", **folders, "out": str(tmp_path / "runs"), "organs": list(ORGANS), "real_cases": [2],
-             "seeds": [0], "steps": 2, "patch": [24, 24, 24], "width": 4, "cpu": True,
+             "seeds": [0], "steps": 2, "patch": [24, 24, 24], "width": 4, "cpu": True, "packing": 2,
              "networks": ["dynunet", "segresnet"], "arms": ["real", "synthetic", "shuffled"]}  # fmt: skip
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(table))
     assert cli.main(["evaluate", "utility", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out"), "-q"]) == 0
@@ -64,7 +64,7 @@ def test_the_command_trains_scores_and_compares_arms(folders: dict[str, str], tm
 
 
 def test_a_segmenter_learns(folders: dict[str, str], tmp_path: Path) -> None:
-    settings = config(folders, tmp_path, steps=50, patch=[24, 24, 24], width=8, learning_rate=5e-3)
+    settings = config(folders, tmp_path, steps=60, patch=[24, 24, 24], width=8, learning_rate=1e-2, packing=2)
     sets = study._load(settings)
     model, losses = segmenter.train("dynunet", Arm.SYNTHETIC, [], sets.synthetic, 0, settings)
     scores = [scoring.score(segmenter.predict(model, v, settings), v, settings) for v in sets.test]
@@ -77,11 +77,12 @@ def test_finished_runs_are_not_trained_again_unless_they_would_differ(
 ) -> None:
     trained: list[str] = []
 
-    def fake(run: study.Run, real: list, synthetic: list, test: list, config: UtilityConfig, on_step: object) -> dict:
+    def fake(run: study.Run, sets: study.Sets, config: UtilityConfig) -> dict:
         trained.append(run.name)
-        return {"scores": {v.name: {o: {"dsc": 0.5, "hd95": 3.0} for o in ORGANS} for v in test}}
+        return {"scores": {v.name: {o: {"dsc": 0.5, "hd95": 3.0} for o in ORGANS} for v in sets.test}, "lesions": {}}
 
     monkeypatch.setattr(study, "_train_and_score", fake)
+    monkeypatch.setattr(study.budget, "seconds_a_run", lambda _: 1.0)
     arms = {"arms": ["real", "mixed"]}
     first, _ = study.evaluate(config(folders, tmp_path, **arms))
     again, _ = study.evaluate(config(folders, tmp_path, **arms))
@@ -105,7 +106,7 @@ def test_arms_draw_from_what_they_say() -> None:
     settings = UtilityConfig(name="a", real_train="r", real_test="t", synthetic="s", organs=("liver",), steps=10)  # type: ignore[arg-type]
     real, fake = [volume(box(1, 3))], [volume(box(2, 5))]
     pools = {arm: [segmenter.pools_at(arm, step, real, fake, settings) for step in (0, 9)] for arm in Arm}
-    assert pools[Arm.REAL] == [[real]] * 2 and pools[Arm.SYNTHETIC] == [[fake]] * 2
+    assert pools[Arm.REAL] == pools[Arm.INSERTION] == [[real]] * 2 and pools[Arm.SYNTHETIC] == [[fake]] * 2
     assert pools[Arm.MIXED] == pools[Arm.SHUFFLED] == pools[Arm.NOISE] == [[real, fake]] * 2
     assert pools[Arm.PRETRAIN] == [[fake], [real]]
 
@@ -129,8 +130,43 @@ def test_patches_have_their_shape_whatever_the_volume_and_classes_stay_on_their_
     batch = data.draw([[volume(box(3, 9, 2), annotated=(False, True))]], settings, np.random.default_rng(0))
     assert batch.image.shape == (2, 1, 24, 16, 8) and batch.onehot.shape == (2, 3, 24, 16, 8)
     assert (batch.onehot.sum(axis=1) == 1).all() and batch.annotated.tolist() == [[0, 1]] * 2
-    labelled = batch.onehot[:, 2] == 1
-    assert labelled.any() and batch.image[:, 0][labelled].min() > 0.8 and batch.image[:, 0][~labelled].max() < 0.2
+    inside, outside = (batch.image[:, 0][batch.onehot[:, 2] == value] for value in (1, 0))
+    assert len(inside) > 100 and np.median(inside) > 0.8 and np.quantile(inside, 0.05) > 0.3  # edges are interpolated
+    assert abs(np.median(outside)) < 0.2 and np.quantile(outside, 0.99) < 0.7
+
+
+@pytest.mark.parametrize("name", ["dynunet", "segresnet"])
+@pytest.mark.parametrize("packing", [1, 2])
+def test_networks_give_logits_of_each_voxel_and_background_first(name: str, packing: int) -> None:
+    settings = UtilityConfig(
+        name="a", real_train="r", real_test="t", synthetic="s", organs=ORGANS, packing=packing, width=4  # type: ignore[arg-type]
+    )  # fmt: skip
+    torch.manual_seed(0)
+    with torch.no_grad():
+        logits = segmenter.build(name, 3, settings)(torch.rand(1, 1, 16, 24, 8))
+    assert logits.shape == (1, 3, 16, 24, 8) and (logits.argmax(dim=1) == 0).float().mean() > 0.9
+
+
+def test_packing_keeps_voxels_where_they_are() -> None:
+    """An untrained network that passes its channels on gives each voxel its own value back."""
+    image = torch.arange(4 * 6 * 2.0).reshape(1, 1, 4, 6, 2)
+    passed = segmenter.Segmenter(torch.nn.Identity(), 2)(image)
+    assert torch.equal(passed, image + segmenter._BACKGROUND_LOGIT)
+
+
+def test_mirror_images_change_the_sides_of_paired_organs() -> None:
+    assert data._other_side(("brainstem", "kidney_left", "kidney_right")).tolist() == [0, 1, 3, 2]  # type: ignore[union-attr]
+    assert data._other_side(ORGANS) is None  # kidney_left is no class here, so nothing may be mirrored
+    left = np.zeros((24, 24, 24), np.uint8)
+    left[:6] = 1  # all of kidney_left at low x
+    folders = {"real_train": "r", "real_test": "t", "synthetic": "s"}
+    settings = UtilityConfig(name="a", organs=("kidney_left", "kidney_right"), patch=(16, 16, 16), **folders)  # type: ignore[arg-type]
+    seen = set()
+    for seed in range(12):
+        _, classes = data.augmented(left.astype(np.float32), left, settings, np.random.default_rng(seed))
+        assert not (classes[:4] == 2).any() and not (classes[-4:] == 1).any()
+        seen |= set(np.unique(classes)) - {0}
+    assert seen == {1, 2}
 
 
 def test_an_organ_not_annotated_is_left_out_of_the_loss() -> None:

@@ -1,0 +1,126 @@
+"""A generator trained on a study's own few patients, and drawn with in place of the weights that ship."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from evals.utility.claims import share
+from evals.utility.config import Generator
+from evals.utility.preparing import PRIORS, restrict
+from evals.volumes import Source
+from synth import priors
+from synth.errors import InputError
+from synth.models import library
+
+_PATIENTS = "patients.json"
+
+
+def train_generator(generator: Generator, patients: Sequence[Source]) -> Path:
+    """Train shape, base and refine on these prepared patients alone; returns the folder of weights.
+
+    Run again, it goes on: a network that is finished is left, one that was stopped goes on from its checkpoint for
+    what is left of its minutes. Raises InputError where the folder belongs to other patients.
+    """
+    names = sorted(source.name for source in patients)
+    file = generator.out / _PATIENTS
+    if file.is_file() and json.loads(file.read_text()) != names:
+        raise InputError(f"{generator.out}: was trained on other patients; remove it, or name another generator.out")
+    steps = {"data": _data, "shape": _shape, "base": _base, "refine": _refine}
+
+    def left() -> list[str]:
+        """Each step needs the one before it, so there is one at most."""
+        return [name for name in steps if not _done(generator, name)][:1]
+
+    share(left, lambda name: steps[name](generator, patients), generator.out / ".locks")
+    return generator.out / "weights"
+
+
+def _done(generator: Generator, step: str) -> bool:
+    if step == "data":
+        return (generator.out / _PATIENTS).is_file()
+    return (generator.out / "weights" / step).is_dir()
+
+
+def _data(generator: Generator, patients: Sequence[Source]) -> None:
+    data = restrict([source.ct for source in patients], generator.out / "data")
+    (generator.out / "weights").mkdir(exist_ok=True)
+    shutil.copyfile(data / PRIORS, generator.out / "weights" / PRIORS)
+    (generator.out / _PATIENTS).write_text(json.dumps(sorted(source.name for source in patients)) + "\n")
+
+
+def _shape(generator: Generator, _: Sequence[Source]) -> None:
+    from synth.shape.fit import fit_shape, load_shape_config
+
+    config = load_shape_config(generator.shape, {"data": generator.out / "data", "out": generator.out / "shape"})
+    fit_shape(config)
+    _export(generator, "shape")
+
+
+def _base(generator: Generator, _: Sequence[Source]) -> None:
+    _network(generator, "base", generator.base, generator.base_minutes)
+
+
+def _refine(generator: Generator, _: Sequence[Source]) -> None:
+    _network(generator, "refine", generator.refine, generator.refine_minutes)
+
+
+def _network(generator: Generator, name: library.Network, config: Path, minutes: float) -> None:
+    from synth.training.main import train
+
+    out = generator.out / name
+    left = minutes - minutes_spent(out / "log.jsonl")
+    if left > 0:
+        where = {"data": generator.out / "data", "shape": generator.out / "shape", "out": out}
+        train(name, config, {**where, "max_minutes": left, "init": None})
+    _export(generator, name)
+
+
+def minutes_spent(log: Path) -> float:
+    """What a training log says that its runs took, up to the last checkpoint; each run's clock starts at 0."""
+    if not log.is_file():
+        return 0.0
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    clock = [float(row["seconds"]) for row in rows if "seconds" in row]
+    ends = [now for now, after in zip(clock, [*clock[1:], 0.0], strict=True) if after < now]
+    return sum(ends) / 60
+
+
+def _export(generator: Generator, name: library.Weights) -> None:
+    aside = generator.out / ".exported"
+    folder = library.export(generator.out / name / "weights", name, aside)
+    folder.rename(generator.out / "weights" / name)
+
+
+@contextmanager
+def in_use(weights: Path | None) -> Iterator[None]:
+    """Draw with these weights and hold draws against the priors beside them; None: with what ships.
+
+    The shipped priors are measured on all training patients: a generator of a few patients must not know them.
+    """
+    if weights is None:
+        yield
+        return
+    own = tuple(json.loads((weights / PRIORS).read_text())["patients"])
+    shipped, before = priors.table, os.environ.get(library.WEIGHTS_ENV)
+    os.environ[library.WEIGHTS_ENV] = str(weights)
+    priors.table = lambda: own  # type: ignore[assignment]  # it has no other door
+    _forget_networks()
+    try:
+        yield
+    finally:
+        priors.table = shipped
+        if before is None:
+            del os.environ[library.WEIGHTS_ENV]
+        else:
+            os.environ[library.WEIGHTS_ENV] = before
+        _forget_networks()
+
+
+def _forget_networks() -> None:
+    library.load.cache_clear()
+    library.load_shape.cache_clear()

@@ -1,0 +1,177 @@
+"""Delta storage: of a case inserted into a host, what differs from the host, in place of three volumes.
+
+The folder keeps plan, report and manifest as they are. The plan names the host by the hashes of its files, the manifest
+the hashes of the volumes, so that they can be restored bit by bit, and proved so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synth import case_folder, nifti, pipeline, provenance
+from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN, explained
+from synth.cohort import Store, layout, locks, patch
+from synth.draft import Draft
+from synth.errors import InputError
+from synth.progress import Progress
+from synth.types import Case, LabelMap, Volume
+
+RESTORED = (CT, ORGANS, LESIONS)
+_CHOICE = "store"  # file in the folder of locks: how the cases of this cohort are kept
+
+
+def choose(out: Path, store: Store | None) -> None:
+    """Settle how a cohort keeps its cases, once for all processes and runs; None leaves it as it is.
+
+    Raises InputError where it was settled otherwise, OutputError where the folder cannot be written.
+    """
+    if store is None:
+        return
+    file = out / locks.FOLDER / _CHOICE
+    if layout.names_in(out) and not (out / layout.RECIPE).is_file():
+        return  # something else stands there, which the engine refuses
+    if layout.complete(out) and chosen(out) is not store:
+        raise InputError(f"{out}: its cases are kept as {chosen(out)}; leave --store out, or choose another --out")
+    if not file.is_file():
+        layout.write_whole(file, store)
+
+
+def chosen(out: Path) -> Store:
+    """How the cohort in a folder keeps its cases."""
+    file = out / locks.FOLDER / _CHOICE
+    return Store(file.read_text(encoding="utf-8")) if file.is_file() else Store.full
+
+
+def is_delta(folder: Path) -> bool:
+    """Whether a case folder holds what differs from a host."""
+    return (folder / DELTA).is_file()
+
+
+def keeps_deltas(out: Path) -> bool:
+    """Whether any case of a cohort is a delta."""
+    return any(is_delta(layout.case_folder(out, name)) for name in layout.complete(out))
+
+
+def finish(out: Path, folder: Path, draft: Draft, command: str, progress: Progress, preview: bool) -> Path:
+    """`pipeline.finish_draft`, and of an inserted case only the difference where the cohort keeps that.
+
+    The whole case is written first, under a hidden name, for its hashes; it gives way to the delta.
+    """
+    if chosen(out) is Store.full or not draft.inputs:
+        return pipeline.finish_draft(folder, draft, command, progress, preview)
+    full = folder.with_name(f".{folder.name}.full.partial")
+    with explained(folder):
+        shutil.rmtree(full, ignore_errors=True)
+        try:
+            pipeline.finish_draft(full, draft, command, progress, preview)
+            return write_delta(full, folder, draft.case, draft.inputs["ct"], draft.inputs["organs"])
+        finally:
+            shutil.rmtree(full, ignore_errors=True)
+
+
+def write_delta(full: Path, folder: Path, case: Case, host_ct: Path, host_organs: Path) -> Path:
+    """The case in `full`, which is `case`, as a delta in `folder`; whole or not there. Raises OSError."""
+    host = _host(host_ct, host_organs)
+    organs = case.organs.ids.astype(host.organs.ids.dtype)
+    patches = {
+        CT: patch.difference(host.ct.hu, case.ct.hu),
+        ORGANS: patch.difference(host.organs.ids, organs),
+        LESIONS: patch.difference(np.zeros(case.lesions.ids.shape, np.uint16), case.lesions.ids.astype(np.uint16)),
+    }
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        for file in full.iterdir():
+            if file.name not in RESTORED:
+                shutil.copyfile(file, partial / file.name)
+        (partial / DELTA).write_bytes(patch.packed(patches))
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return folder
+
+
+def restored(folder: Path, hosts: Hosts) -> Case:
+    """The case of a delta, its labels named by the manifest. Raises InputError where its host is not in `hosts`."""
+    plan, manifest = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (PLAN, MANIFEST))
+    host = _host(*hosts.files_of(plan, manifest, folder))
+    try:
+        patches = patch.unpacked((folder / DELTA).read_bytes())
+        hu = patch.applied(host.ct.hu, patches[CT])
+        organs = patch.applied(host.organs.ids, patches[ORGANS])
+        lesions = patch.applied(np.zeros(hu.shape, np.uint16), patches[LESIONS])
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{folder / DELTA}: {error}; copy it again") from error
+    names = {what: {int(i): str(n) for i, n in table.items()} for what, table in manifest["labels"].items()}
+    affine = host.ct.affine
+    organ_map = LabelMap(organs, host.organs.affine, names["organs"])
+    return Case(Volume(hu, affine), organ_map, LabelMap(lesions, affine, names["lesions"]))
+
+
+def restore(folder: Path, out: Path, hosts: Hosts) -> Path:
+    """Write the whole case of a delta to `out`, each file proved equal to the one that it stands for.
+
+    Raises InputError where a file comes out otherwise: another host, or another version of the compression.
+    """
+    case = restored(folder, hosts)
+    out.mkdir(parents=True)
+    for file in folder.iterdir():
+        if file.name != DELTA:
+            shutil.copyfile(file, out / file.name)
+    nifti.write_volume(out / CT, case.ct)
+    nifti.write_labels(out / ORGANS, case.organs)
+    nifti.write_labels(out / LESIONS, case.lesions)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    if altered := case_folder.altered_files(out, manifest):
+        made_with = manifest["environment"]["libraries"]
+        raise InputError(
+            f"{folder}: {', '.join(altered)} cannot be restored to the byte; "
+            f"install isal {made_with.get('isal')} and nibabel {made_with.get('nibabel')}, with which it was written"
+        )
+    return out
+
+
+class Hosts:
+    """The NIfTI files below a folder, found by what they hold and not by name. Files are hashed as they are needed."""
+
+    def __init__(self, folder: Path) -> None:
+        if not folder.is_dir():
+            raise InputError(f"--hosts: {folder}: no such folder; check the path")
+        self.folder = folder
+        self._waiting = sorted(p for p in folder.rglob("*") if p.name.endswith((".nii", ".nii.gz")) and p.is_file())
+        self._known: dict[str, Path] = {}
+
+    def files_of(self, plan: Mapping[str, Any], manifest: Mapping[str, Any], case: Path) -> tuple[Path, Path]:
+        """CT and organs of the host of a case. Raises InputError where either is not there."""
+        ct, organs = (
+            self._find(plan["host"][f"{role}_sha256"], manifest["inputs"][role]["file"], case)
+            for role in ("ct", "organs")
+        )
+        return ct, organs
+
+    def _find(self, digest: str, name: str, case: Path) -> Path:
+        self._waiting.sort(key=lambda path: path.name == name)  # a file of that name is tried first, from the end
+        while digest not in self._known and self._waiting:
+            path = self._waiting.pop()
+            self._known[provenance.sha256_of_file(path)] = path
+        if digest not in self._known:
+            raise InputError(f"{case}: its host's {name} (sha256 {digest[:12]}..) is not below {self.folder}; add it")
+        return self._known[digest]
+
+
+@lru_cache(maxsize=2)
+def _host(ct: Path, organs: Path) -> Case:
+    """The host as a case without lesions, in the very arrays that a file of it would give; the last few are kept."""
+    volume = nifti.read_volume(ct)
+    ids, affine = nifti.read_ids(organs, like=volume)
+    nothing = np.zeros(ids.shape, np.uint8)
+    return Case(volume, LabelMap(ids, affine, {}), LabelMap(nothing, volume.affine, {}))

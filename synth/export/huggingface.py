@@ -1,0 +1,95 @@
+"""Hugging Face: a folder that `datasets.load_dataset` reads as it is and that the Hub shows, with a card."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from synth import case_folder
+from synth.cohort import layout
+from synth.export.samples import ROW, VOLUMES, samples
+from synth.export.source import Source, read_source, whole
+from synth.preview import render
+from synth.progress import Progress
+
+CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"
+_NAMES = tuple(file.removesuffix(".nii.gz") for file in VOLUMES)
+# A typed table: text would leave the type of a column that is empty in one part to be guessed.
+_LINE = pa.schema([pa.field(name, pa.string()) for name in ("file_name", *_NAMES)] + list(ROW))
+_SPLITS = {"val": "validation"}  # the name that the library gives that part
+
+
+def export_huggingface(cohort: Path, out: Path, progress: Progress) -> Path:
+    """`out`/PART/CASE.png and metadata.parquet (an image folder of previews), `out`/volumes/CASE/*.nii.gz, README.md.
+
+    A row has the preview as its image, the paths of the volumes relative to `out`, prompt, report and measurements.
+    Raises InputError, OutputError.
+    """
+    source = read_source(cohort)
+    return whole(out, lambda partial: _write(source, partial, progress))
+
+
+def _write(source: Source, out: Path, progress: Progress) -> None:
+    rows: dict[str, list[dict[str, Any]]] = {}
+    with progress.step("huggingface", len(source.cases)) as step:
+        for folder, row in samples(source):
+            part = _SPLITS.get(row["split"], row["split"])
+            rows.setdefault(part, []).append(_copied(folder, row, out, part))
+            step.advance()
+    for part, lines in rows.items():
+        pq.write_table(pa.Table.from_pylist(lines, _LINE), out / part / METADATA)
+    (out / CARD).write_text(_card(source, sorted(rows)), encoding="utf-8")
+
+
+def _copied(folder: Path, row: dict[str, Any], out: Path, part: str) -> dict[str, Any]:
+    """Copy preview and volumes of a case; its row of metadata.parquet."""
+    name = row["case"]
+    (out / part).mkdir(parents=True, exist_ok=True)
+    (out / FOLDER / name).mkdir(parents=True)
+    (out / part / f"{name}.png").write_bytes(_preview(folder))
+    for file in VOLUMES:
+        shutil.copyfile(folder / file, out / FOLDER / name / file)
+    paths = {what: f"{FOLDER}/{name}/{file}" for what, file in zip(_NAMES, VOLUMES, strict=True)}
+    return {"file_name": f"{name}.png", **paths, **row}
+
+
+def _preview(folder: Path) -> bytes:
+    """The picture of a case, drawn here where the cohort left it out: it is what an image folder is about."""
+    file = folder / case_folder.PREVIEW
+    if file.is_file():
+        return file.read_bytes()
+    case, *_ = case_folder.read_case(folder)
+    return render(case, (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines())
+
+
+def _card(source: Source, parts: list[str]) -> str:
+    """The cohort's own data card under the header that the Hub reads."""
+    files = [{"split": part, "path": [f"{part}/{METADATA}", f"{part}/*.png"]} for part in parts]
+    header = {
+        "pretty_name": source.cohort["name"],
+        "tags": ["medical", "ct", "synthetic", "segmentation"],
+        "configs": [{"config_name": "default", "data_files": files}],
+    }
+    licence = source.cohort["licence"]
+    if licence:
+        header |= {"license": "other", "license_name": licence}
+    told = (source.folder / layout.CARD).read_text(encoding="utf-8").split("\n## Examples", maxsplit=1)[0].rstrip()
+    return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{told}\n\n{_USE}"
+
+
+_USE = """## Use
+
+    from datasets import load_dataset
+
+    rows = load_dataset("this folder")["train"]
+    rows[0]["prompt"], rows[0]["report"], rows[0]["image"]  # the image is a preview
+    rows[0]["ct"], rows[0]["organs"], rows[0]["lesions"]  # NIfTI files, relative to this folder
+
+`organ_ids` and `lesion_ids` name the ids of the label maps of a case. Every volume is synthetic, or a CT with synthetic
+lesions: nothing here may be used to diagnose or treat a person.
+"""

@@ -1,0 +1,138 @@
+"""Lesion by lesion, against cases worked out by hand; lesions put in on the fly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evals import volumes
+from evals.utility import compare, data, scoring, study
+from evals.utility.compare import LesionRow
+from evals.utility.config import Arm, UtilityConfig
+from evals.utility.insertion import Inserter
+from evals.utility.lesions import find
+from evals.volumes import LESION, Subject
+from synth import nifti
+from synth.errors import InputError
+from synth.lesions.insertion import keep_painted
+from synth.types import LabelMap
+from tests.evals.sets_on_disk import AFFINE, NAMES, body, write
+
+MM = np.array([2.0, 2.0, 2.0])
+
+
+def config(**more: object) -> UtilityConfig:
+    values = {"name": "l", "real_train": "r", "real_test": "t", "synthetic": "s", "organs": ("liver", LESION), **more}
+    return UtilityConfig(**values)  # type: ignore[arg-type]
+
+
+def test_hits_misses_and_false_alarms_by_hand() -> None:
+    truth, predicted = np.zeros((2, 30, 20, 20), bool)
+    truth[2:6, 2:6, 2:6] = True  # 64 voxels, found by a box of 64 that shares 32
+    truth[12:14, 2:4, 2:4] = True  # 8 voxels, missed
+    truth[20:24, 10:14, 10:14] = True  # found in two pieces
+    predicted[4:8, 2:6, 2:6] = True
+    predicted[20, 10:14, 10:14] = predicted[22:24, 10:14, 10:14] = True
+    predicted[28, 18, 18] = True  # nothing there
+    found = find(predicted, truth, MM)
+    assert [lesion.found for lesion in found.lesions] == [True, False, True]
+    assert [lesion.dsc for lesion in found.lesions] == pytest.approx([0.5, 0, 2 * 48 / (64 + 48)])
+    assert found.lesions[1].diameter_mm == pytest.approx((6 * 8 * 8 / np.pi) ** (1 / 3))
+    assert (found.predicted, found.false_positives) == (4, 1)
+    assert found.recall == pytest.approx(2 / 3) and found.precision == pytest.approx(3 / 4)
+
+
+def test_pieces_that_touch_at_a_corner_are_one_and_nothing_has_no_share() -> None:
+    truth = np.zeros((6, 6, 6), bool)
+    truth[1, 1, 1] = truth[2, 2, 2] = True
+    assert len(find(truth, truth, MM).lesions) == 1
+    nothing = find(np.zeros_like(truth), np.zeros_like(truth), MM)
+    assert nothing.recall is nothing.precision is None and nothing.false_positives == 0
+
+
+def labelled(classes: np.ndarray, annotated: tuple[bool, bool] = (True, True)) -> data.Labelled:
+    return data.Labelled("v", "v", classes / 2.0, classes.astype(np.uint8), np.array(annotated), MM)
+
+
+def test_scores_of_lesions_and_of_a_patient_without_any() -> None:
+    classes = np.zeros((20, 20, 20), np.uint8)
+    classes[2:6, 2:6, 2:6] = 2
+    predicted = classes.copy()
+    predicted[15, 15, 15] = 2
+    found = scoring.score(predicted, labelled(classes), config())[LESION]
+    assert found["lesion_recall"] == 100 and found["lesion_precision"] == 50 and found["false_positives"] == 1
+    assert found["volume_error"] == pytest.approx(100 / 64)
+    healthy = scoring.score(predicted, labelled(np.zeros_like(classes)), config())
+    assert healthy == {LESION: {"lesion_precision": 0.0, "false_positives": 2.0}}
+    assert scoring.score(predicted, labelled(classes, (True, False)), config()) == {}
+    assert study._lesions(predicted, labelled(classes), config()) == [[pytest.approx(9.925, abs=1e-3), 1.0, 1.0]]
+
+
+def test_recall_by_size_counts_lesions_and_draws_patients_again() -> None:
+    read = [("a", 8, False), ("a", 30, True), ("b", 9, True), ("b", 33, True), ("c", 35, False)]
+    rows = [LesionRow("dynunet", Arm.REAL, 5, name, mm, found, 0.8 if found else 0.0) for name, mm, found in read]
+    table = compare._by_size(rows)
+    assert table.columns[3:] == ["under 10 mm", "20-40 mm"]
+    small, large = table.rows[0][3:]
+    assert str(small).startswith("1/2, DSC 0.4") and str(large).startswith("2/3, DSC 0.533")
+
+
+def test_lesions_are_read_from_their_file_and_targets_are_none(tmp_path: Path) -> None:
+    folder = write(tmp_path / "set", range(2))
+    lesions = np.zeros(body(0)[1].shape, np.uint8)
+    lesions[5:8, 5:8, 5:8], lesions[20:24, 5:8, 5:8] = 1, 2
+    nifti.write_labels(folder / "p000/lesions.nii.gz", LabelMap(lesions, AFFINE, {}))
+    with_map, without = volumes.find(folder)
+    read = volumes.read(with_map, lesions=True)
+    assert read.lesions is not None and read.lesions.sum() == 27 + 36
+    assert volumes.read(with_map).lesions is None and volumes.read(without, lesions=True).lesions is None
+    loaded = data.load(volumes.survey(folder)[0], config())
+    assert [v.annotated.tolist() for v in loaded] == [[True, True], [True, False]]
+    assert (loaded[0].classes == 2).sum() == 63 and (loaded[1].classes == 2).sum() == 0
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"labels": {"lesions": {"1": "liver_tumour_1", "2": "planning_target_70gy"}}}')
+    assert volumes._lesions(folder / "p000/lesions.nii.gz", manifest, nifti.read_volume(with_map.ct)).sum() == 27
+
+
+def host(settings: UtilityConfig) -> data.Labelled:
+    """A made-up body whose liver is large enough for a lesion of 24 mm."""
+    hu, ids = body(3)
+    x, y, z = np.indices(ids.shape)
+    ids[(x - 14) ** 2 + (y - 18) ** 2 + (z - 12) ** 2 < 49] = 5
+    hu[ids == 5] = 90 + np.random.default_rng(0).normal(0, 12, (ids == 5).sum())
+    organs = LabelMap(ids, AFFINE, NAMES)
+    return data.labelled(
+        Subject("h", "h", hu.astype(np.int16), AFFINE, organs, lesions=np.zeros(ids.shape, bool)), settings
+    )
+
+
+def test_lesions_are_put_into_half_of_the_samples_anew_each_time() -> None:
+    settings = config(arms=("real", "insertion"), findings=("24 mm hypodense liver tumour",), window_hu=(-150, 250))
+    volume, insert = host(settings), Inserter(settings, keep_painted)
+    changed = [insert(volume, np.random.default_rng(seed)) for seed in range(16)]
+    lesions = [(v.classes == 2) for v in changed if v is not volume]
+    assert 3 <= len(lesions) <= 13
+    for v, mask in zip([v for v in changed if v is not volume], lesions, strict=True):
+        assert mask.sum() * 64 / 1000 == pytest.approx(np.pi / 6 * 2.4**3, rel=0.5)  # mL
+        assert v.image[mask].mean() < volume.image[mask].mean() - 0.05  # hypodense
+        far = np.indices(mask.shape)[0] > 30
+        assert (v.image[far] == volume.image[far]).all() and v.annotated.all()
+    assert len({mask.tobytes() for mask in lesions}) == len(lesions)
+    again = insert(volume, np.random.default_rng(int(np.argmax([v is not volume for v in changed]))))
+    assert (again.classes == 2).tobytes() == lesions[0].tobytes()
+    assert (volume.classes != 2).all()  # the host itself is as it was
+
+
+def test_a_host_without_room_stays_as_it_is() -> None:
+    settings = config(arms=("real", "insertion"), findings=("90 mm liver tumour",))
+    volume = host(settings)
+    assert all(Inserter(settings, keep_painted)(volume, np.random.default_rng(seed)) is volume for seed in range(3))
+
+
+def test_insertion_asks_for_lesions_and_findings() -> None:
+    with pytest.raises(ValueError, match="insertion needs 'lesion' in organs and findings"):
+        config(arms=("real", "insertion"))
+    with pytest.raises((InputError, ValueError), match="'lesin' is not in the label table"):
+        config(organs=("lesin",))
