@@ -12,6 +12,7 @@ from monai.inferers import sliding_window_inference
 from synth import wavelet
 from synth.compose import Drawn, request_tensors
 from synth.facts import ORGANS
+from synth.flow.guidance import sharpened
 from synth.flow.samplers import euler
 from synth.frames import FACTOR
 from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
@@ -57,7 +58,7 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
         facts, text, text_mask, grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE)), maps
     )
     noise = normal((1, 7, *shape), derive(plan.refine_seed, f"{finer:g} mm"))
-    velocity = tiled_velocity(model, condition)
+    velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
     details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
     labels = _tiled_labels(model, condition, details)
     bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
@@ -65,16 +66,21 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
     return replace(drawn, spacing=finer, ct=ct, labels=labels)
 
 
-def tiled_velocity(model: Denoiser, condition: Condition) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def tiled_velocity(
+    model: Denoiser, condition: Condition, detail_guidance: float = 0.0
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Velocity over overlapping tiles, blended; `condition.maps` covers the whole grid."""
-    channels = model.config.channels
+    channels, data_sd = model.config.channels, model.config.data_sd
 
     def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         def tile(block: torch.Tensor) -> torch.Tensor:
             x, maps = block[:, :channels], block[:, channels:]
             if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
                 return x / t.clamp(min=1e-3)  # x_0 = 0
-            return _run(model, x, t, replace(condition, maps=maps)).velocity
+            out = _run(model, x, t, replace(condition, maps=maps)).velocity
+            if data_sd is None:  # then nothing is known of its details
+                return out
+            return sharpened(out, x, t.expand(len(x)), data_sd, detail_guidance)
 
         return _slide(torch.cat([x, condition.maps], dim=1), tile)
 

@@ -174,7 +174,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         scale: float | torch.Tensor = 1.0
         velocity = torch.zeros_like(x)
         if self.config.data_sd is not None:
-            scale, velocity = _preconditioned(x, t, self.config.data_sd)
+            scale, velocity = preconditioned(x, t, self.config.data_sd)
         if self.prior is not None:
             guess, velocity = self.prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))
             inputs.append(guess)
@@ -225,7 +225,7 @@ def _zero(*layers: nn.Module) -> None:
             nn.init.zeros_(p)
 
 
-def _preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.Tensor, torch.Tensor]:
+def preconditioned(x: torch.Tensor, t: torch.Tensor, sd: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Scale of the network's output and velocity without it, if the data were white with this SD and mean 0.
 
     The posterior mean of x_0 is c_skip x_t with error c_out; velocity = (x_t - x_0) / t, written without the

@@ -41,7 +41,9 @@ def mirror(velocity: torch.Tensor) -> torch.Tensor:
 
 
 def _sample(image: torch.Tensor, displacement: torch.Tensor, beyond: str) -> torch.Tensor:
-    normalised = displacement * (2 / displacement.new_tensor(_SIZE_MM)).view(1, 3, 1, 1, 1)  # grid_sample's frame runs from -1 to 1
+    normalised = displacement * (2 / displacement.new_tensor(_SIZE_MM)).view(
+        1, 3, 1, 1, 1
+    )  # grid_sample's frame runs from -1 to 1
     if image.shape[2:] != displacement.shape[2:]:
         normalised = F.interpolate(normalised, size=image.shape[2:], mode="trilinear", align_corners=False)
     still = F.affine_grid(torch.eye(3, 4, device=image.device)[None], [1, 1, *image.shape[2:]], align_corners=False)

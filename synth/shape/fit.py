@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 
@@ -17,7 +16,7 @@ from synth import intensity
 from synth.data.dataset import Subject, load_subjects, whole_frame
 from synth.errors import InputError
 from synth.facts import encode, mirrored
-from synth.frames import HEAD_NECK
+from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.settings import read_settings
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
@@ -91,7 +90,7 @@ def _model(
     model.mean_organs.copy_(organs)
     facts = [s.facts for s in subjects]
     encoded = torch.stack([torch.from_numpy(encode(f)) for f in (*facts, *map(mirrored, facts))])
-    smooth = F.avg_pool3d(velocities, 2)  # what the modes vary is smooth; the mean patient keeps the sharpness
+    smooth = on_grid(velocities, BASE_SPACING_MM)  # what the modes vary is smooth; the mean patient keeps the sharpness
     model.fit(torch.cat([smooth, mirror(smooth)]), encoded, config.ridge)
     return model
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from synth.flow.guidance import sharpened
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.samplers import euler
 from synth.flow.schedule import draw_times, interpolate, sampling_times
@@ -10,13 +11,13 @@ from synth.flow.schedule import draw_times, interpolate, sampling_times
 MEAN, SD = 0.7, 0.3
 
 
-def gaussian_velocity(x, t):
-    """E[noise - x0 | x_t] for data ~ N(MEAN, SD^2)."""
+def gaussian_velocity(x, t, mean=MEAN):
+    """E[noise - x0 | x_t] for data ~ N(mean, SD^2)."""
     t = t.view(-1, 1, 1, 1, 1)
     variance = (1 - t) ** 2 * SD**2 + t**2
-    innovation = x - (1 - t) * MEAN
+    innovation = x - (1 - t) * mean
     noise = t / variance * innovation
-    data = MEAN + (1 - t) * SD**2 / variance * innovation
+    data = mean + (1 - t) * SD**2 / variance * innovation
     return noise - data
 
 
@@ -30,6 +31,22 @@ def test_the_sampler_finds_mean_and_variance_of_a_gaussian():
 def test_too_few_steps_lose_variance():
     noise = torch.randn(1, 1, 30, 30, 30, generator=torch.Generator().manual_seed(0))
     assert float(euler(gaussian_velocity, noise, steps=2).std()) < 0.9 * SD
+
+
+def test_sharpening_leaves_white_data_alone_and_deepens_structure():
+    pattern = torch.ones(1, 1, 16, 16, 16)
+    pattern[..., ::2] = -1
+    noise = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+
+    def velocity(contrast, scale):
+        def of(x, t):
+            return sharpened(gaussian_velocity(x, t, contrast * pattern), x, t, SD, scale)
+
+        return of
+
+    depths = [float((euler(velocity(0.4, scale), noise, 20) * pattern).mean()) for scale in (0.0, 0.2, 0.4)]
+    assert depths[0] == pytest.approx(0.4, abs=0.02) and depths[0] < depths[1] < depths[2] < 0.8
+    torch.testing.assert_close(euler(velocity(0.0, 0.4), noise, 20), euler(velocity(0.0, 0.0), noise, 20))
 
 
 def test_what_is_known_stays():

@@ -1,13 +1,15 @@
 """Laws of the shape model: flows invert, mirrors mirror, a known deformation is found, the Gaussian is fitted."""
 
+import numpy as np
 import pytest
 import torch
 
+from synth.data.dataset import Subject
 from synth.errors import InputError
 from synth.frames import HEAD_NECK
 from synth.models.conditioning import FACTS_DIM, SCAFFOLD_CHANNELS
 from synth.shape.deformation import exponential, mirror, warp
-from synth.shape.fit import load_placed, load_shape_config
+from synth.shape.fit import load_placed, load_shape_config, mean_ct
 from synth.shape.model import MEAN_CHANNELS, ShapeModel, cut
 from synth.shape.register import Group, Round, fit_velocities, mean_of, on_grid, register, smooth
 from synth.shape.scaffold import base_maps, refine_maps
@@ -90,6 +92,23 @@ def test_the_mean_of_moved_copies_is_sharper_after_registration_and_symmetric() 
     torch.testing.assert_close(mean[3], mean[4].flip(0), atol=1e-3, rtol=0)
     both = (velocities + mirror(velocities)).mean(dim=0)
     assert both.abs().max() < 1e-3
+
+
+def test_the_mean_ct_is_finer_than_what_is_shown_of_it() -> None:
+    hu = np.full(HEAD_NECK.shape_at(4.0), -1000, np.int16)
+    hu[60:68, 36:44, 20:76] = 1000  # 32 mm of bone in the middle
+    facts = {"top_mm": 80.0, "bottom_mm": 150.0}
+    patient = Subject("a", hu, np.zeros_like(hu), np.zeros_like(hu), torch.ones(7), facts)
+    shift = torch.zeros(1, 3, *HEAD_NECK.shape)
+    shift[:, 0] = 16.0
+    mean = mean_ct([patient], shift)
+    assert mean.shape == (1, *HEAD_NECK.shape_at(4.0))
+    torch.testing.assert_close(mean, mean.flip(1))
+    model = ShapeModel(rank=1)
+    model.mean_ct.copy_(mean_ct([patient], 0 * shift))
+    shown = model.deform(0 * shift)
+    assert shown.shape == (1, MEAN_CHANNELS, *FINE)
+    torch.testing.assert_close(shown[0, 0, 31, 19, 20], torch.tensor(2.0))
 
 
 def test_what_was_not_scanned_or_annotated_does_not_count() -> None:
