@@ -72,10 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, redrawn, repeat in (("painted", False, options.repeat), ("redrawn", True, options.redraw_repeat)):
         made = {finding: InsertLesiond(["image"], [finding], redraw=redraw_of(redrawn)) for finding in FINDINGS}
         result[name] = {finding: timed(transform, repeat) for finding, transform in made.items()}
-    text = json.dumps(result, indent=1)
-    print(text)
+        print(name, json.dumps(result[name]), flush=True)
     if options.out:
-        options.out.write_text(text + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 
