@@ -28,7 +28,7 @@ _BANDS = 3  # of equal width from 0 to the Nyquist frequency of the slice
 _CONTEXT = 12  # voxels round the ball
 _DEPTHS = tuple(range(-3, 6))  # pixels: faces between depth d and d + 1; 0 is the surface, -1 the first outside
 _TRIES = 5
-SOLID = ("24 mm homogeneous liver tumour", "24 mm homogeneous liver metastasis", "24 mm homogeneous kidney tumour")
+SOLID = ("35 mm homogeneous liver tumour", "30 mm homogeneous liver metastasis", "28 mm homogeneous kidney tumour")
 SEAM = ("14 mm solid nodule in the lung", "12 mm liver cyst", "14 mm kidney cyst", "14 mm pancreas tumour")
 
 

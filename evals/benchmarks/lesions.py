@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ FINDINGS = ("12 mm liver cyst", "20 mm liver tumour")
 _BORDER = 6  # voxels of fat round the liver
 
 
-def patch(seed: int = 0) -> dict[str, np.ndarray]:
+def patch(seed: int = 0) -> dict[Hashable, np.ndarray]:
     """A liver in fat with noise of 12 HU: image (1, 96, 96, 96) float32 HU, organs (1, 96, 96, 96) uint8."""
     ids = np.zeros((1, SIZE, SIZE, SIZE), np.uint8)
     inside = slice(_BORDER, -_BORDER)
@@ -72,10 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, redrawn, repeat in (("painted", False, options.repeat), ("redrawn", True, options.redraw_repeat)):
         made = {finding: InsertLesiond(["image"], [finding], redraw=redraw_of(redrawn)) for finding in FINDINGS}
         result[name] = {finding: timed(transform, repeat) for finding, transform in made.items()}
-    text = json.dumps(result, indent=1)
-    print(text)
+        print(name, json.dumps(result[name]), flush=True)
     if options.out:
-        options.out.write_text(text + "\n")
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 
 

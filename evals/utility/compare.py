@@ -45,6 +45,7 @@ class LesionRow:
     dsc: float
 
 
+_ALPHA = 0.05  # of Wilcoxon's test; with fewer than six patients it is never reached
 Key = tuple[str, Arm, int]
 Line = list[str | int | float | None]
 
@@ -196,7 +197,7 @@ def _verdict(rows: Sequence[Row], config: UtilityConfig) -> list[str]:
                 test = paired(scores.get((network, arm, real), {}), scores.get((network, Arm.REAL, real), {}))
                 if test is not None:
                     low, high = test.difference.low, test.difference.high
-                    clear = low is not None and high is not None and (low > 0 or high < 0)
+                    clear = low is not None and high is not None and (low > 0 or high < 0) and (test.p or 1) < _ALPHA
                     sign = "no clear difference" if not clear else "helps" if test.difference.mean > 0 else "harms"
                     said.append(f"N = {real}: {sign} ({test.difference.mean:+.3f} DSC)")
             role = " (control)" if arm in CONTROLS else ""
@@ -226,6 +227,7 @@ def _dose_response(rows: Sequence[Row], metric: str, config: UtilityConfig) -> P
             )  # fmt: skip
         ax.set_xscale("log")
         ax.set_xticks(config.real_cases, [str(n) for n in config.real_cases])
+        ax.set_xlim(min(config.real_cases) / 1.4, 1.4 * max(config.real_cases))
         ax.minorticks_off()
         ax.set_xlabel("real training patients")
         ax.set_title(network, fontsize=10)

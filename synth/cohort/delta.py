@@ -7,8 +7,9 @@ the hashes of the volumes, so that they can be restored bit by bit, and proved s
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,7 @@ class Hosts:
         if not folder.is_dir():
             raise InputError(f"--hosts: {folder}: no such folder; check the path")
         self.folder = folder
-        self._waiting = sorted(p for p in folder.rglob("*") if p.name.endswith((".nii", ".nii.gz")) and p.is_file())
+        self._waiting = sorted(p for p in _files_below(folder) if p.name.endswith((".nii", ".nii.gz")) and p.is_file())
         self._known: dict[str, Path] = {}
 
     def files_of(self, plan: Mapping[str, Any], manifest: Mapping[str, Any], case: Path) -> tuple[Path, Path]:
@@ -166,6 +167,17 @@ class Hosts:
         if digest not in self._known:
             raise InputError(f"{case}: its host's {name} (sha256 {digest[:12]}..) is not below {self.folder}; add it")
         return self._known[digest]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder, through linked folders too (a collection is often links), each folder once."""
+    seen: set[str] = set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        if os.path.realpath(place) in seen:
+            folders.clear()  # a link that leads back up
+            continue
+        seen.add(os.path.realpath(place))
+        yield from (Path(place, file) for file in files)
 
 
 @lru_cache(maxsize=2)

@@ -193,7 +193,8 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
-    x, y, z = (float(np.median(np.abs(_diagonal(quiet, axis)))) for axis in range(3))
+    # of all patches: a place is not picked for being quiet either
+    x, y, z = (float(np.median(np.abs(_diagonal(flat, axis)))) for axis in range(3))
     return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
 

@@ -41,13 +41,16 @@ def few(place: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def renamed_hosts(place: Path, tmp_path: Path) -> Path:
-    """The hosts in other folders under other names, among a file that is none."""
+    """The hosts elsewhere under other names, one behind a link, beside a file that is none and a link in a ring."""
     for number, host in enumerate(sorted((place / "hosts").iterdir())):
         for file in ("ct.nii.gz", "organs.nii.gz"):
             target = tmp_path / "elsewhere" / f"{number}" / f"{number}_{file}"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(host / file, target)
     (tmp_path / "elsewhere" / "odd.nii.gz").write_bytes(b"nothing")
+    (tmp_path / "elsewhere" / "0").rename(tmp_path / "behind")
+    (tmp_path / "elsewhere" / "0").symlink_to(tmp_path / "behind")
+    (tmp_path / "elsewhere" / "ring").symlink_to(tmp_path / "elsewhere")
     return tmp_path / "elsewhere"
 
 
@@ -100,7 +103,7 @@ def test_a_delta_that_is_not_the_manifest_s_is_found(
 def test_a_missing_host_is_one_line_and_leaves_nothing(
     kept: Path, renamed_hosts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in renamed_hosts.rglob("*_ct.nii.gz"):
+    for file in renamed_hosts.glob("*/*_ct.nii.gz"):
         file.write_bytes(b"another")
     arguments = ["materialize", str(kept), "--hosts", str(renamed_hosts), "--out", str(tmp_path / "full"), "--quiet"]
     assert cli.main(arguments) == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evals import volumes
-from evals.utility import compare, data, scoring, study
+from evals.utility import compare, data, scoring, segmenter, study
 from evals.utility.compare import LesionRow
 from evals.utility.config import Arm, UtilityConfig
 from evals.utility.insertion import Inserter
@@ -123,6 +123,19 @@ def test_lesions_are_put_into_half_of_the_samples_anew_each_time() -> None:
     again = insert(volume, np.random.default_rng(int(np.argmax([v is not volume for v in changed]))))
     assert (again.classes == 2).tobytes() == lesions[0].tobytes()
     assert (volume.classes != 2).all()  # the host itself is as it was
+
+
+def test_the_arm_insertion_changes_real_samples_and_no_other_arm_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config(
+        arms=("real", "insertion"), findings=("24 mm liver tumour",), steps=2, batch=3, patch=(16, 16, 16), packing=2,
+        width=4, cpu=True,
+    )  # fmt: skip
+    volume, seen = host(settings), []
+    monkeypatch.setattr(segmenter, "_inserter", lambda _: lambda v, rng: seen.append(v) or v)
+    segmenter.train("dynunet", Arm.INSERTION, [volume], [], 0, settings)
+    assert seen == [volume] * 6
+    segmenter.train("dynunet", Arm.REAL, [volume], [], 0, settings)
+    assert len(seen) == 6
 
 
 def test_a_host_without_room_stays_as_it_is() -> None:
