@@ -30,8 +30,8 @@ class Sampling(_Frozen):
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
     truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
     `detail_guidance` is the scale of synth.flow.guidance.sharpened in `refine`: at 0.2 drawn details have the SD of
-    real ones. `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1 forgets it,
-    0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
+    real ones. `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1
+    forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
     """
 
     base_steps: int = 16
