@@ -86,7 +86,8 @@ def _put(
 ) -> None:
     """Push tissue aside, paint and redraw one lesion; `hu` and `ids` (X, Y, Z) of the whole volume are changed."""
     crop = host.hu[grown.box].astype(np.float32)
-    noise = noise.here(crop, slice_axis(host.affine))
+    numbers = [number for number, name in organs.names.items() if name in plan.structures]
+    noise = noise.here(crop, np.isin(organs.ids[grown.box], numbers), slice_axis(host.affine))
     changed = grown.share > 0
     displacement = displace(plan, grown, host, organs)
     if displacement is not None:

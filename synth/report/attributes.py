@@ -69,7 +69,7 @@ def measure_attributes(
         noise: of the scanner.
     """
     spacing, axis = np.linalg.norm(affine[:3, :3], axis=0), slice_axis(affine)
-    noise = noise and noise.here(hu, axis)
+    noise = noise and noise.here(hu, host, axis)
     depth = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
     edge = max(_EDGE_MM, 0.5 * (margin_mm or 0.0), float(spacing.max()))  # the slices next to a cap are part air
     inner = mask & (depth > edge)

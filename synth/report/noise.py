@@ -41,7 +41,7 @@ _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vess
 _SHIFTS = 6  # points of the table of interpolation losses
 _LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can be
 _LEAST_HERE = 200  # voxels
-_AIR_HU = -980  # air round the body, which has no noise of tissue
+_SOFT_SHARE = 0.8  # of an organ whose noise can be told from its structure
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
 
 
@@ -69,15 +69,19 @@ class NoiseModel:
         field *= self.sd / max(float(np.sqrt(spectrum_variance(spectrum, padded))), 1e-9)
         return field[tuple(slice(0, n) for n in shape)].astype(np.float32)
 
-    def here(self, hu: np.ndarray, axis: int) -> NoiseModel:
-        """The noise at one place: this spectrum, as strong as the detail of a crop (X, Y, Z) there says.
+    def here(self, hu: np.ndarray, organ: np.ndarray, axis: int) -> NoiseModel:
+        """The noise at one place: this spectrum, as strong as the detail of a crop (X, Y, Z) says within an organ.
 
-        Its strength is the median absolute diagonal detail in slices across `axis`, as Donoho & Johnstone 1994 estimate
-        noise beneath structure. A crop of few voxels leaves the strength as it is.
+        Its strength is the median absolute diagonal detail of the organ, (X, Y, Z) boolean, in slices across `axis`, as
+        Donoho & Johnstone 1994 estimate noise beneath structure. Few voxels leave the strength as it is, and so does an
+        organ that is not mostly soft tissue: vessels and septa fill a lung and would pass for noise.
         """
-        crop = hu.astype(np.float32)
-        tissue = np.moveaxis(crop, axis, -1)[:-1, :-1] > _AIR_HU
-        diagonal = np.moveaxis(_diagonal(crop, axis), axis, -1)[tissue]
+        values = hu[organ]
+        if not values.size or ((values > _SOFT_HU[0]) & (values < _SOFT_HU[1])).mean() < _SOFT_SHARE:
+            return self
+        inside = np.moveaxis(organ, axis, -1)
+        inside = inside[:-1, :-1] & inside[1:, :-1] & inside[:-1, 1:] & inside[1:, 1:]
+        diagonal = _diagonal(np.moveaxis(hu.astype(np.float32), axis, -1), 2)[inside]
         if diagonal.size < _LEAST_HERE or self.diagonal_hu[axis] == 0:
             return self
         level = float(np.clip(np.median(np.abs(diagonal)) / self.diagonal_hu[axis], *_LEVELS))

@@ -109,12 +109,15 @@ def test_the_noise_here_is_as_strong_as_the_detail_here() -> None:
     truth = gaussian_filter(np.random.default_rng(0).standard_normal((72, 72, 24)), (1.0, 1.0, 0))
     truth *= SD / truth.std()
     model = measure_noise(*whole(truth))
-    stripes = 300.0 * (np.arange(72)[:, None, None] // 24 % 2) + 60  # edges, which are no noise
+    stripes = 100.0 * (np.arange(72)[:, None, None] // 24 % 2) + 60  # edges, which are no noise
+    organ = np.ones(truth.shape, bool)
     for level in (0.7, 1.0, 1.5):
-        here = model.here(level * truth + stripes, axis=2)
+        here = model.here(level * truth + stripes, organ, axis=2)
         assert here.sd == pytest.approx(level * SD, rel=0.1)
         assert here.draw((40, 40, 20), np.random.default_rng(1)).std() == pytest.approx(level * SD, rel=0.15)
-    assert model.here(truth[:8, :8, :2], axis=2) is model  # too few to tell
+    assert model.here(truth[:8, :8, :2], organ[:8, :8, :2], axis=2) is model  # too few to tell
+    assert model.here(2 * truth - 800, organ, axis=2) is model  # lung
+    assert model.here(2 * truth, ~organ, axis=2) is model
 
 
 def test_a_small_shift_loses_little_noise() -> None:
