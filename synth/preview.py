@@ -216,7 +216,7 @@ def _entries(ras: RasCase, views: Sequence[Plane]) -> list[tuple[str, str]]:
 
 def _legend_height(ras: RasCase, views: Sequence[Plane]) -> int:
     entries = len(_entries(ras, views)) + bool(ras.lesion_names)
-    return (_LINE + 3) * min(_LEGEND_ROWS, -(-entries // (_WIDTH // _LEGEND_COLUMN)))
+    return _GAP + (_LINE + 3) * min(_LEGEND_ROWS, -(-entries // (_WIDTH // _LEGEND_COLUMN)))
 
 
 def _legend(sheet: _Sheet, ras: RasCase, views: Sequence[Plane], left: float, top: float, rows: int | None) -> None:
