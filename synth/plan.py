@@ -42,7 +42,7 @@ class Sampling(_Frozen):
     refine_steps: int = 3
     refine_shift: float = 3.0
     detail_guidance: float = 0.2
-    redraw_start: float = 0.2
+    redraw_start: float = 0.1
 
 
 class HostReference(_Frozen):

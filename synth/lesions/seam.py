@@ -37,10 +37,15 @@ def joined(
     depth = ndimage.distance_transform_edt(where, sampling=spacing / spacing.min())
     share = (depth / (_RAMP_PIXELS + 1)).clip(0, 1)
     weight = share**2 * (3 - 2 * share)
+    field = _detail(noise.draw(painted.shape, rng))
+    level = _power(field[where])
     before, after, between = (_power(hu[where]) for hu in (_detail(painted), _detail(drawn), _detail(change)))
+    # edges and a lung's structure are detail too, but only noise is to be made up for: the painted one is the host's,
+    # and two noises differ by no more than their sum
+    before, between = min(before, level), min(between, min(before, level) + after)
     # power of the mixture p + w (d - p) is p^2 + w (d^2 - p^2 - e^2) + w^2 e^2 with e = d - p
     lacking = weight * (before + between - after) - weight**2 * between
-    added = np.sqrt(lacking.clip(0) / max(before, 1e-6)) * _detail(noise.draw(painted.shape, rng))
+    added = np.sqrt(lacking.clip(0) / max(level, 1e-6)) * field
     return (painted + weight * change + added).astype(np.float32)
 
 
