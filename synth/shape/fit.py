@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 
 from synth import intensity
-from synth.data.dataset import Subject, load_subjects, whole_frame
+from synth.data.dataset import Subject, load_subjects, parts_of
 from synth.errors import InputError
 from synth.facts import encode, mirrored
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
@@ -45,7 +45,7 @@ class ShapeConfig(BaseModel):
 
 def group_of(subjects: Sequence[Subject]) -> Group:
     """What registration compares of prepared patients."""
-    frames = torch.stack([whole_frame(s) for s in subjects])
+    frames = torch.stack([parts_of(s).whole() for s in subjects])
     known = torch.stack([torch.cat([torch.ones(2), s.annotated]) for s in subjects])
     return Group(features(frames), torch.stack([_scanned(s) for s in subjects]), known)
 

@@ -57,10 +57,14 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
     def deform(self, velocity: torch.Tensor) -> torch.Tensor:
         """The mean patient deformed: (B, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
+        ct, organs = self.deform_parts(velocity)
+        return torch.cat([F.avg_pool3d(ct, round(MEAN_SPACING_MM / MEAN_CT_SPACING_MM)), organs], dim=1)
+
+    def deform_parts(self, velocity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same before it is shown: CT (B, 1, ..) at 4 mm and organs (B, 7, ..) at 8 mm."""
         displacement = exponential(velocity)
         ct = warp(self.mean_ct.expand(len(velocity), -1, -1, -1, -1), displacement)
-        organs = warp(self.mean_organs.expand(len(velocity), -1, -1, -1, -1), displacement)
-        return torch.cat([F.avg_pool3d(ct, round(MEAN_SPACING_MM / MEAN_CT_SPACING_MM)), organs], dim=1)
+        return ct, warp(self.mean_organs.expand(len(velocity), -1, -1, -1, -1), displacement)
 
     @torch.no_grad()
     def fit(self, velocities: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
@@ -79,7 +83,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
 
 def cut(patient: torch.Tensor, top_mm: float, bottom_mm: float) -> torch.Tensor:
-    """A patient (C, X, Y, Z) at 8 mm, zero outside the scanned range: top above and bottom below the anchor."""
+    """A patient (C, X, Y, Z) on any grid of the frame, zero beyond `top_mm` above the anchor and `bottom_mm` below."""
     spacing = BASE_SPACING_MM * HEAD_NECK.shape[2] / patient.shape[-1]
     lower = HEAD_NECK.lower_mm[2] + spacing * torch.arange(patient.shape[-1])
     # a slice that is scanned in part is drawn in part

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from synth.data.dataset import Jitter, Subject, jittered
+from synth.data.dataset import Jitter, Parts, Subject, jittered
 from synth.shape.fit import load_placed
 from synth.shape.model import ShapeModel, cut
 
@@ -33,13 +33,12 @@ class Placed:
 
     def scaffold(self, subject: Subject, jitter: Jitter) -> torch.Tensor:
         """(MEAN_CHANNELS, X, Y, Z) at 8 mm, cut to the patient's field of view and jittered like the patient."""
-        patient = cut(self.patients[subject.name].float(), subject.facts["top_mm"], subject.facts["bottom_mm"])
-        no_dose = torch.zeros_like(patient[:1])
-        moved = jittered(torch.cat([patient[:1], no_dose, patient[1:]]), jitter)
-        return torch.cat([moved[:1], moved[2:]])
+        patient, top, bottom = self.patients[subject.name], subject.facts["top_mm"], subject.facts["bottom_mm"]
+        return jittered(Parts(cut(patient.ct, top, bottom), cut(patient.rest, top, bottom)), jitter)
 
 
 @torch.no_grad()
-def _deformed(model: ShapeModel, velocity: torch.Tensor) -> torch.Tensor:
-    """(MEAN_CHANNELS, X, Y, Z) in half precision: all patients stay in memory."""
-    return model.deform(velocity[None])[0].half()
+def _deformed(model: ShapeModel, velocity: torch.Tensor) -> Parts:
+    """CT and organs in half precision: all patients stay in memory."""
+    ct, organs = model.deform_parts(velocity[None])
+    return Parts(ct[0].half(), organs[0].half())

@@ -17,9 +17,9 @@ from synth.data.dataset import (
     fractions,
     jittered,
     jittered_facts,
+    parts_of,
     pool,
     split_bands,
-    whole_frame,
 )
 from synth.facts import mirrored
 from synth.flow.losses import label_loss, velocity_loss
@@ -146,14 +146,12 @@ class _FrameTask:
 
     def __init__(self, subjects: Sequence[Subject], texts: TextBank, placed: Placed, config: TrainConfig) -> None:
         self.subjects, self.texts, self.placed, self.config = list(subjects), texts, placed, config
-        self.frames = [whole_frame(s) for s in self.subjects]
+        self.frames = [parts_of(s) for s in self.subjects]
 
     def draw_frame(self, rng: np.random.Generator, train: bool) -> tuple[Subject, Jitter, torch.Tensor]:
         """A subject, its jitter, and its (9, X, Y, Z) frame at 8 mm."""
         index = int(rng.integers(len(self.subjects)))
-        jitter = Jitter.draw(rng)
-        if not train:
-            jitter = Jitter(np.ones(3), np.zeros(3), np.zeros(3), False)
+        jitter = Jitter.draw(rng) if train else Jitter.none()
         return self.subjects[index], jitter, jittered(self.frames[index], jitter)
 
     def request(
@@ -270,7 +268,7 @@ class RefineTask(_FrameTask):
         ct = torch.from_numpy(intensity.to_unit(subject.hu[box]))[None]
         labels = fractions(torch.from_numpy(np.ascontiguousarray(subject.organs[box])))
         lower = torch.tensor(HEAD_NECK.lower_mm) + 4.0 * torch.tensor(start)
-        mirror = Jitter(np.ones(3), np.zeros(3), np.zeros(3), bool(rng.random() < 0.5))
+        mirror = Jitter.none(mirror=bool(rng.random() < 0.5))
         if mirror.mirror:
             ct, labels = ct.flip(1), labels.flip(1)[[0, 1, 2, 4, 3, 5, 6, 7]]
             lower[0] = -(lower[0] + 4.0 * size)

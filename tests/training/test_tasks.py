@@ -1,5 +1,6 @@
 """Training: batches are drawn from their seed alone, mirrors swap sides, a killed run repeats itself."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 import yaml
 
 from synth.data import dataset
-from synth.data.dataset import Jitter, fractions, jittered, swap_sides, whole_frame
+from synth.data.dataset import Jitter, fractions, jittered, parts_of, swap_sides
 from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
@@ -23,8 +24,6 @@ from synth.training.requests import draw_facts, pad_text
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
 
 ROOT = dataset.Path(__file__).parents[2]
-STILL = Jitter(np.ones(3), np.zeros(3), np.zeros(3), False)
-MIRROR = Jitter(np.ones(3), np.zeros(3), np.zeros(3), True)
 
 
 class NoText:
@@ -92,21 +91,49 @@ def test_labels_are_fractions_and_the_loss_has_gradients_everywhere(network):
 
 
 def test_the_mirror_image_swaps_right_and_left():
-    frame = whole_frame(make_subject())
-    torch.testing.assert_close(jittered(frame, STILL), frame.float(), atol=1e-3, rtol=0)
-    mirrored = jittered(frame, MIRROR)
-    torch.testing.assert_close(mirrored, swap_sides(frame.float().flip(1)), atol=1e-3, rtol=0)
+    parts = parts_of(make_subject())
+    frame = parts.whole().float()
+    assert torch.allclose(jittered(parts, Jitter.none()), frame, atol=2e-3)
+    mirrored = jittered(parts, Jitter.none(mirror=True))
+    torch.testing.assert_close(mirrored, swap_sides(frame.flip(1)), atol=2e-3, rtol=0)
     left, right = 2 + ORGANS.index("parotid_gland_left"), 2 + ORGANS.index("parotid_gland_right")
     assert frame[left].sum() > frame[right].sum()
     assert mirrored[left].sum() < mirrored[right].sum()
 
 
 def test_a_jitter_moves_by_its_shift_and_grows_by_its_scale():
-    frame = whole_frame(make_subject())
-    shifted = jittered(frame, Jitter(np.ones(3), np.zeros(3), np.array([8.0, 0.0, 16.0]), False))
-    torch.testing.assert_close(shifted[:, 1:, :, 2:], frame.float()[:, :-1, :, :-2], atol=1e-3, rtol=0)
-    grown = jittered(frame, Jitter(np.array([1.1, 1.0, 1.2]), np.zeros(3), np.zeros(3), False))
+    parts = parts_of(make_subject())
+    frame = parts.whole().float()
+    shifted = jittered(parts, Jitter(np.ones(3), np.zeros(3), np.array([8.0, 0.0, 16.0]), False))
+    torch.testing.assert_close(shifted[1:, 1:, :, 2:], frame[1:, :-1, :, :-2], atol=2e-3, rtol=0)
+    torch.testing.assert_close(shifted[:1, 1:, :, 2:], frame[:1, :-1, :, :-2], atol=0.25, rtol=0)  # sharpened
+    grown = jittered(parts, Jitter(np.array([1.1, 1.0, 1.2]), np.zeros(3), np.zeros(3), False))
     assert float(grown[2:].sum()) == pytest.approx(1.32 * float(frame[2:].sum()), rel=0.05)
+
+
+@pytest.mark.parametrize("period_mm", [16.0, 20.0, 32.0])
+def test_a_jitter_keeps_the_contrast_of_vertebrae(period_mm):
+    z = np.arange(HEAD_NECK.shape_at(4.0)[2]) * 4.0
+    subject = make_subject()
+    subject.hu[:] = np.int16(100 * np.sin(2 * np.pi * z / period_mm))
+    parts = parts_of(subject)
+
+    def contrast(shift_mm):
+        moved = jittered(parts, Jitter(np.ones(3), np.zeros(3), np.array([0.0, 0.0, shift_mm]), False))
+        return float(moved[0, 16:48, 10:30, 8:40].var())
+
+    shifts = np.linspace(0.05, 15.95, 16)
+    exact = [
+        float(parts_of(_moved(subject, z, period_mm, shift)).whole()[0, 16:48, 10:30, 8:40].var()) for shift in shifts
+    ]
+    assert np.mean([contrast(s) for s in shifts]) == pytest.approx(np.mean(exact), rel=0.08)
+
+
+def _moved(subject, z, period_mm, shift_mm):
+    """The same waves, drawn where they would be."""
+    hu = np.zeros_like(subject.hu)
+    hu[:] = np.int16(100 * np.sin(2 * np.pi * (z - shift_mm) / period_mm))
+    return dataclasses.replace(subject, hu=hu)
 
 
 def test_the_prior_explains_what_a_plain_network_must_learn():
