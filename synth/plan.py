@@ -29,7 +29,7 @@ class Sampling(_Frozen):
 
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
     truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
-    `detail_guidance` is the scale of synth.flow.guidance.sharpened in `refine`: at 0.2 drawn details have the SD of
+    `detail_guidance` is the scale of synth.flow.guidance.sharpened in `refine`: at 0.15 drawn details have the SD of
     real ones. `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1
     forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
     """
@@ -41,7 +41,7 @@ class Sampling(_Frozen):
     guidance: float = 1.0
     refine_steps: int = 3
     refine_shift: float = 3.0
-    detail_guidance: float = 0.2
+    detail_guidance: float = 0.15
     redraw_start: float = 0.1
 
 

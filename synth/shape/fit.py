@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
@@ -18,11 +19,14 @@ from synth.errors import InputError
 from synth.facts import encode, mirrored
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.settings import read_settings
+from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
 from synth.shape.register import Group, Round, features, fit_velocities, mean_of, on_grid, register
+from synth.shape.vertebrae import ALIKE, SOFT_BONE, Rows, align, alike, band, mean_rows, places_on, rows_of, shifted
 
 PLACED = "velocities.safetensors"
+PLACES = "places.safetensors"
 
 
 class ShapeConfig(BaseModel):
@@ -76,9 +80,64 @@ def fit_shape(config: ShapeConfig) -> Path:
         placed = dict(zip((s.name for s in subjects), velocities, strict=True))
         if others.is_dir():
             placed |= _place(load_subjects(others), group, velocities, config, tell)
+        model = _model(config, subjects, patient[1:], velocities)
+        everyone = [*subjects, *(load_subjects(others) if others.is_dir() else [])]
+        places = fit_vertebrae(model, everyone, placed, len(subjects), tell)
     save_file({name: v.half().contiguous() for name, v in placed.items()}, config.out / PLACED)
-    _model(config, subjects, patient[1:], velocities).save_pretrained(config.out / "weights")
+    save_file(places, config.out / PLACES)
+    model.save_pretrained(config.out / "weights")
     return config.out / "weights"
+
+
+@torch.no_grad()
+def fit_vertebrae(
+    model: ShapeModel,
+    subjects: Sequence[Subject],
+    placed: Mapping[str, torch.Tensor],
+    learnt: int,
+    tell: Callable[[str], None],
+) -> dict[str, torch.Tensor]:
+    """Learn the pattern of vertebrae and its places from the first `learnt` subjects; the places (LENGTH,) by name.
+
+    A subject whose spine shows no vertebrae has none.
+    """
+    lines = [model.line(placed[subject.name]) for subject in subjects]
+    strips = [_strips(model, s, placed[s.name], line) for s, line in zip(subjects, lines, strict=True) if line]
+    if not strips:
+        tell("no spinal cord among the organs: no vertebrae")
+        return {}
+    rows = [rows_of(ct, scanned) for ct, _, scanned in strips]
+    template = align(rows[:learnt], tell)
+    found = [places_on(one, template) for one in rows]
+    clear = [i for i, one in enumerate(rows) if alike(shifted(one, found[i]), template) > ALIKE]
+    tell(f"vertebrae found in {len(clear)} of {len(subjects)} patients")
+    known = [i for i in clear if i < learnt]
+    details = [Rows(band(strips[i][1], rows[i].seen).reshape(spine.LENGTH, -1), rows[i].seen) for i in known]
+    mean = mean_rows(details, [found[i] for i in known])
+    gain = np.mean([_strength(d) for d in details]) / _strength(mean)  # laid imperfectly, a mean is weaker than each
+    pattern = (gain * mean.detail * mean.seen[:, None]).reshape(spine.SHAPE)
+    model.fit_spine((pattern + pattern[:, :, ::-1]) / 2, np.stack([found[i] for i in known]))
+    return {subjects[i].name: torch.from_numpy(found[i]) for i in clear}
+
+
+def _strength(rows: Rows) -> float:
+    """RMS of the detail below the skull base."""
+    below = rows.seen & (np.arange(spine.LENGTH) > 20)
+    return float(np.sqrt(np.square(rows.detail[below]).mean())) if below.any() else 0.0
+
+
+def _strips(
+    model: ShapeModel, subject: Subject, velocity: torch.Tensor, line: spine.Line
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Along the spine: the patient's intensity, what its scaffold lacks of it, and the rows that were scanned."""
+    ct = intensity.to_unit(subject.hu)
+    own = spine.strip(ct, line)
+    scaffold = spine.strip(model.deform_parts(velocity[None])[0][0, 0].numpy() - 1.0, line)
+    missing = np.nan_to_num(np.clip(own, *SOFT_BONE) - np.clip(scaffold, *SOFT_BONE))
+    height = line.points[2] + HEAD_NECK.lower_mm[2]
+    scanned = np.zeros(spine.LENGTH, bool)
+    scanned[: len(height)] = (height < subject.facts["top_mm"] - 4) & (height > 6 - subject.facts["bottom_mm"])
+    return own, missing, scanned
 
 
 def _model(
@@ -124,11 +183,12 @@ def _place(
     return dict(zip((s.name for s in subjects), found, strict=True))
 
 
-def load_placed(out: Path) -> dict[str, torch.Tensor]:
-    """Velocities (3, X, Y, Z) in mm by patient name; InputError if the shape was not fitted."""
-    if not (out / PLACED).is_file():
-        raise InputError(f"{out / PLACED}: no fitted shapes here; run `synthct train shape` first")
-    return {name: v.float() for name, v in load_file(out / PLACED).items()}
+def load_placed(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+    """Velocities (3, X, Y, Z) in mm and places of vertebrae by patient name; InputError if the shape was not fitted."""
+    for name in (PLACED, PLACES):
+        if not (out / name).is_file():
+            raise InputError(f"{out / name}: no fitted shapes here; run `synthct train shape` first")
+    return {name: v.float() for name, v in load_file(out / PLACED).items()}, load_file(out / PLACES)
 
 
 def load_shape_config(path: Path, overrides: dict[str, Any]) -> ShapeConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -11,6 +12,7 @@ from synth.facts import ORGANS
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.models.conditioning import FACTS_DIM
 from synth.models.linear import fit_linear_gaussian
+from synth.shape import spine
 from synth.shape.deformation import exponential, warp
 
 MEAN_SPACING_MM = 8.0
@@ -21,8 +23,10 @@ MEAN_CHANNELS = 1 + len(ORGANS)  # intensity + 1 (air is 0), organ fractions
 class ShapeModel(ModelMixin, ConfigMixin):
     """velocity = mean + slope @ facts + sum_k sd_k c_k mode_k, c ~ N(0, 1); the mean patient deformed by it.
 
+    Its vertebrae are a pattern painted along the deformed cord, at places that are linear in Gaussians too.
+
     Args:
-        rank: number of modes.
+        rank: number of modes of the velocity; spine_rank: of the vertebrae's places.
     """
 
     mean_ct: torch.Tensor
@@ -31,9 +35,13 @@ class ShapeModel(ModelMixin, ConfigMixin):
     slope: torch.Tensor
     modes: torch.Tensor
     sd: torch.Tensor
+    pattern: torch.Tensor
+    places_mean: torch.Tensor
+    places_modes: torch.Tensor
+    places_sd: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, rank: int = 44) -> None:
+    def __init__(self, rank: int = 44, spine_rank: int = 8) -> None:
         super().__init__()
         size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
         self.register_buffer("mean_ct", torch.zeros(1, *HEAD_NECK.shape_at(MEAN_CT_SPACING_MM)))
@@ -42,6 +50,10 @@ class ShapeModel(ModelMixin, ConfigMixin):
         self.register_buffer("slope", torch.zeros(FACTS_DIM, size))
         self.register_buffer("modes", torch.zeros(rank, size))
         self.register_buffer("sd", torch.ones(rank))
+        self.register_buffer("pattern", torch.zeros(spine.SHAPE))
+        self.register_buffer("places_mean", torch.zeros(spine.LENGTH))
+        self.register_buffer("places_modes", torch.zeros(spine_rank, spine.LENGTH))
+        self.register_buffer("places_sd", torch.ones(spine_rank))
 
     def velocity(self, facts: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
         """(B, FACTS_DIM) encoded facts, (B, rank) coefficients in SD -> (B, 3, X, Y, Z) mm on the base grid."""
@@ -55,16 +67,35 @@ class ShapeModel(ModelMixin, ConfigMixin):
         left = velocity.flatten(1) - self.mean - facts @ self.slope
         return left @ self.modes.T / self.sd
 
-    def deform(self, velocity: torch.Tensor) -> torch.Tensor:
-        """The mean patient deformed: (B, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
-        ct, organs = self.deform_parts(velocity)
+    def places(self, coefficients: torch.Tensor) -> np.ndarray:
+        """(spine_rank,) coefficients in SD -> (LENGTH,) where on the cord the rows of the pattern stand, in steps."""
+        apart = self.places_mean.double() + (coefficients * self.places_sd).double() @ self.places_modes.double()
+        return np.arange(spine.LENGTH) + apart.numpy()
+
+    def line(self, velocity: torch.Tensor) -> spine.Line | None:
+        """The cord of the mean patient deformed by a velocity (3, X, Y, Z); None where the mean has no cord."""
+        curve = spine.cord_curve(self.mean_organs[ORGANS.index("spinal_cord")].numpy())
+        return None if curve is None else spine.carried(curve, exponential(-velocity[None])[0].numpy())
+
+    def deform(self, velocity: torch.Tensor, places: np.ndarray | None = None) -> torch.Tensor:
+        """The mean patient deformed: (1, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
+        ct, organs = self.deform_parts(velocity, places)
         return torch.cat([F.avg_pool3d(ct, round(MEAN_SPACING_MM / MEAN_CT_SPACING_MM)), organs], dim=1)
 
-    def deform_parts(self, velocity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same before it is shown: CT (B, 1, ..) at 4 mm and organs (B, 7, ..) at 8 mm."""
+    def deform_parts(
+        self, velocity: torch.Tensor, places: np.ndarray | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same before it is shown: CT (1, 1, ..) at 4 mm and organs (1, 7, ..) at 8 mm.
+
+        Args:
+            velocity: (1, 3, X, Y, Z) mm; places: of the vertebrae, none where they are not given.
+        """
         displacement = exponential(velocity)
-        ct = warp(self.mean_ct.expand(len(velocity), -1, -1, -1, -1), displacement)
-        return ct, warp(self.mean_organs.expand(len(velocity), -1, -1, -1, -1), displacement)
+        ct, organs = warp(self.mean_ct[None], displacement), warp(self.mean_organs[None], displacement)
+        if places is not None and (line := self.line(velocity[0])) is not None:
+            row = spine.painted(self.pattern.numpy(), places, line, ct.shape[2:])
+            ct = (ct + torch.from_numpy(row)).clamp(min=0)
+        return ct, organs
 
     @torch.no_grad()
     def fit(self, velocities: torch.Tensor, facts: torch.Tensor, ridge: float) -> None:
@@ -80,6 +111,23 @@ class ShapeModel(ModelMixin, ConfigMixin):
         self.slope.copy_(fitted.slope)
         self.modes[:found] = fitted.directions
         self.sd[:found] = fitted.variance.sqrt()
+
+    @torch.no_grad()
+    def fit_spine(self, pattern: np.ndarray, places: np.ndarray) -> None:
+        """Keep the pattern of vertebrae, and the principal modes of its places.
+
+        Args:
+            pattern: spine.SHAPE; places: (N, LENGTH) of patients, in steps.
+        """
+        apart = torch.from_numpy(places - np.arange(spine.LENGTH))
+        mean = apart.mean(dim=0)
+        _, size, modes = torch.linalg.svd(apart - mean, full_matrices=False)
+        found = min(len(self.places_sd), len(size))
+        self.pattern.copy_(torch.from_numpy(pattern))
+        self.places_mean.copy_(mean)
+        self.places_modes[:found] = modes[:found].float()
+        self.places_sd.zero_()
+        self.places_sd[:found] = (size[:found] / len(places) ** 0.5).float()
 
 
 def cut(patient: torch.Tensor, top_mm: float, bottom_mm: float) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 
@@ -19,17 +20,22 @@ class Placed:
     as sharp, being the same mean patient; one that fits loosely in training comes out as blur.
 
     Args:
-        model: for its mean patient; velocities: (3, X, Y, Z) in mm on any grid of the frame, by patient.
+        model: for its mean patient; velocities: (3, X, Y, Z) in mm on any grid of the frame, by patient; places: of the
+            vertebrae, where they were found.
     """
 
-    def __init__(self, model: ShapeModel, velocities: Mapping[str, torch.Tensor]) -> None:
-        self.patients = {name: _deformed(model, velocity) for name, velocity in velocities.items()}
+    def __init__(
+        self,
+        model: ShapeModel,
+        velocities: Mapping[str, torch.Tensor],
+        places: Mapping[str, torch.Tensor] = MappingProxyType({}),
+    ) -> None:
+        self.patients = {name: _deformed(model, v, places.get(name)) for name, v in velocities.items()}
 
     @staticmethod
     def load(folder: Path) -> Placed:
         """What `synthct train shape` wrote; InputError if it did not."""
-        velocities = load_placed(folder)
-        return Placed(ShapeModel.from_pretrained(folder / "weights"), velocities)
+        return Placed(ShapeModel.from_pretrained(folder / "weights"), *load_placed(folder))
 
     def scaffold(self, subject: Subject, jitter: Jitter) -> torch.Tensor:
         """(MEAN_CHANNELS, X, Y, Z) at 8 mm, cut to the patient's field of view and jittered like the patient."""
@@ -38,7 +44,7 @@ class Placed:
 
 
 @torch.no_grad()
-def _deformed(model: ShapeModel, velocity: torch.Tensor) -> Parts:
+def _deformed(model: ShapeModel, velocity: torch.Tensor, places: torch.Tensor | None) -> Parts:
     """CT and organs in half precision: all patients stay in memory."""
-    ct, organs = model.deform_parts(velocity[None])
+    ct, organs = model.deform_parts(velocity[None], None if places is None else places.numpy())
     return Parts(ct[0].half(), organs[0].half())

@@ -12,7 +12,7 @@ from synth import wavelet
 from synth.facts import encode
 from synth.models.scaling import ct_to_network, detail_to_network
 from synth.plan import CasePlan
-from synth.seeding import normal
+from synth.seeding import derive, normal
 from synth.shape.model import ShapeModel, cut
 
 
@@ -21,7 +21,8 @@ def draw_scaffold(plan: CasePlan, model: ShapeModel) -> torch.Tensor:
     """(1, MEAN_CHANNELS, X, Y, Z) at 8 mm: a deformation drawn for the plan's facts, cut to its field of view."""
     facts = torch.from_numpy(encode(plan.facts))[None]
     coefficients = plan.sampling.shape_temperature * normal((1, model.config.rank), plan.shape_seed)
-    patient = model.deform(model.velocity(facts, coefficients))
+    spine = plan.sampling.shape_temperature * normal((model.config.spine_rank,), derive(plan.shape_seed, "spine"))
+    patient = model.deform(model.velocity(facts, coefficients), model.places(spine))
     return cut(patient, plan.facts["top_mm"], plan.facts["bottom_mm"])
 
 
