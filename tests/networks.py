@@ -8,7 +8,8 @@ from synth.frames import HEAD_NECK
 from synth.models.denoiser import Denoiser
 from synth.shape.model import ShapeModel
 
-SIZE = {"widths": (4, 6, 8), "blocks": (1, 1, 1), "embedding_dim": 8, "heads": 2}
+# channels in eights, as the real ones: convolutions over others depend on the number of threads
+SIZE = {"widths": (8, 8, 16), "blocks": (1, 1, 1), "embedding_dim": 8, "heads": 2}
 
 
 def shape() -> ShapeModel:

@@ -87,6 +87,12 @@ class Attention(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(channels, 3 * channels), nn.GELU(), nn.Linear(3 * channels, channels))
         _zero(self.out, self.cross_out, self.mlp[2])
 
+    def _keys_and_values(self, words: torch.Tensor) -> torch.Tensor:
+        """In double while drawing: over so few words the order of the sums follows the number of threads."""
+        if self.training:
+            return self.kv(words)
+        return F.linear(words.double(), self.kv.weight.double(), self.kv.bias.double()).to(words.dtype)
+
     def _split(self, x: torch.Tensor, parts: int) -> tuple[torch.Tensor, ...]:
         return x.unflatten(-1, (parts, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
 
@@ -97,7 +103,7 @@ class Attention(nn.Module):
         words = torch.cat([self.null.expand(len(x), -1, -1), text], dim=1)
         mask = torch.cat([torch.ones_like(text_mask[:, :1]), text_mask], dim=1)
         (q,) = self._split(self.q(self.norms[1](tokens)), 1)
-        k, v = self._split(self.kv(words), 2)
+        k, v = self._split(self._keys_and_values(words), 2)
         tokens = tokens + self.cross_out(attend(q, k, v, mask).transpose(1, 2).flatten(2))
         tokens = tokens + self.mlp(self.norms[2](tokens))
         return tokens.transpose(1, 2).unflatten(2, x.shape[2:])
