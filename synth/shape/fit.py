@@ -23,7 +23,19 @@ from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
 from synth.shape.register import Group, Round, features, fit_velocities, mean_of, on_grid, register
-from synth.shape.vertebrae import ALIKE, SOFT_BONE, Rows, align, alike, band, mean_rows, places_on, rows_of, shifted
+from synth.shape.vertebrae import (
+    ALIKE,
+    LEAST_ROWS,
+    SOFT_BONE,
+    Rows,
+    align,
+    alike,
+    band,
+    mean_rows,
+    places_on,
+    rows_of,
+    shifted,
+)
 
 PLACED = "velocities.safetensors"
 PLACES = "places.safetensors"
@@ -107,11 +119,16 @@ def fit_vertebrae(
         tell("no spinal cord among the organs: no vertebrae")
         return {}
     rows = [rows_of(ct, scanned) for ct, _, scanned in strips]
+    if sum(one.seen.sum() >= LEAST_ROWS for one in rows[:learnt]) < 2:
+        tell("fewer than two spines are long enough: no vertebrae")
+        return {}
     template = align(rows[:learnt], tell)
     found = [places_on(one, template) for one in rows]
     clear = [i for i, one in enumerate(rows) if alike(shifted(one, found[i]), template) > ALIKE]
     tell(f"vertebrae found in {len(clear)} of {len(subjects)} patients")
     known = [i for i in clear if i < learnt]
+    if not known:
+        return {}
     details = [Rows(band(strips[i][1], rows[i].seen).reshape(spine.LENGTH, -1), rows[i].seen) for i in known]
     mean = mean_rows(details, [found[i] for i in known])
     gain = np.mean([_strength(d) for d in details]) / _strength(mean)  # laid imperfectly, a mean is weaker than each

@@ -120,7 +120,7 @@ def painted(pattern: np.ndarray, places: np.ndarray, line: Line, shape: tuple[in
     offset = voxels - line.points[:, nearest]
     beyond, front, side = ((offset * v[:, nearest]).sum(axis=0) for v in (line.along, line.front, line.side))
     row = np.interp(nearest + beyond / STEP_MM, np.maximum.accumulate(places), np.arange(LENGTH), left=-1, right=LENGTH)
-    at = [row, (front - FRONT_MM[0]) / 3.0, (side - SIDE_MM[0]) / 4.0]
+    at = [row, *((v - axis[0]) / (axis[1] - axis[0]) for v, axis in ((front, FRONT_MM), (side, SIDE_MM)))]
     out[box] = map_coordinates(_faded(pattern), at, order=1, mode="constant").reshape(out[box].shape)
     return out
 

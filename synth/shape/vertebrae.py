@@ -22,7 +22,7 @@ _SHIFTS = np.arange(-7.0, 7.1, 1.0)  # steps
 _BENDS = np.arange(-7.0, 7.01, 0.5)  # steps
 _STRETCH_COST, _SHIFT_COST, _BEND_COST, _BENDING_COST = 1.2, 0.0008, 0.004, 0.8
 _OVERLAP = 60  # rows in common that count in full
-_LEAST_ROWS = 20
+LEAST_ROWS = 20
 _ROUNDS = 6
 _CANDIDATES, _JUDGES = 8, 16
 ALIKE = 0.3  # correlation with the template below which a strip shows no vertebrae
@@ -71,7 +71,7 @@ def shifted(rows: Rows, places: np.ndarray) -> Rows:
 def alike(a: Rows, b: Rows) -> float:
     """Correlation over the rows that both have; -1 where these are too few to tell."""
     both = a.seen & b.seen
-    if both.sum() < _LEAST_ROWS:
+    if both.sum() < LEAST_ROWS:
         return -1.0
     x, y = a.detail[both], b.detail[both]
     return float((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum() + 1e-12))
@@ -133,7 +133,7 @@ def mean_rows(group: Sequence[Rows], places: Sequence[np.ndarray]) -> Rows:
 
 def align(group: Sequence[Rows], tell: Callable[[str], None]) -> Rows:
     """The template of a group of strips: their mean, each laid over it."""
-    usable = [rows for rows in group if rows.seen.sum() >= _LEAST_ROWS]
+    usable = [rows for rows in group if rows.seen.sum() >= LEAST_ROWS]
     template = _first(usable)
     for number in range(_ROUNDS):
         places = [places_on(rows, template) for rows in usable]

@@ -155,3 +155,11 @@ def test_patients_without_a_cord_give_a_model_without_vertebrae() -> None:
     assert fit_vertebrae(model, subjects(1), {"p0": still}, 1, said.append) == {}
     assert "no spinal cord" in said[-1] and not model.pattern.any()
     assert torch.equal(model.deform(still[None], np.arange(spine.LENGTH)), model.deform(still[None]))
+
+
+def test_a_single_spine_is_too_few_to_learn_from() -> None:
+    model = ShapeModel(rank=1)
+    model.mean_organs[ORGANS.index("spinal_cord")] = torch.from_numpy(cord())
+    said: list[str] = []
+    assert fit_vertebrae(model, subjects(1), {"p0": torch.zeros(3, *HEAD_NECK.shape)}, 1, said.append) == {}
+    assert "fewer than two" in said[-1] and not model.pattern.any()
