@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,11 @@ class Parts:
     ct: torch.Tensor
     rest: torch.Tensor
 
+    @cached_property
+    def sharp(self) -> torch.Tensor:
+        """The CT with what resampling will take from it, half precision; kept, for every draw needs it."""
+        return _sharpened(self.ct.float()).half()
+
     def whole(self) -> torch.Tensor:
         """(1 + C, X, Y, Z) half precision at 8 mm."""
         return torch.cat([pool(self.ct.float()).half(), self.rest])
@@ -120,12 +127,20 @@ def jittered(parts: Parts, jitter: Jitter) -> torch.Tensor:
     CT is resampled at 4 mm and then averaged: resampled at 8 mm it loses a fifth of its detail and a quarter of its
     bone, and so does what is learned from it.
     """
-    ct, rest = parts.ct.float(), parts.rest.float()
+    return jittered_alike([parts], jitter)[0]
+
+
+def jittered_alike(many: Sequence[Parts], jitter: Jitter) -> list[torch.Tensor]:
+    """Several frames of one patient under the same draw, in half the time that they take one by one."""
+    cts = torch.cat([parts.sharp if jitter.moves else parts.ct for parts in many]).float()
+    rests = [parts.rest.float() for parts in many]
     if jitter.mirror:
-        ct, rest = ct.flip(1), swap_sides(rest.flip(1))
+        cts, rests = cts.flip(1), [swap_sides(rest.flip(1)) for rest in rests]
+    counts = [len(rest) for rest in rests]
+    rest = torch.cat(rests)
     if jitter.moves:
-        ct, rest = _resampled(_sharpened(ct), jitter), _resampled(rest, jitter)
-    return torch.cat([pool(ct), rest])
+        cts, rest = _resampled(cts, jitter), _resampled(rest, jitter)
+    return [torch.cat(pair) for pair in zip(pool(cts).split(1), rest.split(counts), strict=True)]
 
 
 def _sharpened(ct: torch.Tensor) -> torch.Tensor:

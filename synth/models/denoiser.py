@@ -182,7 +182,8 @@ class Denoiser(ModelMixin, ConfigMixin):
         if self.config.data_sd is not None:
             scale, velocity = preconditioned(x, t, self.config.data_sd)
         if self.prior is not None:
-            guess, velocity = self.prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))
+            with torch.autocast(x.device.type, enabled=False):  # near t = 0 it divides by little
+                guess, velocity = self.prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))
             inputs.append(guess)
         h = self.stem(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last_3d))
         skips = []

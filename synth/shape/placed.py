@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import torch
 
-from synth.data.dataset import Jitter, Parts, Subject, jittered
+from synth.data.dataset import Parts, Subject
 from synth.shape.fit import load_placed
 from synth.shape.model import ShapeModel, cut
 
@@ -37,10 +37,10 @@ class Placed:
         """What `synthct train shape` wrote; InputError if it did not."""
         return Placed(ShapeModel.from_pretrained(folder / "weights"), *load_placed(folder))
 
-    def scaffold(self, subject: Subject, jitter: Jitter) -> torch.Tensor:
-        """(MEAN_CHANNELS, X, Y, Z) at 8 mm, cut to the patient's field of view and jittered like the patient."""
+    def parts(self, subject: Subject) -> Parts:
+        """The scaffold's CT, and its organs as the rest, cut to the patient's field of view."""
         patient, top, bottom = self.patients[subject.name], subject.facts["top_mm"], subject.facts["bottom_mm"]
-        return jittered(Parts(cut(patient.ct, top, bottom), cut(patient.rest, top, bottom)), jitter)
+        return Parts(cut(patient.ct, top, bottom).half(), cut(patient.rest, top, bottom).half())
 
 
 @torch.no_grad()

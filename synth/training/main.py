@@ -96,7 +96,7 @@ class Trainer:
     def train_step(self) -> dict[str, float]:
         """One optimiser step; its draws depend on (seed, step, rank) alone, so a resumed run repeats them."""
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * min(1.0, (self.step + 1) / max(self.config.warmup, 1))
+            group["lr"] = learning_rate(self.config, self.step)
         numbers: dict[str, float] = {}
         for micro in range(self.config.accumulate):
             key = [self.config.seed, self.step, self.accelerator.process_index, micro]
@@ -166,6 +166,13 @@ class Trainer:
         if self.log_file.exists() and self.accelerator.is_main_process:
             lines = [ln for ln in self.log_file.read_text().splitlines() if json.loads(ln)["step"] <= self.step]
             self.log_file.write_text("".join(line + "\n" for line in lines))
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Rises over `warmup` steps, stays, and falls to zero over the last `cooldown` of `steps`."""
+    rise = (step + 1) / max(config.warmup, 1)
+    fall = (config.steps - step) / max(config.cooldown, 1)
+    return config.learning_rate * min(1.0, rise, fall)
 
 
 def _replace(aside: Path, target: Path) -> None:

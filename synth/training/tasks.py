@@ -15,7 +15,7 @@ from synth.data.dataset import (
     Jitter,
     Subject,
     fractions,
-    jittered,
+    jittered_alike,
     jittered_facts,
     parts_of,
     pool,
@@ -38,6 +38,16 @@ _PRIOR_BATCHES = 400
 _ORGAN_SHARE = 0.7
 _PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A patient under one jitter, on the whole frame at 8 mm: (9, X, Y, Z) and its scaffold (8, X, Y, Z)."""
+
+    subject: Subject
+    jitter: Jitter
+    volume: torch.Tensor
+    scaffold: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -145,14 +155,19 @@ class _FrameTask:
     """What base and refine share: whole frames in memory, their requests, a jittered draw."""
 
     def __init__(self, subjects: Sequence[Subject], texts: TextBank, placed: Placed, config: TrainConfig) -> None:
-        self.subjects, self.texts, self.placed, self.config = list(subjects), texts, placed, config
-        self.frames = [parts_of(s) for s in self.subjects]
+        self.subjects, self.texts, self.config = list(subjects), texts, config
+        self.frames = [(parts_of(s), placed.parts(s)) for s in self.subjects]
 
-    def draw_frame(self, rng: np.random.Generator, train: bool) -> tuple[Subject, Jitter, torch.Tensor]:
-        """A subject, its jitter, and its (9, X, Y, Z) frame at 8 mm."""
+    def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[Frame]:
+        """`count` frames; in training `volumes_a_frame` of them are one, and differ in request, time and noise."""
+        each = self.config.volumes_a_frame if train else 1
+        frames = [self._draw_frame(rng, train) for _ in range(-(-count // each))]
+        return [frame for frame in frames for _ in range(each)][:count]
+
+    def _draw_frame(self, rng: np.random.Generator, train: bool) -> Frame:
         index = int(rng.integers(len(self.subjects)))
         jitter = Jitter.draw(rng) if train else Jitter.none()
-        return self.subjects[index], jitter, jittered(self.frames[index], jitter)
+        return Frame(self.subjects[index], jitter, *jittered_alike(self.frames[index], jitter))
 
     def request(
         self, subject: Subject, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
@@ -179,11 +194,10 @@ class BaseTask(_FrameTask):
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`."""
-        return collate([self._sample(rng, train) for _ in range(self.config.batch)])
+        return collate([self._sample(frame, rng) for frame in self.draw_frames(self.config.batch, rng, train)])
 
-    def _sample(self, rng: np.random.Generator, train: bool) -> Sample:
-        subject, jitter, frame = self.draw_frame(rng, train)
-        coarse = pool(frame)
+    def _sample(self, frame: Frame, rng: np.random.Generator) -> Sample:
+        subject, jitter, coarse = frame.subject, frame.jitter, pool(frame.volume)
         ct = coarse[:1] - 1.0
         facts, text = self.request(subject, jitter, rng)
         return Sample(
@@ -196,7 +210,7 @@ class BaseTask(_FrameTask):
             spacing=torch.full((3,), BASE_SPACING_MM),
             lower_mm=torch.tensor(HEAD_NECK.lower_mm),
             known_mask=torch.zeros_like(ct),
-            scaffold=base_maps(self.placed.scaffold(subject, jitter)[None])[0],
+            scaffold=base_maps(frame.scaffold[None])[0],
         )
 
     def fit_prior(self, model: Denoiser) -> None:
@@ -233,22 +247,23 @@ class RefineTask(_FrameTask):
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch of one kind: whole frames (a quarter of the batch), or crops."""
         if rng.random() < self.config.whole_share:
-            return collate([self._whole(rng, train) for _ in range(max(self.config.batch // 4, 1))])
+            frames = self.draw_frames(max(self.config.batch // 4, 1), rng, train)
+            return collate([self._whole(frame, rng) for frame in frames])
         return collate([self._crop(rng) for _ in range(self.config.batch)])
 
-    def _whole(self, rng: np.random.Generator, train: bool) -> Sample:
-        subject, jitter, frame = self.draw_frame(rng, train)
+    def _whole(self, frame: Frame, rng: np.random.Generator) -> Sample:
+        subject, jitter = frame.subject, frame.jitter
         facts, text = self.request(subject, jitter, rng)
         return self._finish(
             rng,
-            frame[:1] - 1.0,
-            with_background(frame[2:]),
+            frame.volume[:1] - 1.0,
+            with_background(frame.volume[2:]),
             self.annotated(subject, jitter),
             facts,
             text,
             torch.full((3,), COARSE_MM),
             torch.tensor(HEAD_NECK.lower_mm),
-            refine_maps(self.placed.scaffold(subject, jitter)[None])[0],
+            refine_maps(frame.scaffold[None])[0],
         )
 
     def _crop(self, rng: np.random.Generator) -> Sample:

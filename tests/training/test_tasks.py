@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from synth.data import dataset
-from synth.data.dataset import Jitter, fractions, jittered, parts_of, swap_sides
+from synth.data.dataset import Jitter, fractions, jittered, jittered_alike, parts_of, swap_sides
 from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
@@ -19,7 +19,7 @@ from synth.shape.model import ShapeModel
 from synth.shape.placed import Placed
 from synth.shape.register import Round
 from synth.training.config import TrainConfig, load_config
-from synth.training.main import Trainer
+from synth.training.main import Trainer, learning_rate
 from synth.training.requests import draw_facts, pad_text
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
 
@@ -223,3 +223,27 @@ def test_a_bad_configuration_is_named(tmp_path, text, named):
         load_config(path)
     with pytest.raises(InputError, match="no such file"):
         load_config(tmp_path / "absent.yaml")
+
+
+def test_frames_jittered_together_are_those_jittered_alone():
+    jitter = Jitter.draw(np.random.default_rng(2))
+    many = [parts_of(make_subject(0)), parts_of(make_subject(1))]
+    for together, parts in zip(jittered_alike(many, jitter), many, strict=True):
+        assert torch.equal(together, jittered(parts, jitter))
+
+
+def test_volumes_that_share_a_frame_differ_in_what_is_asked_only():
+    subjects = [make_subject(0), make_subject(1)]
+    pairs = BaseTask(subjects, NoText(), placed(subjects), config(batch=4, volumes_a_frame=2))
+    batch = pairs.draw(np.random.default_rng(0))
+    assert torch.equal(batch.x0[0], batch.x0[1]) and not torch.equal(batch.x0[1], batch.x0[2])
+    assert not torch.equal(batch.condition.facts[0], batch.condition.facts[1])
+    alone = pairs.draw(np.random.default_rng(0), train=False)
+    assert len(alone.x0) == 4
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    run = config(steps=1000, warmup=100, cooldown=200, learning_rate=1.0)
+    rates = [learning_rate(run, step) for step in (0, 49, 99, 500, 800, 900, 999)]
+    assert rates == pytest.approx([0.01, 0.5, 1.0, 1.0, 1.0, 0.5, 0.005])
+    assert learning_rate(config(steps=1000, learning_rate=1.0), 999) == 1.0
