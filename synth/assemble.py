@@ -24,7 +24,8 @@ def assemble(plan: CasePlan, drawn: Drawn) -> Case:
     number = drawn.labels[0].argmax(dim=0).numpy()
     ids = np.zeros(hu.shape, np.uint8)
     for i, name in enumerate(ORGANS, start=1):
-        ids[main_pieces(number == i)] = labels.ids()[name]
+        given = drawn.given is not None and drawn.given.known[i - 1]
+        ids[number == i if given else main_pieces(number == i)] = labels.ids()[name]
     organs = LabelMap(ids, affine, {labels.ids()[name]: name for name in ORGANS})
     return Case(Volume(hu, affine), organs, _targets(plan, drawn, hu, affine))
 

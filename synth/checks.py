@@ -8,6 +8,7 @@ from prompts.vocabulary import Extent, Side
 from synth import priors
 from synth.data.measure_facts import measure
 from synth.facts import ORGANS
+from synth.given import Given
 from synth.lesions.acceptance import attribute_checks
 from synth.plan import CasePlan
 from synth.provenance import Check
@@ -17,10 +18,11 @@ from synth.wording import SHOULDERS_MM, SIDED
 
 _TARGET_ML = (2.0, 5000.0)
 _MAX_WIDTH_MM = 1000.0
+_SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left": 0.4, "mandible": 0.5}
 _LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
 
 
-def check_generated(case: Case, plan: CasePlan) -> list[Check]:
+def check_generated(case: Case, plan: CasePlan, given: Given | None = None) -> list[Check]:
     """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
 
     An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too.
@@ -30,12 +32,30 @@ def check_generated(case: Case, plan: CasePlan) -> list[Check]:
         number[case.organs.mask(name)] = i
     facts = measure(case.ct.hu, number, np.zeros_like(number), ORGANS, case.ct.affine)
     volumes = {name: facts.get(f"{name}_ml", 0.0) for name in ORGANS}
-    checks = [_organ(name, ml) for name, ml in volumes.items() if ml > 0 or _must_be_drawn(name)]
+    drawn = [name for name in ORGANS if given is None or name not in given.volumes_ml()]
+    checks = [_organ(name, volumes[name]) for name in drawn if volumes[name] > 0 or _must_be_drawn(name)]
     if (plan.request.extent or Extent.COMPLETE) in (Extent.COMPLETE, Extent.LOWER):
         checks.append(Check("shoulder_width_mm", facts["shoulder_width_mm"], SHOULDERS_MM, _MAX_WIDTH_MM))
     for target in plan.request.targets:
         checks += _target(case, f"planning_target_{int(target.dose_gy)}gy", target.side)
     return [Check(c.name, round(c.value, 3), c.low, c.high) for c in checks]
+
+
+def check_given(given: Given, seen: np.ndarray) -> list[Check]:
+    """Dice of each given organ with what is seen of it; a least value where the network sees it reliably in patients.
+
+    `seen`: (X, Y, Z) numbers as in Given, read off the CT alone.
+    """
+    shown = dice_of(given.number, seen)
+    return [
+        Check(f"{name}_shown_dice", round(dice, 3), _SHOWN_DICE.get(name, 0.0), 1.0) for name, dice in shown.items()
+    ]
+
+
+def dice_of(given: np.ndarray, seen: np.ndarray) -> dict[str, float]:
+    """Dice of each organ that is given."""
+    masks = {name: (given == i, seen == i) for i, name in enumerate(ORGANS, start=1)}
+    return {n: 2 * float((a & b).sum()) / float(a.sum() + b.sum()) for n, (a, b) in masks.items() if a.any()}
 
 
 def _must_be_drawn(organ: str) -> bool:

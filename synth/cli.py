@@ -79,17 +79,32 @@ def generate(
     spacing: Spacing = 4.0,
     out: Annotated[Path, typer.Option(help="Folder for the case folders.")] = Path("out"),
     start: Start = 0,
+    organs: Annotated[
+        Path | None, typer.Option(help="A label map, complete or partial: its organs are drawn.", show_default=False)
+    ] = None,
+    organ_ids: OrganIds = None,
     quiet: Quiet = False,
 ) -> None:
     """Make cases from a prompt and print their folders.
 
     Example: synthct generate "CT of the head and neck with a 70 Gy target on the left side" -n 4 --seed 1
     """
-    from synth import pipeline
+    from synth import nifti, pipeline
 
+    if organ_ids is not None and organs is None:
+        raise InputError(f"--organ-ids {organ_ids}: names the ids of a label map; give the map too, with --organs")
+    table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
         folders = pipeline.generate(
-            prompt, count=count, seed=seed, spacing=spacing, out=out, start=start, progress=progress
+            prompt,
+            count=count,
+            seed=seed,
+            spacing=spacing,
+            out=out,
+            start=start,
+            organs=organs,
+            organ_ids=table,
+            progress=progress,
         )
     for folder in folders:
         typer.echo(folder)

@@ -11,7 +11,8 @@ from synth.facts import ORGANS, encode
 from synth.flow.guidance import guided
 from synth.flow.samplers import euler
 from synth.frames import BASE_SPACING_MM, FRAMES, Frame
-from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
+from synth.given import Given
+from synth.models.conditioning import FACTS_DIM, Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import TEXT_DIM, text_encoder
@@ -26,6 +27,7 @@ class Drawn:
 
     ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
     labels: (1, CLASSES, X, Y, Z) organ fractions; scaffold: the deformed mean patient at 8 mm, see synth.shape.
+    given: the organs that labels were made to have.
     """
 
     frame: Frame
@@ -34,21 +36,34 @@ class Drawn:
     dose: torch.Tensor
     labels: torch.Tensor
     scaffold: torch.Tensor
+    given: Given | None = None
 
 
 def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Facts (1, F), text features (1, L, D), text mask (1, L) of a plan."""
     facts = torch.from_numpy(encode(plan.facts))[None]
     if not plan.request.prompt:
-        return facts, torch.zeros(1, 1, TEXT_DIM), torch.zeros(1, 1, dtype=torch.bool)
+        return (facts, *no_request()[1:])
     return (facts, *text_encoder()([plan.request.prompt]))
+
+
+def no_request() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The same where nothing is asked."""
+    return torch.zeros(1, FACTS_DIM), torch.zeros(1, 1, TEXT_DIM), torch.zeros(1, 1, dtype=torch.bool)
 
 
 @torch.no_grad()
 def compose(
-    plan: CasePlan, scaffold: torch.Tensor, model: Denoiser, on_step: Callable[[], None] = lambda: None
+    plan: CasePlan,
+    scaffold: torch.Tensor,
+    model: Denoiser,
+    on_step: Callable[[], None] = lambda: None,
+    given: Given | None = None,
 ) -> Drawn:
-    """Draw the coarse volume of a plan on its scaffold: flow from noise to data, then read the organs off it."""
+    """Draw the coarse volume of a plan on its scaffold: flow from noise to data, then read the organs off it.
+
+    Organs that are given stand in place of those that are read.
+    """
     frame = FRAMES[str(plan.region)]
     condition = _condition(plan, frame, scaffold, model).to(model.device)
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
@@ -57,7 +72,9 @@ def compose(
     x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
     labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
     ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
-    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels, scaffold)
+    if given is not None:
+        labels = given.impose(labels, BASE_SPACING_MM)
+    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels, scaffold, given)
 
 
 def _condition(plan: CasePlan, frame: Frame, scaffold: torch.Tensor, model: Denoiser) -> Condition:

@@ -10,22 +10,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prompts import CaseRequest, parse
 from synth import case_folder, nifti
-from synth.checks import check_generated, check_inserted
+from synth.checks import check_generated, check_given, check_inserted
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
+from synth.given import Given, GivenFile, place
 from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
 from synth.lesions.planning import one_by_one, plan_each
-from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert
+from synth.plan import CasePlan, Sampling, case_name, check_request, check_spacing, draw_generate, draw_insert
 from synth.progress import Progress
-from synth.provenance import Check, command_line
+from synth.provenance import Check, command_line, sha256_of_file
 from synth.report import Measurements, Prior, measure
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Change, FollowUp, Twin
 from synth.sibling_plans import sibling_plan
 from synth.types import Case, LabelMap, Volume
+
+if TYPE_CHECKING:
+    from synth.compose import Drawn
 
 DEFAULT_SAMPLING = Sampling()
 MAX_ATTEMPTS = 10  # a case that fails a check is drawn again, this often at most
@@ -39,20 +44,25 @@ def generate(
     spacing: float = 4.0,
     out: Path = Path("out"),
     start: int = 0,
+    organs: Path | None = None,
+    organ_ids: Mapping[int, str] | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Cases start .. start + count - 1 of a prompt, each from its own seed; returns their folders.
+
+    `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids.
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
     request = parse(prompt)
+    given = None if organs is None else _read_given(request, organs, organ_ids, spacing)
     progress = progress or Progress(quiet=True)
     folders: list[Path] = []
     rejected: list[RejectedError] = []
     for index in range(start, start + count):
         try:
-            folders.append(_generate_case(request, seed, index, spacing, out, progress))
+            folders.append(_generate_case(request, seed, index, spacing, out, progress, given))
         except RejectedError as error:
             rejected.append(error)
     if rejected:
@@ -61,16 +71,37 @@ def generate(
     return folders
 
 
-def _generate_case(request: CaseRequest, seed: int, index: int, spacing: float, out: Path, progress: Progress) -> Path:
+def _read_given(request: CaseRequest, organs: Path, organ_ids: Mapping[int, str] | None, spacing: float) -> GivenFile:
+    """The organs of a label map on the frame; InputError where they, or the request, cannot be drawn."""
+    check_request(request)
+    check_spacing(spacing)
+    labels = nifti.read_labels(organs, organ_ids=organ_ids)
+    from synth.models import library
+
+    placed = place(labels, library.load_shape().mean_organs.numpy(), spacing)
+    return GivenFile(placed, organs, sha256_of_file(organs), organ_ids)
+
+
+def _generate_case(
+    request: CaseRequest,
+    seed: int,
+    index: int,
+    spacing: float,
+    out: Path,
+    progress: Progress,
+    given: GivenFile | None = None,
+) -> Path:
     """One case: what is complete already is left as it is."""
     folder = out / case_name(index)
-    texts = [_attempt(request, seed, index, spacing, attempt).to_json() for attempt in range(MAX_ATTEMPTS)]
+    texts = [_attempt(request, seed, index, spacing, attempt, given).to_json() for attempt in range(MAX_ATTEMPTS)]
     if any(case_folder.is_complete(folder, text) for text in texts):
         return folder
     ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
     case_folder.require_free(folder, (ours or texts)[0])
-    draft = draft_generated(request, seed=seed, index=index, spacing=spacing, progress=progress)
-    command = command_line("generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}")
+    draft = draft_generated(request, seed=seed, index=index, spacing=spacing, progress=progress, given=given)
+    command = command_line(
+        "generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}", **(given.options() if given else {})
+    )
     return finish_draft(folder, draft, command, progress)
 
 
@@ -83,6 +114,7 @@ def draft_generated(
     progress: Progress,
     attempts: int = MAX_ATTEMPTS,
     gate: Gate = no_gate,
+    given: GivenFile | None = None,
 ) -> Draft:
     """Draw and check a generated case, and draw again while a check or the gate fails.
 
@@ -90,12 +122,13 @@ def draft_generated(
     """
     rejections: list[Rejection] = []
     for attempt in range(attempts):
-        plan = _attempt(request, seed, index, spacing, attempt)
-        case = draw_case(plan, progress)
+        plan = _attempt(request, seed, index, spacing, attempt, given)
+        case, shown = _drawn(plan, given, progress)
         measured = measure(case)
-        checks = [*check_generated(case, plan), *gate(plan, case, measured)]
+        checks = [*shown, *gate(plan, case, measured)]
         if not (failed := [check for check in checks if not check.ok]):
-            return Draft(plan, case, tuple(checks), rejections=tuple(rejections), measured=measured)
+            inputs = {"organs": given.path} if given else {}
+            return Draft(plan, case, tuple(checks), inputs, rejections=tuple(rejections), measured=measured)
         rejections.append(Rejection(_reason(failed), plan))
     raise RejectedError(
         f"{case_name(index)}: drawn {attempts} times and rejected, at last because {rejections[-1].reason}; "
@@ -104,9 +137,35 @@ def draft_generated(
     )
 
 
+def _drawn(plan: CasePlan, given: GivenFile | None, progress: Progress) -> tuple[Case, list[Check]]:
+    """A case and its checks."""
+    if given is None:
+        case = draw_case(plan, progress)
+        return case, check_generated(case, plan)
+    case, shown = draw_given_case(plan, given.organs, progress)
+    return case, [*check_generated(case, plan, given.organs), *shown]
+
+
 def draw_case(plan: CasePlan, progress: Progress) -> Case:
-    """The volume and masks of a generate plan: shape, base, then refine down to the plan's spacing."""
+    """The volume and masks of a generate plan."""
     from synth.assemble import assemble
+
+    return assemble(plan, _draw(plan, progress))
+
+
+def draw_given_case(plan: CasePlan, given: Given, progress: Progress) -> tuple[Case, list[Check]]:
+    """The same with organs that are given, and how far its CT shows them to a network that is not told of them."""
+    from synth.assemble import assemble
+    from synth.models import library
+    from synth.refine import read_organs
+
+    drawn = _draw(plan, progress, given)
+    seen = read_organs(drawn.ct, drawn.frame, drawn.spacing, library.load("refine"))
+    return assemble(plan, drawn), check_given(given, seen[0].argmax(dim=0).numpy())
+
+
+def _draw(plan: CasePlan, progress: Progress, given: Given | None = None) -> Drawn:
+    """Shape, base, then refine down to the plan's spacing."""
     from synth.compose import compose
     from synth.models import library
     from synth.refine import refine
@@ -114,10 +173,9 @@ def draw_case(plan: CasePlan, progress: Progress) -> Case:
 
     base, fine = library.load("base"), library.load("refine")
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
-        drawn = compose(plan, draw_scaffold(plan, library.load_shape()), base, step.advance)
+        drawn = compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
     with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
-        drawn = refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance)
-    return assemble(plan, drawn)
+        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance)
 
 
 def insert(
@@ -313,8 +371,12 @@ def plan_json(prompt: str, seed: int, spacing: float, index: int) -> str:
     return _attempt(parse(prompt), seed, index, spacing, attempt=0).to_json()
 
 
-def _attempt(request: CaseRequest, seed: int, index: int, spacing: float, attempt: int) -> CasePlan:
-    return draw_generate(request, seed=seed, index=index, attempt=attempt, spacing=spacing, sampling=DEFAULT_SAMPLING)
+def _attempt(
+    request: CaseRequest, seed: int, index: int, spacing: float, attempt: int, given: GivenFile | None = None
+) -> CasePlan:
+    return draw_generate(
+        request, seed=seed, index=index, attempt=attempt, spacing=spacing, sampling=DEFAULT_SAMPLING, given=given
+    )
 
 
 def _inserted(plan: CasePlan, host: Case) -> Case:

@@ -12,6 +12,7 @@ from prompts import CaseRequest
 from synth import priors
 from synth.errors import InputError
 from synth.frames import BASE_SPACING_MM, FRAMES, spacings
+from synth.given import GivenFile
 from synth.lesions.lesion_plan import LesionPlan
 from synth.provenance import sha256_of_file
 from synth.seeding import derive, numpy_rng
@@ -55,7 +56,8 @@ class HostReference(_Frozen):
 class CasePlan(_Frozen):
     """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step.
 
-    `sibling` names the case that it is a sibling of, if it is one.
+    `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
+    that it is a sibling of, if it is one.
     """
 
     version: int = PLAN_VERSION
@@ -66,6 +68,7 @@ class CasePlan(_Frozen):
     request: CaseRequest
     region: str | None = None
     spacing_mm: float | None = None
+    organs_sha256: str | None = None
     facts: dict[str, float] = {}
     sampling: Sampling = Sampling()
     shape_seed: int = 0
@@ -98,15 +101,23 @@ def host_name(ct: Path) -> str:
 
 
 def draw_generate(
-    request: CaseRequest, *, seed: int, index: int, attempt: int, spacing: float, sampling: Sampling
+    request: CaseRequest,
+    *,
+    seed: int,
+    index: int,
+    attempt: int,
+    spacing: float,
+    sampling: Sampling,
+    given: GivenFile | None = None,
 ) -> CasePlan:
     """Draw the plan of one generated case; lesions are planned once their host exists.
 
-    Raises InputError where the weights do not cover the request.
+    `given`: organs that the case is to have. Raises InputError where the weights do not cover the request.
     """
     region = check_request(request)
     case = case_name(index)
     rng = numpy_rng(derive(seed, case, "facts", attempt))
+    facts = priors.draw(request, rng)
     return CasePlan(
         door="generate",
         case=case,
@@ -115,7 +126,8 @@ def draw_generate(
         request=request,
         region=region,
         spacing_mm=check_spacing(spacing),
-        facts=priors.draw(request, rng),
+        organs_sha256=given.sha256 if given else None,
+        facts=given.organs.facts(facts) if given else facts,
         sampling=sampling,
         shape_seed=derive(seed, case, "shape", attempt),
         base_seed=derive(seed, case, "base", attempt),

@@ -10,14 +10,14 @@ import torch
 from monai.inferers import sliding_window_inference
 
 from synth import wavelet
-from synth.compose import Drawn, request_tensors
+from synth.compose import Drawn, no_request, request_tensors
 from synth.facts import ORGANS
 from synth.flow.guidance import sharpened
 from synth.flow.samplers import euler
-from synth.frames import FACTOR
-from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
+from synth.frames import FACTOR, Frame
+from synth.models.conditioning import CLASSES, Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
-from synth.models.scaling import ct_to_network, detail_from_network
+from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
 from synth.shape.model import MEAN_SPACING_MM
@@ -42,28 +42,53 @@ def refine(
 @torch.no_grad()
 def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
     finer = drawn.spacing / FACTOR
-    shape = tuple(drawn.ct.shape[2:])
-    facts, text, text_mask = request_tensors(plan)
-    spacing = torch.full((1, 3), finer)
+    scaffold = refine_maps(drawn.scaffold) if finer == MEAN_SPACING_MM else None
+    condition = _condition(request_tensors(plan), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
+    noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
+    velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
+    details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
+    labels = _tiled_labels(model, condition, details)
+    if drawn.given is not None:
+        labels = drawn.given.impose(labels, finer)
+    bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
+    ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
+    return replace(drawn, spacing=finer, ct=ct, labels=labels)
+
+
+@torch.no_grad()
+def read_organs(ct: torch.Tensor, frame: Frame, spacing: float, model: Denoiser) -> torch.Tensor:
+    """Organ fractions (1, CLASSES, X, Y, Z) that the network sees in a CT, told of nothing else.
+
+    Args:
+        ct: (1, 1, X, Y, Z) intensity units, a whole frame at `spacing` mm.
+    """
+    bands = wavelet.forward(ct)
+    labels = ct.new_zeros(1, CLASSES, *bands.shape[2:])
+    condition = _condition(no_request(), frame, spacing, bands[:, :1], labels, None)
+    return _tiled_labels(model, condition, detail_to_network(bands[:, 1:]))
+
+
+def _condition(
+    request: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    frame: Frame,
+    finer: float,
+    coarse: torch.Tensor,
+    labels: torch.Tensor,
+    scaffold: torch.Tensor | None,
+) -> Condition:
+    """What the network is told at the level of a spacing, the coarse CT being on the grid above it."""
+    shape, spacing = tuple(coarse.shape[2:]), torch.full((1, 3), finer)
     nothing = torch.zeros(1, 1, *shape)
     maps = stack_maps(
         nothing.expand(-1, 7, -1, -1, -1),
         nothing,
-        position_map(torch.tensor([drawn.frame.lower_mm]), spacing * FACTOR, shape),
-        ct_to_network(drawn.ct),
-        drawn.labels,
-        refine_maps(drawn.scaffold) if finer == MEAN_SPACING_MM else None,
+        position_map(torch.tensor([frame.lower_mm]), spacing * FACTOR, shape),
+        ct_to_network(coarse),
+        labels,
+        scaffold,
     )
-    condition = Condition(
-        facts, text, text_mask, grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE)), maps
-    )
-    noise = normal((1, 7, *shape), derive(plan.refine_seed, f"{finer:g} mm"))
-    velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
-    details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
-    labels = _tiled_labels(model, condition, details)
-    bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
-    ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
-    return replace(drawn, spacing=finer, ct=ct, labels=labels)
+    grid = grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE))
+    return Condition(*request, grid, maps)
 
 
 def tiled_velocity(

@@ -124,7 +124,7 @@ def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, l
 def smooth(field: torch.Tensor, sigma: float) -> torch.Tensor:
     """Gaussian smoothing of (B, C, X, Y, Z) by `sigma` voxels, edges repeated."""
     radius = round(3 * sigma)
-    kernel = torch.exp(-(torch.arange(-radius, radius + 1).float() ** 2) / (2 * sigma**2))
+    kernel = torch.exp(-(torch.arange(-radius, radius + 1, dtype=field.dtype) ** 2) / (2 * sigma**2))
     kernel = kernel / kernel.sum()
     channels = field.shape[1]
     for axis in range(3):

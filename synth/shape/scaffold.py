@@ -10,19 +10,31 @@ import torch.nn.functional as F
 
 from synth import wavelet
 from synth.facts import encode
+from synth.given import Given
 from synth.models.scaling import ct_to_network, detail_to_network
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
-from synth.shape.model import ShapeModel, cut
+from synth.shape.fitting import fit_velocity
+from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
 
 
 @torch.no_grad()
-def draw_scaffold(plan: CasePlan, model: ShapeModel) -> torch.Tensor:
-    """(1, MEAN_CHANNELS, X, Y, Z) at 8 mm: a deformation drawn for the plan's facts, cut to its field of view."""
+def draw_scaffold(plan: CasePlan, model: ShapeModel, given: Given | None = None) -> torch.Tensor:
+    """(1, MEAN_CHANNELS, X, Y, Z) at 8 mm: a deformation drawn for the plan's facts, cut to its field of view.
+
+    Organs that are given draw it onto themselves and take the place of the mean patient's.
+    """
     facts = torch.from_numpy(encode(plan.facts))[None]
     coefficients = plan.sampling.shape_temperature * normal((1, model.config.rank), plan.shape_seed)
     spine = plan.sampling.shape_temperature * normal((model.config.spine_rank,), derive(plan.shape_seed, "spine"))
-    patient = model.deform(model.velocity(facts, coefficients), model.places(spine))
+    if given is None:
+        patient = model.deform(model.velocity(facts, coefficients), model.places(spine))
+    else:
+        organs, known = given.fractions(MEAN_SPACING_MM), torch.from_numpy(given.known)
+        with torch.enable_grad():
+            velocity = fit_velocity(model, facts, coefficients, organs, known)
+        patient = model.deform(velocity, model.places(spine))
+        patient[:, 1:][:, known] = organs[known]
     return cut(patient, plan.facts["top_mm"], plan.facts["bottom_mm"])
 
 

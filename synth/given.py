@@ -1,0 +1,134 @@
+"""Given organs: a label map placed on the frame, which a generated CT is then drawn to have.
+
+Any subset of the organs may be given; the others are drawn as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import ndimage
+
+from synth.errors import InputError
+from synth.facts import ORGANS
+from synth.frames import HEAD_NECK, Frame
+from synth.geometry import world_of
+from synth.types import LabelMap
+
+if TYPE_CHECKING:
+    import torch
+
+_LONG = ("spinal_cord", "esophagus")  # cut anywhere, so their middle says little about where the patient is
+_MARGIN_MM = 4.0  # of tissue above and below the organs
+
+
+@dataclass(frozen=True)
+class Given:
+    """`number` (X, Y, Z) uint8 on the frame's grid at `spacing` mm: 1 + position in ORGANS, 0 elsewhere."""
+
+    number: np.ndarray
+    spacing: float
+
+    @property
+    def known(self) -> np.ndarray:
+        """(len(ORGANS),) bool: which organs are given."""
+        return np.isin(1 + np.arange(len(ORGANS)), self.number)
+
+    def volumes_ml(self) -> dict[str, float]:
+        """Volume of each given organ by name."""
+        counts = np.bincount(self.number.ravel(), minlength=1 + len(ORGANS))[1:]
+        return {name: n * self.spacing**3 / 1000 for name, n in zip(ORGANS, counts, strict=True) if n}
+
+    def facts(self, drawn: Mapping[str, float], frame: Frame = HEAD_NECK) -> dict[str, float]:
+        """The facts of a patient with these organs: their volumes, and a field of view that holds them."""
+        slices = np.flatnonzero(self.number.any(axis=(0, 1)))
+        low = frame.lower_mm[2] + self.spacing * float(slices[0]) - _MARGIN_MM
+        high = frame.lower_mm[2] + self.spacing * float(slices[-1] + 1) + _MARGIN_MM
+        volumes = {f"{name}_ml": round(ml, 3) for name, ml in self.volumes_ml().items()}
+        field = {"top_mm": max(drawn["top_mm"], high), "bottom_mm": max(drawn["bottom_mm"], -low)}
+        return {**drawn, **volumes, **field}
+
+    def fractions(self, spacing: float) -> torch.Tensor:
+        """(len(ORGANS), X, Y, Z) share of each organ in the voxels of a grid of this spacing or a coarser one."""
+        import torch
+        import torch.nn.functional as F
+
+        onehot = F.one_hot(torch.from_numpy(self.number.astype(np.int64)), 1 + len(ORGANS)).permute(3, 0, 1, 2)[1:]
+        return F.avg_pool3d(onehot.float()[None], round(spacing / self.spacing))[0]
+
+    def impose(self, labels: torch.Tensor, spacing: float) -> torch.Tensor:
+        """Fractions (1, CLASSES, X, Y, Z) with the given organs as given; all else shares the room that is left."""
+        import torch
+
+        known = torch.from_numpy(self.known)
+        ours = self.fractions(spacing)[known]
+        out = labels.clone()
+        others = torch.cat([torch.tensor([True]), ~known])
+        left = 1 - ours.sum(dim=0)
+        shares = labels[:, others]
+        shares[:, 0] += 1 - shares.sum(dim=1)  # what the network gave to the organs that are given
+        out[:, others] = shares.clamp(min=0) * left
+        out[:, 1:][:, known] = ours
+        return out
+
+
+@dataclass(frozen=True)
+class GivenFile:
+    """Organs on the frame, and the label map that they are from."""
+
+    organs: Given
+    path: Path
+    sha256: str
+    organ_ids: Mapping[int, str] | None = None
+
+    def options(self) -> dict[str, object]:
+        """The options that name them on the command line."""
+        names = ",".join(f"{number}={name}" for number, name in sorted((self.organ_ids or {}).items()))
+        return {"organs": self.path, "organ_ids": names or None}
+
+
+def place(organs: LabelMap, mean_organs: np.ndarray, spacing: float, frame: Frame = HEAD_NECK) -> Given:
+    """The organs of a label map on the frame: moved, not turned, to where the mean patient has the same organs.
+
+    Args:
+        organs: on any grid; mean_organs: (len(ORGANS), X, Y, Z) fractions of the mean patient on a grid of the frame;
+        spacing: mm.
+
+    Raises InputError where the map has none of ORGANS, or one of its organs does not fit into the frame.
+    """
+    number = np.zeros(organs.ids.shape, np.uint8)
+    for i, name in enumerate(ORGANS, start=1):
+        number[organs.mask(name)] = i
+    found = [name for i, name in enumerate(ORGANS, start=1) if (number == i).any()]
+    if not found:
+        has = ", ".join(organs.present()[:6]) or "nothing with a name"
+        raise InputError(f"--organs: none of {', '.join(ORGANS)} in it ({has}); label one, or name ids by --organ-ids")
+    shift = _shift(number, organs.affine, mean_organs, [n for n in found if n not in _LONG] or found, frame)
+    move = np.eye(4)
+    move[:3, 3] = shift
+    matrix = np.linalg.inv(organs.affine) @ move @ frame.affine_at(spacing)
+    placed = ndimage.affine_transform(
+        number, matrix[:3, :3], matrix[:3, 3], output_shape=frame.shape_at(spacing), order=0, prefilter=False
+    )
+    given = Given(placed, spacing)
+    if missing := [name for name in found if name not in given.volumes_ml()]:
+        size = " x ".join(f"{n * 16}" for n in frame.shape)
+        raise InputError(f"--organs: {missing[0]} lies outside the frame of {size} mm; check the affine, or drop it")
+    return given
+
+
+def _shift(
+    number: np.ndarray, affine: np.ndarray, mean_organs: np.ndarray, names: list[str], frame: Frame
+) -> np.ndarray:
+    """(3,) mm from a point of the frame to the same point of the label map's world."""
+    frame_affine = frame.affine_at(16.0 * frame.shape[0] / mean_organs.shape[1])
+    apart = []
+    for name in names:
+        i = ORGANS.index(name)
+        here = world_of(np.array(ndimage.center_of_mass(number == i + 1)), affine)
+        apart.append(here - world_of(np.array(ndimage.center_of_mass(mean_organs[i])), frame_affine))
+    return np.mean(apart, axis=0)
