@@ -23,6 +23,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
             "base": plan.base_seed,
             "refine": plan.refine_seed,
             "lesions": plan.lesion_seed,
+            **({"scanner": plan.scanner_seed} if plan.scanner else {}),
         },
         weights=library.weights_files(plan.door),
         device=str(library.device()),

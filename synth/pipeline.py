@@ -1,4 +1,4 @@
-"""The path of a case: words, request, plan, coarse volume, fine volume, lesions, report, checks, folder.
+"""The path of a case: words, request, plan, coarse volume, fine volume, lesions, scanner, report, checks, folder.
 
 `generate` and `insert` are one path entered at two doors: lesions do not know whether their host is real.
 torch and what stands on it are imported when drawing starts, so that bad input is refused at once.
@@ -24,6 +24,8 @@ from synth.plan import CasePlan, Sampling, case_name, check_request, check_spaci
 from synth.progress import Progress
 from synth.provenance import Check, command_line, sha256_of_file
 from synth.report import Measurements, Prior, measure
+from synth.scanner import Scanner
+from synth.scanner.scan import scan
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Change, FollowUp, Twin
 from synth.sibling_plans import sibling_plan
@@ -115,18 +117,22 @@ def draft_generated(
     attempts: int = MAX_ATTEMPTS,
     gate: Gate = no_gate,
     given: GivenFile | None = None,
+    scanner: Scanner | None = None,
 ) -> Draft:
     """Draw and check a generated case, and draw again while a check or the gate fails.
 
-    Raises RejectedError after `attempts`.
+    Anatomy is checked as it was drawn, before a scanner's thick slices. Raises RejectedError after `attempts`.
     """
     rejections: list[Rejection] = []
     for attempt in range(attempts):
-        plan = _attempt(request, seed, index, spacing, attempt, given)
+        plan = _attempt(request, seed, index, spacing, attempt, given, scanner)
         case, shown = _drawn(plan, given, progress)
         measured = measure(case)
         checks = [*shown, *gate(plan, case, measured)]
         if not (failed := [check for check in checks if not check.ok]):
+            if plan.scanner:
+                case = scan(case, plan.scanner, plan.scanner_seed)
+                measured = measure(case)
             inputs = {"organs": given.path} if given else {}
             return Draft(plan, case, tuple(checks), inputs, rejections=tuple(rejections), measured=measured)
         rejections.append(Rejection(_reason(failed), plan))
@@ -353,8 +359,10 @@ def _drafted(
     rejections: Sequence[Rejection],
     gate: Gate,
 ) -> tuple[Draft, list[Check]]:
-    """The host with the lesions of a plan, measured; and the checks that failed."""
+    """The host with the lesions of a plan and its scanner, measured; and the checks that failed."""
     case = _inserted(plan, Case(host, organs, organs))
+    if plan.scanner:
+        case = scan(case, plan.scanner, plan.scanner_seed)
     measured = measure(case)
     checks = [*check_inserted(measured, plan), *gate(plan, case, measured)]
     failed = [check for check in checks if not check.ok]
@@ -372,10 +380,23 @@ def plan_json(prompt: str, seed: int, spacing: float, index: int) -> str:
 
 
 def _attempt(
-    request: CaseRequest, seed: int, index: int, spacing: float, attempt: int, given: GivenFile | None = None
+    request: CaseRequest,
+    seed: int,
+    index: int,
+    spacing: float,
+    attempt: int,
+    given: GivenFile | None = None,
+    scanner: Scanner | None = None,
 ) -> CasePlan:
     return draw_generate(
-        request, seed=seed, index=index, attempt=attempt, spacing=spacing, sampling=DEFAULT_SAMPLING, given=given
+        request,
+        seed=seed,
+        index=index,
+        attempt=attempt,
+        spacing=spacing,
+        sampling=DEFAULT_SAMPLING,
+        given=given,
+        scanner=scanner,
     )
 
 

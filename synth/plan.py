@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 from prompts import CaseRequest
 from synth import priors
@@ -15,6 +15,7 @@ from synth.frames import BASE_SPACING_MM, FRAMES, spacings
 from synth.given import GivenFile
 from synth.lesions.lesion_plan import LesionPlan
 from synth.provenance import sha256_of_file
+from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
@@ -57,7 +58,8 @@ class CasePlan(_Frozen):
     """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step.
 
     `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
-    that it is a sibling of, if it is one.
+    that it is a sibling of, if it is one. `scanner` is put on the case when it is drawn, with the noise of
+    `scanner_seed`; a plan without one does not speak of either.
     """
 
     version: int = PLAN_VERSION
@@ -78,6 +80,14 @@ class CasePlan(_Frozen):
     host: HostReference | None = None
     lesions: tuple[LesionPlan, ...] = ()
     sibling: SiblingOf | None = None
+    scanner: Scanner | None = None
+    scanner_seed: int = 0
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = handler(self)
+        left_out = () if self.scanner else ("scanner", "scanner_seed")
+        return {name: value for name, value in table.items() if name not in left_out}
 
     def refine_evaluations(self) -> int:
         """Sampler steps of all refine levels, for progress bars."""
@@ -109,6 +119,7 @@ def draw_generate(
     spacing: float,
     sampling: Sampling,
     given: GivenFile | None = None,
+    scanner: Scanner | None = None,
 ) -> CasePlan:
     """Draw the plan of one generated case; lesions are planned once their host exists.
 
@@ -133,7 +144,13 @@ def draw_generate(
         base_seed=derive(seed, case, "base", attempt),
         refine_seed=derive(seed, case, "refine", attempt),
         lesion_seed=derive(seed, case, "lesions", attempt),
+        scanner=scanner,
+        scanner_seed=_scanner_seed(scanner, seed, case, attempt),
     )
+
+
+def _scanner_seed(scanner: Scanner | None, seed: int, case: str, attempt: int) -> int:
+    return derive(seed, case, "scanner", attempt) if scanner else 0
 
 
 def draw_insert(
@@ -145,6 +162,7 @@ def draw_insert(
     case: str | None = None,
     attempt: int = 0,
     healthy: bool = False,
+    scanner: Scanner | None = None,
 ) -> CasePlan:
     """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
 
@@ -163,6 +181,8 @@ def draw_insert(
         refine_seed=derive(seed, case, "refine", attempt),
         lesion_seed=derive(seed, case, "lesions", attempt),
         host=HostReference(ct_sha256=sha256_of_file(ct), organs_sha256=sha256_of_file(organs)),
+        scanner=scanner,
+        scanner_seed=_scanner_seed(scanner, seed, case, attempt),
     )
 
 

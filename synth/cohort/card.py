@@ -36,6 +36,7 @@ def write(cohort: dict[str, Any]) -> str:
         _quotas(cohort["quotas"]),
         *_lesions(cohort["lesions"]),
         *_hosts(cohort["hosts"]),
+        *_scanners(cohort["recipe"].get("scanners")),
         *_quarantine(cohort["quarantine"]),
         *_examples(cohort["examples"]),
         "## Files",
@@ -88,6 +89,16 @@ def _hosts(hosts: Sequence[dict[str, Any]]) -> list[str]:
         return []
     head = ("host", "patient", "cases", "split")
     return ["## Hosts", _table(head, ([host[name] for name in head] for host in hosts))]
+
+
+def _scanners(scanners: dict[str, Any] | None) -> list[str]:
+    """What each name in the quotas stands for."""
+    if not scanners:
+        return []
+    fields = ("slice_mm", "kernel", "noise_hu")
+    head = ("scanner", "slices, mm", "kernel", "noise added, HU")
+    said = "A model of the scanner was put on each finished volume, masks included, before it was measured."
+    return ["## Scanners", said, _table(head, ([name, *(s[f] for f in fields)] for name, s in scanners.items()))]
 
 
 def _quarantine(given_up: Sequence[dict[str, Any]]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from synth.cohort import Store, delta, dry_run, engine
 from synth.cohort.engine import Outcome
+from synth.cohort.planning import SCANNER
 from synth.cohort.processes import Engine, this_process
 from synth.errors import InputError
 
@@ -53,7 +54,9 @@ def cohort(
 ) -> int:
     """Make this process's share; one line on stdout says what is there now, one on stderr why it stopped."""
     if store is not None:
-        engine.plan_of(recipe)  # a recipe that cannot be made leaves nothing behind
+        plan = engine.plan_of(recipe)  # a recipe that cannot be made leaves nothing behind
+        if store is Store.delta and plan.recipe.scanners:
+            raise InputError("--store delta: scanners change every voxel of a host; leave one of the two out")
         delta.choose(out, store)
     outcome = launch.run(recipe, out, only=only, retry=retry, quiet=quiet)
     if outcome.stopped:
@@ -91,5 +94,6 @@ def show(recipe: Path, out: Path, *, listed: bool) -> int:
     for case in plan:
         host = case.hosts[0] if case.hosts else None
         row = {"case": case.name, "group": case.group, "prompt": case.request.prompt, "host": host}
+        row |= {SCANNER: case.scanner.name} if case.scanner else {}
         print(json.dumps(row, ensure_ascii=False))
     return DONE

@@ -65,7 +65,7 @@ def finish(out: Path, folder: Path, draft: Draft, command: str, progress: Progre
 
     The whole case is written first, under a hidden name, for its hashes; it gives way to the delta.
     """
-    if chosen(out) is Store.full or not draft.inputs:
+    if chosen(out) is Store.full or not draft.inputs or draft.plan.scanner:
         return pipeline.finish_draft(folder, draft, command, progress, preview)
     full = folder.with_name(f".{folder.name}.full.partial")
     with explained(folder):

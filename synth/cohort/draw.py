@@ -13,6 +13,7 @@ from synth.draft import Draft, RejectedError
 from synth.errors import InputError
 from synth.plan import CasePlan, draw_insert
 from synth.progress import Progress
+from synth.scanner.scan import slicing
 from synth.sibling import Twin
 
 
@@ -74,6 +75,7 @@ def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progres
             progress=progress,
             attempts=recipe.attempts,
             gate=plan.gate,
+            scanner=case.scanner,
         )
     except RejectedError as error:
         attempts.failed += [Attempt(r.reason, plan=r.plan) for r in error.rejections]
@@ -113,7 +115,10 @@ def _attempt(
         case=case.name,
         attempt=number,
         healthy=not case.request.findings,
+        scanner=case.scanner,
     )
+    if case.scanner:
+        slicing(volume, case.scanner)  # a host whose slices are too thick is refused before anything is drawn
     attempts.plan = pipeline.with_lesions(attempts.plan, volume, organs)
     inputs = {"ct": host.ct, "organs": host.organs}
     draft = pipeline.draft_inserted(attempts.plan, volume, organs, inputs, gate=plan.gate)

@@ -18,10 +18,11 @@ from synth.cohort.requests import finding_of, matches, of_patient
 from synth.errors import InputError
 from synth.lesions.lesion_types import type_of
 from synth.plan import case_name, check_request, check_spacing
+from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Twin
 
-HEALTHY, TWIN = "healthy", "twin"
+HEALTHY, TWIN, SCANNER = "healthy", "twin", "scanner"
 _NUMBERS = {"size_mm", "count"}
 
 
@@ -40,6 +41,7 @@ class PlannedCase:
     asked: Mapping[str, str] = field(default_factory=dict)
     preview: bool = True
     twin: str | None = None
+    scanner: Scanner | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,7 +80,8 @@ class CohortPlan:
         name = case_name(index)
         request = self._request(index, group, asked)
         twin = f"{name}_{Twin().suffix}" if index in self._with_twin else None
-        return PlannedCase(index, name, group, request, self._hosts_of(index), asked, self._has_preview(index), twin)
+        hosts, preview = self._hosts_of(index), self._has_preview(index)
+        return PlannedCase(index, name, group, request, hosts, asked, preview, twin, self._scanner(asked))
 
     def group(self, index: int) -> str:
         """What a case counts for, without planning the rest of it."""
@@ -101,6 +104,8 @@ class CohortPlan:
         table: dict[str, dict[str, int]] = {"group": _counted(self._groups) | twins}
         for name, values in self._patients.items():
             table[name] = _counted(values)
+        if self._scanners:
+            table[SCANNER] = _counted(self._scanners)
         for group, fields in self._fields.items():
             for name, values in fields.items():
                 table[f"{group}: {name}"] = _counted(values)
@@ -149,6 +154,16 @@ class CohortPlan:
         return {name: assign(len(self), weights, self._rng(name)) for name, weights in quotas.items()}
 
     @cached_property
+    def _scanners(self) -> list[str]:
+        """Name of the scanner of each case; empty where the recipe has none."""
+        weights = {name: scanner.share for name, scanner in (self.recipe.scanners or {}).items()}
+        return assign(len(self), weights, self._rng(SCANNER)) if weights else []
+
+    def _scanner(self, asked: Mapping[str, str]) -> Scanner | None:
+        name = asked.get(SCANNER)
+        return self.recipe.scanners[name].named(name) if name and self.recipe.scanners else None
+
+    @cached_property
     def _fields(self) -> dict[str, dict[str, list[str]]]:
         """Group -> field -> value of each of its members."""
         number = _counted(self._groups)
@@ -163,7 +178,8 @@ class CohortPlan:
     def _asked(self, index: int) -> dict[str, str]:
         group = self._groups[index]
         own = {f"{group}: {n}": v[self._members[index]] for n, v in self._fields.get(group, {}).items()}
-        return {name: values[index] for name, values in self._patients.items()} | own
+        scanner = {SCANNER: self._scanners[index]} if self._scanners else {}
+        return {name: values[index] for name, values in self._patients.items()} | scanner | own
 
     def _request(self, index: int, group: str, asked: Mapping[str, str]) -> CaseRequest:
         """What the case asks for, with the words that say it."""
@@ -242,6 +258,12 @@ class CohortPlan:
             _ = self._pools
             return
         check_spacing(recipe.spacing_mm)
+        for name, scanner in (recipe.scanners or {}).items():
+            if scanner.slice_mm is not None and scanner.slice_mm < recipe.spacing_mm:
+                raise InputError(
+                    f"scanners: {name}: slice_mm {scanner.slice_mm:g} is less than spacing_mm {recipe.spacing_mm:g}, "
+                    "in which cases are drawn; ask for as much or more"
+                )
         if recipe.draw and recipe.draw not in sampler.SETS:
             raise InputError(f"draw: '{recipe.draw}': say one of {', '.join(sampler.SETS)}")
         for index in sorted({self._groups.index(group) for group in set(self._groups)}):

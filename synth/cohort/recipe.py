@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
+from synth.scanner import Scanner, ScannerSettings
 from synth.settings import read_settings
 
 UNSAID = "unsaid"  # a value that leaves a field open
@@ -110,6 +111,16 @@ class PatientQuotas(_Strict):
         return self.model_dump(exclude_none=True)
 
 
+class ScannerShare(ScannerSettings):
+    """A scanner and its share of the cases."""
+
+    share: Annotated[float, Field(ge=0)] = 1.0
+
+    def named(self, name: str) -> Scanner:
+        """It, as a plan has it."""
+        return Scanner(name=name, **self.model_dump(exclude={"share"}))
+
+
 class Gates(_Strict):
     """Limits of the quality gates (synth/cohort/gates.py); null turns one off."""
 
@@ -138,6 +149,7 @@ class Recipe(_Strict):
     draw: str | None = Field(None, description="a set of prompts/sets, to draw whole requests from")
     findings: tuple[FindingGroup, ...] | None = None
     patients: PatientQuotas = PatientQuotas()
+    scanners: dict[str, ScannerShare] | None = None
     healthy: Share = 0.0
     twins: Share = Field(0.0, description="share of the cases with lesions whose healthy host is a case beside them")
     gates: Gates = Gates()
@@ -165,6 +177,8 @@ class Recipe(_Strict):
         if self.hosts is None and self.twins:
             raise ValueError("twins need hosts: the twin of a case is its host without the lesions")
         names = [group.name for group in self.findings or ()]
+        if self.scanners is not None:
+            _check_weights({name: scanner.share for name, scanner in self.scanners.items()})
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"findings: {', '.join(sorted(twice))} given twice; give each a `label`")
         _check_weights(self.split)
@@ -176,6 +190,8 @@ class Recipe(_Strict):
         if self.hosts is not None:
             table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index")}
         table["gates"].pop("reference")  # pinned by its content
+        if self.scanners is None:
+            del table["scanners"]
         return table
 
 

@@ -54,6 +54,7 @@ SCHEMA = pa.schema(
         ),
         *(("phase", _TEXT), ("sex", _TEXT), ("age", _WHOLE), ("prompt", _TEXT), ("plan", _TEXT)),
         *(("spacing_mm", pa.list_(_NUMBER)), ("extent_mm", pa.list_(_NUMBER)), ("region", _TEXT)),
+        *(("scanner", _TEXT), ("kernel", _TEXT), ("noise_hu", _NUMBER)),
         ("number_of_lesions", _WHOLE),
         ("lesions", pa.list_(_struct(LesionMeasurement))),
         ("targets", pa.list_(_struct(TargetMeasurement))),
@@ -67,6 +68,7 @@ SCHEMA = pa.schema(
 def row_of(record: Record, part: str) -> dict[str, Any]:
     """The row of a case, which lies in `part` of the split. Patients' facts are the host's, else the request's."""
     request, host = record.plan["request"], record.host
+    scanner = record.plan.get("scanner") or {}
     known = {name: getattr(host, name) if host else request[name] for name in ("phase", "sex", "age")}
     (volume,) = record.facts("spacing_mm", "extent_mm")
     targets = record.facts("dose_gy")
@@ -88,6 +90,8 @@ def row_of(record: Record, part: str) -> dict[str, Any]:
         "spacing_mm": volume["spacing_mm"],
         "extent_mm": volume["extent_mm"],
         "region": volume["region"],
+        "scanner": scanner.get("name"),
+        **{name: scanner.get(name) for name in ("kernel", "noise_hu")},
         "number_of_lesions": len(record.lesions),
         "lesions": record.lesions,
         "targets": [target | {"masks": target.get("masks", [])} for target in targets],

@@ -58,6 +58,8 @@ def _shared(shape: tuple[int, ...], affine: np.ndarray, identity: Identity) -> D
     else:
         dataset.Laterality = ""  # asked for unless the body part is known to be unpaired
     dataset.AcquisitionNumber, dataset.KVP = None, None
+    if identity.kernel is not None:
+        dataset.ConvolutionKernel = identity.kernel.upper()
     dataset.SliceThickness = _decimal(spacing[2])
     dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]  # of rows, then of columns
     dataset.ImageOrientationPatient = [_decimal(v) for v in (affine[:3, :2] / spacing[:2]).T.ravel()]

@@ -36,6 +36,7 @@ class Identity:
     patient_id: a pseudonym, the same for all cases of one patient.
     door: `generate` or `insert`. prompt: what was asked for. weights: hash of the networks, as a serial number.
     region: measured, None where the labels do not tell.
+    kernel, scanner: name of the kernel, and what a model of a scanner was set to; None where there was none.
     """
 
     content: str
@@ -45,6 +46,8 @@ class Identity:
     prompt: str
     weights: str
     region: str | None = None
+    kernel: str | None = None
+    scanner: str | None = None
 
     def uid(self, *role: object) -> str:
         """The UID of one thing in this case (PS3.5 B.2: 2.25. and a UUID as a decimal number)."""
@@ -54,7 +57,9 @@ class Identity:
     @property
     def origin(self) -> str:
         """How the voxels came about, in a sentence or two."""
-        return f"{_ORIGIN[self.door]} synthct {__version__}, case {self.case}, prompt: {self.prompt}"[:_LONGEST_TEXT]
+        scanned = f" At last a model of a scanner changed all voxels ({self.scanner})." if self.scanner else ""
+        made = f"synthct {__version__}, case {self.case}, prompt: {self.prompt}"
+        return f"{_ORIGIN[self.door]}{scanned} {made}"[:_LONGEST_TEXT]
 
     def equipment(self) -> dict[str, str]:
         """Attributes of the General Equipment module."""

@@ -16,6 +16,7 @@ from synth.dicom.identity import Identity
 from synth.dicom.masks import Marked, findings, structures
 from synth.dicom.seg import segmentation
 from synth.dicom.sr import measurement_report
+from synth.scanner import Scanner
 from synth.types import Case, LabelMap
 
 CT, ORGANS, LESIONS, REPORT = "ct", "organs.dcm", "lesions.dcm", "report.dcm"
@@ -45,6 +46,7 @@ def identity_of(
 ) -> Identity:
     """The identity of a case from its plan.json, report.json and manifest.json."""
     files = sorted((name, entry["sha256"]) for name, entry in manifest["files"].items())
+    scanner = Scanner.model_validate(plan["scanner"]) if plan.get("scanner") else None
     weights = sorted(entry["sha256"] for entry in manifest["weights"].values())
     return Identity(
         content=_hash(files),
@@ -54,6 +56,8 @@ def identity_of(
         prompt=plan["request"]["prompt"],
         weights=_hash(weights)[:16],
         region=next((s["facts"]["region"] for s in report["sentences"] if s["id"] == "volume"), None),
+        kernel=str(scanner.kernel) if scanner else None,
+        scanner=scanner.told() if scanner else None,
     )
 
 

@@ -17,7 +17,7 @@ from synth.export.source import Source
 VOLUMES = (case_folder.CT, case_folder.ORGANS, case_folder.LESIONS)
 
 _SAID = ("case", "split", "group", "healthy", "door", "host", "patient", "phase", "sex", "age", "prompt")
-_MEASURED = ("region", "spacing_mm", "extent_mm", "number_of_lesions")
+_MEASURED = ("region", "spacing_mm", "extent_mm", "scanner", "kernel", "noise_hu", "number_of_lesions")
 _OF_LESION = ("name", "kind", "organ", "side", "segment", "volume_ml", "long_axis_mm", "short_axis_mm", "mean_hu")
 
 _LESION = SCHEMA.field("lesions").type.value_type

@@ -21,7 +21,7 @@ def test_recipes_that_ship_are_read(path: Path) -> None:
 
 
 def test_there_are_recipes_that_ship() -> None:
-    assert {path.stem for path in CONFIGS} >= {"head_neck", "lung_nodules"}
+    assert {path.stem for path in CONFIGS} >= {"head_neck", "lung_nodules", "chest_scanners"}
 
 
 def test_a_value_a_list_and_a_table_are_weights(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from pydicom.sr.codedict import codes as standard
 
 from synth.dicom.study import identity_of, study
 from synth.geometry import to_ras
+from synth.scanner import Kernel, Scanner
+from synth.scanner.scan import scan
 from synth.types import Case, LabelMap
 from tests import phantoms
 from tests.dicom.conftest import MANIFEST, PLAN, a_case, oblique, report_of
@@ -73,6 +75,19 @@ def test_slices_lie_as_a_reader_expects_them(series: list[pydicom.Dataset]) -> N
     heights = [float(np.dot(np.cross(row, column), np.array(s.ImagePositionPatient, float))) for s in series]
     np.testing.assert_allclose(np.diff(heights), float(series[0].SliceThickness), atol=1e-6)
     assert [s.InstanceNumber for s in series] == list(range(1, len(series) + 1))
+
+
+def test_a_scanner_shows_in_thickness_kernel_and_derivation(case: Case, series: list[pydicom.Dataset]) -> None:
+    scanner = Scanner(name="thick", slice_mm=5.0, kernel=Kernel.smooth, noise_hu=4)
+    scanned = scan(case, scanner, 1)
+    plan = PLAN | {"scanner": scanner.model_dump(mode="json")}
+    report = report_of(scanned)
+    images = study(scanned, report, identity_of(plan, report, MANIFEST, "set-1")).series
+    spaced = np.diff([np.array(image.ImagePositionPatient, float) for image in images], axis=0)
+    np.testing.assert_allclose(np.linalg.norm(spaced, axis=1), 5, atol=1e-4)
+    assert {(float(image.SliceThickness), image.ConvolutionKernel) for image in images} == {(5.0, "SMOOTH")}
+    assert "thick: 5 mm slices, smooth kernel, noise of 4 HU added" in images[0].DerivationDescription
+    assert "ConvolutionKernel" not in series[0] and "scanner" not in series[0].DerivationDescription
 
 
 def affine_of(series: list[pydicom.Dataset]) -> np.ndarray:
