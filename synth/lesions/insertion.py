@@ -12,7 +12,7 @@ from synth.geometry import same_grid
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.mass_effect import displace, moved_hu, moved_ids
 from synth.lesions.seam import joined
-from synth.lesions.shape import Grown, grow
+from synth.lesions.shape import Grown, grow, painted_box
 from synth.lesions.spaces import with_spaces
 from synth.lesions.texture import paint
 from synth.report.location import Box, slice_axis
@@ -88,35 +88,47 @@ def _put(
     crop = host.hu[grown.box].astype(np.float32)
     numbers = [number for number, name in organs.names.items() if name in plan.structures]
     noise = noise.here(crop, np.isin(organs.ids[grown.box], numbers), slice_axis(host.affine))
-    changed = grown.share > 0
     displacement = displace(plan, grown, host, organs)
     if displacement is not None:
         crop = moved_hu(crop, displacement, noise, plan.generator("moved"))
-        changed |= displacement.moved
+        hu[grown.box][displacement.moved] = _as_stored(crop)[displacement.moved]
         moved = moved_ids(organs.ids[grown.box], displacement)
         ids[grown.box][displacement.moved] = moved[displacement.moved]
-    painted = paint(plan, grown, crop, host.spacing, noise)
-    drawn = _redrawn(host, grown, painted, redraw, plan, noise)
-    hu[grown.box][changed] = drawn[changed]
+    box = painted_box(plan, grown, host)
+    within = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(box, grown.box, strict=True))
+    body = Grown(box, grown.mask[within], grown.share[within], grown.depth[within])
+    painted = paint(plan, body, crop[within], host.spacing, noise)
+    drawn = _redrawn(hu, body, painted, redraw, plan, host.spacing, noise)
+    hu[box][body.share > 0] = _as_stored(drawn)[body.share > 0]
+
+
+def _as_stored(hu: np.ndarray) -> np.ndarray:
+    return np.rint(hu).clip(HU_MIN, HU_MAX).astype(np.int16)
 
 
 def _redrawn(
-    host: Volume, grown: Grown, painted: np.ndarray, redraw: Redraw, plan: LesionPlan, noise: NoiseModel
+    hu: np.ndarray,
+    body: Grown,
+    painted: np.ndarray,
+    redraw: Redraw,
+    plan: LesionPlan,
+    spacing: np.ndarray,
+    noise: NoiseModel,
 ) -> np.ndarray:
-    """The painted lesion with its detail redrawn, on the lesion's crop, int16 HU."""
-    if redraw is not keep_painted:
-        crop, padding = _even_crop(grown.box, host.hu.shape)
-        hu = host.hu[crop].astype(np.float32)
-        where = np.zeros(hu.shape, bool)
-        inner = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(grown.box, crop, strict=True))
-        hu[inner] = painted
-        where[inner] = grown.share > 0
-        hu, where = np.pad(hu, padding, mode="edge"), np.pad(where, padding)
-        drawn = redraw(hu, where, host.spacing, int(plan.generator("redraw").integers(2**31)))
-        if not np.isfinite(drawn).all():
-            raise ValueError(f"{plan.name}: redraw returned values that are not finite")
-        painted = joined(hu, drawn, where, host.spacing, noise, plan.generator("lacking"))[inner]
-    return np.rint(painted).clip(HU_MIN, HU_MAX).astype(np.int16)
+    """The painted lesion with its detail redrawn, both (x, y, z) HU on its box; `hu` (X, Y, Z) lies round it."""
+    if redraw is keep_painted:
+        return painted
+    crop, padding = _even_crop(body.box, hu.shape)
+    around = hu[crop].astype(np.float32)
+    where = np.zeros(around.shape, bool)
+    inner = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(body.box, crop, strict=True))
+    around[inner] = painted
+    where[inner] = body.share > 0
+    around, where = np.pad(around, padding, mode="edge"), np.pad(where, padding)
+    drawn = redraw(around, where, spacing, int(plan.generator("redraw").integers(2**31)))
+    if not np.isfinite(drawn).all():
+        raise ValueError(f"{plan.name}: redraw returned values that are not finite")
+    return joined(around, drawn, where, spacing, noise, plan.generator("lacking"))[inner]
 
 
 def _even_crop(box: Box, shape: tuple[int, ...]) -> tuple[Box, list[tuple[int, int]]]:

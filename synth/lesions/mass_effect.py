@@ -23,6 +23,7 @@ from scipy import ndimage
 from synth import labels
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.shape import BONE_HU, Grown, offsets_mm
+from synth.lesions.surface import length
 from synth.report.noise import NoiseModel
 from synth.types import LabelMap, Volume
 
@@ -49,7 +50,7 @@ def displace(plan: LesionPlan, grown: Grown, host: Volume, organs: LabelMap) -> 
     if plan.mass_effect == 0 or plan.wall_mm > 0:
         return None
     offsets = offsets_mm(plan, host.affine, grown.box)
-    distance = np.linalg.norm(offsets, axis=-1)
+    distance = length(offsets)
     depth = np.maximum(grown.depth, 1e-3)
     outer = _outer_mm(plan, host, organs, grown, offsets, distance)
     ratio = source_ratio(depth, outer * depth / np.maximum(distance, 1e-3), plan.mass_effect)
@@ -95,9 +96,9 @@ def bone_mask(names: Mapping[int, str], ids: np.ndarray) -> np.ndarray:
 
 
 def _angles(offsets: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Polar angle (0 to 180) and azimuth (0 to 360) in degrees of RAS offsets (..., 3)."""
-    polar = np.degrees(np.arccos((offsets[..., 2] / np.maximum(distance, 1e-6)).clip(-1, 1)))
-    return polar, np.degrees(np.arctan2(offsets[..., 1], offsets[..., 0])) % 360
+    """Polar angle (0 to 180) and azimuth (0 to 360) in degrees of RAS offsets (3, ...)."""
+    polar = np.degrees(np.arccos((offsets[2] / np.maximum(distance, 1e-6)).clip(-1, 1)))
+    return polar, np.degrees(np.arctan2(offsets[1], offsets[0])) % 360
 
 
 def moved_hu(hu: np.ndarray, displacement: Displacement, noise: NoiseModel, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,7 @@ from synth.lesions.lesion_types import Place
 from synth.lesions.spaces import with_spaces
 from synth.report import location
 from synth.report.location import Box
-from synth.types import LabelMap, Volume
+from synth.types import HU_MIN, LabelMap, Volume
 
 CLEARANCE_MM = 2.0  # from the organ's border, where no contact was asked for
 INVADED_HU = -150.0  # denser voxels outside the organ are tissue that can be invaded
@@ -53,9 +53,11 @@ class Host:
         return self.organs.ids[box] == number, box
 
     def median_hu(self, name: str) -> float:
-        """Median HU of a structure."""
+        """Median HU of a structure, by counting: HU are whole numbers."""
         mask, box = self.inside(name)
-        return float(np.median(self.ct.hu[box][mask]))
+        counts = np.bincount(self.ct.hu[box][mask].astype(np.int64) - HU_MIN).cumsum()
+        middle = [(counts[-1] + 1) // 2, counts[-1] // 2 + 1]
+        return float(np.searchsorted(counts, middle).mean()) + HU_MIN
 
     def enhanced(self) -> bool:
         """Whether contrast was given; a host that shows none of the tell-tale organs counts as native."""

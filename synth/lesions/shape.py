@@ -1,13 +1,14 @@
 """The lesion's surface: star-shaped about the centre, lobed and rough, clipped to the organ, with spicules.
 
 The body and its edge are measured along the ray from the centre: `t` is the scale at which the surface passes a
-point, so that one field serves every scale and the scale is solved for by bisection until the mask's longest
-diameter in a slice is the planned one. Spicules are thin strands that leave the body; like a reader's outline,
+point, so that one field serves every scale and the scale is solved for (`synth.lesions.body`). Voxels that the surface
+or a spicule may cross are sampled more finely. Spicules are thin strands that leave the body; like a reader's outline,
 the mask leaves them out. A layer along a wall (`synth.lesions.wall`) has another field `t` and the same solution.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,22 +17,22 @@ from scipy.special import ndtr
 
 from synth import labels
 from synth.errors import InputError
+from synth.lesions.body import body_at, bounds, component, solve_scale
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import INVADED_HU, with_fat
-from synth.lesions.strands import strand_share, strands_of
-from synth.lesions.surface import scale_and_distance, surface_table
+from synth.lesions.strands import Strand, near_strands, reach_mm, strand_share, strands_of
+from synth.lesions.surface import length, scale_and_distance, surface_table
 from synth.lesions.wall import wall_field
-from synth.report.diameters import longest_in_slice
-from synth.report.location import Box, slice_axis
+from synth.report.location import Box
 from synth.report.location import grown as grown_box
 from synth.types import LabelMap, Volume
 
-_LIKELY_SCALE = (0.4, 0.75)  # of the size: where the scale nearly always lies
-_SCALE_SHARE = 1e-3  # of the size: how closely the scale is found
 _FINEST_MM = 0.65  # sampling within a voxel
-_MAX_SAMPLES = 2_500_000
 BONE_HU = 50  # structures at or above it in the label table are bone or cartilage and resist growth
+_EDGE_MM = 3.0  # how far the widest usual edge reaches beyond the surface
 _EDGE_FLOOR = 0.03  # shares below are 0, so that the edge ends
+_EDGE_INSIDE, _EDGE_OUTSIDE = 3.0, 2.0  # SDs from the surface where the edge has set in; the floor is at 1.9
+_STEEPNESS = 2.5  # mm along the ray for a mm of way, at most: the surface is slanted to it
 _WIDTH_OF_SIGMA = 2.5631  # 10-90% width of a Gaussian edge
 
 
@@ -62,28 +63,77 @@ def grow(plan: LesionPlan, host: Volume, organs: LabelMap) -> Grown:
 
 def _grow_body(plan: LesionPlan, host: Volume, box: Box, allowed: np.ndarray) -> Grown:
     table = surface_table(plan)
-    samples = _sample_offsets(plan, host, box)
-    fields = [scale_and_distance(plan, table, offsets) for offsets in samples]
-    typical, typical_distance = (np.median(np.stack(field), axis=0) for field in zip(*fields, strict=True))
-    allowed &= typical_distance <= plan.ball_mm
+    offsets = offsets_mm(plan, host.affine, box)
+    t, distance = scale_and_distance(plan, table, offsets)
+    allowed &= distance <= plan.ball_mm
     centre = _centre_in(plan, box)
-    scale = _solve_scale(plan, host, typical, allowed, centre)
+    scale = solve_scale(plan, host, t, allowed, centre)
     strands = strands_of(plan, table, scale)
-    share = np.zeros(typical.shape, np.float32)
-    for offsets, (t, distance) in zip(samples, fields, strict=True):
-        share += np.maximum(_edge(t, distance, scale, plan), strand_share(strands, offsets)) / len(fields)
-    share = _ended(share, allowed, centre)
-    return Grown(box, _body(typical, scale, allowed, centre), share, (typical / scale).astype(np.float32))
+    mask = body_at(t, scale, allowed, centre)
+    share = np.zeros(t.shape, np.float32)
+    near = _near(plan, host, (t <= scale) & allowed, strands)
+    share[near] = _share(plan, host, table, scale, strands, offsets[:, *near], t[near], distance[near])
+    return Grown(box, mask, _ended(share, allowed, centre), t / np.float32(scale))
+
+
+def _near(plan: LesionPlan, host: Volume, mask: np.ndarray, strands: Sequence[Strand]) -> Box:
+    """The part of the crop that a body's edge and its spicules can reach."""
+    spicules = max((spicule.length + reach_mm(spicule) for spicule, _ in strands), default=0.0)
+    edge = _EDGE_OUTSIDE * plan.margin_mm / _WIDTH_OF_SIGMA
+    return grown_box(bounds(mask), mask.shape, host.spacing, edge + spicules + _slack(_shifts(host)))
+
+
+def _slack(shifts: np.ndarray) -> float:
+    """How much further outside, in mm along the ray, a point within a voxel can be than the voxel's centre."""
+    return _STEEPNESS * float(np.linalg.norm(shifts, axis=1).max())
+
+
+def _share(
+    plan: LesionPlan,
+    host: Volume,
+    table: np.ndarray,
+    scale: float,
+    strands: Sequence[Strand],
+    offsets: np.ndarray,
+    t: np.ndarray,
+    distance: np.ndarray,
+) -> np.ndarray:
+    """How much of each voxel is lesion before its edge is ended, (x, y, z) float32.
+
+    The mean over a lattice of points in those voxels that the surface or a spicule may cross, else at the centre.
+    `t` and `distance`, (x, y, z), are what `scale_and_distance` makes of `offsets`, (3, x, y, z).
+    """
+    sigma = np.float32(plan.margin_mm / _WIDTH_OF_SIGMA)
+    shifts = _shifts(host)
+    outside_mm = _outside_mm(t, distance, scale)
+    some = outside_mm < _slack(shifts) + _EDGE_OUTSIDE * sigma
+    sampled = some & (outside_mm > -_slack(shifts) - _EDGE_INSIDE * sigma)
+    sampled |= near_strands(strands, offsets, distance, _slack(shifts))
+    share = np.zeros(t.shape, np.float32)
+    share[some] = ndtr(-outside_mm[some] / sigma)
+    at = np.flatnonzero(sampled)
+    points, total = offsets.reshape(3, -1)[:, at], np.zeros(len(at), np.float32)
+    for shift in shifts:
+        within = points + shift[:, None]
+        edge = ndtr(-_outside_mm(*scale_and_distance(plan, table, within), scale) / sigma)
+        total += np.maximum(edge, strand_share(strands, within)) if strands else edge
+    share.ravel()[at] = total / len(shifts)
+    return share
+
+
+def _outside_mm(t: np.ndarray, distance: np.ndarray, scale: float) -> np.ndarray:
+    """mm along the ray from the surface at a scale outwards to points."""
+    return distance * (1 - np.float32(scale) / np.maximum(t, 1e-6))
 
 
 def _grow_wall(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allowed: np.ndarray) -> Grown:
     """A layer along the wall; its edge is a Gaussian blur of the mask, which has no rays to measure it along."""
     offsets = offsets_mm(plan, host.affine, box)
-    allowed &= np.linalg.norm(offsets, axis=-1) <= plan.ball_mm
+    allowed &= length(offsets) <= plan.ball_mm
     centre = _centre_in(plan, box)
     t = wall_field(plan, np.isin(organs.ids[box], _numbers(plan, organs)), host.spacing, offsets)
-    scale = _solve_scale(plan, host, t, allowed, centre)
-    mask = _body(t, scale, allowed, centre)
+    scale = solve_scale(plan, host, t, allowed, centre)
+    mask = body_at(t, scale, allowed, centre)
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), plan.margin_mm / _WIDTH_OF_SIGMA / host.spacing)
     weight = ndimage.gaussian_filter(allowed.astype(np.float32), plan.margin_mm / _WIDTH_OF_SIGMA / host.spacing)
     share = _ended(np.minimum(blurred / np.maximum(weight, 0.05), 1), allowed, centre)  # no edge where the organ ends
@@ -93,7 +143,7 @@ def _grow_wall(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allow
 def _ended(share: np.ndarray, allowed: np.ndarray, centre: tuple[int, ...]) -> np.ndarray:
     """Shares that end: small ones are 0, as is what is not allowed or not connected to the centre."""
     share = ((share - _EDGE_FLOOR) / (1 - _EDGE_FLOOR)).clip(0, 1) * allowed
-    return (share * _component(share > 0, centre)).astype(np.float32)
+    return (share * component(share > 0, centre)).astype(np.float32)
 
 
 def _centre_in(plan: LesionPlan, box: Box) -> tuple[int, int, int]:
@@ -107,7 +157,25 @@ def _numbers(plan: LesionPlan, organs: LabelMap) -> list[int]:
 
 def ball_box(plan: LesionPlan, host: Volume) -> Box:
     """The crop of the host that holds the lesion's ball."""
-    reach = np.ceil(plan.ball_mm / host.spacing).astype(int)
+    return _box_about(plan, host, plan.ball_mm)
+
+
+def painted_box(plan: LesionPlan, grown: Grown, host: Volume) -> Box:
+    """The part of a grown lesion's crop that its share lies in; the crop itself for a layer along a wall.
+
+    Known from size and surface, not from where the share ends, so that the noise fields that are drawn on it stay the
+    same when another width of the edge or another attenuation is asked for.
+    """
+    body = 0.5 * plan.size_mm * (1 + plan.lobe_depth + 3 * plan.roughness)
+    near = _box_about(plan, host, body + plan.spicule_mm + _EDGE_MM + float(np.linalg.norm(host.spacing)) / 2)
+    i, j, k = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(near, grown.box, strict=True))
+    within = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip((i, j, k), grown.box, strict=True))
+    holds_all = np.count_nonzero(grown.share[within]) == np.count_nonzero(grown.share)
+    return (i, j, k) if holds_all and not plan.wall_mm else grown.box
+
+
+def _box_about(plan: LesionPlan, host: Volume, radius_mm: float) -> Box:
+    reach = np.ceil(radius_mm / host.spacing).astype(int)
     low = np.maximum(np.array(plan.centre) - reach, 0)
     high = np.minimum(np.array(plan.centre) + reach + 1, host.hu.shape)
     i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
@@ -147,60 +215,15 @@ def _allowed(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box) -> np.n
 
 
 def offsets_mm(plan: LesionPlan, affine: np.ndarray, box: Box) -> np.ndarray:
-    """RAS mm from the lesion's centre to every voxel of a crop, (x, y, z, 3) float32."""
-    axes = [np.arange(s.start, s.stop) - c for s, c in zip(box, plan.centre, strict=True)]
-    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    return (grid @ affine[:3, :3].T).astype(np.float32)
+    """RAS mm from the lesion's centre to every voxel of a crop, (3, x, y, z) float32."""
+    axes = [np.arange(s.start, s.stop, dtype=np.float32) - c for s, c in zip(box, plan.centre, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"))
+    out: np.ndarray = affine[:3, :3].astype(np.float32) @ grid.reshape(3, -1)
+    return out.reshape(grid.shape)
 
 
-def _sample_offsets(plan: LesionPlan, host: Volume, box: Box) -> list[np.ndarray]:
-    """RAS mm from the centre of a lattice of points within every voxel: one (x, y, z, 3) float32 for each."""
-    size = np.array([s.stop - s.start for s in box])
-    finest = max(_FINEST_MM, float(np.prod(size * host.spacing) / _MAX_SAMPLES) ** (1 / 3))
-    parts = np.maximum(np.round(host.spacing / finest), 1).astype(int)
-    grid = offsets_mm(plan, host.affine, box)
+def _shifts(host: Volume) -> np.ndarray:
+    """RAS mm from a voxel's centre to a lattice of points within it, (N, 3) float32."""
+    parts = np.maximum(np.round(host.spacing / _FINEST_MM), 1).astype(int)
     within = np.stack(np.meshgrid(*[(np.arange(n) + 0.5) / n - 0.5 for n in parts], indexing="ij"), axis=-1)
-    return [grid + (host.affine[:3, :3] @ shift).astype(np.float32) for shift in within.reshape(-1, 3)]
-
-
-def _component(mask: np.ndarray, centre: tuple[int, ...]) -> np.ndarray:
-    """The connected part of a mask that holds the centre."""
-    parts, _ = ndimage.label(mask)
-    return mask & (parts == parts[centre])
-
-
-def _body(t: np.ndarray, scale: float, allowed: np.ndarray, centre: tuple[int, ...]) -> np.ndarray:
-    """The mask at a scale; the centre belongs to it at every scale."""
-    mask = (t <= scale) & allowed
-    mask[centre] = True
-    return _component(mask, centre)
-
-
-def _solve_scale(plan: LesionPlan, host: Volume, t: np.ndarray, allowed: np.ndarray, centre: tuple[int, ...]) -> float:
-    """The smallest scale at which the longest diameter in a slice is the planned size or more, by bisection."""
-    axis = slice_axis(host.affine)
-
-    def diameter(scale: float) -> float:
-        mask = _body(t, scale, allowed, centre)
-        return longest_in_slice(mask[ndimage.find_objects(mask.view(np.int8))[0]], host.spacing, axis)[1]
-
-    low, high = _LIKELY_SCALE[0] * plan.size_mm, _LIKELY_SCALE[1] * plan.size_mm
-    if diameter(low) >= plan.size_mm:
-        low = 0.0
-    if diameter(high) < plan.size_mm:
-        low, high = high, 2 * plan.ball_mm
-        if diameter(high) < plan.size_mm:
-            raise InputError(
-                f"{plan.name}: {plan.size_mm:.3g} mm does not fit at voxel {plan.centre}, where at most "
-                f"{diameter(high):.3g} mm does; plan it again or ask for less"
-            )
-    while high - low > _SCALE_SHARE * plan.size_mm:
-        middle = (low + high) / 2
-        low, high = (low, middle) if diameter(middle) >= plan.size_mm else (middle, high)
-    return high
-
-
-def _edge(t: np.ndarray, distance: np.ndarray, scale: float, plan: LesionPlan) -> np.ndarray:
-    """Share of lesion at points: a Gaussian edge of the planned width across the surface, along the ray."""
-    outside_mm = distance * (1 - scale / np.maximum(t, 1e-6))
-    return ndtr(-outside_mm / (plan.margin_mm / _WIDTH_OF_SIGMA)).astype(np.float32)
+    return (within.reshape(-1, 3) @ host.affine[:3, :3].T).astype(np.float32)

@@ -12,7 +12,9 @@ from synth.lesions.spicules import Spicule, spicules_of
 from synth.lesions.surface import scale_and_distance
 
 _ROOT_FLARE = 2.0  # the root widens into the body over the first tenth
+_BEFORE_ROOT = 0.3  # of the length: how far into the body a strand reaches
 _EDGE_MM = 0.4  # SD of a strand's edge: the scanner's blur
+_EDGE_ENDS = 2.0  # SDs: beyond, a strand's share is so small that it is cut off
 
 Strand = tuple[Spicule, float]  # a spicule and the distance of its root from the centre, mm
 
@@ -22,20 +24,35 @@ def strands_of(plan: LesionPlan, table: np.ndarray, scale: float) -> list[Strand
     spicules = spicules_of(plan)
     if not spicules:
         return []
-    directions = np.stack([s.direction for s in spicules]).astype(np.float32)
+    directions = np.stack([s.direction for s in spicules], axis=1).astype(np.float32)
     through, _ = scale_and_distance(plan, table, directions)
     return [(spicule, float(scale / t)) for spicule, t in zip(spicules, through, strict=True)]
 
 
-def strand_share(strands: Sequence[Strand], offsets: np.ndarray) -> np.ndarray:
-    """How much of each point is strand, 0 to 1: (..., 3) RAS mm from the centre -> (...) float32."""
-    points = offsets.reshape(-1, 3)
-    share = np.zeros(len(points), np.float32)
+def near_strands(strands: Sequence[Strand], offsets: np.ndarray, distance: np.ndarray, within_mm: float) -> np.ndarray:
+    """Which points can be strand, or lie within some mm of one that can: (3, ...) RAS mm, (...) mm -> (...) boolean."""
+    near = np.zeros(distance.shape, bool)
     for spicule, root in strands:
-        along = (points @ spicule.direction.astype(np.float32) - root) / spicule.length
-        near = np.flatnonzero((along > -0.3) & (along < 1))
-        share[near] = np.maximum(share[near], _one_strand(spicule, root, points[near], along[near]))
-    return share.reshape(offsets.shape[:-1])
+        along = np.tensordot(spicule.direction.astype(np.float32), offsets, 1) - np.float32(root)
+        aside = np.sqrt((distance**2 - (along + root) ** 2).clip(0))
+        ends = -_BEFORE_ROOT * spicule.length - within_mm, spicule.length + within_mm
+        near |= (aside < reach_mm(spicule) + within_mm) & (along > ends[0]) & (along < ends[1])
+    return near
+
+
+def reach_mm(spicule: Spicule) -> float:
+    """mm from the straight axis of a strand beyond which nothing of it is."""
+    return float(np.linalg.norm(spicule.bend) + _ROOT_FLARE * spicule.half_width + _EDGE_ENDS * _EDGE_MM)
+
+
+def strand_share(strands: Sequence[Strand], offsets: np.ndarray) -> np.ndarray:
+    """How much of each point is strand, 0 to 1: (3, N) RAS mm from the centre -> (N) float32."""
+    share = np.zeros(offsets.shape[1], np.float32)
+    for spicule, root in strands:
+        along = (spicule.direction.astype(np.float32) @ offsets - np.float32(root)) / np.float32(spicule.length)
+        near = np.flatnonzero((along > -_BEFORE_ROOT) & (along < 1))
+        share[near] = np.maximum(share[near], _one_strand(spicule, root, offsets[:, near].T, along[near]))
+    return share
 
 
 def _one_strand(spicule: Spicule, root: float, points: np.ndarray, along: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ Directions are sampled once on a table of three degrees; points look their radiu
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 from scipy.spatial.transform import Rotation
 
 from synth.lesions.lesion_plan import LesionPlan
@@ -75,18 +74,34 @@ def scale_and_distance(plan: LesionPlan, table: np.ndarray, offsets: np.ndarray)
     Args:
         plan: gives rotation and axes.
         table: of `surface_table`.
-        offsets: (..., 3) RAS mm from the centre.
+        offsets: (3, ...) RAS mm from the centre.
 
     Returns:
         Two arrays (...), float32. The scale is half the long axis of the ellipsoid.
     """
-    local = offsets.reshape(-1, 3) @ Rotation.from_quat(plan.rotation).as_matrix().astype(np.float32)
-    distance = np.linalg.norm(local, axis=1)
-    ball = local / np.array([1.0, *plan.axes], np.float32)
-    norm = np.linalg.norm(ball, axis=1)
-    polar = np.degrees(np.arccos((ball[:, 2] / np.maximum(norm, 1e-6)).clip(-1, 1)))
-    azimuth = np.degrees(np.arctan2(ball[:, 1], ball[:, 0])) % 360
-    at = [polar / _STEP_DEG, azimuth / _STEP_DEG]
-    radius = map_coordinates(table.astype(np.float32), at, order=1, mode="nearest")
-    shape = offsets.shape[:-1]
-    return (norm / radius).reshape(shape), distance.reshape(shape).astype(np.float32)
+    to_local = Rotation.from_quat(plan.rotation).as_matrix().T / np.array([1.0, *plan.axes])[:, None]
+    x, y, z = to_local.astype(np.float32) @ offsets.reshape(3, -1)
+    norm = np.sqrt(x * x + y * y + z * z)
+    polar = np.arccos((z / np.maximum(norm, 1e-6)).clip(-1, 1))
+    azimuth = np.arctan2(y, x)
+    azimuth[azimuth < 0] += np.float32(2 * np.pi)
+    shape = offsets.shape[1:]
+    return (norm / _look_up(table, polar, azimuth)).reshape(shape), length(offsets)
+
+
+def length(offsets: np.ndarray) -> np.ndarray:
+    """Euclidean length of vectors, (3, ...) -> (...)."""
+    return np.sqrt(np.einsum("i...,i...->...", offsets, offsets))
+
+
+def _look_up(table: np.ndarray, polar: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """The table between its entries, bilinear, at angles in radians (N); float32."""
+    table = table.astype(np.float32)
+    row, column = (angle * np.float32(180 / np.pi / _STEP_DEG) for angle in (polar, azimuth))
+    i, j = (at.astype(np.int32).clip(0, n - 2) for at, n in zip((row, column), table.shape, strict=True))
+    row, column = row - i, column - j
+    flat, corner = table.ravel(), i * np.int32(table.shape[1]) + j
+    upper = flat[corner] + column * (flat[corner + 1] - flat[corner])
+    corner += np.int32(table.shape[1])
+    lower = flat[corner] + column * (flat[corner + 1] - flat[corner])
+    return upper + row * (lower - upper)

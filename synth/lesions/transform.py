@@ -23,6 +23,7 @@ from synth.report.noise import measure_noise
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _CONTEXT = 10  # voxels
+_NOISE_PATCHES = 32  # fewer than a case gets: the noise's SD is known to about 1%
 
 
 class InsertLesiond(Randomizable, MapTransform):
@@ -122,9 +123,9 @@ def _insert_on_crop(host: Volume, organs: LabelMap, plan: LesionPlan, redraw: Re
     centre = tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))
     part, ids = Volume(host.hu[box], affine), LabelMap(organs.ids[box], affine, organs.names)
     try:
-        noise = measure_noise(part, ids)
+        noise = measure_noise(part, ids, _NOISE_PATCHES)
     except InputError:
-        noise = measure_noise(host, organs)
+        noise = measure_noise(host, organs, _NOISE_PATCHES)
     case = insert(part, ids, [plan.model_copy(update={"centre": centre})], redraw, noise)
     whole = [host.hu.copy(), organs.ids.copy(), np.zeros(host.hu.shape, np.uint8)]
     for array, new in zip(whole, (case.ct.hu, case.organs.ids, case.lesions.ids), strict=True):

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from synth.lesions.lesion_plan import LesionPlan
+from synth.lesions.surface import length
 
 _OUTWARD = 0.6  # of the thickness: how far the layer reaches out of the organ where it may
 _WAVES_MM = 0.5  # smoothness of the thickness, of the thickness
@@ -27,7 +28,7 @@ def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets
         plan: thickness, roughness, seed.
         organ: (x, y, z) boolean, the organ on the crop.
         spacing: mm, (3,).
-        offsets: (x, y, z, 3) RAS mm from the centre.
+        offsets: (3, x, y, z) RAS mm from the centre.
     """
     thickness = plan.wall_mm * (1 + plan.roughness * _waves(plan, organ.shape, spacing))
     depth = depth_in(organ, spacing)
@@ -35,7 +36,7 @@ def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets
     if plan.bulges or plan.invades:
         outside = ndimage.distance_transform_edt(~organ, sampling=spacing)
         relative = np.where(organ, relative, outside / (_OUTWARD * thickness))
-    q = np.linalg.norm(offsets, axis=-1)
+    q = length(offsets)
     return np.where(relative < 1, q / np.sqrt(np.maximum(1 - relative**2, 1e-6)), _FAR).astype(np.float32)
 
 

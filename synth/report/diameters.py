@@ -18,6 +18,8 @@ from scipy.spatial.distance import pdist
 _SMOOTHING_VOXELS = 0.5
 _PADDING_VOXELS = 4
 _FEW_POINTS = 300  # so many that all distances cost less than a convex hull
+_DIRECTIONS = 16  # in which a slice's width is taken to bound its diameter
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,51 @@ def axial_diameters(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> A
 
 def longest_in_slice(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> tuple[int, float]:
     """Index of the slice with the longest diameter, and that diameter in mm; (-1, 0) for an empty mask."""
-    slices = np.moveaxis(np.asarray(mask, bool), slice_axis, 0)
-    in_plane = np.delete(np.asarray(spacing, float), slice_axis)
+    slices, in_plane = _slices(mask, spacing, slice_axis)
     best, long_mm = -1, 0.0
-    bounds = _diagonals(slices, in_plane)
-    for index in np.argsort(-bounds, kind="stable"):
-        if bounds[index] <= long_mm:  # no slice from here on can be longer
+    diagonals = _diagonals(slices, in_plane)
+    low, high = _diameter_bounds(slices, in_plane)
+    for index in np.argsort(-diagonals, kind="stable"):
+        if diagonals[index] <= long_mm:  # no slice from here on can be longer
             break
+        if high[index] < low.max():  # another one is longer
+            continue
         if (length := _farthest(_outermost(slices[index], in_plane))) > long_mm:
             best, long_mm = int(index), length
     return best, long_mm
+
+
+def reaches_in_slice(mask: np.ndarray, spacing: np.ndarray, slice_axis: int, mm: float) -> bool:
+    """Whether the longest diameter in any slice is `mm` or more: `longest_in_slice` at less cost."""
+    slices, in_plane = _slices(mask, spacing, slice_axis)
+    low, high = _diameter_bounds(slices, in_plane)
+    if low.max() >= mm:
+        return True
+    likely = sorted(np.flatnonzero(high >= mm), key=lambda index: -low[index])
+    return any(_farthest(_outermost(slices[index], in_plane)) >= mm for index in likely)
+
+
+def _slices(mask: np.ndarray, spacing: np.ndarray, slice_axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """The mask's slices (S, X, Y) and the spacing in them, (2,)."""
+    return np.moveaxis(np.asarray(mask, bool), slice_axis, 0), np.delete(np.asarray(spacing, float), slice_axis)
+
+
+def _diameter_bounds(slices: np.ndarray, in_plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest diameter that each slice can have, (S) mm; 0 for empty ones.
+
+    The width of the surface's points in some directions; the diameter is at most half a step off one of them.
+    """
+    angle = np.pi / _DIRECTIONS * np.arange(_DIRECTIONS)
+    cos, sin = np.cos(angle) * in_plane[0], np.sin(angle) * in_plane[1]
+    there = np.asarray(slices.any(axis=2))
+    first = slices.argmax(axis=2)[..., None]
+    last = slices.shape[2] - 1 - slices[..., ::-1].argmax(axis=2)[..., None]
+    x = np.arange(slices.shape[1])[:, None] * cos
+    highest = np.where(there[..., None], x + last * sin, -np.inf).max(axis=1)
+    lowest = np.where(there[..., None], x + first * sin, np.inf).min(axis=1)
+    width = highest - lowest + np.maximum(np.abs(cos), sin)  # faces lie half a voxel outside on either side
+    widest = np.where(there.sum(axis=1) > 0, width.max(axis=1), 0.0)
+    return widest * (1 - _ROUNDING), widest / np.cos(np.pi / 2 / _DIRECTIONS) * (1 + _ROUNDING)
 
 
 def _diagonals(slices: np.ndarray, in_plane: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from prompts.request import FindingRequest
 from synth.errors import InputError
 from synth.geometry import world_of
-from synth.lesions import LesionPlan, plan_lesions
+from synth.lesions import LesionPlan, plan_lesions, shape
 from synth.lesions.shape import Grown, grow
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
 from synth.types import LabelMap, Volume
@@ -59,6 +59,21 @@ def test_the_same_plan_grows_the_same_lesion(
     np.testing.assert_array_equal(one.share, two.share)
     other = grow(plan.model_copy(update={"seed": 8}), host, organs)
     assert not np.array_equal(one.share, other.share)
+
+
+def test_only_what_the_surface_may_cross_is_sampled_finely(
+    host: Volume, organs: LabelMap, make_plan: Callable[..., LesionPlan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = []
+    whole = shape.scale_and_distance
+    monkeypatch.setattr(
+        shape, "scale_and_distance", lambda plan, table, at: looked_up.append(at[0].size) or whole(plan, table, at)
+    )
+    grown = grow(make_plan(ball_mm=26.0), host, organs)
+    voxels, lattice = grown.share.size, len(looked_up) - 1
+    assert lattice == 16  # points in a voxel
+    assert looked_up[0] == voxels
+    assert sum(looked_up[1:]) < 0.2 * lattice * voxels
 
 
 def test_a_plain_plan_grows_an_ellipsoid(host: Volume, organs: LabelMap, make_plan: Callable[..., LesionPlan]) -> None:

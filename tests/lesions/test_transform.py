@@ -9,15 +9,16 @@ from monai.data import DataLoader, Dataset, MetaTensor
 
 from synth import labels
 from synth.errors import InputError
+from synth.lesions import transform
 from synth.lesions.transform import InsertLesiond
 
 SIZE = 48
 
 
-def sample(spacing: float = 1.0) -> dict[str, MetaTensor]:
+def sample(spacing: float = 1.0, size: int = SIZE) -> dict[str, MetaTensor]:
     """A liver in fat, as float32 and uint8 tensors with an affine."""
     rng = np.random.default_rng(0)
-    ids = np.zeros((1, SIZE, SIZE, SIZE), np.uint8)
+    ids = np.zeros((1, size, size, size), np.uint8)
     ids[:, 4:-4, 4:-4, 4:-4] = labels.ids()["liver"]
     hu = np.where(ids > 0, 100.0, -90.0) + 10 * rng.standard_normal(ids.shape)
     affine = torch.diag(torch.tensor([spacing, spacing, spacing, 1.0]))
@@ -53,6 +54,19 @@ def test_the_same_state_draws_the_same_lesion_and_the_next_another(make: Callabl
     first, again, following = one(sample()), two(sample()), one(sample())
     assert first["image"].equal(again["image"]) and first["lesion"].equal(again["lesion"])
     assert not first["lesion"].equal(following["lesion"])
+
+
+def test_the_work_is_the_lesions_not_the_samples(
+    make: Callable[..., InsertLesiond], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_on: dict[str, list[int]] = {"insert": [], "measure_noise": []}
+    for name, sizes in worked_on.items():
+        whole = getattr(transform, name)
+        monkeypatch.setattr(transform, name, lambda ct, *rest, w=whole, s=sizes: s.append(ct.hu.size) or w(ct, *rest))
+    for size in (64, 112):
+        assert make("8 mm liver cyst").set_random_state(0)(sample(size=size))["lesion"].any()
+    assert max(worked_on["insert"] + worked_on["measure_noise"]) < 60**3  # its ball and the tissue round it
+    assert len(worked_on["insert"]) == len(worked_on["measure_noise"]) == 2
 
 
 def test_spacing_is_the_samples(make: Callable[..., InsertLesiond]) -> None:

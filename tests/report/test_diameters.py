@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from synth.report.diameters import axial_diameters, longest_diameter, longest_in_slice, sphericity, surface_points
+from synth.report.diameters import (
+    axial_diameters,
+    longest_diameter,
+    longest_in_slice,
+    reaches_in_slice,
+    sphericity,
+    surface_points,
+)
 
 THICK = (0.7, 0.7, 2.5)
 
@@ -93,6 +100,8 @@ def test_the_longest_diameter_of_any_slice_is_found(seed: int) -> None:
     index, longest = longest_in_slice(mask, spacing, 2)
     assert longest == pytest.approx(max(every))
     assert every[index] == pytest.approx(max(every))
+    assert reaches_in_slice(mask, spacing, 2, longest)
+    assert not reaches_in_slice(mask, spacing, 2, longest + 0.001)
 
 
 def test_an_empty_mask_has_no_slice() -> None:
