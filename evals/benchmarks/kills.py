@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.benchmarks.small_cohort import Running, start, write_inputs
+from evals.benchmarks.small_cohort import Running, log_of, start, write_inputs
 from synth.cohort import layout
 from synth.errors import InputError
 
@@ -63,7 +63,9 @@ class Trial:
         last, since = self.complete(), time.monotonic()
         while (now := self.complete()) < number:
             if not alive():
-                raise RuntimeError(f"{self.out}: the run ended with {now} cases before it was killed")
+                raise RuntimeError(
+                    f"{self.out}: the run ended with {now} cases before it was killed; see {log_of(self.out)}"
+                )
             if now != last:
                 last, since = now, time.monotonic()
             if time.monotonic() - since > _PATIENCE_S:
@@ -150,7 +152,7 @@ def _finish(recipe: Path, out: Path, world: int) -> None:
     processes = start(recipe, out, "plain", world)
     codes = [process.wait() for process in processes]
     if any(codes) or not (out / layout.CHECKSUMS).is_file():
-        raise RuntimeError(f"{out}: the run did not finish (exit codes {codes})")
+        raise RuntimeError(f"{out}: the run did not finish (exit codes {codes}); see {log_of(out)}")
 
 
 def differ(whole: Path, out: Path) -> list[str]:

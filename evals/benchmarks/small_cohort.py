@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from evals.benchmarks.path import made_up_host
 from synth import cli, nifti
@@ -37,10 +39,10 @@ def write_inputs(folder: Path, cases: int, size: int = SIZE, previews: float = 0
 class Fork:
     """A process that runs the command without loading it again: a fork of this one, which must have run no network.
 
-    As subprocess.Popen: `pid`, `returncode`, `poll`, `wait`.
+    As subprocess.Popen: `pid`, `returncode`, `poll`, `wait`. What it prints goes to `log`; it computes on `threads`.
     """
 
-    def __init__(self, arguments: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path, threads: int) -> None:
         self.returncode: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
@@ -49,9 +51,14 @@ class Fork:
                 os.setsid()
                 os.environ.update(environment)
                 for stream in (1, 2):
-                    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+                    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
+                torch.set_num_threads(threads)
                 code = cli.main(arguments)
+            except BaseException:
+                traceback.print_exc()  # os._exit below would swallow it
             finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(code)
 
     def poll(self) -> int | None:
@@ -72,18 +79,26 @@ Running = Fork | subprocess.Popen[bytes]
 
 
 def start(recipe: Path, out: Path, engine: str, world: int) -> list[Running]:
-    """The processes of one run, each the leader of a session of its own."""
+    """The processes of one run, each the leader of a session of its own; what they print is in `log_of(out)`."""
+    log = log_of(out)
     verb = ["cohort", str(recipe), "--out", str(out), "-q"]
     if engine == "torchrun":
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={world}", "-m", "synth.cli"]
-        return [_started([*launcher, *verb])]
+        return [_started([*launcher, *verb], log)]
     if engine == "ray":
-        return [_started(["-m", "synth.cli", *verb, "--engine", "ray", "--workers", str(world)])]
+        return [_started(["-m", "synth.cli", *verb, "--engine", "ray", "--workers", str(world)], log)]
     port = str(20000 + os.getpid() % 20000)
     shared = {"WORLD_SIZE": str(world), "MASTER_ADDR": "localhost", "MASTER_PORT": port}
-    return [Fork(verb, shared | {"RANK": str(rank)}) for rank in range(world)]
+    # processes share the threads of one, so that the number of processes is all that differs
+    threads = max(torch.get_num_threads() // world, 1)
+    return [Fork(verb, shared | {"RANK": str(rank)}, log, threads) for rank in range(world)]
 
 
-def _started(arguments: list[str]) -> subprocess.Popen[bytes]:
-    silent = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, *arguments], start_new_session=True, stdout=silent, stderr=silent)
+def log_of(out: Path) -> Path:
+    """Where the processes of a run into `out` print."""
+    return out.with_suffix(".log")
+
+
+def _started(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as file:
+        return subprocess.Popen([sys.executable, *arguments], start_new_session=True, stdout=file, stderr=file)
