@@ -24,6 +24,7 @@ from synth.types import Case, LabelMap, Volume
 
 _PATCH = (8, 8, 4)  # voxels
 _LEAST_PATCHES = 6
+_STRUCTURED = 2.0  # times the noise: an organ whose patches vary more shows its structure, an enhanced kidney's cortex
 _BANDS = 3  # of equal width from 0 to the Nyquist frequency of the slice
 _CONTEXT = 12  # voxels round the ball
 _DEPTHS = tuple(range(-3, 6))  # pixels: faces between depth d and d + 1; 0 is the surface, -1 the first outside
@@ -36,7 +37,7 @@ def noise_and_seams(host: RealHost, number: int, seed: int, redraw: Redraw) -> d
     """Insert `number` lesions, one at a time, and count. Every third is a large solid one, for the noise power."""
     powers, profiles = [], []
     for text, case, before, plan in _lesions(host, number, seed, redraw):
-        if text in SOLID and (power := noise_ratio(before, case)) is not None:
+        if text in SOLID and (power := noise_ratio(before, case, host.noise.sd)) is not None:
             powers.append(power)
         profiles.append(profile(before, case, plan))
         print(f"{len(profiles)} {text}", flush=True)
@@ -77,10 +78,12 @@ def cropped(host: RealHost, plan: LesionPlan) -> tuple[Case, LesionPlan]:
     return Case(ct, organs, nothing), plan.model_copy(update={"centre": (x, y, z)})
 
 
-def noise_ratio(before: Case, case: Case) -> list[float] | None:
-    """Noise power in the lesion over that of the host's organ within the same crop: all, then by band; None if small.
+def noise_ratio(before: Case, case: Case, noise_sd: float) -> list[float] | None:
+    """Noise power in the lesion over that of the host's organ within the same crop: all, by band, of the median patch.
 
-    Both from patches of one size, each less its plane, the quieter half of either.
+    Both from patches of one size, each less its plane: the quieter half of either, and last the median variance of all,
+    since the quieter half of patches that differ more among themselves is quieter. None where the lesion is small, and
+    where the organ's structure hides its noise: patches beyond `_STRUCTURED` times the host's `noise_sd`, HU.
     """
     lesion = patches_in(case.ct.hu, ndimage.binary_erosion(case.lesions.ids > 0, iterations=2), _PATCH)
     held = before.organs.ids[(case.lesions.ids > 0) & (before.organs.ids > 0)]
@@ -88,11 +91,19 @@ def noise_ratio(before: Case, case: Case) -> list[float] | None:
     tissue = patches_in(before.ct.hu, ndimage.binary_erosion(organ), _PATCH)
     if min(len(lesion), len(tissue)) < _LEAST_PATCHES:
         return None
+    inside, around = (float(np.median(_variances(patches))) for patches in (lesion, tissue))
+    if around > (_STRUCTURED * noise_sd) ** 2:
+        return None
     one, other = (spectrum_of(_quieter_half(patches)) for patches in (lesion, tissue))
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_PATCH[0]), np.fft.fftfreq(_PATCH[1]), indexing="ij"))
     band = np.minimum((frequency / 0.5 * _BANDS).astype(int), _BANDS - 1)
     bands = [float(one[band == k].sum() / other[band == k].sum()) for k in range(_BANDS)]
-    return [float(one.sum() / other.sum()), *bands]
+    return [float(one.sum() / other.sum()), *bands, inside / around]
+
+
+def _variances(patches: np.ndarray) -> np.ndarray:
+    """Variance of each patch (N, X, Y, Z) less its plane, (N) HU^2."""
+    return np.array([spectrum_of(patch[None]).mean() for patch in patches])
 
 
 def _quieter_half(patches: np.ndarray) -> np.ndarray:
@@ -103,6 +114,7 @@ def _quieter_half(patches: np.ndarray) -> np.ndarray:
 
 def _power_summary(power: np.ndarray) -> dict[str, Any]:
     columns = {"all": 0, **{f"band_{k + 1}_of_{_BANDS}": k + 1 for k in range(_BANDS)}}
+    columns["median_patch"] = _BANDS + 1
     return {"lesions": len(power), **{name: _mean_and_interval(power[:, k]) for name, k in columns.items()}}
 
 

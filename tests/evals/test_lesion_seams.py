@@ -53,9 +53,13 @@ def test_a_step_at_the_surface_is_an_edge_and_none_is_none(
 @pytest.mark.parametrize("level", [0.8, 1.0, 1.25])
 def test_noise_power_inside_is_over_the_organs(ball: np.ndarray, level: float) -> None:
     host, other = 60 + noise(0), 20 + level * noise(1)
-    power = lesion_seams.noise_ratio(case_of(host, np.zeros(SHAPE)), case_of(np.where(ball, other, host), ball))
+    before, after = case_of(host, np.zeros(SHAPE)), case_of(np.where(ball, other, host), ball)
+    sd = float(noise(0).std())
+    power = lesion_seams.noise_ratio(before, after, sd)
     assert power is not None and power[0] == pytest.approx(level**2, rel=0.15)
-    assert lesion_seams.noise_ratio(case_of(host, np.zeros(SHAPE)), case_of(host, np.zeros(SHAPE))) is None
+    assert power[-1] == pytest.approx(level**2, rel=0.15)
+    assert lesion_seams.noise_ratio(before, case_of(host, np.zeros(SHAPE)), sd) is None
+    assert lesion_seams.noise_ratio(before, after, sd / 3) is None  # an organ whose structure hides its noise
 
 
 def test_a_crop_holds_the_lesion_and_its_plan_fits_it() -> None:
