@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from synth.facts import ORGANS, encode
-from synth.flow.guidance import guided
+from synth.flow.guidance import away_from_prior, guided
 from synth.flow.samplers import euler
 from synth.frames import BASE_SPACING_MM, FRAMES, Frame
 from synth.given import Given
@@ -69,6 +69,7 @@ def compose(
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
     noise = plan.sampling.temperature * noise
     velocity = guided(model, condition, plan.sampling.guidance)
+    velocity = away_from_prior(velocity, model, condition, plan.sampling.prior_guidance)
     x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
     labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
     ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)

@@ -19,7 +19,7 @@ from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 
 
 class _Frozen(BaseModel):
@@ -31,19 +31,21 @@ class Sampling(_Frozen):
 
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
     truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
-    `detail_guidance` is the scale of synth.flow.guidance.sharpened in `refine`: at 0.15 drawn details have the SD of
-    real ones. `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1
-    forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
+    `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`, `detail_guidance` that of
+    `sharpened` in `refine`: without them what is drawn varies less than patients do. `redraw_start` is the time to
+    which a painted lesion's detail is noised before it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of
+    synth.flow.schedule.sampling_times.
     """
 
     base_steps: int = 16
     base_shift: float = 3.0
-    temperature: float = 0.85
-    shape_temperature: float = 0.85
+    temperature: float = 1.0
+    shape_temperature: float = 0.95
     guidance: float = 1.0
+    prior_guidance: float = 0.3
     refine_steps: int = 3
     refine_shift: float = 3.0
-    detail_guidance: float = 0.15
+    detail_guidance: float = 0.1
     redraw_start: float = 0.1
 
 

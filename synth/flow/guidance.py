@@ -6,7 +6,7 @@ import torch
 
 from synth.flow.samplers import Velocity
 from synth.models.conditioning import Condition
-from synth.models.denoiser import Denoiser, preconditioned
+from synth.models.denoiser import Denoiser, preconditioned, scaffold_of
 
 
 def guided(model: Denoiser, condition: Condition, scale: float) -> Velocity:
@@ -21,6 +21,22 @@ def guided(model: Denoiser, condition: Condition, scale: float) -> Velocity:
         return out
 
     return velocity
+
+
+def away_from_prior(velocity: Velocity, model: Denoiser, condition: Condition, scale: float) -> Velocity:
+    """Velocity pushed away from that of the model's own Gaussian prior, by `scale` of the difference; see `sharpened`.
+
+    As it stands where the model has no prior.
+    """
+    prior = model.prior
+    if scale == 0.0 or prior is None:
+        return velocity
+
+    def pushed(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        known = velocity(x, t)
+        return known + scale * (known - prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))[1])
+
+    return pushed
 
 
 def sharpened(velocity: torch.Tensor, x: torch.Tensor, t: torch.Tensor, data_sd: float, scale: float) -> torch.Tensor:

@@ -3,10 +3,13 @@
 import pytest
 import torch
 
-from synth.flow.guidance import sharpened
+from synth.flow.guidance import away_from_prior, guided, sharpened
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.samplers import euler
 from synth.flow.schedule import draw_times, interpolate, sampling_times
+from synth.frames import HEAD_NECK
+from synth.models.conditioning import FACTS_DIM, GRID_DIM, Condition, map_channels
+from tests import networks
 
 MEAN, SD = 0.7, 0.3
 
@@ -109,3 +112,23 @@ def test_starting_half_way_from_noised_data_keeps_the_distribution():
     assert float(x.mean()) == pytest.approx(MEAN, abs=0.01)
     assert float(x.std()) == pytest.approx(SD, rel=0.03)
     assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) == pytest.approx(0.287, abs=0.03)
+
+
+def test_base_is_pushed_away_from_its_own_prior():
+    model = networks.base()
+    condition = Condition(
+        facts=torch.zeros(1, FACTS_DIM),
+        text=torch.zeros(1, 1, 384),
+        text_mask=torch.zeros(1, 1, dtype=torch.bool),
+        grid=torch.zeros(1, GRID_DIM),
+        maps=torch.zeros(1, map_channels(2, refine=False), *HEAD_NECK.shape),
+    )
+    x, t = torch.randn(1, 2, *HEAD_NECK.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0.5])
+    plain = guided(model, condition, 1.0)
+    prior = model.prior(x, t, condition.facts, torch.zeros_like(x))[1]
+    with torch.no_grad():
+        known, pushed = plain(x, t), away_from_prior(plain, model, condition, 0.5)(x, t)
+    torch.testing.assert_close(pushed, known + 0.5 * (known - prior))
+    assert not torch.allclose(pushed, known)
+    assert away_from_prior(plain, model, condition, 0.0) is plain
+    assert away_from_prior(plain, networks.refine(), condition, 0.5) is plain  # which has none
