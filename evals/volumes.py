@@ -104,7 +104,7 @@ def _stem(path: Path) -> str:
 def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions: bool = False) -> Subject:
     """Read one volume, with its lesion map where `lesions` are asked for.
 
-    `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's.
+    `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's; `lesion` is a name too.
 
     Raises InputError, naming the file and the reason.
     """
@@ -135,6 +135,8 @@ def _lesions(path: Path, manifest: Path | None, ct: Volume) -> np.ndarray:
 def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> LabelMap:
     """Names from the manifest of a case folder; else from `organ_ids`, else from labels.csv."""
     assert source.organs is not None
+    if organ_ids is not None and LESION in organ_ids.values():
+        return _with_lesions(source.organs, ct, organ_ids)
     if source.manifest is None or organ_ids is not None:
         return nifti.read_labels(source.organs, like=ct, organ_ids=organ_ids)
     try:
@@ -143,6 +145,13 @@ def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> 
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{source.manifest}: no names under labels.organs; make the case again") from error
     return LabelMap(*nifti.read_ids(source.organs, like=ct), names)
+
+
+def _with_lesions(path: Path, ct: Volume, organ_ids: Mapping[int, str]) -> LabelMap:
+    """Labels of which some ids are `lesion`, which is no organ of the label table."""
+    organs = {i: name for i, name in organ_ids.items() if name != LESION}
+    found = nifti.read_labels(path, ct, organs) if organs else LabelMap(*nifti.read_ids(path, ct), {})
+    return replace(found, names={**found.names, **{i: LESION for i in organ_ids if i not in organs}})
 
 
 def _read_prepared(source: Source) -> Subject:

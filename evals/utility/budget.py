@@ -15,11 +15,11 @@ _STEPS = 3
 
 
 def seconds_a_run(config: UtilityConfig) -> float:
-    """Training and test of one segmenter, from `_STEPS` steps and the prediction of one patient."""
+    """Training and test of one segmenter, from `_STEPS` steps and the prediction of one patient; no lesions put in."""
     from evals.utility.scoring import score
     from evals.utility.segmenter import predict, train
 
-    entries, _ = volumes.survey(config.real_test, config.organ_ids, most=1)
+    entries, _ = volumes.survey(config.real_test or config.real_train, config.organ_ids, most=1)
     (patient,) = load(entries, config)
     patient = replace(patient, annotated=np.ones_like(patient.annotated))
     few = config.model_copy(update={"steps": _STEPS})
@@ -29,7 +29,14 @@ def seconds_a_run(config: UtilityConfig) -> float:
     trained = time.monotonic()
     score(predict(model, patient, config), patient, config)
     tested = time.monotonic() - trained
-    return (trained - started) * config.steps / _STEPS + tested * len(volumes.find(config.real_test))
+    return (trained - started) * config.steps / _STEPS + tested * test_patients(config)
+
+
+def test_patients(config: UtilityConfig) -> int:
+    """How many patients a run is tested on."""
+    if config.real_test is None:
+        return len(volumes.find(config.real_train)) - max(config.real_cases)
+    return len(volumes.find(config.real_test))
 
 
 def told(count: int, what: str, seconds_each: float | None) -> str:

@@ -87,6 +87,7 @@ def result(
     tables = [_means(rows, metrics, config)]
     tables += [_tests(rows, metric, config) for metric in metrics]
     tables += [_organs(rows, config)]
+    tables += [_by_seed(rows, config)] if len(config.seeds) > 1 else []
     tables += [_by_size(lesions)] if lesions else []
     settings = {
         k: v if isinstance(v, (int, float, bool, str)) else str(v) for k, v in config.model_dump(mode="json").items()
@@ -176,6 +177,17 @@ def _organs(rows: Sequence[Row], config: UtilityConfig) -> Table:
         lines.append([key[0], key[2], key[1].value, *cells])
     columns = ["network", "real N", "arm", *(o.replace("_", " ") for o in config.organs)]
     return Table(title="DSC by organ", columns=columns, rows=lines)
+
+
+def _by_seed(rows: Sequence[Row], config: UtilityConfig) -> Table:
+    """How much the choice of patients, the start and the patches matter, beside the arms."""
+    seeds = {seed: by_patient([r for r in rows if r.seed == seed], "dsc") for seed in config.seeds}
+    lines: list[Line] = []
+    for key in _sorted({key for table in seeds.values() for key in table}):
+        cells = [float(np.mean(list(table[key].values()))) if key in table else None for table in seeds.values()]
+        lines.append([key[0], key[2], key[1].value, *cells])
+    columns = ["network", "real N", "arm", *(f"seed {seed}" for seed in seeds)]
+    return Table(title="DSC by seed", columns=columns, rows=lines, note="Mean over organs and test patients.")
 
 
 def _shown(interval: Interval | None) -> str:

@@ -13,15 +13,17 @@ from synth import labels
 from synth.provenance import sha256
 from synth.settings import read_settings
 
+_NEWER = {"spacing", "tissue", "insertions", "redraw", "mixed_precision"}  # runs kept from before have the defaults
 _TRAINING = 2  # version of how a segmenter is trained and scored, in the key of every kept run
 
 
 class Arm(StrEnum):
     """What a segmenter is trained on, with equal steps in every arm.
 
-    MIXED: real and synthetic in turn; PRETRAIN: synthetic first, then real; INSERTION: real, with lesions put into
-    half of the samples anew each time. SHUFFLED and NOISE are MIXED with the synthetic masks, or the synthetic CT,
-    replaced: controls that must not help as MIXED does.
+    MIXED: real and synthetic in turn; PRETRAIN: synthetic first, then real. INSERTION: real, with lesions put into
+    half of the samples; INSERTED: the same volumes with a lesion put into every sample and their own lesions left out
+    of the loss, so that no outline of a real lesion is learned. SHUFFLED and NOISE are MIXED with the synthetic masks,
+    or the synthetic CT, replaced: controls that must not help as MIXED does.
     """
 
     REAL = "real"
@@ -29,11 +31,14 @@ class Arm(StrEnum):
     MIXED = "mixed"
     PRETRAIN = "pretrain"
     INSERTION = "insertion"
+    INSERTED = "inserted"
     SHUFFLED = "shuffled"
     NOISE = "noise"
 
 
 CONTROLS = (Arm.SHUFFLED, Arm.NOISE)
+INSERTING = (Arm.INSERTION, Arm.INSERTED)
+OF_REAL = (Arm.REAL, *INSERTING)  # these see no synthetic volumes
 
 
 class _Section(BaseModel):
@@ -71,14 +76,26 @@ class UtilityConfig(_Section):
         None, description="patients in OpenKBP's layout: real_train and real_test are prepared from them, if not there"
     )
     real_train: Path
-    real_test: Path
-    synthetic: Path
+    real_test: Path | None = Field(None, description="none: the patients of real_train that a seed does not choose")
+    synthetic: Path | None = Field(None, description="none: no arm uses synthetic volumes")
     draw: Drawing | None = Field(None, description="draws `synthetic_cases` into `synthetic`; none: they are there")
     generator: Generator | None = Field(None, description="what draws them; none: the weights that ship")
     out: Path = Field(Path("runs/utility"), description="one file a run, so that a stopped study goes on")
     organs: tuple[str, ...] = Field(min_length=1, description=f"names of the label table; '{LESION}': any lesion")
     organ_ids: dict[int, str] | None = Field(None, description="names of label ids that are not TotalSegmentator's")
-    findings: tuple[str, ...] = Field((), description="prompts of the lesions of arm insertion")
+    spacing: float | None = Field(
+        None, ge=0.5, le=16, description="mm, resample all to it; none: as they are, all alike"
+    )
+    tissue: bool = Field(False, description="label muscle and bone by their HU, where nothing is labelled")
+    findings: tuple[str, ...] = Field((), description="prompts of the lesions of arms insertion and inserted")
+    insertions: int | None = Field(
+        None,
+        gt=0,
+        description="so many lesions are drawn into each patient and used again; none: always anew",
+    )
+    redraw: bool = Field(
+        True, description="redraw the detail in inserted lesions by `refine`; else they are as painted"
+    )
     networks: tuple[Literal["dynunet", "segresnet"], ...] = ("dynunet",)
     arms: tuple[Arm, ...] = (Arm.REAL, Arm.SYNTHETIC, Arm.MIXED, Arm.SHUFFLED)
     real_cases: tuple[int, ...] = Field((5, 10, 20, 40), min_length=1)
@@ -93,6 +110,7 @@ class UtilityConfig(_Section):
     packing: Literal[1, 2] = Field(1, description="2: 2 x 2 x 2 voxels go in as 8 channels, an eighth of the cost")
     width: int = Field(16, ge=4, description="channels at the finest level; a multiple of 4")
     learning_rate: float = Field(1e-3, gt=0)
+    mixed_precision: Literal["no", "bf16"] | None = Field(None, description="none: as accelerate is set up")
     window_hu: tuple[float, float] = (-200.0, 400.0)
     tolerance_mm: float = Field(4.0, gt=0, description="of the surface Dice")
     cpu: bool = False
@@ -115,8 +133,21 @@ class UtilityConfig(_Section):
             raise ValueError(f"organs: '{unknown[0]}' is not in the label table; see `synthct info --organs`")
         if Arm.REAL not in self.arms:
             raise ValueError("arms: every other arm is compared with real; put it in")
-        if Arm.INSERTION in self.arms and (LESION not in self.organs or not self.findings):
-            raise ValueError(f"arms: insertion needs '{LESION}' in organs and findings, such as '12 mm liver cyst'")
+        if (arm := next((a for a in INSERTING if a in self.arms), None)) and not (
+            LESION in self.organs and self.findings
+        ):
+            raise ValueError(f"arms: {arm} needs '{LESION}' in organs and findings, such as '12 mm liver cyst'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> Self:
+        fed = next((a for a in self.arms if a not in OF_REAL), None)
+        if fed is not None and self.synthetic is None:
+            raise ValueError(f"arms: {fed} needs synthetic volumes; give their folder as synthetic")
+        if self.headneck is not None and self.real_test is None:
+            raise ValueError("headneck: is prepared into real_train and real_test; give both")
+        if self.generator is not None and self.real_test is None:
+            raise ValueError("generator: must not have seen the test patients; give real_test")
         return self
 
     @model_validator(mode="after")
@@ -136,7 +167,13 @@ class UtilityConfig(_Section):
         kept = self.model_dump_json(include={"steps", "pretrain_share", "batch", "patch", "packing", "width",
                                              "learning_rate", "window_hu", "organs", "findings",
                                              "tolerance_mm"})  # fmt: skip
-        return sha256(f"{_TRAINING} {kept}".encode())
+        newer = self.model_dump_json(include=_NEWER, exclude_defaults=True)
+        return sha256(f"{_TRAINING} {kept}{newer if newer != '{}' else ''}".encode())
+
+    def insertion_hash(self) -> str:
+        """Of what an inserted lesion depends on besides its host."""
+        kept = self.model_dump_json(include={"spacing", "tissue", "findings", "redraw", "organ_ids"})
+        return sha256(kept.encode())
 
 
 def load(path: Path) -> UtilityConfig:

@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from monai.transforms import RandAffine
 
-from evals.utility.config import Arm, UtilityConfig
+from evals.utility.config import INSERTING, Arm, UtilityConfig
+from evals.utility.tissue import resampled, with_tissue
 from evals.volumes import LESION, Entry, Subject, read
 from synth import labels
 from synth.errors import InputError
 from synth.types import LabelMap
 
+IGNORED = 255  # the class of voxels that are left out of the loss
 _FOREGROUND = 0.67  # share of patches centred on a labelled voxel
 _MARGIN = 0.2  # of a patch's size
 _TURN_RAD, _SCALE, _NOISE = 0.15, 0.12, 0.04  # noise: of the window
@@ -39,11 +41,10 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Host:
-    """HU (X, Y, Z) int16 and the organs, without the voxels of lesions that are there already."""
+    """HU (X, Y, Z) int16 and the organs; lesions that are there already are one more label, `lesion`, over them."""
 
     hu: np.ndarray
     organs: LabelMap
-    lesions: np.ndarray
 
 
 def load(entries: Sequence[Entry], config: UtilityConfig) -> list[Labelled]:
@@ -53,19 +54,20 @@ def load(entries: Sequence[Entry], config: UtilityConfig) -> list[Labelled]:
 
 
 def labelled(subject: Subject, config: UtilityConfig) -> Labelled:
-    """Window and classes of one volume."""
+    """Window and classes of one volume, resampled and with its tissue labelled where the study asks for that."""
     if subject.organs is None:
         raise InputError(f"{subject.name}: has no organ labels; put organs.nii.gz beside its ct.nii.gz")
+    subject = subject if config.spacing is None else resampled(subject, config.spacing)
+    subject = with_tissue(subject) if config.tissue else subject
+    assert subject.organs is not None
     annotated = np.array([organ in _drawn(subject) for organ in config.organs])
     if not annotated.any():
         raise InputError(
             f"{subject.name}: none of {', '.join(config.organs)} is labelled in it; remove it from the set"
         )
     lesions = subject.lesions if subject.lesions is not None else subject.organs.mask(LESION)
-    host = None
-    if Arm.INSERTION in config.arms:
-        free = np.where(lesions, 0, subject.organs.ids).astype(subject.organs.ids.dtype)
-        host = Host(subject.hu, replace(subject.organs, ids=free), lesions)
+    inserts = any(arm in INSERTING for arm in config.arms)
+    host = Host(subject.hu, _with_lesions(subject.organs, lesions)) if inserts else None
     return Labelled(
         subject.name,
         subject.sha256,
@@ -74,6 +76,15 @@ def labelled(subject: Subject, config: UtilityConfig) -> Labelled:
         annotated,
         subject.spacing,
         host,
+    )
+
+
+def _with_lesions(organs: LabelMap, lesions: np.ndarray) -> LabelMap:
+    """Lesions as a label of their own, so that nothing grows into them and what pushes tissue aside moves them too."""
+    number = next(n for n in range(255, 0, -1) if n not in organs.names and not (organs.ids == n).any())
+    names = {i: name for i, name in organs.names.items() if name != LESION}
+    return LabelMap(
+        np.where(lesions, number, organs.ids).astype(organs.ids.dtype), organs.affine, {**names, number: LESION}
     )
 
 
@@ -93,6 +104,12 @@ def classes_of(organs: LabelMap, lesions: np.ndarray, config: UtilityConfig) -> 
     if LESION in config.organs:
         classes[lesions] = 1 + config.organs.index(LESION)
     return classes
+
+
+def unlearned(volume: Labelled, config: UtilityConfig) -> Labelled:
+    """The volume with its own lesions left out of the loss."""
+    known = volume.classes == 1 + config.organs.index(LESION)
+    return replace(volume, classes=np.where(known, IGNORED, volume.classes).astype(np.uint8))
 
 
 def windowed(hu: np.ndarray, config: UtilityConfig) -> np.ndarray:
@@ -136,7 +153,10 @@ def _onto(classes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Batch:
-    """Patches (B, 1, x, y, z), one-hot classes (B, K, x, y, z) and annotated organs (B, K - 1), float32."""
+    """Patches (B, 1, x, y, z), one-hot classes (B, K, x, y, z) and annotated organs (B, K - 1), float32.
+
+    A voxel that is ignored is of no class.
+    """
 
     image: np.ndarray
     onehot: np.ndarray
@@ -166,7 +186,7 @@ def _patch(
     size = np.array(config.patch)
     margin = (size * _MARGIN).astype(int)  # what a turned or larger patch sees beyond its own edges
     centre = np.array([rng.integers(n) for n in volume.image.shape])
-    present = np.unique(volume.classes)[1:]
+    present = [c for c in np.unique(volume.classes) if c not in (0, IGNORED)]
     if len(present) and rng.random() < _FOREGROUND:
         voxels = np.argwhere(volume.classes == rng.choice(present))  # every organ alike, however small
         centre = voxels[rng.integers(len(voxels))]
@@ -200,10 +220,12 @@ def augmented(
 
 
 def _other_side(organs: Sequence[str]) -> np.ndarray | None:
-    """(organs + 1,) class -> class in the mirror image; None where the other side of an organ is no class."""
+    """(256,) class -> class in the mirror image; None where the other side of an organ is no class."""
     if any(labels.mirror(organ) not in organs for organ in organs):
         return None
-    return np.array([0, *(1 + list(organs).index(labels.mirror(organ)) for organ in organs)], np.uint8)
+    table = np.arange(256, dtype=np.uint8)
+    table[1 : 1 + len(organs)] = [1 + list(organs).index(labels.mirror(organ)) for organ in organs]
+    return table
 
 
 def _padded(array: np.ndarray, shape: Sequence[int]) -> np.ndarray:

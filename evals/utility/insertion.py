@@ -1,21 +1,34 @@
-"""The arm `insertion`: lesions put into half of the real samples, anew each time one is drawn."""
+"""The arms `insertion` and `inserted`: lesions put into real samples, anew each time one is drawn or from a bank."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
 
-from evals.utility.config import UtilityConfig
-from evals.utility.data import Labelled, classes_of, windowed
+from evals.utility.config import Arm, UtilityConfig
+from evals.utility.data import Labelled, classes_of, unlearned, windowed
+from evals.volumes import LESION
 from synth.lesions.insertion import Redraw
 from synth.lesions.transform import InsertLesiond
+from synth.provenance import sha256
+from synth.seeding import derive
 
-_SHARE = 0.5
+_SHARE = {Arm.INSERTION: 0.5, Arm.INSERTED: 1.0}  # of the samples
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A host with a new lesion: CT in HU, organ ids, where the lesion lies; all (X, Y, Z)."""
+
+    hu: np.ndarray
+    ids: np.ndarray
+    lesion: np.ndarray
 
 
 class Inserter:
@@ -23,16 +36,18 @@ class Inserter:
 
     Args:
         redraw: redraws the detail in the lesion (`synth.redraw.RefineRedraw`), as `synthct insert` does.
+        arm: insertion, or inserted, where the volume's own lesions are of no class (`data.IGNORED`).
     """
 
-    def __init__(self, config: UtilityConfig, redraw: Redraw) -> None:
-        self.config, self.redraw = config, redraw
+    def __init__(self, config: UtilityConfig, redraw: Redraw, arm: Arm = Arm.INSERTION) -> None:
+        self.config, self.redraw, self.arm = config, redraw, arm
 
     def __call__(self, volume: Labelled, rng: np.random.Generator) -> Labelled:
         """The volume, or the same with a lesion; chance comes from `rng` alone."""
-        happens, seed = rng.random() < _SHARE, int(rng.integers(2**31))
-        if not happens:
-            return volume
+        happens, seed = rng.random() < _SHARE[self.arm], int(rng.integers(2**31))
+        return self._with(self._draw(volume, seed), volume) if happens else volume
+
+    def _draw(self, volume: Labelled, seed: int) -> Drawn:
         host = volume.host
         assert host is not None
         insert = InsertLesiond("ct", self.config.findings, names=host.organs.names, redraw=self.redraw)
@@ -43,12 +58,38 @@ class Inserter:
             "organs": MetaTensor(torch.from_numpy(host.organs.ids.astype(np.int16))[None], affine=affine),
         }
         found = insert(sample)
-        new = found["lesion"][0].numpy() > 0
-        if not new.any():
+        ids = found["organs"][0].numpy().astype(host.organs.ids.dtype)
+        return Drawn(found["ct"][0].numpy().astype(np.int16), ids, found["lesion"][0].numpy() > 0)
+
+    def _with(self, drawn: Drawn, volume: Labelled) -> Labelled:
+        """The volume with what was drawn into it; its own lesions lie where they were pushed."""
+        if not drawn.lesion.any():
             return volume
-        organs = replace(host.organs, ids=found["organs"][0].numpy().astype(host.organs.ids.dtype))
-        return replace(
-            volume,
-            image=windowed(found["ct"][0].numpy(), self.config),
-            classes=classes_of(organs, host.lesions | new, self.config),
-        )
+        assert volume.host is not None
+        organs = replace(volume.host.organs, ids=drawn.ids)
+        classes = classes_of(organs, organs.mask(LESION), self.config)
+        out = replace(volume, image=windowed(drawn.hu, self.config), classes=classes)
+        classes = unlearned(out, self.config).classes if self.arm is Arm.INSERTED else classes
+        classes[drawn.lesion] = 1 + self.config.organs.index(LESION)
+        return replace(out, classes=classes)
+
+
+class Bank(Inserter):
+    """An `Inserter` with `config.insertions` lesions of each volume, kept in a folder for all arms and seeds."""
+
+    def __init__(self, config: UtilityConfig, redraw: Redraw, arm: Arm = Arm.INSERTION) -> None:
+        super().__init__(config, redraw, arm)
+        self.folder = config.out / "insertions"
+
+    def _draw(self, volume: Labelled, seed: int) -> Drawn:
+        number = seed % (self.config.insertions or 1)
+        path = self.folder / f"{sha256(f'{volume.sha256} {number} {self.config.insertion_hash()}'.encode())}.npz"
+        if path.is_file():
+            with np.load(path) as kept:
+                return Drawn(kept["hu"], kept["ids"], kept["lesion"])
+        drawn = super()._draw(volume, derive(number, volume.sha256) % 2**31)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{os.getpid()}.npz")
+        np.savez_compressed(partial, hu=drawn.hu, ids=drawn.ids, lesion=drawn.lesion)
+        partial.replace(path)
+        return drawn

@@ -23,7 +23,7 @@ from evals.stamp import sha256_of
 from evals.utility import budget, compare
 from evals.utility.claims import share
 from evals.utility.compare import LesionRow, Row
-from evals.utility.config import CONTROLS, Arm, Drawing, UtilityConfig
+from evals.utility.config import CONTROLS, OF_REAL, Arm, Drawing, UtilityConfig
 from evals.utility.data import Labelled, load
 from evals.utility.drawing import CaseDrawer
 from evals.utility.generator import in_use, train_generator
@@ -56,7 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Sets:
-    """The three sets of a study, loaded."""
+    """The three sets of a study, loaded; `test` is empty where a seed is tested on the patients it did not choose."""
 
     train: Sequence[Labelled]
     test: Sequence[Labelled]
@@ -89,7 +89,8 @@ def evaluate(
         say: told how long what is left will take.
     """
     progress = progress or Progress(quiet=True)
-    ensure_prepared(config.headneck, config.real_train, config.real_test, progress)
+    if config.real_test is not None:
+        ensure_prepared(config.headneck, config.real_train, config.real_test, progress)
     _check_real(config)
     runs = list(runs_of(config))
     if config.draw is not None:
@@ -100,14 +101,14 @@ def evaluate(
     found = _finish(runs, sets, config, progress, say)
     rows = [row for run in runs for row in _rows(run, found[run.name])]
     lesions = [row for run in runs for row in _lesion_rows(run, found[run.name])]
-    return compare.result(rows, config, len(sets.test), len(sets.synthetic), lesions)
+    return compare.result(rows, config, len({row.patient for row in rows}), len(sets.synthetic), lesions)
 
 
 def _check_real(config: UtilityConfig) -> None:
     have = len(volumes.find(config.real_train))
-    require(["dsc"], len(volumes.find(config.real_test)), str(config.real_test))
     if max(config.real_cases) > have:
         raise InputError(f"{config.real_train}: {have} patients, and real_cases asks for {max(config.real_cases)}")
+    require(["dsc"], budget.test_patients(config), str(config.real_test or f"{config.real_train}, test"))
 
 
 def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say) -> None:
@@ -117,6 +118,7 @@ def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say)
         say(f"generator: up to {config.generator.base_minutes + config.generator.refine_minutes:g} minutes, and shape")
         patients = chosen(volumes.find(config.real_train), config.generator.patients, config.patients_seed or 0)
         weights = train_generator(config.generator, patients)
+    assert config.synthetic is not None  # every drawn case is for an arm that needs it
     drawer = CaseDrawer(config.synthetic, drawing, config.synthetic_cases or 0)
 
     def tell() -> None:
@@ -128,10 +130,10 @@ def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say)
 
 
 def _load(config: UtilityConfig) -> Sets:
-    entries = {}
+    entries: dict[str, list[volumes.Entry]] = {}
     for what, folder in (("real_train", config.real_train), ("real_test", config.real_test),
                          ("synthetic", config.synthetic)):  # fmt: skip
-        entries[what], _ = volumes.survey(folder, config.organ_ids)
+        entries[what] = [] if folder is None else volumes.survey(folder, config.organ_ids)[0]
     _check(config, entries)
     if config.synthetic_cases is not None:
         entries["synthetic"] = entries["synthetic"][: config.synthetic_cases]
@@ -139,7 +141,8 @@ def _load(config: UtilityConfig) -> Sets:
 
 
 def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.Entry]]) -> None:
-    volumes.require_one_spacing(entries)
+    if config.spacing is None:
+        volumes.require_one_spacing(entries)
     if config.synthetic_cases and config.synthetic_cases > (have := len(entries["synthetic"])):
         raise InputError(f"{config.synthetic}: {have} volumes, and synthetic_cases asks for {config.synthetic_cases}")
     tested = {e.sha256: e.source.name for e in entries["real_test"]}
@@ -183,15 +186,28 @@ def _finish(
 
 def _sets_of(run: Run, sets: Sets, config: UtilityConfig) -> tuple[list[Labelled], Sequence[Labelled]]:
     """Real and synthetic volumes that a run sees."""
-    seed = run.seed if config.patients_seed is None else config.patients_seed
-    real = [] if run.arm is Arm.SYNTHETIC else chosen(sets.train, run.real, seed)
-    return real, [] if run.arm in (Arm.REAL, Arm.INSERTION) else sets.synthetic
+    real = [] if run.arm is Arm.SYNTHETIC else chosen(sets.train, run.real, _patients_seed(run, config))
+    return real, [] if run.arm in OF_REAL else sets.synthetic
+
+
+def _patients_seed(run: Run, config: UtilityConfig) -> int:
+    return run.seed if config.patients_seed is None else config.patients_seed
+
+
+def tested(run: Run, sets: Sets, config: UtilityConfig) -> Sequence[Labelled]:
+    """Whom a run is tested on: the test set, or those that its seed chooses for no N."""
+    if config.real_test is not None:
+        return sets.test
+    seen = {v.name for v in chosen(sets.train, max(config.real_cases), _patients_seed(run, config))}
+    return [v for v in sets.train if v.name not in seen]
 
 
 def _key(run: Run, sets: Sets, config: UtilityConfig) -> str:
     real, synthetic = _sets_of(run, sets, config)
     contents = [
-        f"{role} {v.sha256}" for role, group in (("r", real), ("s", synthetic), ("t", sets.test)) for v in group
+        f"{role} {v.sha256}"
+        for role, group in (("r", real), ("s", synthetic), ("t", tested(run, sets, config)))
+        for v in group
     ]
     return sha256(f"{run.name} {config.training_hash()} {sha256_of(contents)}".encode())
 
@@ -202,8 +218,7 @@ def _train_and_score(run: Run, sets: Sets, config: UtilityConfig) -> dict[str, A
 
     real, synthetic = _sets_of(run, sets, config)
     model, losses = train(run.network, run.arm, real, synthetic, run.seed, config)
-    predictions = [predict(model, volume, config) for volume in sets.test]
-    pairs = list(zip(predictions, sets.test, strict=True))
+    pairs = [(predict(model, volume, config), volume) for volume in tested(run, sets, config)]
     return {
         "real": [v.name for v in real],
         "synthetic": len(synthetic),

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from evals import volumes
 from evals.utility import compare, data, scoring, segmenter, study
 from evals.utility.compare import LesionRow
 from evals.utility.config import Arm, UtilityConfig
-from evals.utility.insertion import Inserter
+from evals.utility.insertion import Bank, Drawn, Inserter
 from evals.utility.lesions import find
 from evals.volumes import LESION, Subject
 from synth import nifti
@@ -96,16 +97,17 @@ def test_lesions_are_read_from_their_file_and_targets_are_none(tmp_path: Path) -
     assert volumes._lesions(folder / "p000/lesions.nii.gz", manifest, nifti.read_volume(with_map.ct)).sum() == 27
 
 
-def host(settings: UtilityConfig) -> data.Labelled:
-    """A made-up body whose liver is large enough for a lesion of 24 mm."""
+def host(settings: UtilityConfig, own: tuple[int, int, int] | None = None) -> data.Labelled:
+    """A made-up body whose liver is large enough for a lesion of 24 mm; a lesion of its `own` of 3 voxels a side."""
     hu, ids = body(3)
     x, y, z = np.indices(ids.shape)
     ids[(x - 14) ** 2 + (y - 18) ** 2 + (z - 12) ** 2 < 49] = 5
     hu[ids == 5] = 90 + np.random.default_rng(0).normal(0, 12, (ids == 5).sum())
+    lesions = np.zeros(ids.shape, bool)
+    if own is not None:
+        lesions[tuple(slice(n, n + 3) for n in own)] = True
     organs = LabelMap(ids, AFFINE, NAMES)
-    return data.labelled(
-        Subject("h", "h", hu.astype(np.int16), AFFINE, organs, lesions=np.zeros(ids.shape, bool)), settings
-    )
+    return data.labelled(Subject("h", "h", hu.astype(np.int16), AFFINE, organs, lesions=lesions), settings)
 
 
 def test_lesions_are_put_into_half_of_the_samples_anew_each_time() -> None:
@@ -131,11 +133,82 @@ def test_the_arm_insertion_changes_real_samples_and_no_other_arm_does(monkeypatc
         width=4, cpu=True,
     )  # fmt: skip
     volume, seen = host(settings), []
-    monkeypatch.setattr(segmenter, "_inserter", lambda _: lambda v, rng: seen.append(v) or v)
+    monkeypatch.setattr(segmenter, "_inserter", lambda arm, config: lambda v, rng: seen.append(v) or v)
     segmenter.train("dynunet", Arm.INSERTION, [volume], [], 0, settings)
     assert seen == [volume] * 6
     segmenter.train("dynunet", Arm.REAL, [volume], [], 0, settings)
     assert len(seen) == 6
+
+
+FOUND = {"arms": ("real", "insertion", "inserted"), "findings": ("20 mm hypodense liver tumour",), "redraw": False}
+
+
+def test_the_arm_inserted_learns_new_lesions_alone() -> None:
+    settings = config(**FOUND)
+    volume = host(settings, own=(14, 22, 12))
+    unlearned = data.unlearned(volume, settings)
+    assert (unlearned.classes == data.IGNORED).sum() == (volume.classes == 2).sum() == 27
+    insert = {arm: Inserter(settings, keep_painted, arm) for arm in (Arm.INSERTION, Arm.INSERTED)}
+    for seed in range(6):
+        new = insert[Arm.INSERTED](unlearned, np.random.default_rng(seed))
+        assert new is not unlearned, "a lesion in every sample"
+        own, lesion = new.classes == data.IGNORED, new.classes == 2
+        assert own.sum() == pytest.approx(27, abs=12)
+        assert lesion.sum() * 64 / 1000 == pytest.approx(np.pi / 6 * 2**3, rel=0.6)  # mL
+        assert not (lesion & (volume.classes == 2)).any(), "nothing grows into the lesion that is there"
+        both = insert[Arm.INSERTION]._with(insert[Arm.INSERTION]._draw(volume, seed), volume)
+        assert not (both.classes == data.IGNORED).any() and (both.classes == 2).sum() > 27
+
+
+def test_a_lesion_that_is_there_is_moved_with_its_tissue() -> None:
+    settings = config(**FOUND)
+    volume = host(settings, own=(14, 22, 12))
+    assert volume.host is not None
+    new = np.zeros(volume.classes.shape, bool)
+    new[10:12, 18:20, 12:14] = True
+    drawn = Drawn(volume.host.hu, np.roll(volume.host.organs.ids, 1, axis=0), new)
+    for arm, number in ((Arm.INSERTION, 2), (Arm.INSERTED, data.IGNORED)):
+        classes = Inserter(settings, keep_painted, arm)._with(drawn, volume).classes
+        assert ((classes == number) & ~new == np.roll(volume.classes == 2, 1, axis=0)).all() and (
+            classes[new] == 2
+        ).all()
+
+
+def test_a_bank_is_drawn_once_and_the_same_for_all_arms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = config(**FOUND, insertions=3, out=tmp_path)
+    volume = host(settings)
+    banks = [Bank(settings, keep_painted, arm) for arm in (Arm.INSERTED, Arm.INSERTION)]
+    first = [banks[0](volume, np.random.default_rng(seed)) for seed in range(12)]
+    files = sorted((tmp_path / "insertions").iterdir())
+    assert 2 <= len({v.image.tobytes() for v in first}) == len(files) <= 3
+    monkeypatch.setattr(Inserter, "_draw", None)  # drawing again would fail
+    again = [Bank(settings, keep_painted, Arm.INSERTED)(volume, np.random.default_rng(seed)) for seed in range(12)]
+    assert [v.image.tobytes() for v in again] == [v.image.tobytes() for v in first]
+    others = {v.image.tobytes() for v in (banks[1](volume, np.random.default_rng(s)) for s in range(12))}
+    assert others <= {v.image.tobytes() for v in (*first, volume)} and sorted(files) == sorted(
+        (tmp_path / "insertions").iterdir()
+    )
+    with pytest.raises(TypeError):  # other findings, other lesions
+        Bank(config(**{**FOUND, "findings": ("15 mm liver cyst",)}, insertions=3, out=tmp_path), keep_painted)._draw(
+            volume, 0
+        )
+
+
+def test_voxels_of_no_class_cost_nothing_and_stay_so_in_a_patch() -> None:
+    classes = np.zeros((24, 24, 24), np.uint8)
+    classes[4:10, 4:10, 4:10], classes[14:20, 14:20, 14:20] = 2, data.IGNORED
+    settings = config(organs=("kidney_left", "kidney_right"), patch=(24, 24, 24))
+    batch = data.draw([[labelled(classes)]], settings, np.random.default_rng(0))
+    empty = batch.onehot.sum(axis=1) == 0
+    assert 50 < empty[0].sum() < 500 and set(np.unique(batch.onehot.sum(axis=1))) == {0, 1}
+    onehot, annotated = torch.from_numpy(batch.onehot), torch.from_numpy(batch.annotated)
+    right, wrong = 20 * onehot, 20 * onehot
+    wrong[:, 1] += 40 * torch.from_numpy(empty)
+    assert float(segmenter.loss_of(wrong, onehot, annotated)) == pytest.approx(
+        float(segmenter.loss_of(right, onehot, annotated)), abs=1e-5
+    )
+    wrong[:, 1] += 40 * torch.from_numpy(~empty)
+    assert float(segmenter.loss_of(wrong, onehot, annotated)) > 1
 
 
 def test_a_host_without_room_stays_as_it_is() -> None:
@@ -145,7 +218,8 @@ def test_a_host_without_room_stays_as_it_is() -> None:
 
 
 def test_insertion_asks_for_lesions_and_findings() -> None:
-    with pytest.raises(ValueError, match="insertion needs 'lesion' in organs and findings"):
-        config(arms=("real", "insertion"))
+    for arm in ("insertion", "inserted"):
+        with pytest.raises(ValueError, match=f"{arm} needs 'lesion' in organs and findings"):
+            config(arms=("real", arm))
     with pytest.raises((InputError, ValueError), match="'lesin' is not in the label table"):
         config(organs=("lesin",))

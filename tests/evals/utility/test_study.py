@@ -14,9 +14,10 @@ from evals.result import read
 from evals.utility import compare, data, scoring, segmenter, study
 from evals.utility.config import Arm, UtilityConfig, load
 from evals.utility.data import Labelled
-from synth import cli
+from synth import cli, nifti
 from synth.errors import InputError
-from tests.evals.sets_on_disk import write
+from synth.types import LabelMap, Volume
+from tests.evals.sets_on_disk import AFFINE, body, write
 
 REPOSITORY = Path(__file__).parents[3]
 ORGANS = ("liver", "kidney_right")
@@ -63,6 +64,31 @@ def test_the_command_trains_scores_and_compares_arms(folders: dict[str, str], tm
     assert (tmp_path / "out/utility.html").read_text().count("data:image/png") == 4
 
 
+def test_seeds_are_tested_on_the_patients_they_did_not_choose(
+    tmp_path: Path,
+) -> None:
+    """A whole study of lesions without a test set, organs or synthetic volumes: tumours alone are labelled."""
+    folder = tmp_path / "tumours"
+    for n in range(7):
+        hu, ids = body(n)
+        (folder / f"t{n}").mkdir(parents=True)
+        nifti.write_volume(folder / f"t{n}/ct.nii.gz", Volume(np.rint(hu).astype(np.int16), AFFINE))
+        nifti.write_labels(folder / f"t{n}/labels.nii.gz", LabelMap((ids == 2).astype(np.uint8), AFFINE, {}))
+    table = {"name": "rest", "real_train": folder, "organ_ids": {1: "lesion"}, "organs": ["lesion"], "spacing": 5,
+             "tissue": True, "findings": ["20 mm soft-tissue sarcoma"], "insertions": 1, "redraw": False,
+             "out": tmp_path / "runs", "arms": ["real", "insertion", "inserted"], "real_cases": [1, 2],
+             "seeds": [0, 1], "steps": 2, "patch": [16, 16, 16], "width": 4, "cpu": True}  # fmt: skip
+    settings = UtilityConfig(**table)  # type: ignore[arg-type]
+    result, pictures = study.evaluate(settings)
+    runs = [json.loads(p.read_text()) for p in sorted((tmp_path / "runs").glob("*.json"))]
+    assert len(runs) == 12 and len(pictures) > 4
+    for run in runs:
+        assert len(run["scores"]) == 5 and not set(run["real"]) & set(run["scores"])
+    assert len({tuple(run["scores"]) for run in runs}) == 2, "the same for every arm and N of a seed"
+    assert len(list((tmp_path / "runs/insertions").iterdir())) >= 2
+    assert result.settings["test_patients"] == len({name for run in runs for name in run["scores"]})
+
+
 def test_a_segmenter_learns(folders: dict[str, str], tmp_path: Path) -> None:
     settings = config(folders, tmp_path, steps=60, patch=[24, 24, 24], width=8, learning_rate=1e-2, packing=2)
     sets = study._load(settings)
@@ -106,7 +132,10 @@ def test_arms_draw_from_what_they_say() -> None:
     settings = UtilityConfig(name="a", real_train="r", real_test="t", synthetic="s", organs=("liver",), steps=10)  # type: ignore[arg-type]
     real, fake = [volume(box(1, 3))], [volume(box(2, 5))]
     pools = {arm: [segmenter.pools_at(arm, step, real, fake, settings) for step in (0, 9)] for arm in Arm}
-    assert pools[Arm.REAL] == pools[Arm.INSERTION] == [[real]] * 2 and pools[Arm.SYNTHETIC] == [[fake]] * 2
+    assert (
+        pools[Arm.REAL] == pools[Arm.INSERTION] == pools[Arm.INSERTED] == [[real]] * 2
+        and pools[Arm.SYNTHETIC] == [[fake]] * 2
+    )
     assert pools[Arm.MIXED] == pools[Arm.SHUFFLED] == pools[Arm.NOISE] == [[real, fake]] * 2
     assert pools[Arm.PRETRAIN] == [[fake], [real]]
 
@@ -155,7 +184,13 @@ def test_packing_keeps_voxels_where_they_are() -> None:
 
 
 def test_mirror_images_change_the_sides_of_paired_organs() -> None:
-    assert data._other_side(("brainstem", "kidney_left", "kidney_right")).tolist() == [0, 1, 3, 2]  # type: ignore[union-attr]
+    assert data._other_side(("brainstem", "kidney_left", "kidney_right"))[[0, 1, 2, 3, 255]].tolist() == [
+        0,
+        1,
+        3,
+        2,
+        255,
+    ]  # type: ignore[union-attr]
     assert data._other_side(ORGANS) is None  # kidney_left is no class here, so nothing may be mirrored
     left = np.zeros((24, 24, 24), np.uint8)
     left[:6] = 1  # all of kidney_left at low x
@@ -227,6 +262,14 @@ def test_paired_test_sees_a_small_steady_gain_that_the_means_hide() -> None:
     assert none is not None and none.difference.mean == 0 and none.p is None
 
 
+def test_each_seed_has_its_own_mean(folders: dict[str, str], tmp_path: Path) -> None:
+    table = compare._by_seed(
+        rows({Arm.REAL: [0.2, 0.4], Arm.MIXED: [0.5, 0.7]}), config(folders, tmp_path, seeds=[0, 2])
+    )
+    assert table.columns[3:] == ["seed 0", "seed 2"]
+    assert [row[3:] for row in table.rows] == [pytest.approx([0.3, 0.32]), pytest.approx([0.6, 0.62])]
+
+
 def test_the_verdict_says_helps_harms_or_neither(folders: dict[str, str], tmp_path: Path) -> None:
     base = list(np.linspace(0.3, 0.8, 10))
     noisy = [v + 0.2 * (-1) ** i for i, v in enumerate(base)]
@@ -252,6 +295,9 @@ def test_the_verdict_says_helps_harms_or_neither(folders: dict[str, str], tmp_pa
         ({"synthetic_cases": 99}, "4 volumes, and synthetic_cases asks for 99"),
         ({"real_test": "real_train"}, "is p000 of the test set too|3 volumes are too few|4 volumes are too few"),
         ({"organs": ["mandible"]}, "none of mandible is labelled in it"),
+        ({"synthetic": None}, "arms: synthetic needs synthetic volumes"),
+        ({"real_test": None}, "real_train, test: 2 volumes are too few"),
+        ({"headneck": "h", "real_test": None}, "prepared into real_train and real_test"),
     ],
 )
 def test_bad_studies_are_one_line(
@@ -259,7 +305,7 @@ def test_bad_studies_are_one_line(
 ) -> None:
     import re
 
-    if "real_test" in change:
+    if change.get("real_test"):
         change = {"real_test": folders[change["real_test"]]}
     table = {"name": "x", **folders, "out": str(tmp_path / "runs"), "organs": list(ORGANS), "real_cases": [2],
              "cpu": True, "steps": 1, **change}  # fmt: skip
