@@ -173,7 +173,8 @@ def test_generate_hands_on_what_was_asked(
     ((prompt,), given) = pipeline.asked[0]
     given.pop("progress")
     assert prompt == "head and neck"
-    assert given == {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path}
+    asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path}
+    assert given == asked | {"organs": None, "organ_ids": None}
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "case_0"), str(tmp_path / "case_1")]
 
 
