@@ -16,6 +16,7 @@ from synth.models.conditioning import FACTS_DIM, Condition, grid_vector, positio
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import TEXT_DIM, text_encoder
+from synth.models.threads import one_thread
 from synth.plan import CasePlan
 from synth.seeding import normal
 from synth.shape.scaffold import base_maps
@@ -70,8 +71,9 @@ def compose(
     noise = plan.sampling.temperature * noise
     velocity = guided(model, condition, plan.sampling.guidance)
     velocity = away_from_prior(velocity, model, condition, plan.sampling.prior_guidance)
-    x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
-    labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
+    with one_thread():
+        x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
+        labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
     ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
     if given is not None:
         labels = given.impose(labels, BASE_SPACING_MM)

@@ -18,6 +18,7 @@ from synth.frames import FACTOR, Frame
 from synth.models.conditioning import CLASSES, Condition, grid_vector, position_map, stack_maps
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
+from synth.models.threads import one_thread
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
 from synth.shape.model import MEAN_SPACING_MM
@@ -135,7 +136,8 @@ def _coarse_of(maps: torch.Tensor) -> torch.Tensor:
 def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition):  # type: ignore[no-untyped-def]
     device = model.device
     x = x.to(device).contiguous(memory_format=torch.channels_last_3d)
-    return model(x, t.to(device).expand(len(x)), condition.to(device))
+    with one_thread():
+        return model(x, t.to(device).expand(len(x)), condition.to(device))
 
 
 def tile_size(positions: int) -> int:
