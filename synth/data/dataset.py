@@ -65,6 +65,10 @@ class Parts:
     ct: torch.Tensor
     rest: torch.Tensor
 
+    def to(self, device: torch.device) -> Parts:
+        """The same on a device, where draws are made from it."""
+        return Parts(self.ct.to(device), self.rest.to(device))
+
     @cached_property
     def sharp(self) -> torch.Tensor:
         """The CT with what resampling will take from it, half precision; kept, for every draw needs it."""
@@ -161,7 +165,7 @@ def _resampled(frame: torch.Tensor, jitter: Jitter) -> torch.Tensor:
     mat = jitter.matrix() * (size[None, :] / size[:, None])
     offset = 2 * (jitter.matrix() @ (centre - jitter.shift_mm) - centre) / size
     theta = torch.from_numpy(np.concatenate([mat[::-1, ::-1], offset[::-1, None]], axis=1).copy()).float()
-    grid = F.affine_grid(theta[None], [1, 1, *frame.shape[1:]], align_corners=False)
+    grid = F.affine_grid(theta[None].to(frame.device), [1, 1, *frame.shape[1:]], align_corners=False)
     return F.grid_sample(frame[None], grid, mode="bilinear", align_corners=False)[0]
 
 

@@ -17,9 +17,10 @@ def draw_times(count: int, generator: torch.Generator, mean: float, scale: float
     The uniform share matters here: contrasts inside the body are decided at t < 0.3, which a logit-normal
     centred on the outline's noise level hardly visits.
     """
-    logit_normal = torch.sigmoid(mean + scale * torch.randn(count, generator=generator))
-    flat = torch.rand(count, generator=generator)
-    pick = torch.rand(count, generator=generator) < uniform
+    device = generator.device
+    logit_normal = torch.sigmoid(mean + scale * torch.randn(count, generator=generator, device=device))
+    flat = torch.rand(count, generator=generator, device=device)
+    pick = torch.rand(count, generator=generator, device=device) < uniform
     return torch.where(pick, flat, logit_normal)
 
 

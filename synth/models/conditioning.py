@@ -63,7 +63,7 @@ def position_map(lower_mm: torch.Tensor, spacing: torch.Tensor, shape: tuple[int
     """
     axes = []
     for i, n in enumerate(shape):
-        mm = lower_mm[:, i, None] + spacing[:, i, None] * (torch.arange(n) + 0.5)
+        mm = lower_mm[:, i, None] + spacing[:, i, None] * (torch.arange(n, device=lower_mm.device) + 0.5)
         view = [-1, 1, 1, 1]
         view[1 + i] = n
         axes.append((mm / POSITION_SCALE_MM).view(view).expand(-1, *shape))

@@ -25,14 +25,14 @@ from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
 _VALIDATION_BATCHES = 6
 
 
-def make_task(config: TrainConfig, split: str) -> BaseTask | RefineTask:
-    """The task of a split (`train` or `val`), data loaded."""
+def make_task(config: TrainConfig, split: str, device: torch.device) -> BaseTask | RefineTask:
+    """The task of a split (`train` or `val`), data loaded onto the device."""
     subjects = load_subjects(config.data / "headneck" / split)
     texts = TextBank(subjects, text_encoder(), config.seed)
     placed = Placed.load(config.shape)
     if config.network == "base":
-        return BaseTask(subjects, texts, placed, config)
-    return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split))
+        return BaseTask(subjects, texts, placed, config, device)
+    return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split), device)
 
 
 def train(network: str, config_path: Path, overrides: dict[str, Any] | None = None) -> Path:
@@ -52,8 +52,10 @@ class Trainer:
             cpu=not torch.cuda.is_available(),
         )
         set_seed(config.seed)
-        self.task = make_task(config, "train")
-        self.validation = make_task(config, "val")
+        device = self.accelerator.device
+        torch.backends.cudnn.benchmark = True  # volumes come in few shapes
+        self.task = make_task(config, "train", device)
+        self.validation = make_task(config, "val", device)
         model = build_model(config, self.task).train()
         if isinstance(self.task, BaseTask) and config.init is None and not (config.out / "checkpoint").exists():
             self.task.fit_prior(model)
@@ -61,11 +63,15 @@ class Trainer:
         if config.gradient_checkpointing:
             model.gradient_checkpointing = True
         optimizer = torch.optim.AdamW(
-            model.parameters(), config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            model.parameters(),
+            config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=config.weight_decay,
+            fused=device.type == "cuda",
         )
         self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.ema = EMAModel(model.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75)
-        self.ema.to(self.accelerator.device)
+        self.ema = EMAModel(model.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
+        self.ema.to(device)
         self.accelerator.register_for_checkpointing(self.ema)
         self.step = 0
         self.log_file = config.out / "log.jsonl"
@@ -74,7 +80,7 @@ class Trainer:
         """The loop."""
         self.resume()
         started = saved = time.monotonic()
-        recent: list[dict[str, float]] = []
+        recent: list[dict[str, torch.Tensor]] = []
         while self.step < self.config.steps:
             recent.append(self.train_step())
             self.step += 1
@@ -93,16 +99,16 @@ class Trainer:
         self.save()
         return self.config.out / "weights"
 
-    def train_step(self) -> dict[str, float]:
+    def train_step(self) -> dict[str, torch.Tensor]:
         """One optimiser step; its draws depend on (seed, step, rank) alone, so a resumed run repeats them."""
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step)
-        numbers: dict[str, float] = {}
+        numbers: dict[str, torch.Tensor] = {}
         for micro in range(self.config.accumulate):
             key = [self.config.seed, self.step, self.accelerator.process_index, micro]
             batch = self.task.draw(np.random.default_rng(key))
             with self.accelerator.accumulate(self.model), self.accelerator.autocast():
-                loss, numbers = batch_loss(self.model, batch, self.config, _generator(key))
+                loss, numbers = batch_loss(self.model, batch, self.config, self._generator(key))
                 self.accelerator.backward(loss)
                 if self.accelerator.sync_gradients:
                     self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -110,6 +116,10 @@ class Trainer:
                 self.optimizer.zero_grad()
         self.ema.step(self.model.parameters())
         return numbers
+
+    def _generator(self, key: list[int]) -> torch.Generator:
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+        return torch.Generator(self.accelerator.device).manual_seed(seed)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -119,7 +129,7 @@ class Trainer:
         results = []
         for i in range(_VALIDATION_BATCHES):
             batch = self.validation.draw(np.random.default_rng([1, i]), train=False)
-            results.append(batch_loss(self.model, batch, self.config, _generator([1, i]))[1])
+            results.append(batch_loss(self.model, batch, self.config, self._generator([1, i]))[1])
         self.ema.restore(self.model.parameters())
         return _mean(results)
 
@@ -185,10 +195,5 @@ def _replace(aside: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _generator(key: list[int]) -> torch.Generator:
-    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
-    return torch.Generator().manual_seed(seed)
-
-
-def _mean(rows: list[dict[str, float]]) -> dict[str, float]:
-    return {k: round(float(np.mean([r[k] for r in rows])), 5) for k in rows[0]}
+def _mean(rows: list[dict[str, torch.Tensor]]) -> dict[str, float]:
+    return {k: round(float(torch.stack([r[k] for r in rows]).mean()), 5) for k in rows[0]}
