@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from pathlib import Path
@@ -36,7 +37,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> BaseTask
 
 
 def train(network: str, config_path: Path, overrides: dict[str, Any] | None = None) -> Path:
-    """Train until `steps` or `max_minutes`; returns the folder of the EMA weights."""
+    """Train until `steps` or `max_minutes`; returns the folder of the EMA weights (`best` lies beside it)."""
     config = load_config(config_path, {**(overrides or {}), "network": network})
     return Trainer(config).run()
 
@@ -74,6 +75,7 @@ class Trainer:
         self.ema.to(device)
         self.accelerator.register_for_checkpointing(self.ema)
         self.step = 0
+        self.best = math.inf
         self.log_file = config.out / "log.jsonl"
 
     def run(self) -> Path:
@@ -89,7 +91,7 @@ class Trainer:
                 self.log({"train": _mean(recent), "seconds": round(now - started, 1)})
                 recent = []
             if self.step % self.config.validate_every == 0:
-                self.log({"validation": self.validate()})
+                self.keep_if_best(self.validate())
             out_of_time = self.config.max_minutes is not None and now - started > 60 * self.config.max_minutes
             if now - saved > 60 * self.config.checkpoint_minutes or out_of_time:
                 self.save()
@@ -133,6 +135,16 @@ class Trainer:
         self.ema.restore(self.model.parameters())
         return _mean(results)
 
+    def keep_if_best(self, results: dict[str, float]) -> None:
+        """Log a validation, and keep the EMA weights of the best one in `best`: with few patients, long runs learn
+        them by heart, and only the validation loss shows it."""
+        self.log({"validation": results})
+        if results["flow"] < self.best:
+            self.best = results["flow"]
+            if self.accelerator.is_main_process:
+                self._save_weights("best")
+        self.accelerator.wait_for_everyone()
+
     def log(self, values: dict[str, Any]) -> None:
         """Append one JSON line, on the first process."""
         if self.accelerator.is_main_process:
@@ -150,19 +162,19 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         self.accelerator.save_state(str(aside))
         if self.accelerator.is_main_process:
-            (aside / "progress.json").write_text(json.dumps({"step": self.step}))
+            (aside / "progress.json").write_text(json.dumps({"step": self.step, "best": self.best}))
             _replace(aside, target)
-            self._save_weights()
+            self._save_weights("weights")
         self.accelerator.wait_for_everyone()
 
-    def _save_weights(self) -> None:
+    def _save_weights(self, name: str) -> None:
         model = self.accelerator.unwrap_model(self.model)
         self.ema.store(model.parameters())
         self.ema.copy_to(model.parameters())
-        aside = self.config.out / "weights.new"
+        aside = self.config.out / f"{name}.new"
         model.save_pretrained(aside)
         self.ema.restore(model.parameters())
-        _replace(aside, self.config.out / "weights")
+        _replace(aside, self.config.out / name)
 
     def resume(self) -> None:
         """Go on from the last whole checkpoint, if there is one; the log is cut back to it."""
@@ -171,7 +183,8 @@ class Trainer:
             progress = self.config.out / folder / "progress.json"
             if progress.is_file():
                 self.accelerator.load_state(str(progress.parent))
-                self.step = json.loads(progress.read_text())["step"]
+                about = json.loads(progress.read_text())
+                self.step, self.best = about["step"], about["best"]
                 break
         if self.log_file.exists() and self.accelerator.is_main_process:
             lines = [ln for ln in self.log_file.read_text().splitlines() if json.loads(ln)["step"] <= self.step]

@@ -19,9 +19,12 @@ from matplotlib.figure import Figure
 from synth.models.library import Weights, export
 
 
-def publish(network: Weights, run: Path, weights: Path) -> Path:
-    """Put a run's EMA weights, log and loss curve into `weights`/network; returns that folder."""
-    folder = export(run / "weights", network, weights)
+def publish(network: Weights, run: Path, weights: Path, best: bool = False) -> Path:
+    """Put a run's EMA weights (the last, or those of the best validation), log and loss curve into `weights`/network.
+
+    Returns that folder.
+    """
+    folder = export(run / ("best" if best else "weights"), network, weights)
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     if network == "shape":
         return folder
@@ -49,8 +52,9 @@ def main() -> None:
     parser.add_argument("network", choices=["shape", "base", "refine"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
+    parser.add_argument("--best", action="store_true", help="the weights of the best validation, not the last")
     args = parser.parse_args()
-    print(publish(args.network, args.run, args.weights))
+    print(publish(args.network, args.run, args.weights, args.best))
 
 
 if __name__ == "__main__":

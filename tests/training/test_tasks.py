@@ -202,6 +202,21 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
     assert (tmp_path / "broken" / "weights" / "config.json").is_file()
 
 
+@pytest.mark.slow
+def test_the_weights_of_the_best_validation_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    _write_data(tmp_path / "data")
+    losses = iter([0.3, 0.1, 0.2])
+    monkeypatch.setattr(Trainer, "validate", lambda self: {"flow": next(losses)})
+    data, out = tmp_path / "data", tmp_path / "run"
+    trainer = Trainer(config(data=data, shape=data / "shape", out=out, steps=3, validate_every=1))
+    kept = []
+    monkeypatch.setattr(trainer, "_save_weights", lambda name: kept.append((name, trainer.step)))
+    trainer.run()
+    assert kept == [("best", 1), ("best", 2), ("weights", 3)]
+    assert json.loads((out / "checkpoint" / "progress.json").read_text()) == {"step": 3, "best": 0.1}
+
+
 def test_every_training_configuration_loads():
     files = sorted((ROOT / "configs" / "train").glob("*.yaml"))
     assert len(files) >= 2
