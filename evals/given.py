@@ -24,7 +24,7 @@ from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
 from synth.given import Given, GivenFile
 from synth.models import library
-from synth.pipeline import DEFAULT_SAMPLING, draw_given_case
+from synth.pipeline import default_sampling, draw_given_case
 from synth.plan import draw_generate
 from synth.progress import Progress
 from synth.provenance import sha256_of_file
@@ -47,7 +47,7 @@ def drawn_row(subject: Subject, seed: int) -> Row:
     given = GivenFile(Given(subject.organs, SPACING_MM), Path(subject.name), "")
     request = parse(_PROMPT)
     plan = draw_generate(
-        request, seed=seed, index=0, attempt=0, spacing=SPACING_MM, sampling=DEFAULT_SAMPLING, given=given
+        request, seed=seed, index=0, attempt=0, spacing=SPACING_MM, sampling=default_sampling(), given=given
     )
     _, checks = draw_given_case(plan, given.organs, Progress(quiet=True))
     return {check.name.removesuffix("_shown_dice"): check.value for check in checks}

@@ -34,7 +34,7 @@ from synth.types import Case, LabelMap, Volume
 if TYPE_CHECKING:
     from synth.compose import Drawn
 
-DEFAULT_SAMPLING = Sampling()
+default_sampling = Sampling  # as drawn unless told otherwise; the precision is looked up when a case is planned
 MAX_ATTEMPTS = 10  # a case that fails a check is drawn again, this often at most
 
 
@@ -177,7 +177,7 @@ def _draw(plan: CasePlan, progress: Progress, given: Given | None = None) -> Dra
     from synth.refine import refine
     from synth.shape.scaffold import draw_scaffold
 
-    base, fine = library.load("base"), library.load("refine")
+    base, fine = (library.load(network, plan.sampling.precision) for network in ("base", "refine"))
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
         drawn = compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
     with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
@@ -394,7 +394,7 @@ def _attempt(
         index=index,
         attempt=attempt,
         spacing=spacing,
-        sampling=DEFAULT_SAMPLING,
+        sampling=default_sampling(),
         given=given,
         scanner=scanner,
     )
@@ -404,7 +404,7 @@ def _inserted(plan: CasePlan, host: Case) -> Case:
     from synth.models import library
     from synth.redraw import RefineRedraw
 
-    redraw = RefineRedraw(library.load("refine"), plan.sampling)
+    redraw = RefineRedraw(library.load("refine", plan.sampling.precision), plan.sampling)
     return insert_lesions(host.ct, host.organs, plan.lesions, redraw)
 
 

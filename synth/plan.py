@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from prompts import CaseRequest
 from synth import priors
@@ -14,12 +14,13 @@ from synth.errors import InputError
 from synth.frames import BASE_SPACING_MM, FRAMES, spacings
 from synth.given import GivenFile
 from synth.lesions.lesion_plan import LesionPlan
+from synth.models.precision import Precision, default_precision
 from synth.provenance import sha256_of_file
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
-PLAN_VERSION = 4
+PLAN_VERSION = 5
 
 
 class _Frozen(BaseModel):
@@ -34,7 +35,7 @@ class Sampling(_Frozen):
     `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`, `detail_guidance` that of
     `sharpened` in `refine`: without them what is drawn varies less than patients do. `redraw_start` is the time to
     which a painted lesion's detail is noised before it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of
-    synth.flow.schedule.sampling_times.
+    synth.flow.schedule.sampling_times. `precision` is the machine's own unless told (synth.models.precision).
     """
 
     base_steps: int = 16
@@ -47,6 +48,7 @@ class Sampling(_Frozen):
     refine_shift: float = 3.0
     detail_guidance: float = 0.1
     redraw_start: float = 0.1
+    precision: Precision = Field(default_factory=default_precision)
 
 
 class HostReference(_Frozen):

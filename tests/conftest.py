@@ -29,8 +29,10 @@ def tiny_path(tiny_weights: Path) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
-        patch.setattr(pipeline, "DEFAULT_SAMPLING", pipeline.Sampling(base_steps=2, refine_steps=2, guidance=1.5))
+        patch.setattr(
+            pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2, guidance=1.5)
+        )
         patch.setattr(pipeline, "check_generated", lambda case, plan: [Check("volume_ml", 1.0, 0.0, 2.0)])
-        library.load.cache_clear()
+        library.forget()
         yield
-    library.load.cache_clear()
+    library.forget()

@@ -123,14 +123,12 @@ def given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     networks.base().save_pretrained(tmp_path / "weights" / "base")
     networks.refine().save_pretrained(tmp_path / "weights" / "refine")
     monkeypatch.setenv(library.WEIGHTS_ENV, str(tmp_path / "weights"))
-    monkeypatch.setattr(pipeline, "DEFAULT_SAMPLING", pipeline.Sampling(base_steps=2, refine_steps=2))
+    monkeypatch.setattr(pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2))
     monkeypatch.setattr(pipeline, "check_generated", lambda case, plan, given=None: [Check("volume_ml", 1.0, 0.0, 2.0)])
-    for cached in (library.load, library.load_shape):
-        cached.cache_clear()
+    library.forget()
     nifti.write_labels(tmp_path / "organs.nii.gz", parotids())
     yield tmp_path / "organs.nii.gz"
-    for cached in (library.load, library.load_shape):
-        cached.cache_clear()
+    library.forget()
 
 
 def test_a_case_has_the_organs_as_given_and_says_how_far_its_ct_shows_them(given_path: Path, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_weights_that_are_not_there(
     chest: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(library.WEIGHTS_ENV, str(tmp_path / "nowhere"))
-    library.load.cache_clear()
+    library.forget()
     insert = ["insert", str(chest[0]), NODULE, "--organs", str(chest[1])]
     for arguments, network in ((["generate", GENERATE], "base"), (insert, "refine")):
         line = refused(arguments, tmp_path / "out", capsys)

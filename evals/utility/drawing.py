@@ -113,7 +113,7 @@ class CaseDrawer:
     def _pin(self) -> None:
         """Write down what the cases are drawn with, or refuse to put others beside them."""
         made = self.drawing.model_dump(mode="json") | {
-            "sampling": pipeline.DEFAULT_SAMPLING.model_dump(),
+            "sampling": pipeline.default_sampling().model_dump(),
             "weights": {name: sha256_of_file(path) for name, path in library.weights_files("generate").items()},
         }
         file = self.out / _MADE_WITH

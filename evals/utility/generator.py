@@ -109,7 +109,7 @@ def in_use(weights: Path | None) -> Iterator[None]:
     shipped, before = priors.table, os.environ.get(library.WEIGHTS_ENV)
     os.environ[library.WEIGHTS_ENV] = str(weights)
     priors.table = lambda: own  # type: ignore[assignment]  # it has no other door
-    _forget_networks()
+    library.forget()
     try:
         yield
     finally:
@@ -118,9 +118,4 @@ def in_use(weights: Path | None) -> Iterator[None]:
             del os.environ[library.WEIGHTS_ENV]
         else:
             os.environ[library.WEIGHTS_ENV] = before
-        _forget_networks()
-
-
-def _forget_networks() -> None:
-    library.load.cache_clear()
-    library.load_shape.cache_clear()
+        library.forget()

@@ -143,6 +143,7 @@ class Denoiser(ModelMixin, ConfigMixin):
     ) -> None:
         super().__init__()
         self.gradient_checkpointing = False
+        self.computed_in = torch.float32  # of convolutions and products while drawing; training has its own autocast
         self.embed_time = nn.Sequential(
             nn.Linear(64, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
         )
@@ -175,6 +176,13 @@ class Denoiser(ModelMixin, ConfigMixin):
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
         """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
+        if self.computed_in == torch.float32:
+            return self._forward(x, t, condition)
+        with torch.autocast(x.device.type, dtype=self.computed_in):
+            velocity, labels = self._forward(x, t, condition)
+        return Denoised(velocity.float(), labels.float())
+
+    def _forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
         embedding = self._embed(t, condition)
         inputs = [x, condition.maps]
         scale: float | torch.Tensor = 1.0

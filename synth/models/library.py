@@ -1,4 +1,4 @@
-"""The weights that ship: bf16 safetensors in synth/weights/{shape,base,refine}, run as float32."""
+"""The weights that ship: bf16 safetensors in synth/weights/{shape,base,refine}."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
+from synth.models.precision import Precision, default_precision
 from synth.shape.model import ShapeModel
 
 Network = Literal["base", "refine"]
@@ -43,10 +44,15 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def load(network: Network, precision: Precision | None = None) -> Denoiser:
+    """The network, ready to draw in a precision (synth.models.precision has the default)."""
+    return _loaded(network, precision or default_precision())
+
+
 @cache
-def load(network: Network) -> Denoiser:
-    """The network, ready to draw."""
+def _loaded(network: Network, precision: Precision) -> Denoiser:
     model: Denoiser = Denoiser.from_pretrained(weights_folder(network), torch_dtype=torch.float32)
+    model.computed_in = getattr(torch, precision)
     return model.to(device(), memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
 
@@ -55,6 +61,12 @@ def load_shape() -> ShapeModel:
     """The shape model, on the CPU."""
     model: ShapeModel = ShapeModel.from_pretrained(weights_folder("shape"), torch_dtype=torch.float32)
     return model.eval()
+
+
+def forget() -> None:
+    """Let go of the weights in memory: the next `load` looks where they are now."""
+    _loaded.cache_clear()
+    load_shape.cache_clear()
 
 
 def export(trained: Path, network: Weights, out: Path) -> Path:

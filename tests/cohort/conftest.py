@@ -67,10 +67,10 @@ def quick(tiny_weights: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
         patch.setattr("synth.finish.render", lambda case, lines: b"\x89PNG")
-        library.load.cache_clear()
+        library.forget()
         yield
     torch.set_num_threads(threads)
-    library.load.cache_clear()
+    library.forget()
 
 
 @pytest.fixture(scope="module")
