@@ -39,8 +39,7 @@ class EmbeddedConfig(BaseModel):
     real_train: Path = Field(description="what the generator was trained on")
     real_test: Path = Field(description="real patients that it never saw")
     out: Path = Field(Path("runs/embedded"), description="the cases")
-    prompt: str = "CT of the head and neck"
-    cases: int = Field(100, ge=10, description="of the prompt, for fidelity and novelty")
+    cases: int = Field(100, ge=10, description="as training patients are asked for, for fidelity and novelty")
     asked: int = Field(50, ge=1, description="of prompts drawn from prompts/sets/, for agreement")
     prompt_set: str = "head_neck"
     seed: int = Field(0, ge=0)
@@ -48,8 +47,8 @@ class EmbeddedConfig(BaseModel):
     resamples: int = Field(100, ge=20)
 
     def plain(self) -> Drawing:
-        """The cases that are compared with real patients."""
-        return Drawing(prompts=(self.prompt,), seed=self.seed, spacing=self.spacing)
+        """The cases that are compared with real patients; nothing of those is used to ask for them."""
+        return Drawing(seed=self.seed, spacing=self.spacing)
 
     def wordy(self) -> Drawing:
         """The cases that are asked for something."""

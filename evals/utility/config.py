@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Self
@@ -9,9 +10,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evals.volumes import LESION
-from synth import labels
+from prompts import write
+from synth import labels, priors
 from synth.provenance import sha256
 from synth.settings import read_settings
+from synth.wording import request_of
 
 _NEWER = {"spacing", "tissue", "insertions", "redraw", "mixed_precision"}  # runs kept from before have the defaults
 _TRAINING = 2  # version of how a segmenter is trained and scored, in the key of every kept run
@@ -46,11 +49,23 @@ class _Section(BaseModel):
 
 
 class Drawing(_Section):
-    """Cases to draw, from number 0 on; case i is of the prompt i modulo their number."""
+    """Cases to draw, from number 0 on; case i is of the prompt i modulo their number.
 
-    prompts: tuple[str, ...] = Field(min_length=1)
+    Without prompts, each is asked for as one of the generator's training patients would be: then fields of view,
+    targets and habitus vary as theirs do. One prompt for all would be one field of view for all.
+    """
+
+    prompts: tuple[str, ...] = Field((), description="none: those that fit the training patients, in random order")
     seed: int = Field(0, ge=0)
     spacing: float = Field(4.0, description="mm")
+
+    def words(self) -> tuple[str, ...]:
+        """The prompts, written where none are given."""
+        if self.prompts:
+            return self.prompts
+        written = [write(request_of(facts)) for facts in priors.table()]
+        random.Random(self.seed).shuffle(written)
+        return tuple(written)
 
 
 class Generator(_Section):

@@ -48,6 +48,7 @@ class CaseDrawer:
 
     def __init__(self, out: Path, drawing: Drawing, count: int) -> None:
         self.out, self.drawing, self.count = out, drawing, count
+        self.words = drawing.words()
 
     def left(self) -> list[str]:
         """Names of the cases that are to be drawn next, in order."""
@@ -77,7 +78,7 @@ class CaseDrawer:
         index, refused, draws = int(name.rsplit("_", 1)[1]), "", 0
         d = self.drawing
         try:
-            prompt = d.prompts[index % len(d.prompts)]
+            prompt = self.words[index % len(self.words)]
             pipeline.generate(prompt, count=1, start=index, seed=d.seed, spacing=d.spacing, out=self.out)
             draws = json.loads((self.out / name / case_folder.MANIFEST).read_text())["attempts"]
         except RejectedError as error:

@@ -14,8 +14,9 @@ from evals.result import Picture, Result, Table, read
 from evals.stamp import Figure, Stamp
 from evals.utility import drawing
 from prompts import parse
-from synth import cli
+from synth import cli, priors
 from synth.models import library
+from synth.wording import extent_of
 from tests.evals.sets_on_disk import write
 from tests.evals.test_agreement import make
 from tests.evals.test_agreement import write as write_case
@@ -86,6 +87,14 @@ def test_what_is_asked_is_drawn_from_the_set_and_can_be_read_back() -> None:
     requests = [parse(text) for text in words]
     assert sum(bool(r.targets) for r in requests) > 6 and not any(r.findings for r in requests)
     assert words != config.model_copy(update={"seed": 1}).wordy().prompts
+
+
+def test_cases_for_fidelity_are_asked_for_as_the_training_patients_are() -> None:
+    words = EmbeddedConfig(name="a", real_train=Path("r"), real_test=Path("t")).plain().words()
+    assert len(words) == len(priors.table())
+    extents = [parse(text).extent for text in words]
+    for extent in set(map(extent_of, priors.table())):
+        assert extents.count(extent) == sum(extent_of(facts) is extent for facts in priors.table())
 
 
 def test_the_repository_s_study_loads() -> None:
