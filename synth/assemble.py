@@ -14,6 +14,7 @@ from synth.plan import CasePlan
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _BODY_HU = -300
+_LEAST_STEP = 0.2  # of the dose ladder
 _KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
 
 
@@ -42,14 +43,31 @@ def main_pieces(mask: np.ndarray, keep: float = _KEEP_SHARE) -> np.ndarray:
 
 
 def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -> LabelMap:
-    """Planning targets as lesion ids 1, 2, .. by falling dose; nested, the highest wins."""
+    """Planning targets as lesion ids 1, 2, .. by falling dose; nested, the highest wins.
+
+    A planner decides how far a target reaches; the CT does not show it. So each is the isodose that holds the plan's
+    volume: at fixed levels, what is left of a dose drawn at 16 mm is too little of the highest.
+    """
     steps = F.interpolate(drawn.dose, size=hu.shape, mode="trilinear", align_corners=False)[0, 0].numpy()
     body = ndimage.binary_closing(hu > _BODY_HU)
+    inside = np.sort(steps[body])
+    voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000
     ids = np.zeros(hu.shape, np.uint8)
     names = {}
     doses = sorted({int(t.dose_gy) for t in plan.request.targets}, reverse=True)
     for number, dose in enumerate(doses, start=1):
-        level = main_pieces((steps > DOSE_STEPS.index(dose) - 0.5) & body)
-        ids[level & (ids == 0)] = number
+        level = isodose(inside, plan.facts.get(f"target_{dose}_ml", 0.0) / voxel_ml, DOSE_STEPS.index(dose) - 0.5)
+        ids[main_pieces((steps > level) & body) & (ids == 0)] = number
         names[number] = f"planning_target_{dose}gy"
     return LabelMap(ids, affine, names)
+
+
+def isodose(inside: np.ndarray, voxels: float, usual: float) -> float:
+    """The level that `voxels` of the ascending values `inside` lie above; `usual` where no number is wanted.
+
+    Never below `_LEAST_STEP`: where hardly any dose was drawn there is no target, whatever its volume should be.
+    """
+    wanted = min(round(voxels), len(inside) - 1)
+    if wanted < 1:
+        return usual
+    return max(float(inside[-wanted - 1]), _LEAST_STEP)

@@ -8,7 +8,7 @@ import torch
 
 from prompts import CaseRequest, TargetRequest
 from synth import intensity, labels
-from synth.assemble import assemble, main_pieces
+from synth.assemble import assemble, isodose, main_pieces
 from synth.compose import Drawn
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
@@ -97,3 +97,10 @@ def test_one_target_alone_holds_the_higher_doses(dose: int, voxels: int) -> None
 
 def test_targets_that_were_not_asked_for_are_left_out() -> None:
     assert not a_case(shells(), ()).lesions.ids.any()
+
+
+def test_a_target_holds_the_volume_of_its_plan() -> None:
+    inside = np.sort(np.linspace(0.0, 3.0, 301))
+    assert (inside > isodose(inside, 40, 2.5)).sum() == 40
+    assert isodose(inside, 0.0, 2.5) == 2.5  # no volume is known
+    assert isodose(inside, 10_000, 2.5) == pytest.approx(0.2)  # where no dose is, no target
