@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from evals import readings
 from evals.agreement_plots import confusion as confusion_plot
 from evals.agreement_plots import rates as rates_plot
+from evals.asked_numbers import Pair, Rank, pairs_of, ranks
 from evals.readings import Reading
 from evals.registry import require
 from evals.result import Picture, Result, Table
@@ -36,6 +37,7 @@ class CaseReadings:
     name: str
     prompt_text: str
     places: dict[str, Reading]
+    numbers: tuple[Pair, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,15 @@ def evaluate(cases: Path, progress: Progress | None = None, skip_bad: bool = Fal
         )
         for r in main
     ]
+    numbers = ranks([pair for case in found for pair in case.numbers])
+    figures += [Figure(metric="rank", part=r.what, value=r.rho, low=r.low, high=r.high, stamp=stamp) for r in numbers]
     tables = [confusion(found, attribute) for attribute in dict.fromkeys(r.attribute for r in main)]
     result = Result(
         kind="agreement",
         title=f"Agreement of prompt, plan, volume and report in {cases.name}",
         settings={"cases": str(cases), "count": len(found)},
         figures=figures,
-        tables=[_links_table(rates), *tables, _failures(found)],
+        tables=[_links_table(rates), *_numbers_table(numbers), *tables, _failures(found)],
         notes=["The figures are prompt against volume: what the masks and the CT show of what the prompt asked."],
         left_out=bad,
     )
@@ -125,13 +129,14 @@ def read_case(folder: Path) -> CaseReadings:
     request = parse(words)
     asked = readings.expanded(request)
     text = (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8")
+    measured = measure(case)
     places = {
         "prompt": readings.of_request(request),
         "plan": readings.of_plan(plan, asked),
-        "volume": readings.of_volume(case, measure(case), asked),
+        "volume": readings.of_volume(case, measured, asked),
         "report": readings.of_report(text, asked),
     }
-    return CaseReadings(folder.name, words, places)
+    return CaseReadings(folder.name, words, places, tuple(pairs_of(request, measured)))
 
 
 def all_rates(cases: Sequence[CaseReadings]) -> list[Rate]:
@@ -174,6 +179,16 @@ def confusion(cases: Sequence[CaseReadings], attribute: str) -> Table:
         columns=["asked", *columns],
         rows=[[a, *(counts[a, b] for b in columns)] for a in rows],
     )
+
+
+def _numbers_table(numbers: Sequence[Rank]) -> list[Table]:
+    if not numbers:
+        return []
+    rows: list[list[str | int | float | None]] = [
+        [r.what, r.found, r.missing, f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f})", round(r.ratio, 2)] for r in numbers
+    ]
+    columns = ["number", "found", "not found", "rank correlation", "measured over asked, median"]
+    return [Table(title="Numbers asked against measured", columns=columns, rows=rows)]
 
 
 def _links_table(rates: Sequence[Rate]) -> Table:

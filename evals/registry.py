@@ -55,6 +55,7 @@ METRICS: dict[str, Metric] = _table(
     ("ratio_pixel", "", _REAL, 10, "nearest over mean of the next four; after Carlini et al. 2023", "novelty"),
     ("ratio_feature", "", _REAL, 10, "nearest over mean of the next four; after Carlini et al. 2023", "novelty"),
     ("agreement", "%", _HIGH, 1, "share of what was asked that is found; Wilson 1927 interval", "agreement"),
+    ("rank", "", _HIGH, 10, "Spearman 1904: numbers asked against numbers measured", "agreement"),
     ("dsc", "", _HIGH, 5, "Dice 1945", "utility"),
     ("surface_dice", "", _HIGH, 5, "Nikolov et al. 2021; tolerance in mm", "utility"),
     ("hd95", "mm", _LOW, 5, "95th percentile Hausdorff distance", "utility"),
