@@ -55,8 +55,10 @@ def table(real: Dice, generated: Dice, seed: int = 0) -> dict[str, dict[str, Any
 def ratio_interval(
     real: Sequence[np.ndarray], generated: Sequence[np.ndarray], seed: int, resamples: int = 2000
 ) -> dict[str, float] | None:
-    """Mean over organs of generated over the same of real, volumes of either side drawn anew; None without volumes, or where
-    nothing is found on real ones."""
+    """Mean over organs of generated over the same of real, volumes of either side drawn anew.
+
+    None without volumes, or where nothing is found on real ones.
+    """
     sides = [np.stack(side) if side else np.empty((0, 0)) for side in (real, generated)]
     if any(not np.isfinite(side).any(axis=-1).all() or not side.size for side in sides):
         return None
