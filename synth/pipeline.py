@@ -181,7 +181,7 @@ def _draw(plan: CasePlan, progress: Progress, given: Given | None = None) -> Dra
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
         drawn = compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
     with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
-        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance)
+        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, library.load_tone())
 
 
 def insert(

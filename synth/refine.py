@@ -23,20 +23,28 @@ from synth.plan import CasePlan
 from synth.seeding import derive, normal
 from synth.shape.model import MEAN_SPACING_MM
 from synth.shape.scaffold import refine_maps
+from synth.tone import Tone
 
 TILE = 48  # coarse positions a side, at most
 _OVERLAP = 8  # positions that neighbouring tiles share, at least
 _MULTIPLE = 4  # the network halves twice
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
+_NO_TONE = Tone({})
 _FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
 
 
 def refine(
-    plan: CasePlan, drawn: Drawn, model: Denoiser, spacing: float, on_step: Callable[[], None] = lambda: None
+    plan: CasePlan,
+    drawn: Drawn,
+    model: Denoiser,
+    spacing: float,
+    on_step: Callable[[], None] = lambda: None,
+    tone: Tone = _NO_TONE,
 ) -> Drawn:
-    """Halve the spacing until it is `spacing`."""
+    """Halve the spacing until it is `spacing`, each level on its tone curve."""
     while drawn.spacing > spacing + 1e-6:
         drawn = _one_level(plan, drawn, model, on_step)
+        drawn = replace(drawn, ct=tone(drawn.ct, drawn.spacing))
     return drawn
 
 

@@ -16,16 +16,21 @@ from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.models.precision import Precision, default_precision
 from synth.shape.model import ShapeModel
+from synth.tone import Tone
 
 Network = Literal["base", "refine"]
 Weights = Literal["shape", "base", "refine"]
+TONE = "tone.json"  # beside them: the curve that their grey values are drawn on, see synth.tone
 WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder with shape/, base/ and refine/ to use instead of the shipped ones
+
+
+def _root() -> Path:
+    return Path(os.environ.get(WEIGHTS_ENV) or str(resources.files("synth").joinpath("weights")))
 
 
 def weights_folder(network: Weights) -> Path:
     """Where a network's weights are; InputError if they are not there."""
-    root = Path(os.environ.get(WEIGHTS_ENV) or str(resources.files("synth").joinpath("weights")))
-    folder = root / network
+    folder = _root() / network
     if not (folder / "config.json").is_file():
         raise InputError(
             f"{folder}: no weights of '{network}' here; unset {WEIGHTS_ENV} or train with `synthct train {network}`"
@@ -36,7 +41,9 @@ def weights_folder(network: Weights) -> Path:
 def weights_files(door: Literal["generate", "insert"]) -> dict[str, Path]:
     """The files of weights that a case of this door is drawn with; InputError if one is not there."""
     names: tuple[Weights, ...] = ("shape", "base", "refine") if door == "generate" else ("refine",)
-    return {name: weights_folder(name) / SAFETENSORS_WEIGHTS_NAME for name in names}
+    files: dict[str, Path] = {name: weights_folder(name) / SAFETENSORS_WEIGHTS_NAME for name in names}
+    tone = _root() / TONE
+    return files | {"tone": tone} if door == "generate" and tone.is_file() else files
 
 
 def device() -> torch.device:
@@ -63,10 +70,17 @@ def load_shape() -> ShapeModel:
     return model.eval()
 
 
+@cache
+def load_tone() -> Tone:
+    """The tone curves of the weights, none where they have none."""
+    return Tone.read(_root() / TONE)
+
+
 def forget() -> None:
     """Let go of the weights in memory: the next `load` looks where they are now."""
     _loaded.cache_clear()
     load_shape.cache_clear()
+    load_tone.cache_clear()
 
 
 def export(trained: Path, network: Weights, out: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Literal
+from typing import Literal, cast
 
 from synth.errors import InputError
 
@@ -17,8 +17,8 @@ def default_precision() -> Precision:
     asked = os.environ.get(PRECISION_ENV)
     if not asked:
         return "bfloat16" if _has_bfloat16_units() else "float32"
-    if asked == "float32" or asked == "bfloat16":
-        return asked
+    if asked in ("float32", "bfloat16"):
+        return cast(Precision, asked)
     raise InputError(f"{PRECISION_ENV}={asked}: unknown; use float32 or bfloat16, or unset it")
 
 
