@@ -191,4 +191,4 @@ def explained(folder: Path) -> Iterator[None]:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "no space left on the disk" if full else f"cannot be written ({error.strerror})"
         remedy = "free some space or choose another --out" if full else "choose another --out"
-        raise OutputError(f"{folder}: {why}; {remedy} (nothing was written)") from error
+        raise OutputError(f"{folder}: {why}; {remedy} (nothing is left half-written)") from error

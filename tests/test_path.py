@@ -239,7 +239,9 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(
     for arguments in (["generate", PROMPT, "--spacing", "8"], ["insert", host, NODULE, "--organs", organs]):
         assert cli.main([*arguments, "--out", str(tmp_path)]) == 2
         err = capsys.readouterr().err
-        assert "no space left on the disk; free some space or choose another --out (nothing was written)" in err
+        assert (
+            "no space left on the disk; free some space or choose another --out (nothing is left half-written)" in err
+        )
         assert err.count("\n") == 1 and list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synth.cohort import Store, delta, dry_run, engine
+from synth.case_folder import OutputError
+from synth.cohort import Store, delta, dry_run, engine, layout
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import SCANNER
 from synth.cohort.processes import Engine, this_process
@@ -58,7 +59,14 @@ def cohort(
         if store is Store.delta and plan.recipe.scanners:
             raise InputError("--store delta: scanners change every voxel of a host; leave one of the two out")
         delta.choose(out, store)
-    outcome = launch.run(recipe, out, only=only, retry=retry, quiet=quiet)
+    try:
+        outcome = launch.run(recipe, out, only=only, retry=retry, quiet=quiet)
+    except OutputError as error:
+        if not (there := len(layout.complete(out))):
+            raise
+        raise OutputError(
+            f"{error}; {there} cases are complete and stay; run the same command again to go on"
+        ) from error
     if outcome.stopped:
         print(f"synthct: stopped: {outcome.stopped}", file=sys.stderr)
         return FAILED

@@ -15,16 +15,18 @@ from synth.plan import CasePlan, draw_insert
 from synth.progress import Progress
 from synth.scanner.scan import slicing
 from synth.sibling import Twin
+from synth.types import LabelMap, Volume
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A draw that failed: why, in which host, and its plan as far as there was one."""
+    """A draw that failed: why, in which host, and its plan as far as there was one. `unread`: the host has no use."""
 
     reason: str
     host: str | None = None
     plan: CasePlan | None = None
     defect: bool = False
+    unread: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class _Attempts:
     failed: list[Attempt] = field(default_factory=list)
     plan: CasePlan | None = None
 
-    def note(self, error: Exception, host: HostFiles | None) -> None:
+    def note(self, error: Exception, host: HostFiles | None, *, unread: bool = False) -> None:
         """Keep an error as the reason; one that no check foresaw is a defect, and says where it arose."""
         reason, defect = " ".join(str(error).split()), not isinstance(error, (InputError, OSError))
         if defect:
@@ -52,7 +54,7 @@ class _Attempts:
             reason = f"{type(error).__name__}: {reason} ({Path(where.filename).name}:{where.lineno})"
         if host is not None:
             reason = reason.replace(f"{host.ct.parent}/", "").replace(f"{host.organs.parent}/", "")
-        self.failed.append(Attempt(reason, host.name if host else None, self.plan, defect))
+        self.failed.append(Attempt(reason, host.name if host else None, self.plan, defect, unread))
 
 
 def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
@@ -93,7 +95,12 @@ def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> tuple
         host = plan.hosts[name]
         attempts.plan = None
         try:
-            return _attempt(plan, case, host, number, attempts)
+            volume, organs = read_host(host, plan.recipe.hosts.organ_ids if plan.recipe.hosts else None)
+        except Exception as error:
+            attempts.note(error, host, unread=True)
+            continue
+        try:
+            return _attempt(plan, case, host, volume, organs, number, attempts)
         except RejectedError as error:
             attempts.failed += [Attempt(r.reason, name, r.plan) for r in error.rejections]
         except Exception as error:
@@ -102,14 +109,18 @@ def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> tuple
 
 
 def _attempt(
-    plan: CohortPlan, case: PlannedCase, host: HostFiles, number: int, attempts: _Attempts
+    plan: CohortPlan,
+    case: PlannedCase,
+    host: HostFiles,
+    volume: Volume,
+    organs: LabelMap,
+    number: int,
+    attempts: _Attempts,
 ) -> tuple[Draft, Draft | None]:
     """Lesions into one host, and the host itself as the twin; the plan is noted as soon as it is there."""
-    recipe = plan.recipe
-    volume, organs = read_host(host, recipe.hosts.organ_ids if recipe.hosts else None)
     attempts.plan = draw_insert(
         case.request,
-        seed=recipe.seed,
+        seed=plan.recipe.seed,
         ct=host.ct,
         organs=host.organs,
         case=case.name,

@@ -129,7 +129,7 @@ def finish(plan: CohortPlan, out: Path, tally: Tally, stopped: str = "") -> Outc
         given_up = [name for name in layout.given_up(out) if name not in complete]
         missing = len(plan) - len(complete) - len(given_up)
         if not stopped and not missing and len(given_up) > plan.recipe.max_failures * len(plan):
-            stopped = too_many(len(given_up), len(plan), plan.recipe, tally.rejections, out)
+            stopped = too_many(len(given_up), len(plan), plan.recipe, tally, out)
         finished = not missing and not stopped
         if finished and not (out / layout.CHECKSUMS).is_file():
             finalise(plan, out)

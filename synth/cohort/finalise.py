@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from synth import __version__, case_folder, provenance
-from synth.case_folder import explained
 from synth.cohort import card, layout, quarantine
 from synth.cohort.achieved import Achieved
 from synth.cohort.planning import TWIN, CohortPlan
@@ -29,11 +28,9 @@ def finalise(plan: CohortPlan, out: Path) -> None:
     _sweep(out)
     parts, hosts = _parts(plan, out)
     achieved, summary = Achieved(plan.quotas), _Summary()
-    partial = out / f".{layout.TABLE}.partial"
-    with explained(out):
-        rows = (row_of(_noted(record, achieved, summary), parts[record.patient]) for record in read_records(plan, out))
+    rows = (row_of(_noted(record, achieved, summary), parts[record.patient]) for record in read_records(plan, out))
+    with layout.whole(out / layout.TABLE) as partial:
         write_table(partial, rows)
-        partial.rename(out / layout.TABLE)
     cohort = _cohort(plan, out, achieved, summary, hosts, parts)
     layout.write_whole(out / layout.COHORT, json.dumps(cohort, indent=1, ensure_ascii=False) + "\n")
     layout.write_whole(out / layout.CARD, card.write(cohort))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from synth.case_folder import explained
@@ -48,13 +50,21 @@ def given_up(out: Path) -> list[str]:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file under another name and rename it. Raises OutputError where the disk is full or read-only."""
+    """Write a file whole or not at all. Raises OutputError where the disk is full or read-only."""
+    with whole(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name to write a file under, which is renamed at the end. Raises OutputError as `write_whole` does."""
     partial = path.with_name(f".{path.name}.partial")
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            partial.write_bytes(content.encode() if isinstance(content, str) else content)
+            yield partial
             partial.rename(path)
-        except OSError:
-            partial.unlink(missing_ok=True)
+        except BaseException:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise

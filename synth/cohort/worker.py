@@ -61,7 +61,7 @@ class Worker:
                 stopped = ""
             while waiting:
                 self._settle(*waiting.popleft(), progress)
-        return stopped or self._stopped()
+        return self._stopped() or stopped  # counted anew: some were waiting
 
     def _is_dealt_with(self, case: PlannedCase) -> bool:
         """Whether a case is complete, or in quarantine and to stay there."""
@@ -120,12 +120,12 @@ def why_stop(tally: Tally, recipe: Recipe, out: Path) -> str:
     hopeless = failed > 0 and float(stats.binom.sf(failed - 1, seen, limit)) < _CERTAIN
     if failed <= limit * tally.share and not hopeless:
         return ""
-    return too_many(failed, seen, recipe, tally.rejections, out)
+    return too_many(failed, seen, recipe, tally, out)
 
 
-def too_many(failed: int, seen: int, recipe: Recipe, rejections: Counter[str], out: Path) -> str:
+def too_many(failed: int, seen: int, recipe: Recipe, tally: Tally, out: Path) -> str:
     """One line: how many failed, why, and the remedy."""
-    why = "; ".join(f"{n} x {reason}" for reason, n in rejections.most_common(3))
+    why = tally.reasons()
     return (
         f"{out}: {failed} of {seen} cases failed, more than max_failures {recipe.max_failures:g} allows"
         f"{f' ({why})' if why else ''}; see {layout.QUARANTINE}/; mend the hosts and run with --retry, or raise it"

@@ -9,7 +9,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,12 +19,16 @@ import torch
 from synth import case_folder, cli, nifti, pipeline
 from synth.case_folder import OutputError
 from synth.cohort import engine, layout, worker
+from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome
+from synth.cohort.planning import PlannedCase
+from synth.cohort.progress import Tally
 from synth.errors import InputError
 from synth.types import LabelMap
 from tests.cohort.conftest import RECIPE, files_of, write_hosts, write_recipe
 
 pytestmark = pytest.mark.usefixtures("quick")
+DESCRIBING = {layout.TABLE, layout.COHORT, layout.CARD, layout.CHECKSUMS}
 
 
 def run(recipe: Path, out: Path, **options: Any) -> Outcome:
@@ -198,11 +202,15 @@ def with_bad_hosts(folder: Path, **changes: Any) -> Path:
     return write_recipe(folder, number=5, **changes)
 
 
-def test_bad_hosts_cost_an_attempt_and_no_case(tmp_path: Path) -> None:
-    outcome = run(with_bad_hosts(tmp_path, attempts=3), tmp_path / "out")
-    assert outcome.finished and (outcome.complete, outcome.given_up) == (5, 0)
-    reasons = " ".join(outcome.tally.rejections)
-    assert "NaN or infinite" in reasons and "damaged gzip" in reasons
+def test_bad_hosts_cost_an_attempt_and_no_case_and_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = with_bad_hosts(tmp_path, attempts=3)
+    assert cli.main(["cohort", str(recipe), "--out", str(tmp_path / "out"), "-q"]) == 0
+    said = capsys.readouterr()
+    assert "5 cases complete, 0 in quarantine, finished" in said.out
+    assert said.err.count("note: host nan is passed over, it cannot be read: ct.nii.gz: 1 voxels are NaN") == 1
+    assert said.err.count("note: host torn is passed over, it cannot be read: ct.nii.gz: damaged gzip") == 1
     assert not {row["host"] for row in pq.read_table(tmp_path / "out/cases.parquet").to_pylist()} & {"torn", "nan"}
 
 
@@ -244,6 +252,29 @@ def test_too_many_failures_stop_with_a_summary(tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "out/checksums.sha256").exists()
 
 
+def test_a_cohort_without_a_host_that_can_be_read_counts_what_it_gave_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = with_bad_hosts(tmp_path, attempts=2)
+    for good in ("host0", "host1", "host2"):
+        shutil.rmtree(tmp_path / "hosts" / good, ignore_errors=True)
+    assert cli.main(["cohort", str(recipe), "--out", str(tmp_path / "out"), "-q"]) == 1
+    failed = len(layout.given_up(tmp_path / "out"))
+    assert f"stopped: {tmp_path / 'out'}: {failed} of {failed} cases failed" in capsys.readouterr().err
+
+
+def test_reasons_keep_the_numbers_that_they_have_in_common() -> None:
+    def failed(*reasons: str) -> Tally:
+        tally = Tally(1)
+        tally.reject(Drawn(cast(PlannedCase, None), None, tuple(Attempt(reason) for reason in reasons)))
+        return tally
+
+    tally = failed("12 mm of 3 mm; dcm2niix", "-7.5 mm of 3 mm; dcm2niix", "no room")
+    assert tally.reasons() == "2 x # mm of 3 mm; dcm2niix; 1 x no room"
+    tally.add(failed("0 mm of 4 mm; dcm2niix"))
+    assert tally.reasons(width=11) == "3 x # mm of # …; 1 x no room"
+
+
 def test_a_defect_of_one_case_stops_no_other(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = pipeline.draft_inserted
 
@@ -279,6 +310,25 @@ def test_a_full_disk_stops_the_run_and_loses_nothing(
         assert cli.main(["cohort", str(place / "recipe.yaml"), "--out", str(tmp_path / "out"), "-q"]) == 2
     assert "case_00002: no space left on the disk; free some space" in capsys.readouterr().err
     assert "case_00002" not in layout.complete(tmp_path / "out") and not layout.given_up(tmp_path / "out")
+    assert run(place / "recipe.yaml", tmp_path / "out").finished
+    assert files_of(tmp_path / "out") == files_of(finished)
+
+
+def test_a_disk_that_is_full_at_the_tables_leaves_no_half_a_table(
+    finished: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(path: Path, rows: Any) -> None:
+        path.write_bytes(b"PAR1")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    shutil.copytree(finished, tmp_path / "out", ignore=lambda _, names: {n for n in names if n in DESCRIBING})
+    with monkeypatch.context() as patch:
+        patch.setattr("synth.cohort.finalise.write_table", full)
+        assert cli.main(["cohort", str(place / "recipe.yaml"), "--out", str(tmp_path / "out"), "-q"]) == 2
+    err = capsys.readouterr().err
+    assert "cases.parquet: no space left on the disk" in err and err.count("\n") == 1
+    assert "6 cases are complete and stay; run the same command again to go on" in err
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"cases", "recipe.json", ".run"}
     assert run(place / "recipe.yaml", tmp_path / "out").finished
     assert files_of(tmp_path / "out") == files_of(finished)
 
