@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from synth import geometry, planes, preview
@@ -115,3 +119,16 @@ def test_dollar_signs_and_an_empty_body_are_no_trouble() -> None:
     air = Volume(np.full((8, 8, 8), -1000, np.int16), phantoms.RAS_2MM)
     empty = LabelMap(np.zeros((8, 8, 8), np.uint8), phantoms.RAS_2MM, {})
     assert pixels(Case(air, empty, empty), "cost $5 and $6, a_b^c").ndim == 3
+
+
+def test_a_figure_is_freed_when_the_picture_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures: list[weakref.ref[Figure]] = []
+
+    def figure(**options: Any) -> Figure:
+        made = Figure(**options)
+        figures.append(weakref.ref(made))
+        return made
+
+    monkeypatch.setattr(preview, "Figure", figure)
+    preview.render(phantoms.case(), ["IMPRESSION", "One cyst."])
+    assert [known() for known in figures] == [None] and gc.isenabled()
