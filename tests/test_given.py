@@ -17,7 +17,7 @@ from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
 from synth.given import Given, place
 from synth.models import library
-from synth.models.conditioning import CLASSES
+from synth.models.conditioning import CLASSES, FACTS_DIM
 from synth.provenance import Check
 from synth.shape.fitting import fit_velocity
 from synth.shape.model import ShapeModel
@@ -90,7 +90,7 @@ def test_imposed_fractions_are_those_given_and_sum_to_one() -> None:
 
 def test_the_shape_moves_onto_the_organs_and_stays_near_where_it_started() -> None:
     model = shape_with_parotids()
-    facts, start = torch.zeros(1, model.slope.shape[0]), torch.tensor([[0.5, 0.0]])
+    facts, start = torch.zeros(1, FACTS_DIM), torch.tensor([[0.5, 0.0]])
     target = model.deform(model.velocity(facts, torch.tensor([[-1.5, 0.0]])))[0, 1:]
     known = torch.tensor(Given(np.array([[[LEFT, RIGHT]]]), 4.0).known)
 

@@ -85,7 +85,7 @@ def forget() -> None:
 
 def export(trained: Path, network: Weights, out: Path) -> Path:
     """Write trained weights as bf16 safetensors under out/network."""
-    model = ShapeModel.from_pretrained(trained) if network == "shape" else Denoiser.from_pretrained(trained)
+    model = ShapeModel.from_pretrained(trained).lean() if network == "shape" else Denoiser.from_pretrained(trained)
     folder = out / network
     model.to(torch.bfloat16).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())

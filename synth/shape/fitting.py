@@ -34,7 +34,7 @@ def fit_velocity(
     """
     # in double, and rounded at the end, so that the order of sums cannot reach the volume
     mean, target = model.mean_organs.double()[known], organs.double()[known]
-    fixed = (model.mean + facts.double() @ model.slope.double()).view(1, 3, *HEAD_NECK.shape)
+    fixed = model.usual(facts).view(1, 3, *HEAD_NECK.shape)
     modes = model.sd.double()[:, None] * model.modes.double()
 
     def misfit(velocity: torch.Tensor) -> torch.Tensor:

@@ -27,6 +27,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
     Args:
         rank: number of modes of the velocity; spine_rank: of the vertebrae's places.
+        told: numbers of the encoded facts that `slope` has a row for; None: all FACTS_DIM.
     """
 
     mean_ct: torch.Tensor
@@ -41,13 +42,14 @@ class ShapeModel(ModelMixin, ConfigMixin):
     places_sd: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, rank: int = 44, spine_rank: int = 8) -> None:
+    def __init__(self, rank: int = 44, spine_rank: int = 8, told: list[int] | None = None) -> None:
         super().__init__()
+        self.told = list(range(FACTS_DIM)) if told is None else told
         size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
         self.register_buffer("mean_ct", torch.zeros(1, *HEAD_NECK.shape_at(MEAN_CT_SPACING_MM)))
         self.register_buffer("mean_organs", torch.zeros(len(ORGANS), *HEAD_NECK.shape_at(MEAN_SPACING_MM)))
         self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("slope", torch.zeros(FACTS_DIM, size))
+        self.register_buffer("slope", torch.zeros(len(self.told), size))
         self.register_buffer("modes", torch.zeros(rank, size))
         self.register_buffer("sd", torch.ones(rank))
         self.register_buffer("pattern", torch.zeros(spine.SHAPE))
@@ -58,13 +60,24 @@ class ShapeModel(ModelMixin, ConfigMixin):
     def velocity(self, facts: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
         """(B, FACTS_DIM) encoded facts, (B, rank) coefficients in SD -> (B, 3, X, Y, Z) mm on the base grid."""
         # in double: the order of the sums, which follows the number of threads, must not reach the volume
-        known = facts.double() @ self.slope.double()
-        flat = (self.mean + known + (coefficients * self.sd).double() @ self.modes.double()).float()
+        flat = (self.usual(facts) + (coefficients * self.sd).double() @ self.modes.double()).float()
         return flat.view(-1, 3, *HEAD_NECK.shape)
+
+    def usual(self, facts: torch.Tensor) -> torch.Tensor:
+        """(B, FACTS_DIM) encoded facts -> (B, 3 X Y Z) mm in double: the mean velocity of patients who have them."""
+        return self.mean.double() + facts[:, self.told].double() @ self.slope.double()
+
+    def lean(self) -> ShapeModel:
+        """The same model without the rows of `slope` that are all zero: facts that no training patient lacks."""
+        told = [fact for fact, row in zip(self.told, self.slope, strict=True) if row.any()]
+        lean = ShapeModel(**{**self.config, "told": told})
+        state = self.state_dict()
+        lean.load_state_dict(state | {"slope": self.slope[[self.told.index(fact) for fact in told]]})
+        return lean
 
     def coefficients(self, velocity: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """Nearest coefficients of given velocities (B, 3, X, Y, Z), the facts' part taken off: (B, rank)."""
-        left = velocity.flatten(1) - self.mean - facts @ self.slope
+        left = velocity.flatten(1) - self.mean - facts[:, self.told] @ self.slope
         return left @ self.modes.T / self.sd
 
     def places(self, coefficients: torch.Tensor) -> np.ndarray:
@@ -108,7 +121,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
         fitted = fit_linear_gaussian(velocities.flatten(1), facts, len(self.sd), ridge)
         found = len(fitted.variance)
         self.mean.copy_(fitted.mean)
-        self.slope.copy_(fitted.slope)
+        self.slope.copy_(fitted.slope[self.told])
         self.modes[:found] = fitted.directions
         self.sd[:found] = fitted.variance.sqrt()
 

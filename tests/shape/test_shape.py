@@ -130,6 +130,10 @@ def test_the_model_learns_slope_and_modes() -> None:
     rebuilt = model.velocity(facts, model.coefficients(velocities, facts))
     assert (rebuilt - velocities).square().mean() < 0.01 * velocities.square().mean()
     assert float(model.coefficients(velocities, facts).std()) == pytest.approx(1.0, abs=0.1)
+    lean = model.lean()  # one of the facts is known to matter, and one row is kept
+    assert lean.slope.shape[0] == 1 and lean.told == [0]
+    torch.testing.assert_close(lean.velocity(facts, score[:, None]), model.velocity(facts, score[:, None]))
+    torch.testing.assert_close(lean.coefficients(velocities, facts), model.coefficients(velocities, facts))
 
 
 def test_a_cut_patient_ends_where_the_scan_does() -> None:
