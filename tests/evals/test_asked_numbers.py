@@ -28,3 +28,10 @@ def test_what_was_not_found_is_counted_and_too_few_give_no_figure() -> None:
     assert (ranks(some)[0].found, ranks(some)[0].missing) == (10, 1)
     assert ranks(some[1:]) == []
     assert ranks([Pair("x", 5.0, float(i)) for i in range(20)]) == []  # always the same number asked
+
+
+def test_the_rank_correlation_by_its_formula() -> None:
+    """1 - 6 sum d^2 / (n (n^2 - 1)), where d is how many ranks a number is off; here two neighbours change places."""
+    found = [2.0, 1.0, *range(3, 11)]
+    (rank,) = ranks([Pair("x", asked, measured) for asked, measured in zip(range(1, 11), found, strict=True)])
+    assert rank.rho == pytest.approx(1 - 6 * 2 / (10 * 99))

@@ -42,6 +42,7 @@ TRUTH = {
     "nearest_feature": "test_feature_neighbours_by_hand",
     **dict.fromkeys(("ratio_pixel", "ratio_feature"), "test_distances_and_ratio_by_hand"),
     "agreement": "test_wilson_interval_by_its_formula",
+    "rank": "test_the_rank_correlation_by_its_formula",
     **dict.fromkeys(("dsc", "surface_dice", "hd95"), "test_scores_are_those_of_monai_s_classes"),
     "volume_error": "test_scores_by_hand",
     **dict.fromkeys(
@@ -60,6 +61,7 @@ DAMAGE = {
         ("nearest_feature", "ratio_feature"), "test_noised_and_mirrored_copies_of_training_patients_are_found"
     ),
     "agreement": "test_a_case_that_does_not_obey_is_told_by_the_attribute",
+    "rank": "test_numbers_that_obey_rise_together_and_the_ratio_tells_of_a_common_error",
     **dict.fromkeys(_OF_SCORES, "test_scores_get_worse_as_a_segmentation_moves_away"),
 }
 
