@@ -112,7 +112,7 @@ def generate(
 
 @app.command()
 def insert(
-    host: Annotated[Path, typer.Argument(help="The CT, .nii.gz, in HU.", show_default=False)],
+    host: Annotated[Path, typer.Argument(help="The CT: .nii.gz in HU, or a DICOM series' folder.", show_default=False)],
     prompt: Prompt,
     organs: Annotated[Path, typer.Option(help="Its organ labels, on the same grid.", show_default=False)],
     organ_ids: OrganIds = None,

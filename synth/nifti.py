@@ -133,7 +133,7 @@ def _raw_bytes(path: Path) -> bytes:
     if not path.exists():
         raise InputError(f"{path}: no such file; check the path")
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; hand over a .nii or .nii.gz file (convert DICOM first)")
+        raise InputError(f"{path}: is a folder; hand over a .nii or .nii.gz file")
     try:
         content = path.read_bytes()
         return igzip.decompress(content) if content[:2] == b"\x1f\x8b" else content

@@ -23,6 +23,7 @@ from synth.lesions.planning import one_by_one, plan_each
 from synth.plan import CasePlan, Sampling, case_name, check_request, check_spacing, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line, sha256_of_file
+from synth.reading import read_host
 from synth.report import Measurements, Prior, measure
 from synth.scanner import Scanner
 from synth.scanner.scan import scan
@@ -217,10 +218,8 @@ def insert_with_siblings(
     """
     request = parse(prompt)
     progress = progress or Progress(quiet=True)
-    with progress.step("read", 2) as step:
-        volume = nifti.read_volume(host)
-        step.advance()
-        labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
+    with progress.step("read", 1):
+        volume, labels = read_host(host, organs, organ_ids)
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     command = partial(command_line, "insert", host, prompt, organs=organs, organ_ids=names, seed=seed)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs)

@@ -15,7 +15,7 @@ from synth.frames import BASE_SPACING_MM, FRAMES, spacings
 from synth.given import GivenFile
 from synth.lesions.lesion_plan import LesionPlan
 from synth.models.precision import Precision, default_precision
-from synth.provenance import sha256_of_file
+from synth.provenance import sha256_of_file, sha256_of_input
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
@@ -184,7 +184,7 @@ def draw_insert(
         request=request,
         refine_seed=derive(seed, case, "refine", attempt),
         lesion_seed=derive(seed, case, "lesions", attempt),
-        host=HostReference(ct_sha256=sha256_of_file(ct), organs_sha256=sha256_of_file(organs)),
+        host=HostReference(ct_sha256=sha256_of_input(ct), organs_sha256=sha256_of_file(organs)),
         scanner=scanner,
         scanner_seed=_scanner_seed(scanner, seed, case, attempt),
     )

@@ -50,7 +50,8 @@ def manifest(
 ) -> dict[str, Any]:
     """The manifest of a case, as JSON values; `case_folder.write_case` adds its `labels` and `files`.
 
-    `command`: see `command_line`. `weights` and `inputs`: role -> file, kept as file name and sha256.
+    `command`: see `command_line`. `weights` and `inputs`: role -> file (a DICOM series: its folder), kept as name and
+    sha256.
     `device`: what computed it, for instance `cpu bf16`. `attempts`: cases drawn until one passed the checks.
     """
     return {
@@ -107,7 +108,7 @@ def sha256_of_file(path: Path) -> str:
     return _sha256_of_state(path.resolve(), status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4096)
 def _sha256_of_state(path: Path, _mtime_ns: int, _size: int) -> str:
     with path.open("rb") as file:
         digest = hashlib.sha256()
@@ -116,8 +117,15 @@ def _sha256_of_state(path: Path, _mtime_ns: int, _size: int) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_input(path: Path) -> str:
+    """As `sha256_of_file`; of a folder, of the hashes of all files below it in order, whatever they are called."""
+    if not path.is_dir():
+        return sha256_of_file(path)
+    return sha256(" ".join(sorted(sha256_of_file(file) for file in path.rglob("*") if file.is_file())).encode())
+
+
 def _file(path: Path) -> dict[str, str]:
-    return {"file": path.name, "sha256": sha256_of_file(path)}
+    return {"file": path.name, "sha256": sha256_of_input(path)}
 
 
 def _word(value: object) -> str:

@@ -1,0 +1,40 @@
+"""A CT of the user's own, whatever it is kept as: a NIfTI file or a folder with a DICOM series."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
+
+from synth import nifti
+from synth.types import LabelMap, Volume
+
+
+def read_ct(path: Path) -> Volume:
+    """HU and affine in RAS mm. Raises InputError as `nifti.read_volume` and `dicom.series.read_series` do."""
+    if path.is_dir():
+        from synth.dicom.series import read_series  # pydicom is an extra
+
+        return read_series(path)
+    return nifti.read_volume(path)
+
+
+def read_host(ct: Path, organs: Path, organ_ids: Mapping[int, str] | None = None) -> tuple[Volume, LabelMap]:
+    """A CT and its organ labels on one grid.
+
+    A DICOM series has no axis order of its own: it gets that of the labels, whose converter chose one. Raises
+    InputError as `read_ct` and `nifti.read_labels` do.
+    """
+    volume = read_ct(ct)
+    if ct.is_dir():
+        volume = _turned(volume, nifti.read_ids(organs)[1])
+    return volume, nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
+
+
+def _turned(volume: Volume, affine: np.ndarray) -> Volume:
+    """The same volume with its axes flipped and swapped to run as those of an affine do."""
+    turn = ornt_transform(io_orientation(volume.affine), io_orientation(affine))
+    hu = np.ascontiguousarray(apply_orientation(volume.hu, turn))
+    return Volume(hu, volume.affine @ inv_ornt_aff(turn, volume.hu.shape))
