@@ -274,9 +274,13 @@ def prepare(
     headneck: Annotated[
         Path | None, typer.Option(help="Head-and-neck patients in OpenKBP's layout: index.csv, train/, val/.")
     ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="Patients of your own: CASE/{ct.nii.gz, organs.nii.gz, report.txt}.")
+    ] = None,
     native: Annotated[
         list[Path] | None, typer.Option(help="Folder of CASE/ct.nii.gz, to learn detail from; may be repeated.")
     ] = None,
+    organ_ids: OrganIds = None,
     out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
     priors: Annotated[
         Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
@@ -285,12 +289,17 @@ def prepare(
 ) -> None:
     """Make the training set of both networks from real CT and print how many patients are in it.
 
-    Example: synthct prepare --headneck data/headneck --native data/chest --native data/legs --out runs/data
+    A case of your own is a folder with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz with both parotid
+    glands at least; targets.nii.gz in Gy and report.txt if there are. One in seven is kept for validation.
+
+    Example: synthct prepare --patients ours --native ours --native data/legs --out runs/data
     """
+    from synth import nifti
     from synth.data.prepare import prepare as prepare_all
 
+    table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
-        counts = prepare_all(headneck, native or [], out, priors, progress)
+        counts = prepare_all(headneck, native or [], out, priors, progress, patients=patients, organ_ids=table)
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")
 

@@ -26,7 +26,7 @@ _MIRROR = [ORGANS.index(n.replace("right", "L").replace("left", "right").replace
 
 @dataclass(frozen=True)
 class Subject:
-    """One prepared patient of a frame: HU, organ numbers (1 + position in ORGANS), dose in Gy, at 4 mm."""
+    """One prepared patient of a frame: HU, organ numbers (1 + position in ORGANS), dose in Gy, at 4 mm; a report."""
 
     name: str
     hu: np.ndarray
@@ -34,6 +34,7 @@ class Subject:
     dose: np.ndarray
     annotated: torch.Tensor  # (7,) float
     facts: dict[str, float]
+    report: str = ""
 
 
 def load_subjects(folder: Path) -> list[Subject]:
@@ -46,7 +47,8 @@ def load_subjects(folder: Path) -> list[Subject]:
         with np.load(file) as data:
             about = json.loads(str(data["about"]))
             flags = torch.tensor([float(name in about["annotated"]) for name in ORGANS])
-            subjects.append(Subject(about["name"], data["hu"], data["organs"], data["dose"], flags, about["facts"]))
+            arrays = (data["hu"], data["organs"], data["dose"])
+            subjects.append(Subject(about["name"], *arrays, flags, about["facts"], about.get("report", "")))
     return subjects
 
 

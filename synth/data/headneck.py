@@ -27,7 +27,7 @@ _INDEX_NAMES = dict(
 
 @dataclass(frozen=True)
 class Patient:
-    """Arrays (X, Y, Z) in RAS order; `spacing` mm; `annotated` names the organs that were drawn."""
+    """Arrays (X, Y, Z) in RAS order; `spacing` mm; `annotated` names the organs that were drawn; `report`: as said."""
 
     name: str
     hu: np.ndarray
@@ -35,6 +35,7 @@ class Patient:
     dose: np.ndarray
     spacing: np.ndarray
     annotated: tuple[str, ...]
+    report: str = ""
 
 
 def index_rows(root: Path, split: str) -> list[dict[str, str]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 
 from synth import intensity
-from synth.errors import InputError
+from synth.data.own import cases, read_case
 from synth.geometry import to_ras, voxel_spacing
 
 _CROP = 32  # training crops need this many voxels along each axis
@@ -18,23 +17,20 @@ _LEVELS = 2  # native spacing and one coarser
 
 
 def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> int:
-    """Write every CASE/ct.nii.gz of a folder as .npz (hu, spacing); returns how many.
+    """Write every CASE/ct.nii.gz, or DICOM series CASE/ct/, of a folder as .npz (hu, spacing); returns how many.
 
     Skips the names in `exclude`, and cases that an index.csv beside them marks
     `may_train_released_weights = no`.
     """
-    files = sorted(folder.glob("*/ct.nii.gz"))
-    if not files:
-        raise InputError(f"{folder}: no CASE/ct.nii.gz in it; give the folder that holds the cases")
     index = folder / "index.csv"
     rows = csv.DictReader(index.read_text().splitlines()) if index.is_file() else ()
     barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
+    kept = [case for case in cases(folder) if case.name not in barred | set(exclude)]
     out.mkdir(parents=True, exist_ok=True)
-    kept = [f for f in files if f.parent.name not in barred | set(exclude)]
-    for file in kept:
-        image = nib.Nifti1Image.from_filename(file)
-        hu, affine = to_ras(np.asarray(image.dataobj), image.affine)
-        np.savez_compressed(out / f"{file.parent.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
+    for case in kept:
+        volume = read_case(case)
+        hu, affine = to_ras(volume.hu, volume.affine)
+        np.savez_compressed(out / f"{case.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
     return len(kept)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from synth.data import headneck
+from synth.data import headneck, own
 from synth.data.measure_facts import measure
 from synth.data.native import prepare_native
 from synth.errors import InputError
@@ -19,6 +21,7 @@ from synth.progress import Progress
 
 PREPARED_SPACING_MM = 4.0  # close to the native in-plane spacing of the head-and-neck patients
 _AIR_HU = -1000
+_SOURCES = {"headneck": "openkbp"}
 
 
 def anchor_mm(patient: headneck.Patient) -> np.ndarray | None:
@@ -41,11 +44,13 @@ def place(array: np.ndarray, spacing: np.ndarray, anchor: np.ndarray, fill: floa
     return ndimage.affine_transform(array, scale, offset, output_shape=shape, order=order, cval=fill)
 
 
-def prepare_headneck(root: Path, split: str, out: Path, on_patient: Callable[[], None] = lambda: None) -> int:
+def prepare_patients(
+    patients: Iterable[headneck.Patient], source: str, out: Path, on_patient: Callable[[], None] = lambda: None
+) -> int:
     """Write one .npz for every patient with both parotids annotated; returns how many."""
     out.mkdir(parents=True, exist_ok=True)
     count = 0
-    for patient in headneck.patients(root, split):
+    for patient in patients:
         on_patient()
         anchor = anchor_mm(patient)
         if anchor is None:
@@ -55,7 +60,13 @@ def prepare_headneck(root: Path, split: str, out: Path, on_patient: Callable[[],
         organs = place(patient.organs, patient.spacing, anchor, 0, order=0)
         dose = place(patient.dose, patient.spacing, anchor, 0, order=0)
         facts = measure(hu, organs, dose, patient.annotated, HEAD_NECK.affine_at(PREPARED_SPACING_MM))
-        about = {"name": patient.name, "annotated": patient.annotated, "facts": facts, "source": "openkbp"}
+        about = {
+            "name": patient.name,
+            "annotated": patient.annotated,
+            "facts": facts,
+            "source": _SOURCES.get(source, source),
+        }
+        about |= {"report": patient.report} if patient.report else {}
         np.savez_compressed(out / f"{patient.name}.npz", hu=hu, organs=organs, dose=dose, about=json.dumps(about))
         count += 1
     return count
@@ -74,58 +85,102 @@ def write_priors(prepared: Path, out: Path) -> int:
     return len(patients)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Patients of one source and split, how many it lists, and how to read them."""
+
+    source: str
+    split: str
+    listed: int
+    read: Callable[[], Iterator[headneck.Patient]]
+
+
 def prepare(
     headneck_root: Path | None,
     native: Sequence[Path],
     out: Path,
     priors: Path | None = None,
     progress: Progress | None = None,
+    *,
+    patients: Path | None = None,
+    organ_ids: Mapping[int, str] | None = None,
 ) -> dict[str, int]:
     """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
 
-    With `priors`, also the facts that plans draw from, measured on the training split. Raises InputError for a
-    folder that is missing or lists no patients, before anything is written.
+    `patients`: a folder of your own (synth.data.own); `organ_ids`: names of the ids of its labels. With `priors`, also
+    the facts that plans draw from, measured on the training split. Raises InputError for a folder that is missing or
+    lists no patients, before anything is written.
     """
     progress = progress or Progress(quiet=True)
-    splits = _found(headneck_root, native, priors)
+    parts = _found(headneck_root, patients, native, priors, organ_ids)
     counts: dict[str, int] = {}
-    for split, total in splits.items():
-        assert headneck_root is not None
-        with progress.step(f"headneck/{split}", total) as step:
-            folder = out / "headneck" / split
-            counts[f"headneck/{split}"] = prepare_headneck(headneck_root, split, folder, step.advance)
+    for part in parts:
+        name = f"{part.source}/{part.split}"
+        with progress.step(name, part.listed) as step:
+            folder = out / "headneck" / part.split
+            counts[name] = prepare_patients(part.read(), part.source, folder, step.advance)
     if priors is not None:
         counts["priors"] = write_priors(out / "headneck" / "train", priors)
     for folder in native:
         with progress.step(f"native/{folder.name}", 1):
             counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
+    if left_out := sum(part.listed for part in parts) - sum(counts[f"{p.source}/{p.split}"] for p in parts):
+        counts["left out, for want of a parotid gland to place them by"] = left_out
     return counts
 
 
-def _found(headneck_root: Path | None, native: Sequence[Path], priors: Path | None) -> dict[str, int]:
-    """How many patients each split lists; InputError for what is not there."""
-    if headneck_root is None and not native:
-        raise InputError("prepare: no data named; give --headneck or --native")
-    if headneck_root is None and priors is not None:
-        raise InputError(f"--priors {priors}: priors are measured on head-and-neck patients; give --headneck too")
-    for option, folder in (("--headneck", headneck_root), *(("--native", folder) for folder in native)):
+def _found(
+    headneck_root: Path | None,
+    patients: Path | None,
+    native: Sequence[Path],
+    priors: Path | None,
+    organ_ids: Mapping[int, str] | None,
+) -> list[Part]:
+    """What is to be prepared; InputError for what is not there."""
+    if headneck_root is None and patients is None and not native:
+        raise InputError("prepare: no data named; give --headneck, --patients or --native")
+    if headneck_root is None and patients is None and priors is not None:
+        raise InputError(f"--priors {priors}: priors are measured on head-and-neck patients; give some of these too")
+    named = (("--headneck", headneck_root), ("--patients", patients), *(("--native", folder) for folder in native))
+    for option, folder in named:
         if folder is not None and not folder.is_dir():
             raise InputError(f"{option} {folder}: no such folder; check the path")
     _require_distinct(native)
-    if headneck_root is None:
-        return {}
-    splits = {split: len(headneck.index_rows(headneck_root, split)) for split in ("train", "val")}
-    if not splits["train"]:
-        raise InputError(f"{headneck_root / 'index.csv'}: no case with split 'train'; name some patients so")
-    return splits
+    parts = [] if headneck_root is None else _openkbp(headneck_root)
+    if patients is not None:
+        parts += _own(patients, organ_ids, {file.name for file in _folders_of(headneck_root)})
+    return parts
+
+
+def _openkbp(root: Path) -> list[Part]:
+    parts = [
+        Part("headneck", split, len(headneck.index_rows(root, split)), partial(headneck.patients, root, split))
+        for split in ("train", "val")
+    ]
+    if not parts[0].listed:
+        raise InputError(f"{root / 'index.csv'}: no case with split 'train'; name some patients so")
+    return parts
+
+
+def _own(root: Path, organ_ids: Mapping[int, str] | None, taken: Container[str]) -> list[Part]:
+    folders = own.cases(root)
+    if twice := [folder for folder in folders if folder.name in taken]:
+        raise InputError(f"--patients {twice[0]}: --headneck has a case of this name too; rename one of them")
+    if missing := [folder for folder in folders if not (folder / "organs.nii.gz").is_file()]:
+        raise InputError(f"--patients {missing[0]}: no organs.nii.gz in it; label both parotid glands at least")
+    splits = {split: [f for f in folders if own.split_of(f.name) == split] for split in ("train", "val")}
+    return [Part("patients", split, len(f), partial(own.patients, f, organ_ids)) for split, f in splits.items()]
+
+
+def _folders_of(root: Path | None) -> list[Path]:
+    return [] if root is None else [folder for split in ("train", "val") for folder in (root / split).glob("*")]
 
 
 def _require_distinct(folders: Sequence[Path]) -> None:
     """InputError where two folders hold a case of one name: the second would replace the first."""
     seen: dict[str, Path] = {}
     for folder in folders:
-        for file in sorted(folder.glob("*/ct.nii.gz")):
-            case = file.parent.name
+        for case in (file.name for file in own.cases(folder)):
             if case in seen:
                 raise InputError(f"--native {folder}: case '{case}' is in {seen[case]} too; rename one of them")
             seen[case] = folder

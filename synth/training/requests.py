@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from random import Random
 
@@ -15,10 +16,12 @@ from synth.models.text import TextEncoder
 from synth.wording import request_of
 
 WORDINGS = 10  # wordings a subject and side
+_PASSAGE_WORDS = 40  # of a report, about what the text encoder takes in
+_SWAP = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
 
 
 class TextBank:
-    """Token features of many wordings of every subject and of its mirror image, encoded once."""
+    """Token features of many wordings of every subject and of its mirror image, and of its report, encoded once."""
 
     def __init__(self, subjects: Sequence[Subject], encoder: TextEncoder, seed: int) -> None:
         self.entries: dict[tuple[str, bool], tuple[torch.Tensor, torch.Tensor]] = {}
@@ -27,7 +30,7 @@ class TextBank:
                 facts = mirrored(subject.facts) if mirror else subject.facts
                 random = Random(f"{seed} {subject.name} {mirror}")
                 texts = prompts.writer.wordings(request_of(facts), random, WORDINGS)
-                features, mask = encoder(texts)
+                features, mask = encoder([*texts, *passages(subject.report, mirror)])
                 self.entries[subject.name, mirror] = (features.half(), mask)
 
     def draw(self, name: str, mirror: bool, rng: np.random.Generator) -> torch.Tensor:
@@ -35,6 +38,20 @@ class TextBank:
         features, mask = self.entries[name, mirror]
         pick = int(rng.integers(len(features)))
         return features[pick][mask[pick]].float()
+
+
+def passages(report: str, mirror: bool = False) -> list[str]:
+    """A report in parts of whole sentences that the text encoder can take in; left and right change places in a mirror.
+
+    A sentence that is longer than that stays whole, and the encoder reads its beginning.
+    """
+    if mirror:
+        report = re.sub(r"\b(left|right|Left|Right)\b", lambda found: _SWAP[found[0]], report)
+    parts: list[str] = []
+    for sentence in re.split(r"(?<=[.!?])\s+", report.strip()):
+        fits = parts and len(f"{parts[-1]} {sentence}".split()) <= _PASSAGE_WORDS
+        parts[-1:] = [f"{parts[-1]} {sentence}"] if fits else [*parts[-1:], sentence]
+    return [part for part in parts if part]
 
 
 def draw_facts(values: dict[str, float], drop: float, rng: np.random.Generator) -> torch.Tensor:

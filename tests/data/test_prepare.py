@@ -185,7 +185,9 @@ def test_the_command_prints_the_counts(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give --headneck or --native"),
+        ([], "give --headneck, --patients or --native"),
+        (["--patients", "{empty}"], "no CASE/ct.nii.gz and no CASE/ct/"),
+        (["--patients", "{chest}"], "no organs.nii.gz in it"),
         (["--headneck", "nowhere"], "--headneck nowhere: no such folder"),
         (["--headneck", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
         (["--headneck", "{chest}"], "index.csv: no column organs_annotated, split"),

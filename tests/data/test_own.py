@@ -1,0 +1,131 @@
+"""Patients of your own: their labels, doses and reports, what is left out, and what is said of a bad file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+
+from prompts import writer
+from synth import cli, labels, nifti
+from synth.data import own
+from synth.data.dataset import Subject, load_subjects
+from synth.data.prepare import prepare
+from synth.errors import InputError
+from synth.facts import DOSES_GY, ORGANS
+from synth.frames import HEAD_NECK
+from synth.models.text import TextEncoder
+from synth.training.requests import WORDINGS, TextBank, passages
+from synth.types import LabelMap, Volume
+from synth.wording import request_of
+from tests.data.test_prepare import SPACING, arrays
+
+AFFINE = np.diag([-SPACING[0], SPACING[1], SPACING[2], 1.0])
+REPORT = "Enhanced CT of the neck.\nA mass on the Left side. The right parotid gland is spared."
+
+
+def patient(root: Path, case: str, ids: tuple[int, int], report: str = "", dicom: bool = False) -> Path:
+    """A body with a right and a left parotid of these ids and a target, in LAS order."""
+    hu, organs, targets = (array[::-1] for array in arrays())
+    folder = root / case
+    folder.mkdir(parents=True)
+    ct = Volume(np.ascontiguousarray(hu), AFFINE)
+    if dicom:
+        from tests.dicom.test_series import write
+
+        write(ct, folder / "ct")
+    else:
+        nifti.write_volume(folder / "ct.nii.gz", ct)
+    for name, array in (
+        ("organs", np.select([organs == 3, organs == 4], ids)),
+        ("targets", np.array([0, *DOSES_GY])[targets]),
+    ):
+        nifti.write_labels(folder / f"{name}.nii.gz", LabelMap(array.astype(np.uint8), AFFINE, {}))
+    if report:
+        (folder / "report.txt").write_text(report)
+    return folder
+
+
+@pytest.fixture
+def ids() -> tuple[int, int]:
+    table = labels.ids()
+    return table["parotid_gland_right"], table["parotid_gland_left"]
+
+
+def test_a_patient_is_read_as_one_of_the_public_layout(tmp_path: Path, ids: tuple[int, int]) -> None:
+    (found,) = own.patients([patient(tmp_path, "ours", ids, REPORT)])
+    hu, organs, targets = arrays()
+    assert np.array_equal(found.hu, hu) and np.array_equal(found.organs, organs)
+    assert np.array_equal(found.dose, np.array([0, *DOSES_GY])[targets])
+    assert found.annotated == ("parotid_gland_right", "parotid_gland_left") and found.spacing == pytest.approx(SPACING)
+    assert found.report == REPORT.replace("\n", " ")
+
+
+def test_a_series_and_ids_of_ones_own(tmp_path: Path, ids: tuple[int, int]) -> None:
+    pytest.importorskip("highdicom")
+    (plain,) = own.patients([patient(tmp_path, "plain", ids)])
+    names = {1: "parotid_gland_right", 2: "parotid_gland_left"}
+    (series,) = own.patients([patient(tmp_path, "series", (1, 2), dicom=True)], names)
+    for name in ("hu", "organs", "dose"):
+        assert np.array_equal(getattr(series, name), getattr(plain, name))
+
+
+def test_the_command_prepares_them_for_both_networks(
+    tmp_path: Path, ids: tuple[int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tmp_path / "ours", tmp_path / "out"
+    names = [f"p{number}" for number in range(12)]
+    held_out = [name for name in names if own.split_of(name) == "val"]
+    assert 1 <= len(held_out) <= 4
+    for name in names:
+        patient(root, name, ids, REPORT)
+    patient(root, "one_sided", (ids[0], 0))
+    assert cli.main(["prepare", "--patients", str(root), "--native", str(root), "--out", str(out), "-q"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [f"patients/train: {12 - len(held_out)}", f"patients/val: {len(held_out)}"]
+    assert said[2:] == ["native/ours: 13", "left out, for want of a parotid gland to place them by: 1"]
+    subjects = load_subjects(out / "headneck" / "val")
+    assert [s.name for s in subjects] == sorted(held_out)
+    assert subjects[0].hu.shape == HEAD_NECK.shape_at(4.0) and subjects[0].report.startswith("Enhanced CT")
+    assert subjects[0].annotated.tolist() == [float("parotid" in name) for name in ORGANS]
+    with np.load(out / "headneck" / "val" / f"{held_out[0]}.npz") as data:
+        assert json.loads(str(data["about"]))["source"] == "patients"
+
+
+def test_a_bad_dose_and_a_name_that_is_taken_are_one_line(tmp_path: Path, ids: tuple[int, int]) -> None:
+    folder = patient(tmp_path / "ours", "hn_001", ids)
+    nifti.write_labels(folder / "targets.nii.gz", LabelMap(np.full(arrays()[0].shape, 3, np.uint8), AFFINE, {}))
+    with pytest.raises(InputError, match="targets.nii.gz: value 3; give the prescribed dose in Gy, one of 0, 56"):
+        list(own.patients([folder]))
+    public = tmp_path / "public"
+    (public / "train" / "hn_001").mkdir(parents=True)
+    (public / "index.csv").write_text("case,split,organs_annotated\nhn_001,train,\n")
+    with pytest.raises(InputError, match="hn_001: --headneck has a case of this name too"):
+        prepare(public, [], tmp_path / "out", patients=tmp_path / "ours")
+
+
+def test_a_report_is_cut_into_passages_and_mirrored_with_the_patient() -> None:
+    assert passages("") == []
+    assert passages("A mass on the Left side. Left.", mirror=True) == ["A mass on the Right side. Right."]
+    long = " ".join(f"Sentence {number} has six words here." for number in range(20))
+    parts = passages(long)
+    assert " ".join(parts) == long and all(30 < len(part.split()) <= 40 for part in parts[:-1])
+
+
+def test_training_reads_the_report_beside_the_wordings() -> None:
+    shape = HEAD_NECK.shape_at(4.0)
+    empty = np.zeros(shape, np.uint8)
+    facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "enhanced_permille": 30.0}
+    import torch
+
+    subject = Subject("p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
+    encoder = TextEncoder()
+    features, mask = TextBank([subject], encoder, seed=0).entries["p", True]
+    own_words = writer.wordings(request_of(facts), Random("0 p True"), WORDINGS)
+    expected, _ = encoder(passages(REPORT, mirror=True))
+    assert len(features) == len(own_words) + 1
+    found = features[-1][mask[-1]].float()
+    torch.testing.assert_close(found, expected[0, : len(found)], atol=2e-2, rtol=1e-2)
