@@ -159,7 +159,7 @@ def test_fractions_are_one_hot():
     assert fractions(torch.tensor([[[0, 7]]])).sum() == 2
 
 
-def _write_data(folder):
+def write_data(folder):
     for split in ("train", "val"):
         (folder / "headneck" / split).mkdir(parents=True)
         for number in range(2):
@@ -193,7 +193,7 @@ def _run(tmp_path, name, steps, data):
 @pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
     monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
-    _write_data(tmp_path / "data")
+    write_data(tmp_path / "data")
     whole = _run(tmp_path, "whole", 4, tmp_path / "data")
     _run(tmp_path, "broken", 2, tmp_path / "data")
     resumed = _run(tmp_path, "broken", 4, tmp_path / "data")
@@ -205,7 +205,7 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
 @pytest.mark.slow
 def test_the_weights_of_the_best_validation_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
-    _write_data(tmp_path / "data")
+    write_data(tmp_path / "data")
     losses = iter([0.3, 0.1, 0.2])
     monkeypatch.setattr(Trainer, "validate", lambda self: {"flow": next(losses)})
     data, out = tmp_path / "data", tmp_path / "run"
