@@ -1,4 +1,4 @@
-"""The field that `base` draws for each region: a box around an anatomical anchor, in RAS mm.
+"""The field that is drawn for each region: a box around an anatomical anchor, in RAS mm.
 
 Every training patient is placed with the anchor at the origin, so that composition is learned at fixed
 places and a generated affine means something: (0, 0, 0) is the anchor.
@@ -36,7 +36,9 @@ class Frame:
 
 
 HEAD_NECK = Frame("head_neck", "midpoint of the parotid glands", (32, 20, 24), (-256.0, -180.0, -240.0))
-FRAMES = {frame.region: frame for frame in (HEAD_NECK,)}
+TORSO = Frame(
+    "torso", "spine at the height of the right dome of the diaphragm", (30, 22, 40), (-240.0, -120.0, -336.0)
+)
 
 
 def spacings(finest: float = 1.0) -> list[float]:

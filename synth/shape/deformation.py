@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
+from synth.frames import BASE_SPACING_MM, HEAD_NECK, Frame
 
 _SQUARINGS = 5
-_SIZE_MM = [BASE_SPACING_MM * n for n in HEAD_NECK.shape]
 
 
-def exponential(velocity: torch.Tensor) -> torch.Tensor:
+def exponential(velocity: torch.Tensor, frame: Frame = HEAD_NECK) -> torch.Tensor:
     """Displacement of the flow of a stationary velocity for unit time (scaling and squaring, Arsigny et al. 2006).
 
     Args:
@@ -22,17 +21,17 @@ def exponential(velocity: torch.Tensor) -> torch.Tensor:
     """
     displacement = velocity / 2**_SQUARINGS
     for _ in range(_SQUARINGS):
-        displacement = displacement + _sample(displacement, displacement, "border")
+        displacement = displacement + _sample(displacement, displacement, "border", frame)
     return displacement
 
 
-def warp(image: torch.Tensor, displacement: torch.Tensor) -> torch.Tensor:
+def warp(image: torch.Tensor, displacement: torch.Tensor, frame: Frame = HEAD_NECK) -> torch.Tensor:
     """image(x + displacement(x)), zero beyond the frame.
 
     Args:
         image: (B, C, X, Y, Z) on any grid of the frame; displacement: (B, 3, ..) mm on any other.
     """
-    return _sample(image, displacement, "zeros")
+    return _sample(image, displacement, "zeros", frame)
 
 
 def mirror(velocity: torch.Tensor) -> torch.Tensor:
@@ -40,8 +39,9 @@ def mirror(velocity: torch.Tensor) -> torch.Tensor:
     return velocity.flip(2) * velocity.new_tensor([-1.0, 1.0, 1.0]).view(1, 3, 1, 1, 1)
 
 
-def _sample(image: torch.Tensor, displacement: torch.Tensor, beyond: str) -> torch.Tensor:
-    normalised = displacement * (2 / displacement.new_tensor(_SIZE_MM)).view(
+def _sample(image: torch.Tensor, displacement: torch.Tensor, beyond: str, frame: Frame) -> torch.Tensor:
+    size_mm = [BASE_SPACING_MM * n for n in frame.shape]
+    normalised = displacement * (2 / displacement.new_tensor(size_mm)).view(
         1, 3, 1, 1, 1
     )  # grid_sample's frame runs from -1 to 1
     if image.shape[2:] != displacement.shape[2:]:

@@ -1,0 +1,213 @@
+"""Scans of chest and abdomen on disk -> the torso frame, by a search for where they overlap what is placed already."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from synth import labels
+from synth.errors import InputError
+from synth.frames import TORSO
+from synth.geometry import to_ras, voxel_spacing
+
+SCAN_SPACING_MM = 4.0
+SEARCH_MM = 8.0
+_AIR_HU, _BODY_HU = -1000, -300
+_LUNG_HU, _SOFT_HU, _BONE_HU = (-700, -300), (-160, 60), (150, 500)
+_LEAST_OVERLAP, _LEAST_SLICES = 0.15, 13  # share of what is placed, slices of SEARCH_MM; or all of the scan
+_SIDE_STEPS = (-2, -1, 0, 1, 2)  # of SEARCH_MM, about where the middles of the bodies agree
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan at SCAN_SPACING_MM, RAS.
+
+    hu: (X, Y, Z) float32, on the scan's own grid or on the torso frame; scanned: (X, Y, Z) bool, where it has data;
+    ids: (X, Y, Z) uint8 of synth/labels.csv, or None; contrast: as its index says.
+    """
+
+    name: str
+    hu: np.ndarray
+    scanned: np.ndarray
+    ids: np.ndarray | None
+    contrast: str
+    licence: str
+
+
+def read_scans(folders: Sequence[Path]) -> list[Scan]:
+    """Every CASE/ct.nii.gz (with labels.nii.gz, if its ids are TotalSegmentator's) that may train released weights."""
+    scans = []
+    for folder in folders:
+        files = sorted(folder.glob("*/ct.nii.gz"))
+        if not files:
+            raise InputError(f"{folder}: no CASE/ct.nii.gz in it; give the folder that holds the scans")
+        index = folder / "index.csv"
+        rows = {r["case"]: r for r in csv.DictReader(index.read_text().splitlines())} if index.is_file() else {}
+        for file in files:
+            row = rows.get(file.parent.name, {})
+            if row.get("may_train_released_weights", "yes") == "yes":
+                scans.append(_read(file, row))
+    return scans
+
+
+def _read(file: Path, row: dict[str, str]) -> Scan:
+    image = nib.Nifti1Image.from_filename(file)
+    hu, affine = to_ras(np.asarray(image.dataobj), image.affine)
+    spacing = voxel_spacing(affine)
+    hu = np.maximum(hu.astype(np.float32), _AIR_HU)
+    named = row.get("label_ids", "TotalSegmentator")
+    beside = file.with_name("labels.nii.gz")
+    ids = None
+    if beside.is_file() and "TotalSegmentator" in named:
+        raw, _ = to_ras(np.asarray(nib.Nifti1Image.from_filename(beside).dataobj), image.affine)
+        known = np.isin(raw, list(labels.names()))
+        ids = _resampled(np.where(known, raw, 0).astype(np.uint8), spacing, 0)
+    fine = SCAN_SPACING_MM / spacing
+    smooth = ndimage.gaussian_filter(hu, np.where(fine > 1, 0.35 * fine, 0.0))  # so that fine grids do not alias
+    at_4mm = _resampled(smooth, spacing, 1)
+    return Scan(
+        file.parent.name,
+        at_4mm,
+        np.ones(at_4mm.shape, bool),
+        ids,
+        row.get("contrast", "?"),
+        row.get("licence", ""),
+    )
+
+
+def _resampled(array: np.ndarray, spacing: np.ndarray, order: int) -> np.ndarray:
+    """Onto voxels of SCAN_SPACING_MM that cover the same box."""
+    scale = SCAN_SPACING_MM / spacing
+    shape = tuple(int(n) for n in np.rint(np.array(array.shape) / scale))
+    return ndimage.affine_transform(array, scale, (scale - 1) / 2, output_shape=shape, order=order, mode="nearest")
+
+
+def features(hu: np.ndarray) -> np.ndarray:
+    """HU -> (3, X, Y, Z): lung and air, fat against soft tissue, bone; each 0 in air and blind to contrast."""
+    return np.stack(
+        [
+            np.interp(hu, _LUNG_HU, (0.0, 1.0)),
+            np.interp(hu, _SOFT_HU, (0.0, 1.0)),
+            np.interp(hu, _BONE_HU, (0.0, 1.0)),
+        ]
+    ).astype(np.float32)
+
+
+def put(scan: Scan, offset: np.ndarray) -> Scan:
+    """The scan on the frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
+    shape = TORSO.shape_at(SCAN_SPACING_MM)
+    return replace(
+        scan,
+        hu=_moved(scan.hu, offset, shape, float(_AIR_HU)),
+        scanned=_moved(scan.scanned, offset, shape, False),
+        ids=None if scan.ids is None else _moved(scan.ids, offset, shape, 0),
+    )
+
+
+def _moved(array: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], fill: float) -> np.ndarray:
+    out = np.full(shape, fill, array.dtype)
+    here, there = [], []
+    for n, size, shift in zip(array.shape, shape, offset.tolist(), strict=True):
+        low, high = max(0, shift), min(size, n + shift)
+        here.append(slice(low, high))
+        there.append(slice(low - shift, high - shift))
+    out[tuple(here)] = array[tuple(there)]
+    return out
+
+
+def middle(hu: np.ndarray) -> np.ndarray:
+    """(2,) voxel of the middle of the body in the plane."""
+    body = ndimage.binary_opening(hu > _BODY_HU, iterations=2)
+    spans = [np.flatnonzero(body.any(axis=others).astype(int)) for others in ((1, 2), (0, 2))]
+    return np.array([(s[0] + s[-1]) / 2 for s in spans])
+
+
+def overlap_score(moving: torch.Tensor, fixed: torch.Tensor, weight: torch.Tensor, low: int) -> float:
+    """Mean squared difference of features where both have data, relative to the variance of the fixed ones there.
+
+    Args:
+        moving: (C, X, Y, Z); fixed: (C, X, Y, Z'); weight: (1, X, Y, Z') 1 where fixed has data;
+        low: the slice of `fixed` on which slice 0 of `moving` lies.
+    """
+    start, stop = max(0, low), min(fixed.shape[-1], low + moving.shape[-1])
+    a, b, w = moving[..., start - low : stop - low], fixed[..., start:stop], weight[..., start:stop]
+    total = w.sum().clamp(min=1.0)
+    mean = (b * w).sum(dim=(1, 2, 3), keepdim=True) / total
+    return float(((a - b) ** 2 * w).sum() / (((b - mean) ** 2 * w).sum() + 1e-3))
+
+
+def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable[[str], None]) -> np.ndarray:
+    """The offset (3,) in voxels of SCAN_SPACING_MM at which a scan looks most like what is placed already.
+
+    Args:
+        fixed: (3, X, Y, Z) mean features of the frame at SEARCH_MM; weight: (1, X, Y, Z) 1 where they are known.
+    """
+    step = round(SEARCH_MM / SCAN_SPACING_MM)
+    known = torch.nonzero(weight[0].amax(dim=(0, 1)) > 0)[:, 0]
+    target = middle(1000 * fixed[1].numpy() - 500)
+    here = middle(scan.hu) / step
+    deep = scan.hu.shape[2] // step * step
+    plane = (*TORSO.shape_at(SCAN_SPACING_MM)[:2], deep)
+    slices = deep // step
+    least = min(slices, max(_LEAST_SLICES, int(_LEAST_OVERLAP * len(known))))
+    best: tuple[float, np.ndarray] = (np.inf, np.zeros(3, int))
+    for dx, dy in product(_SIDE_STEPS, _SIDE_STEPS):
+        side = np.rint(target - here).astype(int) + (dx, dy)
+        hu = _moved(scan.hu[..., :deep], np.array([*(step * side), 0]), plane, float(_AIR_HU))
+        moving = F.avg_pool3d(torch.from_numpy(features(hu))[None], step)[0]
+        for low in range(int(known[0]) - slices + least, int(known[-1]) - least + 2):
+            score = overlap_score(moving, fixed, weight, low)
+            if score < best[0]:
+                best = (score, np.array([*(step * side), step * low]))
+    tell(f"{scan.name}: placed at {(best[1] * SCAN_SPACING_MM).tolist()} mm, difference {best[0]:.3f}")
+    return best[1]
+
+
+def placed(scans: Sequence[Scan], tell: Callable[[str], None]) -> list[Scan]:
+    """All scans on the frame: the one with most labels by its liver and spine, the others by search.
+
+    A scan that hardly overlaps the labelled one is placed on the mean of those that do, in a second search of all.
+    """
+    first = max(range(len(scans)), key=lambda i: -1 if scans[i].ids is None else len(np.unique(scans[i].ids)))
+    out: list[Scan | None] = [None] * len(scans)
+    out[first] = put(scans[first], _anchored(scans[first]))
+    for round_number in range(2):
+        order = range(len(scans)) if round_number else sorted(range(len(scans)), key=lambda i: -scans[i].hu.shape[2])
+        for i in order:
+            if i != first:
+                others = [s for j, s in enumerate(out) if s is not None and j != i]
+                if round_number == 0:
+                    others = [s for s in others if s.name == scans[first].name]
+                out[i] = put(scans[i], search(scans[i], *mean_features(others), tell))
+    return [s for s in out if s is not None]
+
+
+def _anchored(scan: Scan) -> np.ndarray:
+    """The offset that puts the frame's anchor, told from labels, at its origin."""
+    if scan.ids is None or not (scan.ids == labels.ids()["liver"]).any():
+        raise InputError("torso: none of the scans has a liver and vertebrae labelled; add one that has")
+    dome = int(np.flatnonzero((scan.ids == labels.ids()["liver"]).any(axis=(0, 1)))[-1])
+    spine = np.isin(scan.ids[..., dome - 2 : dome + 3], [i for n, i in labels.ids().items() if n.startswith("vertebrae")])
+    anchor = np.array([*np.argwhere(spine).mean(axis=0)[:2], dome])
+    origin = -np.array(TORSO.lower_mm) / SCAN_SPACING_MM - 0.5
+    return np.rint(origin - anchor).astype(int)
+
+
+def mean_features(scans: Sequence[Scan]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(3, X, Y, Z) mean features at SEARCH_MM of scans on the frame, and (1, X, Y, Z) 1 where one of them has data."""
+    step = round(SEARCH_MM / SCAN_SPACING_MM)
+    total, count = torch.zeros(()), torch.zeros(())
+    for scan in scans:
+        seen = torch.from_numpy(scan.scanned.astype(np.float32))[None]
+        total = total + F.avg_pool3d((torch.from_numpy(features(scan.hu)) * seen)[None], step)[0]
+        count = count + F.avg_pool3d(seen[None], step)[0]
+    return total / count.clamp(min=1e-3), (count > 0.5).float()
