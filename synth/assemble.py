@@ -11,6 +11,7 @@ from synth.compose import Drawn
 from synth.facts import ORGANS
 from synth.models.scaling import DOSE_STEPS
 from synth.plan import CasePlan
+from synth.torso.organs import read_masks
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _BODY_HU = -300
@@ -22,6 +23,10 @@ def assemble(plan: CasePlan, drawn: Drawn) -> Case:
     """The case of a finished frame, on the frame's own RAS grid at the drawn spacing."""
     affine = drawn.frame.affine_at(drawn.spacing)
     hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
+    if drawn.atlas is not None:
+        masks = read_masks(hu, drawn.atlas.at(drawn.spacing), drawn.spacing)
+        names = {i: name for i, name in labels.names().items() if (masks == i).any()}
+        return Case(Volume(hu, affine), LabelMap(masks, affine, names), _targets(plan, drawn, hu, affine))
     number = drawn.labels[0].argmax(dim=0).numpy()
     ids = np.zeros(hu.shape, np.uint8)
     for i, name in enumerate(ORGANS, start=1):

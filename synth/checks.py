@@ -8,11 +8,13 @@ from prompts.vocabulary import Extent, Side
 from synth import priors
 from synth.data.measure_facts import measure
 from synth.facts import ORGANS
+from synth.frames import TORSO_REGIONS
 from synth.given import Given
 from synth.lesions.acceptance import attribute_checks
 from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.report.measurements import Measurements
+from synth.torso.checks import check_torso
 from synth.types import Case
 from synth.wording import SHOULDERS_MM, SIDED
 
@@ -28,6 +30,8 @@ def check_generated(case: Case, plan: CasePlan, given: Given | None = None) -> l
 
     An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too.
     """
+    if plan.region in TORSO_REGIONS:
+        return check_torso(case, plan)
     number = np.zeros(case.organs.ids.shape, np.uint8)
     for i, name in enumerate(ORGANS, start=1):
         number[case.organs.mask(name)] = i

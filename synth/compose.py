@@ -20,6 +20,7 @@ from synth.models.threads import one_thread
 from synth.plan import CasePlan
 from synth.seeding import normal
 from synth.shape.scaffold import base_maps
+from synth.torso.patchwork import Atlas
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Drawn:
 
     ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
     labels: (1, CLASSES, X, Y, Z) organ fractions; scaffold: the deformed mean patient at 8 mm, see synth.shape.
-    given: the organs that labels were made to have.
+    given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso: the networks
+    read none there.
     """
 
     frame: Frame
@@ -36,8 +38,9 @@ class Drawn:
     ct: torch.Tensor
     dose: torch.Tensor
     labels: torch.Tensor
-    scaffold: torch.Tensor
+    scaffold: torch.Tensor | None
     given: Given | None = None
+    atlas: Atlas | None = None
 
 
 def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

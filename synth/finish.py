@@ -25,7 +25,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
             "lesions": plan.lesion_seed,
             **({"scanner": plan.scanner_seed} if plan.scanner else {}),
         },
-        weights=library.weights_files(plan.door),
+        weights=library.weights_files(plan.door, plan.region),
         device=str(library.device()),
         attempts=len(draft.rejections) + 1,
         checks=draft.checks,

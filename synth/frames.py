@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 BASE_SPACING_MM = 16.0
+LOOK_MM = 8.0  # at which a torso is composed
 FACTOR = 2  # each refine level halves the spacing
 
 
@@ -39,6 +40,8 @@ HEAD_NECK = Frame("head_neck", "midpoint of the parotid glands", (32, 20, 24), (
 TORSO = Frame(
     "torso", "spine at the height of the right dome of the diaphragm", (30, 22, 40), (-240.0, -120.0, -336.0)
 )
+TORSO_REGIONS = ("chest", "abdomen", "chest_abdomen")  # each shows a part of the torso frame
+FRAMES = {HEAD_NECK.region: HEAD_NECK, **dict.fromkeys(TORSO_REGIONS, TORSO)}
 
 
 def spacings(finest: float = 1.0) -> list[float]:

@@ -16,6 +16,7 @@ from prompts import CaseRequest, parse
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_given, check_inserted
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
+from synth.frames import TORSO_REGIONS
 from synth.given import Given, GivenFile, place
 from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
@@ -172,17 +173,36 @@ def draw_given_case(plan: CasePlan, given: Given, progress: Progress) -> tuple[C
 
 
 def _draw(plan: CasePlan, progress: Progress, given: Given | None = None) -> Drawn:
-    """Shape, base, then refine down to the plan's spacing."""
-    from synth.compose import compose
+    """Compose a coarse volume as the region asks, then refine it down to the plan's spacing."""
     from synth.models import library
     from synth.refine import refine
+
+    torso = plan.region in TORSO_REGIONS
+    drawn = _patched(plan, progress) if torso else _composed(plan, progress, given)
+    fine = library.load("refine", plan.sampling.precision)
+    with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
+        tone = library.load_tone(torso)
+        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, tone)
+
+
+def _composed(plan: CasePlan, progress: Progress, given: Given | None) -> Drawn:
+    """Head and neck: shape, then base."""
+    from synth.compose import compose
+    from synth.models import library
     from synth.shape.scaffold import draw_scaffold
 
-    base, fine = (library.load(network, plan.sampling.precision) for network in ("base", "refine"))
+    base = library.load("base", plan.sampling.precision)
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
-        drawn = compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
-    with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
-        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, library.load_tone())
+        return compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
+
+
+def _patched(plan: CasePlan, progress: Progress) -> Drawn:
+    """Chest and abdomen: a deformation, and scans that lend their look."""
+    from synth.models import library
+    from synth.torso.patchwork import draw_patchwork
+
+    with progress.step(f"{plan.case}: compose", 1) as step:
+        return draw_patchwork(plan, library.load_torso(), step.advance)
 
 
 def insert(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from prompts import CaseRequest
 from synth import priors
 from synth.errors import InputError
-from synth.frames import BASE_SPACING_MM, FRAMES, spacings
+from synth.frames import BASE_SPACING_MM, FRAMES, LOOK_MM, TORSO_REGIONS, spacings
 from synth.given import GivenFile
 from synth.lesions.lesion_plan import LesionPlan
 from synth.models.precision import Precision, default_precision
@@ -95,7 +95,8 @@ class CasePlan(_Frozen):
 
     def refine_evaluations(self) -> int:
         """Sampler steps of all refine levels, for progress bars."""
-        levels = round(math.log2(BASE_SPACING_MM / self.spacing_mm)) if self.spacing_mm else 1
+        coarse = LOOK_MM if self.region in TORSO_REGIONS else BASE_SPACING_MM
+        levels = round(math.log2(coarse / self.spacing_mm)) if self.spacing_mm else 1
         return levels * self.sampling.refine_steps
 
     def to_json(self) -> str:
@@ -132,7 +133,7 @@ def draw_generate(
     region = check_request(request)
     case = case_name(index)
     rng = numpy_rng(derive(seed, case, "facts", attempt))
-    facts = priors.draw(request, rng)
+    facts = {} if region in TORSO_REGIONS else priors.draw(request, rng)
     return CasePlan(
         door="generate",
         case=case,
@@ -203,6 +204,9 @@ def check_request(request: CaseRequest) -> str:
             f"'{finding.organ} {finding.kind}' in a generated {region} CT: lesions are not drawn there yet; "
             "use `synthct insert` on a CT that shows the organ"
         )
+    if region in TORSO_REGIONS and request.targets:
+        dose = f"{request.targets[0].dose_gy:g} Gy"
+        raise InputError(f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out")
     return region
 
 

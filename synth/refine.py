@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -51,17 +51,27 @@ def refine(
 @torch.no_grad()
 def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
     finer = drawn.spacing / FACTOR
-    scaffold = refine_maps(drawn.scaffold) if finer == MEAN_SPACING_MM else None
-    condition = _condition(request_tensors(plan), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
+    condition = _told(plan, drawn, finer)
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
     details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
-    labels = _tiled_labels(model, condition, details)
+    if drawn.atlas is not None:
+        labels = background([FACTOR * n for n in drawn.ct.shape[2:]])
+    else:
+        labels = _tiled_labels(model, condition, details)
     if drawn.given is not None:
         labels = drawn.given.impose(labels, finer)
     bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
     ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
     return replace(drawn, spacing=finer, ct=ct, labels=labels)
+
+
+def _told(plan: CasePlan, drawn: Drawn, finer: float) -> Condition:
+    """The request and the place in the frame; of the torso neither, for `refine` learned it from crops without."""
+    if drawn.atlas is not None:
+        return _condition(no_request(), None, finer, drawn.ct, drawn.labels, None)
+    scaffold = None if drawn.scaffold is None or finer != MEAN_SPACING_MM else refine_maps(drawn.scaffold)
+    return _condition(request_tensors(plan), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
 
 
 @torch.no_grad()
@@ -79,7 +89,7 @@ def read_organs(ct: torch.Tensor, frame: Frame, spacing: float, model: Denoiser)
 
 def _condition(
     request: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-    frame: Frame,
+    frame: Frame | None,
     finer: float,
     coarse: torch.Tensor,
     labels: torch.Tensor,
@@ -88,15 +98,17 @@ def _condition(
     """What the network is told at the level of a spacing, the coarse CT being on the grid above it."""
     shape, spacing = tuple(coarse.shape[2:]), torch.full((1, 3), finer)
     nothing = torch.zeros(1, 1, *shape)
+    lower = torch.tensor([frame.lower_mm]) if frame else torch.full((1, 3), torch.nan)
     maps = stack_maps(
         nothing.expand(-1, 7, -1, -1, -1),
         nothing,
-        position_map(torch.tensor([frame.lower_mm]), spacing * FACTOR, shape),
+        position_map(lower, spacing * FACTOR, shape),
         ct_to_network(coarse),
         labels,
         scaffold,
     )
-    grid = grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.full((1, 1), _FORGIVE))
+    annotated = torch.full((1, len(ORGANS)), float(frame is not None))
+    grid = grid_vector(spacing, annotated, torch.full((1, 1), _FORGIVE))
     return Condition(*request, grid, maps)
 
 
@@ -128,12 +140,17 @@ def _tiled_labels(model: Denoiser, condition: Condition, details: torch.Tensor) 
     def tile(block: torch.Tensor) -> torch.Tensor:
         x, maps = block[:, :channels], block[:, channels:]
         if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
-            background = x.new_zeros(len(x), 1 + len(ORGANS), *(2 * n for n in x.shape[2:]))
-            background[:, 0] = 1
-            return background
+            return background([2 * n for n in x.shape[2:]]).to(x).expand(len(x), -1, -1, -1, -1)
         return _run(model, x, x.new_zeros(len(x)), replace(condition, maps=maps)).labels.softmax(dim=1)
 
     return _slide(torch.cat([details, condition.maps], dim=1), tile)
+
+
+def background(shape: Sequence[int]) -> torch.Tensor:
+    """(1, CLASSES, X, Y, Z) organ fractions where there is no organ."""
+    labels = torch.zeros(1, CLASSES, *shape)
+    labels[:, 0] = 1
+    return labels
 
 
 def _coarse_of(maps: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""The weights that ship: bf16 safetensors in synth/weights/{shape,base,refine}."""
+"""The weights that ship: bf16 safetensors in synth/weights/{shape,base,refine}, and torso/torso.npz."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import torch
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 
 from synth.errors import InputError
+from synth.frames import TORSO_REGIONS
 from synth.models.denoiser import Denoiser
 from synth.models.precision import Precision, default_precision
 from synth.shape.model import ShapeModel
 from synth.tone import Tone
+from synth.torso.model import TORSO_FILE, TorsoModel
 
 Network = Literal["base", "refine"]
 Weights = Literal["shape", "base", "refine"]
@@ -38,12 +40,19 @@ def weights_folder(network: Weights) -> Path:
     return folder
 
 
-def weights_files(door: Literal["generate", "insert"]) -> dict[str, Path]:
-    """The files of weights that a case of this door is drawn with; InputError if one is not there."""
+def weights_files(door: Literal["generate", "insert"], region: str | None = None) -> dict[str, Path]:
+    """The files of weights that a case of this door and region is drawn with; InputError if one is not there."""
+    if region in TORSO_REGIONS:
+        return {"torso": torso_file(), "refine": weights_folder("refine") / SAFETENSORS_WEIGHTS_NAME}
     names: tuple[Weights, ...] = ("shape", "base", "refine") if door == "generate" else ("refine",)
     files: dict[str, Path] = {name: weights_folder(name) / SAFETENSORS_WEIGHTS_NAME for name in names}
     tone = _root() / TONE
     return files | {"tone": tone} if door == "generate" and tone.is_file() else files
+
+
+def torso_file() -> Path:
+    """The file of the torso model, there or not."""
+    return _root() / "torso" / TORSO_FILE
 
 
 def device() -> torch.device:
@@ -71,15 +80,22 @@ def load_shape() -> ShapeModel:
 
 
 @cache
-def load_tone() -> Tone:
+def load_torso() -> TorsoModel:
+    """The torso model; InputError if it is not there."""
+    return TorsoModel.read(torso_file())
+
+
+@cache
+def load_tone(torso: bool = False) -> Tone:
     """The tone curves of the weights, none where they have none."""
-    return Tone.read(_root() / TONE)
+    return Tone.read(_root() / "torso" / TONE if torso else _root() / TONE)
 
 
 def forget() -> None:
     """Let go of the weights in memory: the next `load` looks where they are now."""
     _loaded.cache_clear()
     load_shape.cache_clear()
+    load_torso.cache_clear()
     load_tone.cache_clear()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -29,14 +30,13 @@ class Group:
     weight: torch.Tensor
 
     @staticmethod
-    def of(scans: Sequence[Scan], no_bone: Sequence[torch.Tensor | None]) -> Group:
-        """`no_bone`: (X, Y, Z) bool at SCAN_SPACING_MM where contrast may look like bone, None where not known."""
+    def of(scans: Sequence[Scan], no_bone: Sequence[np.ndarray]) -> Group:
+        """`no_bone`: (X, Y, Z) bool at SCAN_SPACING_MM where contrast may look like bone."""
         step = round(SEARCH_MM / SCAN_SPACING_MM)
         values, weights = [], []
         for scan, blind in zip(scans, no_bone, strict=True):
             weight = torch.from_numpy(scan.scanned).float().expand(3, *scan.hu.shape).clone()
-            if blind is not None:
-                weight[2] *= (~blind).float()
+            weight[2] *= torch.from_numpy(~blind).float()
             values.append(F.avg_pool3d(torch.from_numpy(features(scan.hu))[None], step)[0])
             weights.append(F.avg_pool3d(weight[None], step)[0])
         return Group(torch.stack(values), torch.stack(weights))

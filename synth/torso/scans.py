@@ -22,6 +22,8 @@ from synth.geometry import to_ras, voxel_spacing
 SCAN_SPACING_MM = 4.0
 SEARCH_MM = 8.0
 _AIR_HU, _BODY_HU = -1000, -300
+_CUT_SHARE = 0.08  # of a box's sides that skin may touch where the outline counts as whole
+_DEEP_MM, _FRONT_MM = 50.0, 28.0  # from the skin, in front of the anchor: no bone there
 _LUNG_HU, _SOFT_HU, _BONE_HU = (-700, -300), (-160, 60), (150, 500)
 _LEAST_OVERLAP, _LEAST_SLICES = 0.15, 13  # share of what is placed, slices of SEARCH_MM; or all of the scan
 _SIDE_STEPS = (-2, -1, 0, 1, 2)  # of SEARCH_MM, about where the middles of the bodies agree
@@ -41,6 +43,7 @@ class Scan:
     ids: np.ndarray | None
     contrast: str
     licence: str
+    whole_outline: bool
 
 
 def read_scans(folders: Sequence[Path]) -> list[Scan]:
@@ -74,14 +77,15 @@ def _read(file: Path, row: dict[str, str]) -> Scan:
     fine = SCAN_SPACING_MM / spacing
     smooth = ndimage.gaussian_filter(hu, np.where(fine > 1, 0.35 * fine, 0.0))  # so that fine grids do not alias
     at_4mm = _resampled(smooth, spacing, 1)
-    return Scan(
-        file.parent.name,
-        at_4mm,
-        np.ones(at_4mm.shape, bool),
-        ids,
-        row.get("contrast", "?"),
-        row.get("licence", ""),
-    )
+    everywhere = np.ones(at_4mm.shape, bool)
+    about = (row.get("contrast", "?"), row.get("licence", ""), cut_share(at_4mm) < _CUT_SHARE)
+    return Scan(file.parent.name, at_4mm, everywhere, ids, *about)
+
+
+def cut_share(hu: np.ndarray) -> float:
+    """Share of the sides of a scan's box where the body goes on beyond it."""
+    sides = (hu[0], hu[-1], hu[:, 0], hu[:, -1])
+    return float(np.mean([(side > _BODY_HU).mean() for side in sides]))
 
 
 def _resampled(array: np.ndarray, spacing: np.ndarray, order: int) -> np.ndarray:
@@ -105,10 +109,13 @@ def features(hu: np.ndarray) -> np.ndarray:
 def put(scan: Scan, offset: np.ndarray) -> Scan:
     """The scan on the frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
     shape = TORSO.shape_at(SCAN_SPACING_MM)
+    scanned = _moved(scan.scanned, offset, shape, False)
+    if scan.whole_outline:  # beyond its box is air
+        scanned = np.broadcast_to(scanned.any(axis=(0, 1)), shape)
     return replace(
         scan,
         hu=_moved(scan.hu, offset, shape, float(_AIR_HU)),
-        scanned=_moved(scan.scanned, offset, shape, False),
+        scanned=np.ascontiguousarray(scanned),
         ids=None if scan.ids is None else _moved(scan.ids, offset, shape, 0),
     )
 
@@ -211,3 +218,13 @@ def mean_features(scans: Sequence[Scan]) -> tuple[torch.Tensor, torch.Tensor]:
         total = total + F.avg_pool3d((torch.from_numpy(features(scan.hu)) * seen)[None], step)[0]
         count = count + F.avg_pool3d(seen[None], step)[0]
     return total / count.clamp(min=1e-3), (count > 0.5).float()
+
+
+def blood(scan: Scan) -> np.ndarray:
+    """(X, Y, Z) bool of a scan on the frame: deep in the body in front of the spine, where bright means contrast."""
+    body = np.stack([ndimage.binary_fill_holes(scan.hu[..., z] > _BODY_HU) for z in range(scan.hu.shape[2])], axis=-1)
+    depth = ndimage.distance_transform_edt(body[::2, ::2, ::2]) * 2 * SCAN_SPACING_MM
+    deep = (depth > _DEEP_MM).repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    front = TORSO.affine_at(SCAN_SPACING_MM)[1, 3] + SCAN_SPACING_MM * np.arange(scan.hu.shape[1]) > _FRONT_MM
+    inside: np.ndarray = deep & front[None, :, None]
+    return inside

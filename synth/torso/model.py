@@ -1,0 +1,115 @@
+"""The torso model: scans in register, the modes of their deformation, and an atlas of organs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from synth.errors import InputError
+from synth.frames import LOOK_MM, TORSO
+
+ATLAS_MM = 4.0
+VELOCITY_MM = 32.0
+TORSO_FILE = "torso.npz"
+_LEVELS = 100  # grey levels of a look per intensity unit: 4 HU of soft tissue, 17 HU of bone
+_VELOCITY_SHAPE = tuple(n // 2 for n in TORSO.shape)
+
+
+@dataclass(frozen=True)
+class Donor:
+    """What is known of a scan that lends its look. `outline`: its field of view holds the whole skin; `sound`: no large
+    disease in the chest, so that it may lend that too; `size`: cross-section at the anchor relative to the others, SD."""
+
+    name: str
+    enhanced: bool
+    outline: bool
+    sound: bool
+    size: float
+
+
+@dataclass(frozen=True)
+class TorsoModel:
+    """All arrays on grids of the torso frame, in the space of the mean torso.
+
+    looks: (N, X, Y, Z) uint8 at LOOK_MM, 0 where a scan has no data, else 1 + 100 (intensity + 1);
+    chest, abdomen: (X, Y, Z) uint8 at LOOK_MM, share (of 255) of the inside of either, the rest being body wall;
+    atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/labels.csv;
+    mean: (3, X, Y, Z) float16 mm at VELOCITY_MM; modes: (K, 3, X, Y, Z) int8, each times scale[k] is one SD in mm;
+    habitus: (K,) what of the modes one SD of size is.
+    """
+
+    donors: tuple[Donor, ...]
+    looks: np.ndarray
+    chest: np.ndarray
+    abdomen: np.ndarray
+    atlas: np.ndarray
+    mean: np.ndarray
+    modes: np.ndarray
+    scale: np.ndarray
+    habitus: np.ndarray
+
+    def look(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Intensity + 1 of a scan, and where it has data, (X, Y, Z) float32 at LOOK_MM."""
+        raw = self.looks[index]
+        return np.maximum(raw.astype(np.float32) - 1, 0) / _LEVELS, (raw > 0).astype(np.float32)
+
+    def velocity(self, coefficients: np.ndarray) -> torch.Tensor:
+        """(K,) in SD -> (1, 3, X, Y, Z) mm on the base grid."""
+        # in double: the order of the sums must not reach the volume
+        sizes = coefficients * self.scale.astype(np.float64)
+        flat = self.mean.astype(np.float64) + np.tensordot(sizes, self.modes.astype(np.float64), axes=1)
+        coarse = torch.from_numpy(flat.astype(np.float32))[None]
+        return F.interpolate(coarse, size=TORSO.shape, mode="trilinear", align_corners=False)
+
+    def save(self, path: Path) -> None:
+        """One compressed file."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "donors"}
+        about = json.dumps([vars(d) for d in self.donors])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            np.savez_compressed(file, donors=np.array(about), **arrays)
+
+    @staticmethod
+    def read(path: Path) -> TorsoModel:
+        """InputError where there is no such file."""
+        if not path.is_file():
+            raise InputError(f"{path}: no torso model here; unset SYNTHCT_WEIGHTS or train with `synthct train torso`")
+        with np.load(path) as data:
+            donors = tuple(Donor(**row) for row in json.loads(str(data["donors"])))
+            return TorsoModel(donors, **{f.name: data[f.name] for f in fields(TorsoModel) if f.name != "donors"})
+
+
+def quantised(unit: np.ndarray, scanned: np.ndarray) -> np.ndarray:
+    """Intensity and where it is known -> the uint8 of a look."""
+    return np.where(scanned, np.rint((unit + 1) * _LEVELS).clip(0, 254) + 1, 0).astype(np.uint8)
+
+
+def fit_modes(velocities: np.ndarray, seen: np.ndarray, rank: int, rounds: int = 30) -> tuple[np.ndarray, ...]:
+    """Principal modes of velocities that are known in part: what is missing is filled in from the modes, in turn.
+
+    Args:
+        velocities: (N, 3, X, Y, Z) mm at VELOCITY_MM; seen: (N, X, Y, Z) share of data, 0 to 1.
+
+    Returns:
+        mean (3, ..), modes (K, 3, ..) int8, scale (K,), coefficients (N, K) in SD.
+    """
+    n = len(velocities)
+    weight = np.repeat(seen[:, None], 3, axis=1).reshape(n, -1)
+    known = velocities.reshape(n, -1)
+    filled = known * weight
+    for _ in range(rounds):
+        mean = filled.mean(axis=0)
+        u, size, v = np.linalg.svd(filled - mean, full_matrices=False)
+        shrunk = size[:rank] ** 2 / (size[:rank] + size[rank:].mean() + 1e-9)  # what few scans show is not sure
+        filled = weight * known + (1 - weight) * (mean + (u[:, :rank] * shrunk) @ v[:rank])
+    sd = size[:rank] / np.sqrt(n - 1)
+    one_sd = v[:rank] * sd[:, None]
+    scale = np.abs(one_sd).max(axis=1) / 127
+    modes = np.rint(one_sd / scale[:, None]).astype(np.int8).reshape(rank, *velocities.shape[1:])
+    coefficients = u[:, :rank] * size[:rank] / sd
+    return mean.reshape(velocities.shape[1:]).astype(np.float16), modes, scale.astype(np.float32), coefficients

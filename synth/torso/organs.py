@@ -1,0 +1,78 @@
+"""Organ masks of a drawn torso: where the deformed atlas and the attenuation of the CT agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from synth import labels
+from synth.torso.atlas import BONES, LUNGS, SOFT
+
+_AIR_HU, _BONE_HU = -400, 140
+_REACH_MM = {"lung": 14.0, "bone": 9.0, "soft": 8.0}  # how far registration may be off
+_FAT, _SOFT_TISSUE = (-100.0, 35.0), (50.0, 40.0)  # HU mean and SD of what is round an organ
+_PRIOR_MM = 4.0
+_SMOOTH_MM = 2.5
+_ORGAN_SD = 25.0  # HU, at least
+
+
+def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
+    """(X, Y, Z) uint8 ids of synth/labels.csv.
+
+    Args:
+        hu: (X, Y, Z) HU; atlas: (X, Y, Z) ids of the deformed atlas; spacing: mm.
+    """
+    out = np.zeros(hu.shape, np.uint8)
+    body = ndimage.binary_opening(hu > -300, iterations=max(1, round(4 / spacing)))
+    body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
+    _soft(out, hu, atlas, spacing)
+    lungs = (*LUNGS, "trachea")
+    air = (hu < _AIR_HU) & body
+    _nearest(out, _with_vessels(air, spacing), atlas, lungs, _REACH_MM["lung"] / spacing)
+    _nearest(out, (hu > _BONE_HU) & (out == 0), atlas, BONES, _REACH_MM["bone"] / spacing)
+    return out
+
+
+def _with_vessels(air: np.ndarray, spacing: float) -> np.ndarray:
+    """Lung with the vessels in it."""
+    return ndimage.binary_closing(air, iterations=max(1, round(4 / spacing)))
+
+
+def _nearest(out: np.ndarray, mask: np.ndarray, atlas: np.ndarray, names: tuple[str, ...], reach: float) -> None:
+    """Give voxels of a mask the nearest label of the names, within `reach` voxels."""
+    known = np.isin(atlas, [labels.ids()[n] for n in names])
+    if not known.any():
+        return
+    box = ndimage.find_objects(ndimage.binary_dilation(known, iterations=max(1, round(reach))).astype(np.uint8))[0]
+    distance, index = ndimage.distance_transform_edt(~known[box], return_indices=True)
+    near = mask[box] & (distance <= reach)
+    out[box][near] = atlas[box][tuple(index)][near]
+
+
+def _soft(out: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) -> None:
+    """Organs of soft tissue: prior from the blurred atlas times a Gaussian likelihood, against fat and other tissue."""
+    best = np.zeros(hu.shape, np.float32)
+    for name in SOFT:
+        mask = atlas == labels.ids()[name]
+        if not mask.any():
+            continue
+        grow = round(3 * _PRIOR_MM / spacing) + 1
+        box = tuple(
+            slice(max(0, s.start - grow), s.stop + grow) for s in ndimage.find_objects(mask.astype(np.uint8))[0]
+        )
+        prior = ndimage.gaussian_filter(mask[box].astype(np.float32), _PRIOR_MM / spacing)
+        values = ndimage.gaussian_filter(hu[box].astype(np.float32), _SMOOTH_MM / spacing)
+        core = values[(prior > 0.8) & (values > -30)]
+        if core.size < 8:
+            core = values[mask[box]]
+        mean, sd = float(np.median(core)), max(_ORGAN_SD, 1.48 * float(np.median(np.abs(core - np.median(core)))))
+        own = prior * _gauss(values, mean, sd)
+        other = (1 - prior) * (0.5 * _gauss(values, *_FAT) + 0.5 * _gauss(values, *_SOFT_TISSUE) + 1e-5)
+        posterior = np.where(values < _AIR_HU, 0.0, own / (own + other + 1e-12)).astype(np.float32)
+        better = (posterior > 0.5) & (posterior > best[box])
+        out[box][better] = labels.ids()[name]
+        best[box][better] = posterior[better]
+
+
+def _gauss(values: np.ndarray, mean: float, sd: float) -> np.ndarray:
+    return np.exp(-0.5 * ((values - mean) / sd) ** 2) / sd
