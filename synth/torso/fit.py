@@ -81,7 +81,7 @@ def build(
     atlas = build_atlas(scans, back, hus, seens)
     mean_hu = np.sum([h * s for h, s in zip(hus, seens, strict=True)], axis=0) / np.maximum(np.sum(seens, axis=0), 1e-3)
     coarse = F.interpolate(velocities, size=TORSO.shape_at(VELOCITY_MM), mode="trilinear", align_corners=False)
-    seen_of = [_pooled(torch.from_numpy(s)[None], VELOCITY_MM) for s in _native_seen(scans)]
+    seen_of = [_pooled(torch.from_numpy(scan.scanned)[None], VELOCITY_MM) for scan in scans]
     mean, modes, scale, coefficients = fit_modes(coarse.numpy(), np.stack(seen_of), config.rank)
     sizes = _sizes(scans)
     habitus = np.nan_to_num(coefficients.T @ sizes / (sizes @ sizes)).astype(np.float32)
@@ -98,9 +98,11 @@ def build(
     )
     for donor in donors:
         tell(str(donor))
+    looks = [_look(h, s) for h, s in zip(hus, seens, strict=True)]
     return TorsoModel(
         donors,
-        np.stack([_look(h, s) for h, s in zip(hus, seens, strict=True)]),
+        np.stack([coarse for coarse, _ in looks]),
+        np.stack([details for _, details in looks], axis=1),
         *(_pooled(torch.from_numpy(255 * m)[None], LOOK_MM).astype(np.uint8) for m in _insides(atlas, mean_hu)),
         atlas,
         mean,
@@ -122,13 +124,8 @@ def _in_mean(scan: Scan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     return moved[0] - 1000, moved[1]
 
 
-def _look(hu: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    unit = _pooled(torch.from_numpy(intensity.to_unit(hu))[None], LOOK_MM)
-    return quantised(unit, _pooled(torch.from_numpy(seen)[None], LOOK_MM) > 0.9)
-
-
-def _native_seen(scans: Sequence[Scan]) -> list[np.ndarray]:
-    return [scan.scanned.astype(np.float32) for scan in scans]
+def _look(hu: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return quantised(intensity.to_unit(hu), _pooled(torch.from_numpy(seen)[None], LOOK_MM) > 0.9)
 
 
 def _pooled(volume: torch.Tensor, spacing: float) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import lzma
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -10,14 +12,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from synth import wavelet
 from synth.errors import InputError
 from synth.frames import LOOK_MM, TORSO
 
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
-TORSO_FILE = "torso.npz"
+TORSO_FILE = "torso.npz.xz"
 _LEVELS = 100  # grey levels of a look per intensity unit: 4 HU of soft tissue, 17 HU of bone
-_VELOCITY_SHAPE = tuple(n // 2 for n in TORSO.shape)
+DETAIL_STEP = 0.07  # intensity units: 28 HU of soft tissue, 119 HU of bone
+_ROUND_FROM = 0.35  # of a step
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class Donor:
 class TorsoModel:
     """All arrays on grids of the torso frame, in the space of the mean torso.
 
-    looks: (N, X, Y, Z) uint8 at LOOK_MM, 0 where a scan has no data, else 1 + 100 (intensity + 1);
+    coarse: (N, X, Y, Z) uint8 at LOOK_MM, looks of the scans: 0 where one has no data, else 1 + 100 (intensity + 1);
+    details: (7, N, X, Y, Z) int8, wavelet bands that make them LOOK_MM / 2, in steps of DETAIL_STEP;
     chest, abdomen: (X, Y, Z) uint8 at LOOK_MM, share (of 255) of the inside of either, the rest being body wall;
     atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/labels.csv;
     mean: (3, X, Y, Z) float16 mm at VELOCITY_MM; modes: (K, 3, X, Y, Z) int8, each times scale[k] is one SD in mm;
@@ -44,7 +49,8 @@ class TorsoModel:
     """
 
     donors: tuple[Donor, ...]
-    looks: np.ndarray
+    coarse: np.ndarray
+    details: np.ndarray
     chest: np.ndarray
     abdomen: np.ndarray
     atlas: np.ndarray
@@ -53,10 +59,15 @@ class TorsoModel:
     scale: np.ndarray
     habitus: np.ndarray
 
-    def look(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Intensity + 1 of a scan, and where it has data, (X, Y, Z) float32 at LOOK_MM."""
-        raw = self.looks[index]
-        return np.maximum(raw.astype(np.float32) - 1, 0) / _LEVELS, (raw > 0).astype(np.float32)
+    def known(self, index: int) -> np.ndarray:
+        """(X, Y, Z) bool at LOOK_MM: where a scan has data."""
+        return np.asarray(self.coarse[index] > 0)
+
+    def look(self, index: int) -> np.ndarray:
+        """(X, Y, Z) intensity + 1 of a scan at LOOK_MM / 2, float32; 0 where it has no data."""
+        low = torch.from_numpy(self.coarse[index]).float().sub(1).clamp(min=0)[None] / _LEVELS
+        bands = torch.cat([low, torch.from_numpy(self.details[:, index]).float() * DETAIL_STEP])
+        return wavelet.inverse(bands[None])[0, 0].clamp(0.0, 2.5).numpy()
 
     def velocity(self, coefficients: np.ndarray) -> torch.Tensor:
         """(K,) in SD -> (1, 3, X, Y, Z) mm on the base grid."""
@@ -69,24 +80,32 @@ class TorsoModel:
     def save(self, path: Path) -> None:
         """One compressed file."""
         arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "donors"}
-        about = json.dumps([vars(d) for d in self.donors])
+        file = io.BytesIO()
+        np.savez(file, donors=np.array(json.dumps([vars(d) for d in self.donors])), **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
-            np.savez_compressed(file, donors=np.array(about), **arrays)
+        path.write_bytes(lzma.compress(file.getvalue(), preset=9))
 
     @staticmethod
     def read(path: Path) -> TorsoModel:
         """InputError where there is no such file."""
         if not path.is_file():
             raise InputError(f"{path}: no torso model here; unset SYNTHCT_WEIGHTS or train with `synthct train torso`")
-        with np.load(path) as data:
+        with np.load(io.BytesIO(lzma.decompress(path.read_bytes()))) as data:
             donors = tuple(Donor(**row) for row in json.loads(str(data["donors"])))
             return TorsoModel(donors, **{f.name: data[f.name] for f in fields(TorsoModel) if f.name != "donors"})
 
 
-def quantised(unit: np.ndarray, scanned: np.ndarray) -> np.ndarray:
-    """Intensity and where it is known -> the uint8 of a look."""
-    return np.where(scanned, np.rint((unit + 1) * _LEVELS).clip(0, 254) + 1, 0).astype(np.uint8)
+def quantised(unit: np.ndarray, scanned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The coarse (X, Y, Z) uint8 and details (7, X, Y, Z) int8 of a look.
+
+    Args:
+        unit: (2X, 2Y, 2Z) intensity; scanned: (X, Y, Z) bool.
+    """
+    bands = wavelet.forward(torch.from_numpy(unit)[None, None])[0].numpy()
+    coarse = np.where(scanned, np.rint((bands[0] + 1) * _LEVELS).clip(0, 254) + 1, 0).astype(np.uint8)
+    steps = bands[1:] * scanned / DETAIL_STEP
+    whole = np.trunc(steps + _ROUND_FROM * np.sign(steps))  # small details are left out: `refine` draws their like
+    return coarse, whole.clip(-127, 127).astype(np.int8)
 
 
 def fit_modes(velocities: np.ndarray, seen: np.ndarray, rank: int, rounds: int = 30) -> tuple[np.ndarray, ...]:

@@ -6,6 +6,7 @@ Everything random is a function of the plan's seeds: `shape_seed` draws the defo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,25 +17,29 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
+from synth import labels
 from synth.frames import BASE_SPACING_MM, LOOK_MM, TORSO, Frame
 from synth.models.conditioning import CLASSES
 from synth.plan import CasePlan
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
+from synth.torso.atlas import LUNGS
 from synth.torso.model import ATLAS_MM, TorsoModel
 
 if TYPE_CHECKING:
     from synth.compose import Drawn
 
-# Ends of the field of each region in the mean torso, mm above the anchor: just above the lungs, the adrenals, the top of
-# the diaphragm, the pelvic brim.
-FIELDS_MM = {"chest": (-105.0, 232.0), "abdomen": (-300.0, 28.0), "chest_abdomen": (-300.0, 232.0)}
-_FIELD_SD_MM = 8.0
+_BRIM_MM = -300.0  # the pelvic brim of the mean torso
+_ABOVE_MM, _BELOW_MM = 30.0, 22.0  # the field reaches beyond the lungs, and above the liver
+_FIELD_SD_MM = 6.0
 _SLICES = 2  # base slices that a field is a multiple of: `refine` halves its grid twice
+# heights of the mean torso between which scans are asked what they show
+_ASKED_MM = {"chest": (-105.0, 232.0), "abdomen": (_BRIM_MM, 28.0), "chest_abdomen": (_BRIM_MM, 232.0)}
 _HABITUS_SIZE = {Habitus.SLIM: -1.0, Habitus.AVERAGE: 0.0, Habitus.LARGE: 1.1}
 _SIZE_SD = 0.25  # of what a word leaves open
 _TEMPERATURE = 0.8  # of the modes: few scans say little about what is rare
-_SEAM = 2.5  # voxels of LOOK_MM, SD of the blend where a scan ends
+_SEAM = 5.0  # voxels of LOOK_MM over which a scan fades out where it ends
+_LEAST_WEIGHT = 1e-3
 _BORDER = 0.7  # the same between wall and inside, where scans are in register
 _LEAST_SHARE = 0.25  # of a part that a scan must show to be drawn for it first
 
@@ -52,17 +57,16 @@ def draw_patchwork(plan: CasePlan, model: TorsoModel, on_step: Callable[[], None
     from synth.compose import Drawn
 
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), TORSO)
-    low, high = field(plan, displacement)
-    mean_ct = patched(plan, model)
+    low, high = field(plan, Atlas(model.atlas, displacement, 0, TORSO.shape[2]))
+    fine = sampled(patched(plan, model), displacement)
     on_step()
-    ct = sampled(mean_ct, displacement, LOOK_MM)
     frame = Frame(str(plan.region), TORSO.anchor, (*TORSO.shape[:2], high - low), _lower(low, displacement))
     cut = slice(round(low * BASE_SPACING_MM / LOOK_MM), round(high * BASE_SPACING_MM / LOOK_MM))
-    ct = torch.from_numpy(ct[None, None, :, :, cut] - 1.0).clamp(-1.0, 1.5).contiguous()
-    labels = torch.zeros(1, CLASSES, *ct.shape[2:])
-    labels[:, 0] = 1
-    nothing = torch.zeros(1, 1, *frame.shape)
-    return Drawn(frame, LOOK_MM, ct, nothing, labels, None, atlas=Atlas(model.atlas, displacement, low, high))
+    ct = F.avg_pool3d(torch.from_numpy(fine - 1.0)[None, None], 2)[..., cut].contiguous()
+    none = torch.zeros(1, CLASSES, *ct.shape[2:])
+    none[:, 0] = 1
+    dose = torch.zeros(1, 1, *frame.shape)
+    return Drawn(frame, LOOK_MM, ct, dose, none, None, atlas=Atlas(model.atlas, displacement, low, high))
 
 
 @dataclass(frozen=True)
@@ -93,16 +97,34 @@ def draw_coefficients(plan: CasePlan, model: TorsoModel) -> np.ndarray:
     return np.asarray(drawn)
 
 
-def field(plan: CasePlan, displacement: torch.Tensor) -> tuple[int, int]:
-    """First and one past the last base slice of the plan's region, as the drawn torso has them."""
+def field(plan: CasePlan, whole: Atlas) -> tuple[int, int]:
+    """First and one past the last base slice of the plan's region, as the drawn torso has them: the lungs for a chest,
+    the liver down to the pelvic brim for an abdomen, each with a margin.
+
+    Args:
+        whole: the atlas on the whole frame.
+    """
     rng = numpy_rng(derive(plan.shape_seed, "field"))
-    low, high = (mm + _FIELD_SD_MM * rng.standard_normal() for mm in FIELDS_MM[str(plan.region)])
-    first, last = (_slice_of(mm, displacement) for mm in (low, high))
-    count = max(_SLICES, _SLICES * round((last - first) / _SLICES))
-    first = round(first)
+    below, above = _FIELD_SD_MM * rng.standard_normal(2)
+    ids = whole.at(LOOK_MM)
+    lungs, liver = (_ends(ids, names) for names in (LUNGS, ("liver",)))
+    low = _slice_of(_BRIM_MM, whole.displacement) if plan.region != "chest" else lungs[0] - _BELOW_MM / BASE_SPACING_MM
+    high = liver[1] + _BELOW_MM / BASE_SPACING_MM if plan.region == "abdomen" else lungs[1] + _ABOVE_MM / BASE_SPACING_MM
+    low, high = low + below / BASE_SPACING_MM, high + above / BASE_SPACING_MM
+    count = _SLICES * math.ceil((high - low) / _SLICES)
+    first = max(0, math.floor((low + high - count) / 2 + 0.5))
     last = min(TORSO.shape[2], first + count)
-    first = max(0, last - count)
-    return first, last
+    return last - count if last - count >= 0 else 0, last
+
+
+def _ends(ids: np.ndarray, names: tuple[str, ...]) -> tuple[float, float]:
+    """Lower and upper end of organs in base slices, from ids at LOOK_MM; the middle where there are none."""
+    wanted = [labels.ids()[name] for name in names]
+    slices = np.flatnonzero(np.isin(ids, wanted).any(axis=(0, 1)))
+    if not len(slices):
+        return TORSO.shape[2] / 2, TORSO.shape[2] / 2
+    scale = LOOK_MM / BASE_SPACING_MM
+    return float(slices[0]) * scale, float(slices[-1] + 1) * scale
 
 
 def _slice_of(mm: float, displacement: torch.Tensor) -> float:
@@ -122,13 +144,24 @@ def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
 
 
 def patched(plan: CasePlan, model: TorsoModel) -> np.ndarray:
-    """(X, Y, Z) intensity + 1 of the mean torso at LOOK_MM: wall, chest and abdomen of scans drawn for them."""
+    """(X, Y, Z) intensity + 1 of the mean torso at LOOK_MM / 2: wall, chest and abdomen of scans drawn for them."""
+    total = np.zeros(TORSO.shape_at(LOOK_MM / 2), np.float32)
+    for index, share in sorted(shares(plan, model).items()):
+        fine = F.interpolate(torch.from_numpy(share)[None, None], scale_factor=2, mode="trilinear", align_corners=False)
+        total += fine[0, 0].numpy() * model.look(index)
+    return total
+
+
+def shares(plan: CasePlan, model: TorsoModel) -> dict[int, np.ndarray]:
+    """(X, Y, Z) float32 at LOOK_MM of each scan that lends its look: how much of every voxel is its."""
     rng = numpy_rng(plan.base_seed)
     enhanced = _enhanced(plan, rng)
-    total = np.zeros(model.chest.shape, np.float32)
-    for layer in layers(plan, model, enhanced):
-        total += layer.weight * _filled(layer, _order(plan, model, layer, rng), model)
-    return total
+    found: dict[int, np.ndarray] = {}
+    for layer in layers(model, enhanced):
+        for index, share in _filled(layer, _order(plan, model, layer, rng), model).items():
+            found[index] = found.get(index, 0.0) + layer.weight * share
+    total = np.maximum(np.sum(list(found.values()), axis=0), 1.0)
+    return {i: (s / total).astype(np.float32) for i, s in found.items() if float(s.max()) > _LEAST_WEIGHT}
 
 
 def _enhanced(plan: CasePlan, rng: np.random.Generator) -> bool:
@@ -136,7 +169,7 @@ def _enhanced(plan: CasePlan, rng: np.random.Generator) -> bool:
     return drawn if plan.request.phase is None else plan.request.phase is not Phase.NON_CONTRAST
 
 
-def layers(plan: CasePlan, model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
+def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
     """Wall, chest and abdomen; what is inside comes from scans of the contrast that the plan has."""
     chest, abdomen = (
         ndimage.gaussian_filter(part.astype(np.float32) / 255, _BORDER) for part in (model.chest, model.abdomen)
@@ -153,10 +186,10 @@ def layers(plan: CasePlan, model: TorsoModel, enhanced: bool) -> tuple[Layer, La
 
 def _order(plan: CasePlan, model: TorsoModel, layer: Layer, rng: np.random.Generator) -> list[int]:
     """Who lends first: at random among those that show most of what the region has of a layer, then the others."""
-    low, high = FIELDS_MM[str(plan.region)]
+    low, high = _ASKED_MM[str(plan.region)]
     z = TORSO.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
     asked = layer.weight * ((z > low) & (z < high))
-    shares = np.array([(asked * (model.looks[i] > 0)).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
+    shares = np.array([(asked * model.known(i)).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
     wish = _HABITUS_SIZE.get(plan.request.habitus) if plan.request.habitus else None
     key = shares**2 * np.where(shares < _LEAST_SHARE, 1e-3, 1.0) + 1e-6
     if wish is not None:
@@ -166,19 +199,17 @@ def _order(plan: CasePlan, model: TorsoModel, layer: Layer, rng: np.random.Gener
     return [layer.donors[i] for i in np.argsort(luck)]
 
 
-def _filled(layer: Layer, order: list[int], model: TorsoModel) -> np.ndarray:
-    """(X, Y, Z) intensity + 1: the first scan where it has data, the next where that ends, and so on."""
-    total = np.zeros(layer.weight.shape, np.float32)
-    left, rest, count = np.ones_like(total), np.zeros_like(total), np.zeros_like(total)
+def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.ndarray]:
+    """Share (X, Y, Z) of each scan: the first where it has data, the next where that ends, and so on."""
+    left = np.ones(layer.weight.shape, np.float32)
+    found = {}
     for index in order:
-        look, known = model.look(index)
-        inner = ndimage.distance_transform_edt(np.pad(known, ((0, 0), (0, 0), (1, 1)), mode="constant"))[..., 1:-1]
-        share = np.clip((inner - 0.5) / (2 * _SEAM), 0.0, 1.0).astype(np.float32)
-        total += left * share * look
-        left = left * (1 - share)
-        rest += known * look
-        count += known
-    return total + left * rest / np.maximum(count, 1e-3)  # at the outermost voxels of all scans, their mean
+        depth = ndimage.distance_transform_edt(np.pad(model.known(index), ((0, 0), (0, 0), (1, 1))))[..., 1:-1]
+        share = left * np.clip((depth - 0.5) / _SEAM, 0.0, 1.0).astype(np.float32)
+        if float((share * layer.weight).max()) > _LEAST_WEIGHT:
+            found[index] = share
+        left = left - share
+    return found
 
 
 def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.ndarray:
@@ -192,7 +223,7 @@ def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.
     return np.asarray(moved / grid_mm - 0.5, np.float32)
 
 
-def sampled(volume: np.ndarray, displacement: torch.Tensor, spacing: float) -> np.ndarray:
-    """A volume of the mean torso at LOOK_MM carried by the displacement; cubic, for linear interpolation blurs bone."""
-    where = positions(displacement, spacing, LOOK_MM)
+def sampled(volume: np.ndarray, displacement: torch.Tensor) -> np.ndarray:
+    """A volume of the mean torso at LOOK_MM / 2 carried by the displacement; cubic, for linear interpolation blurs bone."""
+    where = positions(displacement, LOOK_MM / 2, LOOK_MM / 2)
     return np.asarray(ndimage.map_coordinates(volume, where, order=3, mode="nearest"), np.float32).clip(0, 2.5)
