@@ -53,11 +53,12 @@ OrganIds = Annotated[
 
 
 class Network(StrEnum):
-    """What is trained: the shape model, and the two networks that draw on it."""
+    """What is trained: the shape model, the two networks that draw on it, and the torso model."""
 
     shape = "shape"
     base = "base"
     refine = "refine"
+    torso = "torso"
 
 
 @app.callback(invoke_without_command=True)
@@ -310,7 +311,7 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)] = None,
 ) -> None:
-    """Train: shape first, then base and refine on it; run a network again to go on where it stopped.
+    """Train: shape first, then base and refine on it; torso by itself. Run a network again to go on where it stopped.
 
     Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
     """
@@ -319,6 +320,11 @@ def train(
         from synth.shape.fit import fit_shape, load_shape_config
 
         typer.echo(fit_shape(load_shape_config(config, given)))
+        return
+    if network is Network.torso:
+        from synth.torso.fit import fit_torso, load_torso_config
+
+        typer.echo(fit_torso(load_torso_config(config, given)))
         return
     from synth.training import main as trainer
 

@@ -30,7 +30,7 @@ class Drawn:
     ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
     labels: (1, CLASSES, X, Y, Z) organ fractions; scaffold: the deformed mean patient at 8 mm, see synth.shape.
     given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso: the networks
-    read none there.
+    read none there. details: (1, 7, X, Y, Z) of the next finer grid in network units, which `refine` starts from.
     """
 
     frame: Frame
@@ -41,6 +41,7 @@ class Drawn:
     scaffold: torch.Tensor | None
     given: Given | None = None
     atlas: Atlas | None = None
+    details: torch.Tensor | None = None
 
 
 def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -30,6 +30,7 @@ _OVERLAP = 8  # positions that neighbouring tiles share, at least
 _MULTIPLE = 4  # the network halves twice
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
 _NO_TONE = Tone({})
+_DETAILS_START = 0.15  # time to which details that are there already are noised
 _FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
 
 
@@ -54,7 +55,12 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
     condition = _told(plan, drawn, finer)
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
-    details = euler(velocity, noise, plan.sampling.refine_steps, plan.sampling.refine_shift, on_step=on_step)
+    start = 1.0
+    if drawn.details is not None:
+        start = _DETAILS_START
+        noise = (1 - start) * drawn.details + start * noise
+    steps, shift = plan.sampling.refine_steps, plan.sampling.refine_shift
+    details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
     if drawn.atlas is not None:
         labels = background([FACTOR * n for n in drawn.ct.shape[2:]])
     else:
@@ -63,7 +69,7 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
         labels = drawn.given.impose(labels, finer)
     bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
     ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
-    return replace(drawn, spacing=finer, ct=ct, labels=labels)
+    return replace(drawn, spacing=finer, ct=ct, labels=labels, details=None)
 
 
 def _told(plan: CasePlan, drawn: Drawn, finer: float) -> Condition:

@@ -29,6 +29,7 @@ ORGANS = (*LUNGS, "trachea", *SOFT, *BONES)
 _VERTEBRA_MM = 33.0  # a lumbar vertebra with its disc
 _POLE_MM = 40.0  # a kidney below the last labelled slice
 _BONE_HU = 150
+_KEEP_SHARE = 0.2  # of the largest piece of an organ
 _LUMBAR = ("vertebrae_L2", "vertebrae_L3", "vertebrae_L4", "vertebrae_L5")
 _CLOSING = 16  # voxels, more than half the width of the mediastinum
 _WALL_MM = 28.0
@@ -57,11 +58,25 @@ def build_atlas(
         assert ids is not None
         carried = in_mean(ids, back[i])
         here = (seens[i] > 0.95) & ~taken
-        atlas[here] = np.where(np.isin(carried, wanted), carried, 0)[here]
+        atlas[here] = _cleaned(np.where(np.isin(carried, wanted), carried, 0))[here]
         taken |= here
     _kidney_poles(atlas, taken)
     _below(atlas, taken, hus, seens)
     return atlas
+
+
+def _cleaned(ids: np.ndarray) -> np.ndarray:
+    """Labels without islands and pinholes."""
+    out = np.zeros_like(ids)
+    for number, box in enumerate(ndimage.find_objects(ids), start=1):
+        if box is not None:
+            mask = ndimage.binary_closing(np.pad(ids[box] == number, 2), iterations=1)[2:-2, 2:-2, 2:-2]
+            pieces, _ = ndimage.label(mask, np.ones((3, 3, 3)))
+            sizes = np.bincount(pieces.ravel())
+            sizes[0] = 0
+            kept = (sizes >= _KEEP_SHARE * sizes.max())[pieces] & mask
+            out[box][kept & (out[box] == 0)] = number
+    return out
 
 
 def _kidney_poles(atlas: np.ndarray, taken: np.ndarray) -> None:

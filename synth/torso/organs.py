@@ -8,7 +8,9 @@ from scipy import ndimage
 from synth import labels
 from synth.torso.atlas import BONES, LUNGS, SOFT
 
-_AIR_HU, _BONE_HU = -400, 140
+_AIR_HU, _BONE_HU, _MARROW_HU = -400, 140, 90
+_LEAST_PIECE = 4  # voxels
+_CORD = (30.0, 25.0, 100.0)  # HU: mean, SD, and what is surely bone; a canal is too narrow to measure it in
 _REACH_MM = {"lung": 14.0, "bone": 9.0, "soft": 8.0}  # how far registration may be off
 _FAT, _SOFT_TISSUE = (-100.0, 35.0), (50.0, 40.0)  # HU mean and SD of what is round an organ
 _PRIOR_MM = 4.0
@@ -26,11 +28,21 @@ def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
     body = ndimage.binary_opening(hu > -300, iterations=max(1, round(4 / spacing)))
     body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
     _soft(out, hu, atlas, spacing)
-    lungs = (*LUNGS, "trachea")
-    air = (hu < _AIR_HU) & body
-    _nearest(out, _with_vessels(air, spacing), atlas, lungs, _REACH_MM["lung"] / spacing)
-    _nearest(out, (hu > _BONE_HU) & (out == 0), atlas, BONES, _REACH_MM["bone"] / spacing)
+    _nearest(out, _with_vessels((hu < _AIR_HU) & body, spacing), atlas, (*LUNGS, "trachea"), _REACH_MM["lung"] / spacing)
+    vertebrae = np.isin(atlas, [labels.ids()[n] for n in BONES if n.startswith("vertebrae_")])
+    bone = ((hu > _BONE_HU) | ((hu > _MARROW_HU) & vertebrae)) & (out == 0)
+    _nearest(out, _filled(bone) & (out == 0), atlas, BONES, _REACH_MM["bone"] / spacing)
     return out
+
+
+def _filled(bone: np.ndarray) -> np.ndarray:
+    """Bone with its marrow, without single voxels."""
+    closed = ndimage.binary_closing(bone)
+    pieces, _ = ndimage.label(closed)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    kept: np.ndarray = (sizes >= _LEAST_PIECE)[pieces]
+    return kept
 
 
 def _with_vessels(air: np.ndarray, spacing: float) -> np.ndarray:
@@ -66,6 +78,9 @@ def _soft(out: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) ->
         if core.size < 8:
             core = values[mask[box]]
         mean, sd = float(np.median(core)), max(_ORGAN_SD, 1.48 * float(np.median(np.abs(core - np.median(core)))))
+        if name == "spinal_cord":
+            mean, sd, bone = _CORD
+            prior = np.where(hu[box] > bone, 0.0, prior)
         own = prior * _gauss(values, mean, sd)
         other = (1 - prior) * (0.5 * _gauss(values, *_FAT) + 0.5 * _gauss(values, *_SOFT_TISSUE) + 1e-5)
         posterior = np.where(values < _AIR_HU, 0.0, own / (own + other + 1e-12)).astype(np.float32)

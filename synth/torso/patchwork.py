@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
-from synth import labels
+from synth import labels, wavelet
 from synth.frames import BASE_SPACING_MM, LOOK_MM, TORSO, Frame
 from synth.models.conditioning import CLASSES
+from synth.models.scaling import detail_to_network
 from synth.plan import CasePlan
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
@@ -62,11 +63,13 @@ def draw_patchwork(plan: CasePlan, model: TorsoModel, on_step: Callable[[], None
     on_step()
     frame = Frame(str(plan.region), TORSO.anchor, (*TORSO.shape[:2], high - low), _lower(low, displacement))
     cut = slice(round(low * BASE_SPACING_MM / LOOK_MM), round(high * BASE_SPACING_MM / LOOK_MM))
-    ct = F.avg_pool3d(torch.from_numpy(fine - 1.0)[None, None], 2)[..., cut].contiguous()
+    bands = wavelet.forward(torch.from_numpy(fine - 1.0)[None, None])[..., cut]
+    ct, details = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
     none = torch.zeros(1, CLASSES, *ct.shape[2:])
     none[:, 0] = 1
     dose = torch.zeros(1, 1, *frame.shape)
-    return Drawn(frame, LOOK_MM, ct, dose, none, None, atlas=Atlas(model.atlas, displacement, low, high))
+    atlas = Atlas(model.atlas, displacement, low, high)
+    return Drawn(frame, LOOK_MM, ct, dose, none, None, atlas=atlas, details=details)
 
 
 @dataclass(frozen=True)

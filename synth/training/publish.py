@@ -11,19 +11,26 @@ import json
 import shutil
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from synth.models.library import Weights, export
+from synth.torso.model import TORSO_FILE
 
 
-def publish(network: Weights, run: Path, weights: Path, best: bool = False) -> Path:
+def publish(network: Weights | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:
     """Put a run's EMA weights (the last, or those of the best validation), log and loss curve into `weights`/network.
 
     Returns that folder.
     """
+    if network == "torso":
+        folder = weights / network
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run / TORSO_FILE, folder / TORSO_FILE)
+        shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
+        return folder
     folder = export(run / ("best" if best else "weights"), network, weights)
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     if network == "shape":
@@ -49,7 +56,7 @@ def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Parse and publish."""
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
-    parser.add_argument("network", choices=["shape", "base", "refine"])
+    parser.add_argument("network", choices=["shape", "base", "refine", "torso"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
     parser.add_argument("--best", action="store_true", help="the weights of the best validation, not the last")
