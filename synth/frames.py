@@ -37,9 +37,7 @@ class Frame:
 
 
 HEAD_NECK = Frame("head_neck", "midpoint of the parotid glands", (32, 20, 24), (-256.0, -180.0, -240.0))
-TORSO = Frame(
-    "torso", "spine at the height of the right dome of the diaphragm", (30, 22, 40), (-240.0, -120.0, -336.0)
-)
+TORSO = Frame("torso", "spine at the height of the right dome of the diaphragm", (30, 22, 40), (-240.0, -120.0, -336.0))
 TORSO_REGIONS = ("chest", "abdomen", "chest_abdomen")  # each shows a part of the torso frame
 FRAMES = {HEAD_NECK.region: HEAD_NECK, **dict.fromkeys(TORSO_REGIONS, TORSO)}
 

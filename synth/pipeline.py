@@ -77,7 +77,11 @@ def generate(
 
 def _read_given(request: CaseRequest, organs: Path, organ_ids: Mapping[int, str] | None, spacing: float) -> GivenFile:
     """The organs of a label map on the frame; InputError where they, or the request, cannot be drawn."""
-    check_request(request)
+    region = check_request(request)
+    if region in TORSO_REGIONS:
+        raise InputError(
+            f"--organs with a CT of region '{region}': organs can be given in the head and neck; leave it out"
+        )
     check_spacing(spacing)
     labels = nifti.read_labels(organs, organ_ids=organ_ids)
     from synth.models import library

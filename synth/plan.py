@@ -206,7 +206,9 @@ def check_request(request: CaseRequest) -> str:
         )
     if region in TORSO_REGIONS and request.targets:
         dose = f"{request.targets[0].dose_gy:g} Gy"
-        raise InputError(f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out")
+        raise InputError(
+            f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out"
+        )
     return region
 
 

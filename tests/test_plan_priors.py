@@ -130,7 +130,7 @@ def test_a_spacing_off_the_pyramid_names_the_choices(spacing: float) -> None:
 @pytest.mark.parametrize(
     ("prompt", "said"),
     [
-        ("chest CT", "region 'chest': the shipped weights draw head_neck"),
+        ("pelvis CT", "region 'pelvis': the shipped weights draw head_neck"),
         ("CT of the head and neck with a 9 mm nodule in the left lung", "'lung nodule' in a generated head_neck CT"),
     ],
 )

@@ -88,12 +88,22 @@ def taken(plan: CohortPlan, out: Path, process: Process) -> Iterator[None]:
         yield
 
 
+def weights_of(plan: CohortPlan) -> dict[str, Path]:
+    """The files of weights that the cases of a plan are drawn with; InputError if one is not there."""
+    if plan.recipe.hosts:
+        return library.weights_files("insert")
+    files: dict[str, Path] = {}
+    for region in plan.regions:
+        files |= library.weights_files("generate", region)
+    return files
+
+
 def _pin(out: Path, plan: CohortPlan) -> None:
     """Write what the cases follow from, or compare with what is there. Raises InputError where it differs.
 
     Also raises InputError, before any case is tried, where the networks that the recipe needs are not there.
     """
-    files = library.weights_files("insert" if plan.recipe.hosts else "generate")
+    files = weights_of(plan)
     weights = {name: sha256_of_file(file) for name, file in files.items()}
     made_with = {"format": 1, "synthct": __version__, "weights": weights, "hosts": list(plan.hosts)}
     if plan.recipe.gates.reference is not None:

@@ -127,6 +127,12 @@ class CohortPlan:
         return assign(recipe.number, {k: w for k, w in weights.items() if w > 0}, self._rng("group"))
 
     @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """What generated cases are drawn of; InputError for what cannot be."""
+        firsts = sorted({self._groups.index(group) for group in set(self._groups)})
+        return tuple(sorted({check_request(self[index].request) for index in firsts}, reverse=True))
+
+    @cached_property
     def _with_twin(self) -> frozenset[int]:
         """The cases that have a twin: the recipe's share of those that are not healthy."""
         ill = [index for index, group in enumerate(self._groups) if group != HEALTHY]
@@ -266,8 +272,7 @@ class CohortPlan:
                 )
         if recipe.draw and recipe.draw not in sampler.SETS:
             raise InputError(f"draw: '{recipe.draw}': say one of {', '.join(sampler.SETS)}")
-        for index in sorted({self._groups.index(group) for group in set(self._groups)}):
-            check_request(self[index].request)
+        _ = self.regions
 
     def _check_tables(self, group: Group) -> None:
         """Every value of every table, and every combination that the cases of the group have."""

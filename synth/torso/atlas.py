@@ -49,7 +49,8 @@ def build_atlas(
     """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below them all."""
     wanted = [labels.ids()[n] for n in ORGANS]
     order = sorted(
-        (i for i, s in enumerate(scans) if s.ids is not None), key=lambda i: -len(np.unique(scans[i].ids))  # type: ignore[arg-type]
+        (i for i, s in enumerate(scans) if s.ids is not None),
+        key=lambda i: -len(np.unique(scans[i].ids)),  # type: ignore[arg-type]
     )
     atlas = np.zeros(TORSO.shape_at(ATLAS_MM), np.uint8)
     taken = np.zeros(atlas.shape, bool)
@@ -150,7 +151,9 @@ def abdomen_inside(atlas: np.ndarray, mean_hu: np.ndarray, chest: np.ndarray) ->
     body = np.stack(
         [ndimage.binary_fill_holes(ndimage.binary_opening(mean_hu[..., z] > -300)) for z in range(mean_hu.shape[2])], -1
     )
-    deep = np.stack([ndimage.distance_transform_edt(body[..., z]) * ATLAS_MM > _WALL_MM for z in range(body.shape[2])], -1)
+    deep = np.stack(
+        [ndimage.distance_transform_edt(body[..., z]) * ATLAS_MM > _WALL_MM for z in range(body.shape[2])], -1
+    )
     organs = np.isin(atlas, [labels.ids()[n] for n in ("liver", "spleen", "kidney_left", "kidney_right")])
     lungs = np.isin(atlas, [labels.ids()[n] for n in LUNGS])
     top = np.flatnonzero((atlas == labels.ids()["liver"]).any(axis=(0, 1)))

@@ -85,7 +85,9 @@ def build(
     mean, modes, scale, coefficients = fit_modes(coarse.numpy(), np.stack(seen_of), config.rank)
     sizes = _sizes(scans)
     habitus = np.nan_to_num(coefficients.T @ sizes / (sizes @ sizes)).astype(np.float32)
-    tell(f"modes: SD {(scale * np.sqrt(np.square(modes.reshape(len(modes), -1).astype(float)).mean(axis=1))).round(1)} mm")
+    tell(
+        f"modes: SD {(scale * np.sqrt(np.square(modes.reshape(len(modes), -1).astype(float)).mean(axis=1))).round(1)} mm"
+    )
     donors = tuple(
         Donor(
             scan.name,

@@ -28,7 +28,9 @@ def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
     body = ndimage.binary_opening(hu > -300, iterations=max(1, round(4 / spacing)))
     body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
     _soft(out, hu, atlas, spacing)
-    _nearest(out, _with_vessels((hu < _AIR_HU) & body, spacing), atlas, (*LUNGS, "trachea"), _REACH_MM["lung"] / spacing)
+    _nearest(
+        out, _with_vessels((hu < _AIR_HU) & body, spacing), atlas, (*LUNGS, "trachea"), _REACH_MM["lung"] / spacing
+    )
     vertebrae = np.isin(atlas, [labels.ids()[n] for n in BONES if n.startswith("vertebrae_")])
     bone = ((hu > _BONE_HU) | ((hu > _MARROW_HU) & vertebrae)) & (out == 0)
     _nearest(out, _filled(bone) & (out == 0), atlas, BONES, _REACH_MM["bone"] / spacing)

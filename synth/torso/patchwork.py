@@ -40,7 +40,7 @@ _HABITUS_SIZE = {Habitus.SLIM: -1.0, Habitus.AVERAGE: 0.0, Habitus.LARGE: 1.1}
 _SIZE_SD = 0.25  # of what a word leaves open
 _TEMPERATURE = 0.8  # of the modes: few scans say little about what is rare
 _SEAM = 5.0  # voxels of LOOK_MM over which a scan fades out where it ends
-_LEAST_WEIGHT = 1e-3
+_LEAST_WEIGHT, _LEAST_KNOWN = 1e-3, 0.05
 _BORDER = 0.7  # the same between wall and inside, where scans are in register
 _LEAST_SHARE = 0.25  # of a part that a scan must show to be drawn for it first
 
@@ -112,7 +112,9 @@ def field(plan: CasePlan, whole: Atlas) -> tuple[int, int]:
     ids = whole.at(LOOK_MM)
     lungs, liver = (_ends(ids, names) for names in (LUNGS, ("liver",)))
     low = _slice_of(_BRIM_MM, whole.displacement) if plan.region != "chest" else lungs[0] - _BELOW_MM / BASE_SPACING_MM
-    high = liver[1] + _BELOW_MM / BASE_SPACING_MM if plan.region == "abdomen" else lungs[1] + _ABOVE_MM / BASE_SPACING_MM
+    high = (
+        liver[1] + _BELOW_MM / BASE_SPACING_MM if plan.region == "abdomen" else lungs[1] + _ABOVE_MM / BASE_SPACING_MM
+    )
     low, high = low + below / BASE_SPACING_MM, high + above / BASE_SPACING_MM
     count = _SLICES * math.ceil((high - low) / _SLICES)
     first = max(0, math.floor((low + high - count) / 2 + 0.5))
@@ -163,7 +165,8 @@ def shares(plan: CasePlan, model: TorsoModel) -> dict[int, np.ndarray]:
     for layer in layers(model, enhanced):
         for index, share in _filled(layer, _order(plan, model, layer, rng), model).items():
             found[index] = found.get(index, 0.0) + layer.weight * share
-    total = np.maximum(np.sum(list(found.values()), axis=0), 1.0)
+    total = np.sum(list(found.values()), axis=0)
+    total = np.where(total > _LEAST_KNOWN, total, 1.0)  # all of them fade where the last of them ends
     return {i: (s / total).astype(np.float32) for i, s in found.items() if float(s.max()) > _LEAST_WEIGHT}
 
 

@@ -26,6 +26,7 @@ _CUT_SHARE = 0.08  # of a box's sides that skin may touch where the outline coun
 _DEEP_MM, _FRONT_MM = 50.0, 28.0  # from the skin, in front of the anchor: no bone there
 _LUNG_HU, _SOFT_HU, _BONE_HU = (-700, -300), (-160, 60), (150, 500)
 _LEAST_OVERLAP, _LEAST_SLICES = 0.15, 13  # share of what is placed, slices of SEARCH_MM; or all of the scan
+_APART, _LIKELY = 0.2, 4  # what no overlap at all adds to a difference; heights that are looked at more closely
 _SIDE_STEPS = (-2, -1, 0, 1, 2)  # of SEARCH_MM, about where the middles of the bodies agree
 
 
@@ -166,17 +167,29 @@ def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable
     plane = (*TORSO.shape_at(SCAN_SPACING_MM)[:2], deep)
     slices = deep // step
     least = min(slices, max(_LEAST_SLICES, int(_LEAST_OVERLAP * len(known))))
-    best: tuple[float, np.ndarray] = (np.inf, np.zeros(3, int))
+    lows = range(int(known[0]) - slices + least, int(known[-1]) - least + 2)
+
+    def score(low: int, moving: torch.Tensor) -> float:
+        start, stop = max(low, int(known[0])), min(low + slices, int(known[-1]) + 1)
+        apart = 1 - (stop - start) / min(slices, len(known))
+        return overlap_score(moving, fixed, weight, low) + _APART * apart
+
+    def moved_by(dx: int, dy: int) -> torch.Tensor:
+        side = step * (np.rint(target - here).astype(int) + (dx, dy))
+        hu = _moved(scan.hu[..., :deep], np.array([*side, 0]), plane, float(_AIR_HU))
+        return F.avg_pool3d(torch.from_numpy(features(hu))[None], step)[0]
+
+    centred = moved_by(0, 0)
+    likely = sorted((score(low, centred), low) for low in lows)[:_LIKELY]
+    near = sorted({low + k for _, low in likely for k in (-1, 0, 1)} & set(lows))
+    best: tuple[float, int, int, int] = (np.inf, 0, 0, 0)
     for dx, dy in product(_SIDE_STEPS, _SIDE_STEPS):
-        side = np.rint(target - here).astype(int) + (dx, dy)
-        hu = _moved(scan.hu[..., :deep], np.array([*(step * side), 0]), plane, float(_AIR_HU))
-        moving = F.avg_pool3d(torch.from_numpy(features(hu))[None], step)[0]
-        for low in range(int(known[0]) - slices + least, int(known[-1]) - least + 2):
-            score = overlap_score(moving, fixed, weight, low)
-            if score < best[0]:
-                best = (score, np.array([*(step * side), step * low]))
-    tell(f"{scan.name}: placed at {(best[1] * SCAN_SPACING_MM).tolist()} mm, difference {best[0]:.3f}")
-    return best[1]
+        moving = moved_by(dx, dy)
+        best = min([best, *((score(low, moving), dx, dy, low) for low in near)])
+    side = np.rint(target - here).astype(int) + best[1:3]
+    offset = step * np.array([*side, best[3]])
+    tell(f"{scan.name}: placed at {(offset * SCAN_SPACING_MM).tolist()} mm, difference {best[0]:.3f}")
+    return offset
 
 
 def placed(scans: Sequence[Scan], tell: Callable[[str], None]) -> list[Scan]:
@@ -203,7 +216,9 @@ def _anchored(scan: Scan) -> np.ndarray:
     if scan.ids is None or not (scan.ids == labels.ids()["liver"]).any():
         raise InputError("torso: none of the scans has a liver and vertebrae labelled; add one that has")
     dome = int(np.flatnonzero((scan.ids == labels.ids()["liver"]).any(axis=(0, 1)))[-1])
-    spine = np.isin(scan.ids[..., dome - 2 : dome + 3], [i for n, i in labels.ids().items() if n.startswith("vertebrae")])
+    spine = np.isin(
+        scan.ids[..., dome - 2 : dome + 3], [i for n, i in labels.ids().items() if n.startswith("vertebrae")]
+    )
     anchor = np.array([*np.argwhere(spine).mean(axis=0)[:2], dome])
     origin = -np.array(TORSO.lower_mm) / SCAN_SPACING_MM - 0.5
     return np.rint(origin - anchor).astype(int)

@@ -128,7 +128,7 @@ def test_prompts_are_shared_out_by_weight() -> None:
         ({"findings": [NODULE | {"size_mm": "9-400"}]}, "give more than 0 and at most 300 mm"),
         ({"findings": None, "prompts": "CT of the chest"}, "no lesion to insert"),
         ({"findings": None, "prompts": "a frobnicated lung"}, "frobnicated"),
-        ({"findings": None, "hosts": None, "prompts": "CT of the chest"}, "region 'chest'"),
+        ({"findings": None, "hosts": None, "prompts": "CT of the pelvis"}, "region 'pelvis'"),
         ({"findings": None, "hosts": None, "draw": "faces"}, "draw: 'faces'"),
         ({"findings": None, "hosts": None, "draw": "head_neck", "spacing_mm": 3}, "--spacing 3"),
     ],

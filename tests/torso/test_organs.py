@@ -1,0 +1,65 @@
+"""Masks of a torso: an atlas that is off by a few millimetres, put right by attenuation; and what checks say of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prompts import parse
+from synth import labels
+from synth.frames import TORSO
+from synth.pipeline import _attempt
+from synth.torso.checks import check_torso
+from synth.torso.organs import read_masks
+from synth.types import Case, LabelMap, Volume
+from tests.torso import phantom
+
+SPACING = 4.0
+
+
+@pytest.fixture(scope="module")
+def read() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids of the phantom, an atlas 8 mm beside them, and what is read."""
+    hu, ids = phantom.volume(True)
+    beside = np.roll(ids, 2, axis=1)
+    noisy = hu + np.random.default_rng(0).normal(0, 10, hu.shape).astype(np.float32)
+    return ids, beside, read_masks(noisy, beside, SPACING)
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+@pytest.mark.parametrize("name", ["lung_upper_lobe_right", "heart", "kidney_left", "spleen", "vertebrae_T8"])
+def test_attenuation_brings_masks_nearer_to_the_organs(
+    read: tuple[np.ndarray, np.ndarray, np.ndarray], name: str
+) -> None:
+    ids, beside, found = (array == labels.ids()[name] for array in read)
+    assert dice(found, ids) > max(0.85, dice(beside, ids))
+
+
+def case(ids: np.ndarray) -> Case:
+    affine = TORSO.affine_at(SPACING)
+    hu = phantom.volume(True)[0].astype(np.int16)
+    names = {i: n for i, n in labels.names().items() if (ids == i).any()}
+    return Case(Volume(hu, affine), LabelMap(ids, affine, names), LabelMap(np.zeros_like(ids), affine, {}))
+
+
+def test_a_torso_with_everything_in_place_passes() -> None:
+    plan = _attempt(parse("CT of the chest and abdomen"), 0, 0, 4.0, 0)
+    checks = check_torso(case(phantom.volume(True)[1]), plan)
+    assert {"liver_ml", "heart_between_lungs_mm", "spleen_beside_spine_mm", "spine_x_mm"} <= {c.name for c in checks}
+    assert [c for c in checks if not c.ok] == []
+
+
+@pytest.mark.parametrize("change", ["mirrored", "without a kidney", "small liver"])
+def test_a_torso_with_something_wrong_fails(change: str) -> None:
+    ids = phantom.volume(True)[1]
+    if change == "mirrored":
+        ids = np.ascontiguousarray(ids[::-1])
+    elif change == "without a kidney":
+        ids[ids == labels.ids()["kidney_left"]] = 0
+    else:
+        ids[..., :70][ids[..., :70] == labels.ids()["liver"]] = 0
+    plan = _attempt(parse("CT of the chest and abdomen"), 0, 0, 4.0, 0)
+    assert [c for c in check_torso(case(ids), plan) if not c.ok]
