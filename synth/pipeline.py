@@ -16,6 +16,7 @@ from prompts import CaseRequest, parse
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_given, check_inserted
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
+from synth.errors import InputError
 from synth.frames import TORSO_REGIONS
 from synth.given import Given, GivenFile, place
 from synth.lesions import LesionPlan

@@ -20,7 +20,7 @@ from synth.frames import LOOK_MM, TORSO
 from synth.settings import read_settings
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round
-from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside, in_mean
+from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
 from synth.torso.model import TORSO_FILE, VELOCITY_MM, Donor, TorsoModel, fit_modes, quantised
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from synth import wavelet
 from synth.errors import InputError
-from synth.frames import LOOK_MM, TORSO
+from synth.frames import TORSO
 
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
