@@ -46,7 +46,7 @@ def in_mean(ids: np.ndarray, back: torch.Tensor) -> np.ndarray:
 def build_atlas(
     scans: Sequence[Scan], back: Sequence[torch.Tensor], hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below them all."""
+    """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below all."""
     wanted = [labels.ids()[n] for n in ORGANS]
     order = sorted(
         (i for i, s in enumerate(scans) if s.ids is not None),
@@ -97,7 +97,7 @@ def _kidney_poles(atlas: np.ndarray, taken: np.ndarray) -> None:
 
 
 def _below(atlas: np.ndarray, taken: np.ndarray, hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]) -> None:
-    """Lumbar vertebrae, sacrum and hips below the labelled scans: bone of the mean of scans, parted by height and side."""
+    """Lumbar vertebrae, sacrum and hips below the labelled scans: bone of the mean scan, parted by height and side."""
     total = np.sum([h * (s > 0.9) for h, s in zip(hus, seens, strict=True)], axis=0)
     count = np.sum([s > 0.9 for s in seens], axis=0)
     bone = (total / np.maximum(count, 1) > _BONE_HU) & (count > 0)

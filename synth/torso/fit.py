@@ -85,9 +85,8 @@ def build(
     mean, modes, scale, coefficients = fit_modes(coarse.numpy(), np.stack(seen_of), config.rank)
     sizes = _sizes(scans)
     habitus = np.nan_to_num(coefficients.T @ sizes / (sizes @ sizes)).astype(np.float32)
-    tell(
-        f"modes: SD {(scale * np.sqrt(np.square(modes.reshape(len(modes), -1).astype(float)).mean(axis=1))).round(1)} mm"
-    )
+    spread = scale * np.sqrt(np.square(modes.reshape(len(modes), -1).astype(float)).mean(axis=1))
+    tell(f"modes: SD {spread.round(1)} mm")
     donors = tuple(
         Donor(
             scan.name,
@@ -101,11 +100,15 @@ def build(
     for donor in donors:
         tell(str(donor))
     looks = [_look(h, s) for h, s in zip(hus, seens, strict=True)]
+    chest, abdomen = (
+        _pooled(torch.from_numpy(255 * m)[None], LOOK_MM).astype(np.uint8) for m in _insides(atlas, mean_hu)
+    )
     return TorsoModel(
         donors,
         np.stack([coarse for coarse, _ in looks]),
         np.stack([details for _, details in looks], axis=1),
-        *(_pooled(torch.from_numpy(255 * m)[None], LOOK_MM).astype(np.uint8) for m in _insides(atlas, mean_hu)),
+        chest,
+        abdomen,
         atlas,
         mean,
         modes,

@@ -26,8 +26,11 @@ _ROUND_FROM = 0.35  # of a step
 
 @dataclass(frozen=True)
 class Donor:
-    """What is known of a scan that lends its look. `outline`: its field of view holds the whole skin; `sound`: no large
-    disease in the chest, so that it may lend that too; `size`: cross-section at the anchor relative to the others, SD."""
+    """What is known of a scan that lends its look.
+
+    outline: its field of view holds the whole skin; sound: no large disease in the chest, so that it may lend that too;
+    size: cross-section at the anchor relative to the others, in SD.
+    """
 
     name: str
     enhanced: bool

@@ -47,10 +47,14 @@ _LEAST_SHARE = 0.25  # of a part that a scan must show to be drawn for it first
 
 @dataclass(frozen=True)
 class Layer:
-    """A part of the torso and who may lend its look. weight: (X, Y, Z) share of every voxel that is this part."""
+    """A part of the torso and who may lend its look.
+
+    weight: (X, Y, Z) share of every voxel that is this part; spare: who lends where none of `donors` has data.
+    """
 
     weight: np.ndarray
     donors: tuple[int, ...]
+    spare: tuple[int, ...] = ()
 
 
 def draw_patchwork(plan: CasePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
@@ -176,7 +180,7 @@ def _enhanced(plan: CasePlan, rng: np.random.Generator) -> bool:
 
 
 def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
-    """Wall, chest and abdomen; what is inside comes from scans of the contrast that the plan has."""
+    """Wall, chest and abdomen; what is inside comes from scans of the contrast that the plan has, as far as they go."""
     chest, abdomen = (
         ndimage.gaussian_filter(part.astype(np.float32) / 255, _BORDER) for part in (model.chest, model.abdomen)
     )
@@ -186,7 +190,7 @@ def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
     return (
         Layer(1 - chest - abdomen, tuple(i for i, d in enumerate(model.donors) if d.outline)),
         Layer(chest, tuple(i for i in inside if model.donors[i].sound)),
-        Layer(abdomen, tuple(inside)),
+        Layer(abdomen, tuple(inside), tuple(i for i in range(len(model.donors)) if i not in inside)),
     )
 
 
@@ -202,7 +206,7 @@ def _order(plan: CasePlan, model: TorsoModel, layer: Layer, rng: np.random.Gener
         sizes = np.array([model.donors[i].size for i in layer.donors])
         key = key * np.exp(-((sizes - wish) ** 2))
     luck = -np.log(rng.random(len(key))) / key  # an order drawn without replacement in proportion to `key`
-    return [layer.donors[i] for i in np.argsort(luck)]
+    return [*(layer.donors[i] for i in np.argsort(luck)), *layer.spare]
 
 
 def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.ndarray]:
@@ -219,7 +223,7 @@ def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.n
 
 
 def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.ndarray:
-    """(3, X, Y, Z) float32: for voxels of the frame at `spacing`, the index on a grid of the mean torso at `grid_mm`."""
+    """(3, X, Y, Z) float32: for voxels of the frame at `spacing`, the index on the mean torso's grid at `grid_mm`."""
     shape = TORSO.shape_at(spacing)
     moved = F.interpolate(displacement, size=shape, mode="trilinear", align_corners=False)[0].numpy()
     for axis, n in enumerate(shape):
@@ -230,6 +234,6 @@ def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.
 
 
 def sampled(volume: np.ndarray, displacement: torch.Tensor) -> np.ndarray:
-    """A volume of the mean torso at LOOK_MM / 2 carried by the displacement; cubic, for linear interpolation blurs bone."""
+    """A volume of the mean torso at LOOK_MM / 2 carried by the displacement; cubic, for linear blurs bone."""
     where = positions(displacement, LOOK_MM / 2, LOOK_MM / 2)
     return np.asarray(ndimage.map_coordinates(volume, where, order=3, mode="nearest"), np.float32).clip(0, 2.5)

@@ -52,7 +52,7 @@ class Group:
 def register(
     group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean features (C, X, Y, Z) at SEARCH_MM and velocities (N, 3, X, Y, Z) mm; where most scans are, their mean is 0."""
+    """Mean features (C, X, Y, Z) at SEARCH_MM and velocities (N, 3, X, Y, Z) mm of mean 0 where most scans are."""
     velocities = torch.zeros(len(group.features), 3, *TORSO.shape)
     for number, level in enumerate(rounds):
         velocities = on_grid(velocities, level.grid_mm)

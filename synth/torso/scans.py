@@ -192,12 +192,17 @@ def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable
     return offset
 
 
+def _labelled(scan: Scan) -> int:
+    """How many labels a scan has."""
+    return 0 if scan.ids is None else len(np.unique(scan.ids))
+
+
 def placed(scans: Sequence[Scan], tell: Callable[[str], None]) -> list[Scan]:
     """All scans on the frame: the one with most labels by its liver and spine, the others by search.
 
     A scan that hardly overlaps the labelled one is placed on the mean of those that do, in a second search of all.
     """
-    first = max(range(len(scans)), key=lambda i: -1 if scans[i].ids is None else len(np.unique(scans[i].ids)))
+    first = max(range(len(scans)), key=lambda i: _labelled(scans[i]))
     out: list[Scan | None] = [None] * len(scans)
     out[first] = put(scans[first], _anchored(scans[first]))
     for round_number in range(2):
