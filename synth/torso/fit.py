@@ -18,12 +18,14 @@ from synth import intensity
 from synth.errors import InputError
 from synth.frames import LOOK_MM, TORSO
 from synth.settings import read_settings
-from synth.shape.deformation import exponential, warp
+from synth.shape.deformation import exponential
 from synth.shape.register import Round
 from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
 from synth.torso.model import TORSO_FILE, VELOCITY_MM, Donor, TorsoModel, fit_modes, quantised
+from synth.torso.patchwork import positions
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans
+from synth.types import HU_MAX, HU_MIN
 
 _NATIVE = ("no", "non")
 _LEAST_MM = 60.0  # a thinner slab has no place of its own
@@ -124,9 +126,10 @@ def _insides(atlas: np.ndarray, mean_hu: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _in_mean(scan: Scan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """HU and share of data, (X, Y, Z) float32 at SCAN_SPACING_MM, of a scan carried to the mean torso."""
-    both = torch.from_numpy(np.stack([scan.hu + 1000, scan.scanned.astype(np.float32)]))
-    moved = warp(both[None], back, TORSO)[0].numpy()
-    return moved[0] - 1000, moved[1]
+    where = positions(back, SCAN_SPACING_MM, SCAN_SPACING_MM)
+    hu = ndimage.map_coordinates(scan.hu, where, order=3, mode="nearest")  # cubic, for linear blurs bone
+    seen = ndimage.map_coordinates(scan.scanned.astype(np.float32), where, order=1, mode="constant")
+    return hu.clip(HU_MIN, HU_MAX), seen
 
 
 def _look(hu: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

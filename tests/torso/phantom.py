@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from synth import intensity, labels
-from synth.frames import TORSO
+from synth.frames import LOOK_MM, TORSO
 from synth.torso.atlas import chest_inside
-from synth.torso.model import ATLAS_MM, LOOK_MM, VELOCITY_MM, Donor, TorsoModel, quantised
+from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel, quantised
 
 # name: middle and radii in mm from the anchor, HU without and with contrast; later ones lie over earlier ones
 ELLIPSOIDS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], int, int]] = {
