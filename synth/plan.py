@@ -34,7 +34,8 @@ class Sampling(_Frozen):
     truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
     `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`, `detail_guidance` that of
     `sharpened` in `refine`: without them what is drawn varies less than patients do. `redraw_start` is the time to
-    which a painted lesion's detail is noised before it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of
+    which a painted lesion's detail, and that of a torso's patchwork, is noised before it is drawn anew: 1 forgets it, 0
+    keeps it. The shifts are those of
     synth.flow.schedule.sampling_times. `precision` is the machine's own unless told (synth.models.precision).
     """
 

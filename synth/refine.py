@@ -30,7 +30,6 @@ _OVERLAP = 8  # positions that neighbouring tiles share, at least
 _MULTIPLE = 4  # the network halves twice
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
 _NO_TONE = Tone({})
-_DETAILS_START = 0.15  # time to which details that are there already are noised
 _FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
 
 
@@ -57,7 +56,7 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
     start = 1.0
     if drawn.details is not None:
-        start = _DETAILS_START
+        start = plan.sampling.redraw_start
         noise = (1 - start) * drawn.details + start * noise
     steps, shift = plan.sampling.refine_steps, plan.sampling.refine_shift
     details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
