@@ -108,7 +108,7 @@ def fewer_voxels(host: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (a_folder, "is a folder"),
+        (a_folder, "no CT images in it; hand over a DICOM series"),
         (cut_short, "damaged gzip file"),
         (no_nifti, "not a NIfTI file"),
         (without_orientation, "left and right are unknown"),

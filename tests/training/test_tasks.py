@@ -14,10 +14,12 @@ from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
 from synth.models.denoiser import scaffold_of
+from synth.settings import read_settings
 from synth.shape.fit import ShapeConfig, fit_shape, load_shape_config
 from synth.shape.model import ShapeModel
 from synth.shape.placed import Placed
 from synth.shape.register import Round
+from synth.torso.fit import TorsoConfig
 from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer, learning_rate
 from synth.training.requests import draw_facts, pad_text
@@ -223,6 +225,8 @@ def test_every_training_configuration_loads():
     for file in files:
         if file.stem == "shape":
             assert load_shape_config(file, {}).rounds
+        elif file.stem == "torso":
+            assert read_settings(TorsoConfig, file, see="").rounds
         else:
             assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
 
