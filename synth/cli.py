@@ -53,12 +53,13 @@ OrganIds = Annotated[
 
 
 class Network(StrEnum):
-    """What is trained: the shape model, the two networks that draw on it, and the torso model."""
+    """What is trained: shape, the networks that draw on it, the torso, and what draws a tumour's inside."""
 
     shape = "shape"
     base = "base"
     refine = "refine"
     torso = "torso"
+    lesion = "lesion"
 
 
 @app.callback(invoke_without_command=True)
@@ -119,6 +120,10 @@ def insert(
     organ_ids: OrganIds = None,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder for the case folder.")] = Path("out"),
+    lesion_weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights of `synthct train lesion`, to draw the inside too; else $SYNTHCT_WEIGHTS/lesion."),
+    ] = None,
     twin: Annotated[bool, typer.Option("--twin", help="Also write the host without the lesions.")] = False,
     follow_up: Annotated[
         str | None, typer.Option(help="Also write the same lesions so much later: 90d or 13w.", show_default=False)
@@ -143,7 +148,15 @@ def insert(
     siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
     with _progress(quiet) as progress:
         folders = pipeline.insert_with_siblings(
-            host, organs, prompt, siblings, seed=seed, out=out, organ_ids=table, progress=progress
+            host,
+            organs,
+            prompt,
+            siblings,
+            seed=seed,
+            out=out,
+            organ_ids=table,
+            lesion_weights=lesion_weights,
+            progress=progress,
         )
     for folder in folders:
         typer.echo(folder)
@@ -282,13 +295,18 @@ def prepare(
         list[Path] | None, typer.Option(help="Folder of CASE/ct.nii.gz, to learn detail from; may be repeated.")
     ] = None,
     organ_ids: OrganIds = None,
+    lesions: Annotated[
+        Path | None,
+        typer.Option(help="Folder of CASE/{ct,labels}.nii.gz that outline a tumour: learn its inside."),
+    ] = None,
+    lesion_id: Annotated[int, typer.Option(min=1, max=255, help="The tumour's id in these labels.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
     priors: Annotated[
         Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make the training set of both networks from real CT and print how many patients are in it.
+    """Make the training set of the networks from real CT and print how many patients are in it.
 
     A case of your own is a folder with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz with both parotid
     glands at least; targets.nii.gz in Gy and report.txt if there are. One in seven is kept for validation.
@@ -300,7 +318,17 @@ def prepare(
 
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
-        counts = prepare_all(headneck, native or [], out, priors, progress, patients=patients, organ_ids=table)
+        counts = prepare_all(
+            headneck,
+            native or [],
+            out,
+            priors,
+            progress,
+            patients=patients,
+            organ_ids=table,
+            lesions=lesions,
+            lesion_id=lesion_id,
+        )
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")
 
@@ -311,7 +339,7 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)] = None,
 ) -> None:
-    """Train: shape first, then base and refine on it; torso by itself. Run a network again to go on where it stopped.
+    """Train: shape, then base and refine on it; torso or lesion by itself. Run one again to go on where it stopped.
 
     Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
     """

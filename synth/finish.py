@@ -6,7 +6,7 @@ from pathlib import Path
 
 from synth import case_folder, provenance, report
 from synth.draft import Draft
-from synth.models import library
+from synth.models import lesion_weights, library
 from synth.preview import render
 
 
@@ -15,6 +15,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
     plan, case = draft.plan, draft.case
     written = report.write(draft.measured or report.measure(case), draft.prior)
     text = written.text()
+    trained = lesion_weights.of_plan(plan.lesion_weights_sha256, draft.inputs)
     manifest = provenance.manifest(
         command=command,
         seeds={
@@ -25,11 +26,11 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
             "lesions": plan.lesion_seed,
             **({"scanner": plan.scanner_seed} if plan.scanner else {}),
         },
-        weights=library.weights_files(plan.door, plan.region),
+        weights=library.weights_files(plan.door, plan.region, trained),
         device=str(library.device()),
         attempts=len(draft.rejections) + 1,
         checks=draft.checks,
-        inputs=draft.inputs,
+        inputs={role: file for role, file in draft.inputs.items() if role != lesion_weights.ROLE},
     )
     return case_folder.write_case(
         folder,

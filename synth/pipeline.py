@@ -21,7 +21,9 @@ from synth.frames import TORSO_REGIONS
 from synth.given import Given, GivenFile, place
 from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
+from synth.lesions.insertion import Redraw
 from synth.lesions.planning import one_by_one, plan_each
+from synth.models import lesion_weights as lesion_networks
 from synth.plan import CasePlan, Sampling, case_name, check_request, check_spacing, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line, sha256_of_file
@@ -218,11 +220,21 @@ def insert(
     seed: int = 0,
     out: Path = Path("out"),
     organ_ids: Mapping[int, str] | None = None,
+    lesion_weights: Path | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """The lesions that a prompt asks for, put into a CT on its own grid; returns the case folder."""
-    folders = insert_with_siblings(host, organs, prompt, (), seed=seed, out=out, organ_ids=organ_ids, progress=progress)
-    return folders[0]
+    return insert_with_siblings(
+        host,
+        organs,
+        prompt,
+        (),
+        seed=seed,
+        out=out,
+        organ_ids=organ_ids,
+        lesion_weights=lesion_weights,
+        progress=progress,
+    )[0]
 
 
 def insert_with_siblings(
@@ -234,21 +246,25 @@ def insert_with_siblings(
     seed: int = 0,
     out: Path = Path("out"),
     organ_ids: Mapping[int, str] | None = None,
+    lesion_weights: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """As `insert`, and each sibling as a case of its own beside it; returns the folders, that of `insert` first.
 
+    `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`).
     A folder that is complete already is left as it is. Raises RejectedError for a sibling that does not show what it
     is to show; those before it are written by then.
     """
     request = parse(prompt)
+    trained = lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
     with progress.step("read", 1):
         volume, labels = read_host(host, organs, organ_ids)
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
-    command = partial(command_line, "insert", host, prompt, organs=organs, organ_ids=names, seed=seed)
-    plan = draw_insert(request, seed=seed, ct=host, organs=organs)
-    inputs = {"ct": host, "organs": organs}
+    options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
+    command = partial(command_line, "insert", host, prompt, **options)
+    plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
+    inputs = {"ct": host, "organs": organs} | ({lesion_networks.ROLE: trained} if trained else {})
     folder, done = out / plan.case, _plan_in(out / plan.case)
     if done is None or not _same_request(done, plan) or not case_folder.is_complete(folder, done.to_json()):
         case_folder.require_free(folder, done.to_json() if done and _same_request(done, plan) else plan.to_json())
@@ -384,7 +400,7 @@ def _drafted(
     gate: Gate,
 ) -> tuple[Draft, list[Check]]:
     """The host with the lesions of a plan and its scanner, measured; and the checks that failed."""
-    case = _inserted(plan, Case(host, organs, organs))
+    case = _inserted(plan, Case(host, organs, organs), inputs)
     if plan.scanner:
         case = scan(case, plan.scanner, plan.scanner_seed)
     measured = measure(case)
@@ -424,11 +440,16 @@ def _attempt(
     )
 
 
-def _inserted(plan: CasePlan, host: Case) -> Case:
+def _inserted(plan: CasePlan, host: Case, inputs: Mapping[str, Path]) -> Case:
     from synth.models import library
-    from synth.redraw import RefineRedraw
+    from synth.redraw import LesionRedraw, RefineRedraw
 
-    redraw = RefineRedraw(library.load("refine", plan.sampling.precision), plan.sampling)
+    trained = lesion_networks.of_plan(plan.lesion_weights_sha256, inputs)
+    redraw: Redraw
+    if trained is None:
+        redraw = RefineRedraw(library.load("refine", plan.sampling.precision), plan.sampling)
+    else:
+        redraw = LesionRedraw(library.load_from(trained.parent, plan.sampling.precision), plan.sampling)
     return insert_lesions(host.ct, host.organs, plan.lesions, redraw)
 
 

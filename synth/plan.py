@@ -64,7 +64,8 @@ class CasePlan(_Frozen):
 
     `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
     that it is a sibling of, if it is one. `scanner` is put on the case when it is drawn, with the noise of
-    `scanner_seed`; a plan without one does not speak of either.
+    `scanner_seed`; a plan without one does not speak of either, nor of `lesion_weights_sha256` where its lesions are
+    not drawn by weights of their own.
     """
 
     version: int = PLAN_VERSION
@@ -87,11 +88,13 @@ class CasePlan(_Frozen):
     sibling: SiblingOf | None = None
     scanner: Scanner | None = None
     scanner_seed: int = 0
+    lesion_weights_sha256: str | None = None
 
     @model_serializer(mode="wrap")
     def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = handler(self)
         left_out = () if self.scanner else ("scanner", "scanner_seed")
+        left_out += () if self.lesion_weights_sha256 else ("lesion_weights_sha256",)
         return {name: value for name, value in table.items() if name not in left_out}
 
     def refine_evaluations(self) -> int:
@@ -169,10 +172,12 @@ def draw_insert(
     attempt: int = 0,
     healthy: bool = False,
     scanner: Scanner | None = None,
+    lesion_weights: Path | None = None,
 ) -> CasePlan:
     """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
 
-    `case` is named after host and seed unless it has a name. Raises InputError where the prompt asks for no lesion
+    `case` is named after host and seed unless it has a name. `lesion_weights`: file of weights that draw the lesions'
+    inside (synth.models.lesion_weights). Raises InputError where the prompt asks for no lesion
     and the case is not to be `healthy`.
     """
     if not request.findings and not healthy:
@@ -189,6 +194,7 @@ def draw_insert(
         host=HostReference(ct_sha256=sha256_of_input(ct), organs_sha256=sha256_of_file(organs)),
         scanner=scanner,
         scanner_seed=_scanner_seed(scanner, seed, case, attempt),
+        lesion_weights_sha256=sha256_of_file(lesion_weights) if lesion_weights else None,
     )
 
 

@@ -18,7 +18,7 @@ from synth.frames import FRAMES, HEAD_NECK, Frame
 from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, map_channels
 from synth.models.denoiser import Denoiser
 from synth.plan import CasePlan, Sampling
-from synth.redraw import RefineRedraw
+from synth.redraw import LesionRedraw, RefineRedraw, levels_of
 from synth.shape.model import MEAN_CHANNELS
 from synth.shape.scaffold import draw_scaffold
 from tests import networks
@@ -169,6 +169,33 @@ def test_redraw_changes_the_detail_inside_and_nothing_else(refine: Denoiser, sha
     np.testing.assert_array_equal(again, out)
     other = RefineRedraw(refine, FEW)(hu, where, np.array([1.0, 1.0, 2.5]), seed=5)
     assert (other != out)[~outside].all()
+
+
+def test_a_lesion_redraw_draws_the_inside_from_coarser_grids_and_nothing_else(refine: Denoiser) -> None:
+    hu = np.random.default_rng(0).normal(30, 15, (44, 44, 30)).astype(np.float32)
+    where = np.zeros(hu.shape, bool)
+    where[8:38, 8:36, 4:26] = True
+    spacing = np.array([2.0, 2.0, 3.0])
+    assert levels_of(where, spacing) == 3
+    out = LesionRedraw(refine, FEW)(hu, where, spacing, seed=4)
+    np.testing.assert_allclose(out[~where], hu[~where], atol=1e-2)  # voxel by voxel, not block by block
+    assert np.abs(out - hu)[where].mean() > 1
+    units_of = [F.avg_pool3d(units(np.ascontiguousarray(a[8:36, 8:32, 8:24])), 4) for a in (hu, out)]
+    assert float((units_of[0] - units_of[1]).abs().mean()) > 0.01  # coarser detail is new, which `refine` keeps
+    inner = [F.avg_pool3d(units(a[8:32, 8:32, 8:24]), 8) for a in (hu, out)]
+    torch.testing.assert_close(inner[1], inner[0], atol=1e-4, rtol=0)  # and the planned attenuation is kept
+    np.testing.assert_array_equal(LesionRedraw(refine, FEW)(hu, where, spacing, seed=4), out)
+    assert (LesionRedraw(refine, FEW)(hu, where, spacing, seed=5) != out)[where].mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("thick", "in_plane", "levels"), [(60, 2.0, 3), (40, 2.0, 2), (20, 2.0, 1), (30, 2.0, 2), (30, 0.7, 3), (90, 6.0, 1)]
+)
+def test_a_redraw_starts_from_blocks_that_are_small_against_the_lesion(
+    thick: int, in_plane: float, levels: int
+) -> None:
+    shape = tuple(int(np.ceil(thick / s)) for s in (in_plane, in_plane, 2.0))
+    assert levels_of(np.ones(shape, bool), np.array([in_plane, in_plane, 2.0])) == levels
 
 
 def test_levels_of_one_plan_have_noise_of_their_own(refine: Denoiser) -> None:

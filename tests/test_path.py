@@ -5,22 +5,26 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from synth import case_folder, cli, nifti, pipeline
 from synth.case_folder import FILES, read_case
 from synth.errors import InputError
+from synth.models import library
+from synth.models.lesion_weights import ROLE, of_plan
 from synth.models.text import text_encoder
 from synth.plan import CasePlan
 from synth.progress import Progress
-from synth.provenance import Check
+from synth.provenance import Check, sha256_of_file
 from synth.types import Case, LabelMap
-from tests import hosts
+from tests import hosts, networks
 
 pytestmark = pytest.mark.usefixtures("tiny_path")
 
@@ -337,3 +341,66 @@ def test_organ_ids_of_another_table(chest: tuple[Path, Path], tmp_path: Path) ->
         and "--organ-ids 3=lung_upper_lobe_right" in manifest["command"]
     )
     assert only[case.lesions.ids > 0].all()
+
+
+@pytest.fixture
+def lesion_weights(tmp_path: Path) -> Path:
+    """Weights as `synthct train lesion` leaves them."""
+    folder = tmp_path / "mine" / "lesion"
+    networks.refine(seed=7).save_pretrained(folder)
+    return folder
+
+
+def test_lesion_weights_draw_the_inside_and_are_on_record(
+    inserted: Path, chest: tuple[Path, Path], tmp_path: Path, lesion_weights: Path
+) -> None:
+    arguments = ["insert", str(chest[0]), NODULE, "--organs", str(chest[1]), "--seed", "2", "--twin"]
+    given = ["--lesion-weights", str(lesion_weights)]
+    assert cli.main([*arguments, *given, "--out", str(tmp_path / "out")]) == 0
+    folder = tmp_path / "out" / inserted.name
+    case, plan, _, manifest = read_case(folder)
+    digest = sha256_of_file(lesion_weights / "diffusion_pytorch_model.safetensors")
+    assert plan["lesion_weights_sha256"] == manifest["weights"]["lesion"]["sha256"] == digest
+    assert set(manifest["weights"]) == {"lesion"} and set(manifest["inputs"]) == {"ct", "organs"}
+    assert "--lesion-weights lesion" in manifest["command"]
+    plain = read_case(inserted)
+    assert "lesion_weights_sha256" not in plain[1] and set(plain[3]["weights"]) == {"refine"}
+    differs = case.ct.hu != plain[0].ct.hu
+    assert differs.any() and not differs[~_near(case.lesions.ids > 0)].any()
+
+
+def _near(mask: np.ndarray) -> np.ndarray:
+    """A lesion and the soft edge round it."""
+    near: np.ndarray = ndimage.binary_dilation(mask, iterations=6)
+    return near
+
+
+def test_lesion_weights_are_found_beside_the_others(
+    chest: tuple[Path, Path], tmp_path: Path, lesion_weights: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "a", lesion_weights=lesion_weights)
+    shutil.copytree(tiny_weights / "refine", lesion_weights.parent / "refine")
+    monkeypatch.setenv(library.WEIGHTS_ENV, str(lesion_weights.parent))
+    found = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "b")
+    assert content(found)["ct.nii.gz"] == content(given)["ct.nii.gz"]
+    assert content(found)["plan.json"] == content(given)["plan.json"]
+
+
+def test_lesion_weights_that_are_not_there_are_one_line(
+    chest: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["insert", str(chest[0]), NODULE, "--organs", str(chest[1]), "--out", str(tmp_path / "out")]
+    assert cli.main([*arguments, "--lesion-weights", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--lesion-weights" in line and "synthct train lesion" in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_replays_with_its_own_lesion_weights_alone(lesion_weights: Path, tiny_weights: Path) -> None:
+    file = lesion_weights / "diffusion_pytorch_model.safetensors"
+    digest = sha256_of_file(file)
+    assert of_plan(None, {ROLE: file}) is None and of_plan(digest, {ROLE: file}) == file
+    with pytest.raises(InputError, match="give --lesion-weights"):
+        of_plan(digest, {})
+    with pytest.raises(InputError, match="not the lesion weights of the plan"):
+        of_plan(digest, {ROLE: tiny_weights / "refine" / file.name})

@@ -132,7 +132,7 @@ def test_siblings_replay_and_are_left_alone(family: list[Path], chest: tuple[Pat
     again = pipeline.insert_with_siblings(*chest, NODULE, (LATER,), seed=2, out=tmp_path)
     assert content(again[1]) == content(family[2])
     plan = plan_in(family[3])
-    case = pipeline._inserted(plan, Case(*hosts.chest(), hosts.chest()[1]))
+    case = pipeline._inserted(plan, Case(*hosts.chest(), hosts.chest()[1]), {})
     np.testing.assert_array_equal(case.ct.hu, read_case(family[3])[0].ct.hu)
     before = {file.name: file.stat().st_mtime_ns for file in again[1].iterdir()}
     assert pipeline.insert_with_siblings(*chest, NODULE, (LATER,), seed=2, out=tmp_path) == again

@@ -11,6 +11,7 @@ from synth.cohort.hosts import HostFiles, read_host
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.draft import Draft, RejectedError
 from synth.errors import InputError
+from synth.models import lesion_weights
 from synth.plan import CasePlan, draw_insert
 from synth.progress import Progress
 from synth.scanner.scan import slicing
@@ -127,6 +128,7 @@ def _attempt(
         attempt=number,
         healthy=not case.request.findings,
         scanner=case.scanner,
+        lesion_weights=lesion_weights.find(None),
     )
     if case.scanner:
         slicing(volume, case.scanner)  # a host whose slices are too thick is refused before anything is drawn

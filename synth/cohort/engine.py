@@ -24,7 +24,7 @@ from synth.cohort.progress import Tally
 from synth.cohort.recipe import read_recipe
 from synth.cohort.worker import Worker, too_many
 from synth.errors import InputError
-from synth.models import library
+from synth.models import lesion_weights, library
 from synth.provenance import sha256_of_file
 
 
@@ -91,7 +91,7 @@ def taken(plan: CohortPlan, out: Path, process: Process) -> Iterator[None]:
 def weights_of(plan: CohortPlan) -> dict[str, Path]:
     """The files of weights that the cases of a plan are drawn with; InputError if one is not there."""
     if plan.recipe.hosts:
-        return library.weights_files("insert")
+        return library.weights_files("insert", lesion=lesion_weights.find(None))
     files: dict[str, Path] = {}
     for region in plan.regions:
         files |= library.weights_files("generate", region)

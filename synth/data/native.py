@@ -22,16 +22,21 @@ def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> in
     Skips the names in `exclude`, and cases that an index.csv beside them marks
     `may_train_released_weights = no`.
     """
-    index = folder / "index.csv"
-    rows = csv.DictReader(index.read_text().splitlines()) if index.is_file() else ()
-    barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
-    kept = [case for case in cases(folder) if case.name not in barred | set(exclude)]
+    kept = [case for case in training_cases(folder) if case.name not in exclude]
     out.mkdir(parents=True, exist_ok=True)
     for case in kept:
         volume = read_case(case)
         hu, affine = to_ras(volume.hu, volume.affine)
         np.savez_compressed(out / f"{case.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
     return len(kept)
+
+
+def training_cases(folder: Path) -> list[Path]:
+    """The case folders that may train, by name; InputError where no case is there at all."""
+    index = folder / "index.csv"
+    rows = csv.DictReader(index.read_text().splitlines()) if index.is_file() else ()
+    barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
+    return [case for case in cases(folder) if case.name not in barred]
 
 
 def load_native(folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:

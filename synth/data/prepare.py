@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from synth.data import headneck, own
+from synth.data import headneck, own, tumours
 from synth.data.measure_facts import measure
 from synth.data.native import prepare_native
+from synth.data.tumours import prepare_tumours
 from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
@@ -104,15 +105,17 @@ def prepare(
     *,
     patients: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
+    lesions: Path | None = None,
+    lesion_id: int = 1,
 ) -> dict[str, int]:
-    """Write a whole training set: head-and-neck patients by split, CT at native spacing; returns counts.
+    """Write a whole training set: head-and-neck patients by split, CT at native spacing, tumours; returns counts.
 
     `patients`: a folder of your own (synth.data.own); `organ_ids`: names of the ids of its labels. With `priors`, also
     the facts that plans draw from, measured on the training split. Raises InputError for a folder that is missing or
     lists no patients, before anything is written.
     """
     progress = progress or Progress(quiet=True)
-    parts = _found(headneck_root, patients, native, priors, organ_ids)
+    parts = _found(headneck_root, patients, native, priors, organ_ids, lesions)
     counts: dict[str, int] = {}
     for part in parts:
         name = f"{part.source}/{part.split}"
@@ -124,6 +127,10 @@ def prepare(
     for folder in native:
         with progress.step(f"native/{folder.name}", 1):
             counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
+    if lesions is not None:
+        with progress.step(tumours.FOLDER, 1):
+            held = prepare_tumours(lesions, out / tumours.FOLDER, lesion_id)
+        counts |= {f"{tumours.FOLDER}/{split}": count for split, count in held.items()}
     if left_out := sum(part.listed for part in parts) - sum(counts[f"{p.source}/{p.split}"] for p in parts):
         counts["left out, for want of a parotid gland to place them by"] = left_out
     return counts
@@ -135,13 +142,19 @@ def _found(
     native: Sequence[Path],
     priors: Path | None,
     organ_ids: Mapping[int, str] | None,
+    lesions: Path | None,
 ) -> list[Part]:
     """What is to be prepared; InputError for what is not there."""
-    if headneck_root is None and patients is None and not native:
-        raise InputError("prepare: no data named; give --headneck, --patients or --native")
+    if headneck_root is None and patients is None and not native and lesions is None:
+        raise InputError("prepare: no data named; give --headneck, --patients, --native or --lesions")
     if headneck_root is None and patients is None and priors is not None:
         raise InputError(f"--priors {priors}: priors are measured on head-and-neck patients; give some of these too")
-    named = (("--headneck", headneck_root), ("--patients", patients), *(("--native", folder) for folder in native))
+    named = (
+        ("--headneck", headneck_root),
+        ("--patients", patients),
+        ("--lesions", lesions),
+        *(("--native", folder) for folder in native),
+    )
     for option, folder in named:
         if folder is not None and not folder.is_dir():
             raise InputError(f"{option} {folder}: no such folder; check the path")

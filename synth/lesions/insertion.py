@@ -19,7 +19,7 @@ from synth.report.location import Box, slice_axis
 from synth.report.noise import NoiseModel, measure_noise
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
-_CONTEXT = 8  # voxels of host round the lesion that `redraw` sees
+_CONTEXT = 8  # voxels of host round the lesion that `redraw` sees, unless its `context` says otherwise
 
 
 class Redraw(Protocol):
@@ -27,7 +27,8 @@ class Redraw(Protocol):
 
     The crop has even sizes and starts at even offsets of the host, as the Haar transform wants. What it returns
     outside `where` is ignored. The painted crop already carries the host's noise at every scale, so one that
-    redraws the Haar detail *replaces* noise, and adds none; the coarse band is to be kept.
+    redraws the Haar detail *replaces* noise, and adds none; the mean of coarse blocks is to be kept, for it is the
+    attenuation that was planned.
     """
 
     def __call__(self, hu: np.ndarray, where: np.ndarray, spacing: np.ndarray, seed: int) -> np.ndarray:
@@ -118,7 +119,7 @@ def _redrawn(
     """The painted lesion with its detail redrawn, both (x, y, z) HU on its box; `hu` (X, Y, Z) lies round it."""
     if redraw is keep_painted:
         return painted
-    crop, padding = _even_crop(body.box, hu.shape)
+    crop, padding = _even_crop(body.box, hu.shape, getattr(redraw, "context", _CONTEXT))
     around = hu[crop].astype(np.float32)
     where = np.zeros(around.shape, bool)
     inner = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(body.box, crop, strict=True))
@@ -131,9 +132,9 @@ def _redrawn(
     return joined(around, drawn, where, spacing, noise, plan.generator("lacking"))[inner]
 
 
-def _even_crop(box: Box, shape: tuple[int, ...]) -> tuple[Box, list[tuple[int, int]]]:
+def _even_crop(box: Box, shape: tuple[int, ...], context: int) -> tuple[Box, list[tuple[int, int]]]:
     """The box with context, from an even start, and the padding at its end that makes its sizes even."""
-    starts = [max(s.start - _CONTEXT, 0) // 2 * 2 for s in box]
-    stops = [min(s.stop + _CONTEXT, n) for s, n in zip(box, shape, strict=True)]
+    starts = [max(s.start - context, 0) // 2 * 2 for s in box]
+    stops = [min(s.stop + context, n) for s, n in zip(box, shape, strict=True)]
     i, j, k = (slice(a, b) for a, b in zip(starts, stops, strict=True))
     return (i, j, k), [(0, (b - a) % 2) for a, b in zip(starts, stops, strict=True)]

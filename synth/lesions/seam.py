@@ -27,7 +27,7 @@ def joined(
 
     Args:
         painted: (X, Y, Z) HU, of even sizes, from an even offset of the host.
-        drawn: (X, Y, Z) HU, what the redraw made of it; the mean of every 2 x 2 x 2 voxels is kept.
+        drawn: (X, Y, Z) HU, what the redraw made of it.
         where: (X, Y, Z) boolean, what was to be redrawn.
         spacing: mm, (3,).
         noise: of the host, at this place.

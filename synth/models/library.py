@@ -15,15 +15,15 @@ from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
 from synth.errors import InputError
 from synth.frames import TORSO_REGIONS
 from synth.models.denoiser import Denoiser
+from synth.models.lesion_weights import WEIGHTS_ENV as WEIGHTS_ENV
 from synth.models.precision import Precision, default_precision
 from synth.shape.model import ShapeModel
 from synth.tone import Tone
 from synth.torso.model import TORSO_FILE, TorsoModel
 
 Network = Literal["base", "refine"]
-Weights = Literal["shape", "base", "refine"]
+Weights = Literal["shape", "base", "refine", "lesion"]
 TONE = "tone.json"  # beside them: the curve that their grey values are drawn on, see synth.tone
-WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder with shape/, base/ and refine/ to use instead of the shipped ones
 
 
 def _root() -> Path:
@@ -40,8 +40,15 @@ def weights_folder(network: Weights) -> Path:
     return folder
 
 
-def weights_files(door: Literal["generate", "insert"], region: str | None = None) -> dict[str, Path]:
-    """The files of weights that a case of this door and region is drawn with; InputError if one is not there."""
+def weights_files(
+    door: Literal["generate", "insert"], region: str | None = None, lesion: Path | None = None
+) -> dict[str, Path]:
+    """The files of weights that a case of this door and region is drawn with, lesions with `lesion` where it is given.
+
+    Raises InputError if one is not there.
+    """
+    if lesion is not None:
+        return {"lesion": lesion}
     if region in TORSO_REGIONS:
         return {"torso": torso_file(), "refine": weights_folder("refine") / SAFETENSORS_WEIGHTS_NAME}
     names: tuple[Weights, ...] = ("shape", "base", "refine") if door == "generate" else ("refine",)
@@ -62,12 +69,17 @@ def device() -> torch.device:
 
 def load(network: Network, precision: Precision | None = None) -> Denoiser:
     """The network, ready to draw in a precision (synth.models.precision has the default)."""
-    return _loaded(network, precision or default_precision())
+    return load_from(weights_folder(network), precision)
+
+
+def load_from(folder: Path, precision: Precision | None = None) -> Denoiser:
+    """The network whose weights are in a folder, for instance one of the user's own."""
+    return _loaded(folder, precision or default_precision())
 
 
 @cache
-def _loaded(network: Network, precision: Precision) -> Denoiser:
-    model: Denoiser = Denoiser.from_pretrained(weights_folder(network), torch_dtype=torch.float32)
+def _loaded(folder: Path, precision: Precision) -> Denoiser:
+    model: Denoiser = Denoiser.from_pretrained(folder, torch_dtype=torch.float32)
     model.computed_in = getattr(torch, precision)
     return model.to(device(), memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 

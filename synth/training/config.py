@@ -35,7 +35,7 @@ class TimeConfig(_Section):
 class TrainConfig(_Section):
     """One training run."""
 
-    network: Literal["base", "refine"]
+    network: Literal["base", "refine", "lesion"]
     data: Path = Field(Path("runs/data"), description="folder that `synthct prepare` wrote")
     shape: Path = Field(Path("runs/shape"), description="folder that `synthct train shape` wrote")
     out: Path = Field(Path("runs/train"), description="checkpoints, logs, pictures, final weights")
@@ -58,7 +58,7 @@ class TrainConfig(_Section):
     drop_request: float = Field(0.15, ge=0, le=1, description="share trained with nothing asked")
     drop_text: float = Field(0.3, ge=0, le=1)
     drop_fact: float = Field(0.3, ge=0, le=1, description="chance that one fact is withheld")
-    init: Path | None = Field(None, description="weights to start from, those that ship for instance")
+    init: Path | None = Field(None, description="weights to start from; `lesion` starts from the `refine` that ships")
     seed: int = 0
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)

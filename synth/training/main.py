@@ -15,19 +15,27 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers.training_utils import EMAModel
 
+from synth.data import tumours
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
+from synth.data.tumours import load_tumours
+from synth.models import library
 from synth.models.text import text_encoder
 from synth.shape.placed import Placed
 from synth.training.config import TrainConfig, load_config
+from synth.training.lesion_task import LesionTask
 from synth.training.requests import TextBank
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
+
+Task = BaseTask | RefineTask | LesionTask
 
 _VALIDATION_BATCHES = 6
 
 
-def make_task(config: TrainConfig, split: str, device: torch.device) -> BaseTask | RefineTask:
+def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
     """The task of a split (`train` or `val`), data loaded onto the device."""
+    if config.network == "lesion":
+        return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device)
     subjects = load_subjects(config.data / "headneck" / split)
     texts = TextBank(subjects, text_encoder(), config.seed)
     placed = Placed.load(config.shape)
@@ -39,6 +47,8 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> BaseTask
 def train(network: str, config_path: Path, overrides: dict[str, Any] | None = None) -> Path:
     """Train until `steps` or `max_minutes`; returns the folder of the EMA weights (`best` lies beside it)."""
     config = load_config(config_path, {**(overrides or {}), "network": network})
+    if network == "lesion" and config.init is None:
+        config = config.model_copy(update={"init": library.weights_folder("refine")})
     return Trainer(config).run()
 
 
@@ -81,6 +91,8 @@ class Trainer:
     def run(self) -> Path:
         """The loop."""
         self.resume()
+        if self.step == 0 and self.config.init is not None:
+            self.keep_if_best(self.validate())  # what training starts from is the mark to beat
         started = saved = time.monotonic()
         recent: list[dict[str, torch.Tensor]] = []
         while self.step < self.config.steps:

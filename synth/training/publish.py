@@ -56,7 +56,7 @@ def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
 def main() -> None:
     """Parse and publish."""
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
-    parser.add_argument("network", choices=["shape", "base", "refine", "torso"])
+    parser.add_argument("network", choices=["shape", "base", "refine", "torso", "lesion"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
     parser.add_argument("--best", action="store_true", help="the weights of the best validation, not the last")

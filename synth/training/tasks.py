@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -38,6 +39,13 @@ _PRIOR_BATCHES = 400
 _ORGAN_SHARE = 0.7
 _PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
+
+
+class Drawing(Protocol):
+    """What a task says of the network that it trains."""
+
+    channels: int
+    refine: bool
 
 
 @dataclass(frozen=True)
@@ -375,8 +383,8 @@ def _places(subject: Subject) -> dict[int, np.ndarray]:
     return {0: np.flatnonzero(subject.hu.ravel() > -300).astype(np.int32), **organs}
 
 
-def build_model(config: TrainConfig, task: BaseTask | RefineTask) -> Denoiser:
-    """A fresh denoiser of the task's channels."""
+def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
+    """A fresh denoiser of the task's channels, or the one that training starts from."""
     if config.init is not None:
         return Denoiser.from_pretrained(config.init, torch_dtype=torch.float32)
     return Denoiser(

@@ -185,9 +185,10 @@ def test_the_command_prints_the_counts(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give --headneck, --patients or --native"),
+        ([], "give --headneck, --patients, --native or --lesions"),
         (["--patients", "{empty}"], "no CASE/ct.nii.gz and no CASE/ct/"),
         (["--patients", "{chest}"], "no organs.nii.gz in it"),
+        (["--lesions", "nowhere"], "--lesions nowhere: no such folder"),
         (["--headneck", "nowhere"], "--headneck nowhere: no such folder"),
         (["--headneck", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
         (["--headneck", "{chest}"], "index.csv: no column organs_annotated, split"),

@@ -1,0 +1,84 @@
+"""CT with the outline of a real tumour: what teaches the `lesion` network the inside of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from synth import intensity
+from synth.data.native import training_cases
+from synth.data.own import read_case
+from synth.errors import InputError
+from synth.geometry import to_ras, voxel_spacing
+
+FOLDER = "lesion"  # of a training set
+_LABELS = "labels.nii.gz"
+_HELD_OUT = 4  # every fourth case, by name, validates
+
+
+@dataclass(frozen=True)
+class Tumour:
+    """A CT and its tumour at native spacing, RAS.
+
+    ct: (1, X, Y, Z) intensity units, half precision; mask: (1, X, Y, Z) bool; spacing: (3,) mm.
+    """
+
+    name: str
+    ct: torch.Tensor
+    mask: torch.Tensor
+    spacing: torch.Tensor
+
+
+def prepare_tumours(folder: Path, out: Path, label: int) -> dict[str, int]:
+    """Write the CT and labels.nii.gz of every case of a folder as .npz (hu, lesion, spacing) under out/train and out/val.
+
+    Every fourth case is held out to validate, the last one of fewer than four. `label` is the tumour's id in the
+    label maps. Returns how many each split has. Raises InputError, before anything is written, for fewer than two
+    cases, and for a case without labels, without that label, or on two grids.
+    """
+    cases = training_cases(folder)
+    if len(cases) < 2:
+        raise InputError(f"--lesions {folder}: one case; training holds one out, so give two or more")
+    held_out = cases[_HELD_OUT - 1 :: _HELD_OUT] or cases[-1:]
+    found = list(_read(cases, label))
+    for split in ("train", "val"):
+        (out / split).mkdir(parents=True, exist_ok=True)
+    for case, (hu, mask, spacing) in zip(cases, found, strict=True):
+        split = "val" if case in held_out else "train"
+        np.savez_compressed(out / split / f"{case.name}.npz", hu=hu, lesion=mask, spacing=spacing)
+    return {"train": len(cases) - len(held_out), "val": len(held_out)}
+
+
+def _read(cases: list[Path], label: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """HU int16, mask and spacing of each case, RAS."""
+    for case in cases:
+        labels = case / _LABELS
+        if not labels.is_file():
+            raise InputError(f"{labels}: no such file; put the tumour's outline there, on the grid of the CT")
+        ct, outline = read_case(case), nib.Nifti1Image.from_filename(labels)
+        if ct.hu.shape != outline.shape or not np.allclose(ct.affine, outline.affine, atol=1e-3):
+            raise InputError(f"{labels}: its grid is not the CT's; resample it (nearest neighbour)")
+        hu, affine = to_ras(ct.hu, ct.affine)
+        mask = to_ras(np.asarray(outline.dataobj), outline.affine)[0] == label
+        if not mask.any():
+            raise InputError(f"{labels}: no voxel of label {label}; name the tumour's with --lesion-id")
+        yield hu.astype(np.int16), mask, voxel_spacing(affine)
+
+
+def load_tumours(folder: Path) -> list[Tumour]:
+    """Every prepared .npz of a folder, by name."""
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise InputError(f"{folder}: no prepared tumours (*.npz); run `synthct prepare --lesions FOLDER` first")
+    tumours = []
+    for file in files:
+        with np.load(file) as data:
+            ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None].half()
+            mask = torch.from_numpy(data["lesion"])[None]
+            tumours.append(Tumour(file.stem, ct, mask, torch.from_numpy(data["spacing"]).float()))
+    return tumours
