@@ -29,12 +29,12 @@ _BANDS = 3  # of equal width from 0 to the Nyquist frequency of the slice
 _CONTEXT = 12  # voxels round the ball
 _DEPTHS = tuple(range(-3, 6))  # pixels: faces between depth d and d + 1; 0 is the surface, -1 the first outside
 _TRIES = 5
-SOLID = ("35 mm homogeneous liver tumour", "30 mm homogeneous liver metastasis", "28 mm homogeneous kidney tumour")
+SOLID = ("35 mm homogeneous liver tumour", "30 mm homogeneous liver metastasis", "40 mm homogeneous liver tumour")
 SEAM = ("14 mm solid nodule in the lung", "12 mm liver cyst", "14 mm kidney cyst", "14 mm pancreas tumour")
 
 
 def noise_and_seams(host: RealHost, number: int, seed: int, redraw: Redraw) -> dict[str, Any]:
-    """Insert `number` lesions, one at a time, and count. Every third is a large solid one, for the noise power."""
+    """Insert `number` lesions, one at a time, and count. Every other one is large and solid, for the noise power."""
     powers, profiles = [], []
     for text, case, before, plan in _lesions(host, number, seed, redraw):
         if text in SOLID and (power := noise_ratio(before, case, host.noise.sd)) is not None:
@@ -43,7 +43,7 @@ def noise_and_seams(host: RealHost, number: int, seed: int, redraw: Redraw) -> d
         print(f"{len(profiles)} {text}", flush=True)
     return {
         "lesions": len(profiles),
-        "noise_power_ratio": _power_summary(np.array(powers)) if len(powers) > 1 else None,
+        "noise_power_ratio": _power_summary(powers) if len(powers) > 1 else None,
         "gradient": gradient_summary(np.array(profiles)),
     }
 
@@ -51,7 +51,7 @@ def noise_and_seams(host: RealHost, number: int, seed: int, redraw: Redraw) -> d
 def _lesions(host: RealHost, number: int, seed: int, redraw: Redraw) -> Iterator[tuple[str, Case, Case, LesionPlan]]:
     """(words, case, the host before, plan) on a crop of the host, for the lesions that found a place."""
     for i in range(number):
-        text = SOLID[i // 3 % len(SOLID)] if i % 3 == 0 else SEAM[i % len(SEAM)]
+        text = SOLID[i // 2 % len(SOLID)] if i % 2 == 0 else SEAM[i // 2 % len(SEAM)]
         for attempt in range(_TRIES):
             try:
                 rng = np.random.default_rng([seed * 1009 + i, attempt])
@@ -78,49 +78,51 @@ def cropped(host: RealHost, plan: LesionPlan) -> tuple[Case, LesionPlan]:
     return Case(ct, organs, nothing), plan.model_copy(update={"centre": (x, y, z)})
 
 
-def noise_ratio(before: Case, case: Case, noise_sd: float) -> list[float] | None:
-    """Noise power in the lesion over that of the host's organ within the same crop: all, by band, of the median patch.
+def noise_ratio(before: Case, case: Case, noise_sd: float) -> dict[str, float] | None:
+    """Noise power in the lesion over that of the host's organ within the same crop, in all and by band.
 
-    Both from patches of one size, each less its plane: the quieter half of either, and last the median variance of all,
-    since the quieter half of patches that differ more among themselves is quieter. None where the lesion is small, and
-    where the organ's structure hides its noise: patches beyond `_STRUCTURED` times the host's `noise_sd`, HU.
+    Both are medians over patches of one size, each less its plane: a median leaves out patches with a vessel or an edge
+    and does not lean, however much patches differ among themselves, as their quieter half would. `null` is the same of
+    the host before: what a lesion that changes nothing reads. `paired` is the mean ratio, in logarithms, of patches
+    after and before in the same places; what makes the place differ from its organ drops out, and vessels that were
+    there do not. None where the lesion is small, and where the organ's structure hides its noise: patches beyond
+    `_STRUCTURED` times the host's `noise_sd`, HU.
     """
-    lesion = patches_in(case.ct.hu, ndimage.binary_erosion(case.lesions.ids > 0, iterations=2), _PATCH)
+    inner = ndimage.binary_erosion(case.lesions.ids > 0, iterations=2)
     held = before.organs.ids[(case.lesions.ids > 0) & (before.organs.ids > 0)]
     organ = before.organs.ids == (np.bincount(held).argmax() if held.size else -1)
     tissue = patches_in(before.ct.hu, ndimage.binary_erosion(organ), _PATCH)
+    lesion, place = (patches_in(ct.hu, inner, _PATCH) for ct in (case.ct, before.ct))
     if min(len(lesion), len(tissue)) < _LEAST_PATCHES:
         return None
-    inside, around = (float(np.median(_variances(patches))) for patches in (lesion, tissue))
-    if around > (_STRUCTURED * noise_sd) ** 2:
+    after, was, around = (_band_powers(patches) for patches in (lesion, place, tissue))
+    if float(np.median(around[:, 0])) > (_STRUCTURED * noise_sd) ** 2:
         return None
-    one, other = (spectrum_of(_quieter_half(patches)) for patches in (lesion, tissue))
+    ratio, null = (np.median(powers, axis=0) / np.median(around, axis=0) for powers in (after, was))
+    names = ("all", *(f"band_{k + 1}_of_{_BANDS}" for k in range(_BANDS)))
+    paired = float(np.exp(np.log(after[:, 0] / was[:, 0]).mean()))
+    return {**dict(zip(names, map(float, ratio), strict=True)), "null": float(null[0]), "paired": paired}
+
+
+def _band_powers(patches: np.ndarray) -> np.ndarray:
+    """Mean power of each patch (N, X, Y, Z) less its plane, in all and by band: (N, 1 + _BANDS) HU^2."""
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(_PATCH[0]), np.fft.fftfreq(_PATCH[1]), indexing="ij"))
     band = np.minimum((frequency / 0.5 * _BANDS).astype(int), _BANDS - 1)
-    bands = [float(one[band == k].sum() / other[band == k].sum()) for k in range(_BANDS)]
-    return [float(one.sum() / other.sum()), *bands, inside / around]
+    spectra = np.stack([spectrum_of(patch[None]) for patch in patches])
+    return np.stack(
+        [spectra.mean(axis=(1, 2, 3)), *(spectra[:, band == k].mean(axis=(1, 2)) for k in range(_BANDS))], 1
+    )
 
 
-def _variances(patches: np.ndarray) -> np.ndarray:
-    """Variance of each patch (N, X, Y, Z) less its plane, (N) HU^2."""
-    return np.array([spectrum_of(patch[None]).mean() for patch in patches])
-
-
-def _quieter_half(patches: np.ndarray) -> np.ndarray:
-    """Patches (N, X, Y, Z) up to their median SD: those that hold vessels or an edge are left out, alike everywhere."""
-    sds = patches.std(axis=(1, 2, 3))
-    return patches[sds <= np.median(sds)]
-
-
-def _power_summary(power: np.ndarray) -> dict[str, Any]:
-    columns = {"all": 0, **{f"band_{k + 1}_of_{_BANDS}": k + 1 for k in range(_BANDS)}}
-    columns["median_patch"] = _BANDS + 1
-    return {"lesions": len(power), **{name: _mean_and_interval(power[:, k]) for name, k in columns.items()}}
-
-
-def _mean_and_interval(values: np.ndarray) -> dict[str, float]:
-    half = 1.96 * float(values.std(ddof=1)) / np.sqrt(len(values))
-    return {"mean": round(float(values.mean()), 3), "half_interval_95": round(half, 3)}
+def _power_summary(powers: list[dict[str, float]]) -> dict[str, Any]:
+    """Over lesions, the geometric mean of each ratio and its 95% interval."""
+    out: dict[str, Any] = {"lesions": len(powers)}
+    for name in powers[0]:
+        logs = np.log([power[name] for power in powers])
+        half = float(stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)))
+        low, mean, high = (round(float(np.exp(logs.mean() + d)), 3) for d in (-half, 0.0, half))
+        out[name] = {"mean": mean, "interval_95": [low, high]}
+    return out
 
 
 def profile(before: Case, case: Case, plan: LesionPlan) -> list[tuple[float, float]]:

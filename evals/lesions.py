@@ -134,7 +134,7 @@ def _in_plane(host: RealHost) -> float:
 
 def _least_mm(kind: LesionType, host: RealHost) -> float:
     """The smallest that a trial asks for: five pixels, and what the type has as its smallest."""
-    return max(kind.size_at(0.05), 5 * _in_plane(host))
+    return max(kind.size_at(0.0), 5 * _in_plane(host))
 
 
 def places_in(host: RealHost) -> list[tuple[LesionType, Organ, float]]:

@@ -189,7 +189,8 @@ def test_a_lesion_redraw_draws_the_inside_from_coarser_grids_and_nothing_else(re
 
 
 @pytest.mark.parametrize(
-    ("thick", "in_plane", "levels"), [(60, 2.0, 3), (40, 2.0, 2), (20, 2.0, 1), (30, 2.0, 2), (30, 0.7, 3), (90, 6.0, 1)]
+    ("thick", "in_plane", "levels"),
+    [(60, 2.0, 3), (40, 2.0, 2), (20, 2.0, 1), (30, 2.0, 2), (30, 0.7, 3), (90, 6.0, 1)],
 )
 def test_a_redraw_starts_from_blocks_that_are_small_against_the_lesion(
     thick: int, in_plane: float, levels: int

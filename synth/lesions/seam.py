@@ -8,6 +8,7 @@ from scipy import ndimage
 from synth.report.noise import NoiseModel
 
 _RAMP_PIXELS = 4.0  # from the border of what was redrawn to where it holds alone
+_POWER_PIXELS = 3.0  # SD of the window in which the power of detail is measured
 _BLOCK = 2  # voxels: the finest Haar level
 
 
@@ -23,7 +24,8 @@ def joined(
 
     Detail that is drawn anew up to a border shows there as a step, so it sets in over `_RAMP_PIXELS` pixels. A network
     leaves some noise out, and so does a mixture of two that differ; detail of the host's spectrum makes up for what is
-    lacking against the painted detail.
+    lacking against the painted detail. Edges and a lung's structure are detail too, and in both: so the two are
+    compared place by place, and the median place counts.
 
     Args:
         painted: (X, Y, Z) HU, of even sizes, from an even offset of the host.
@@ -38,20 +40,25 @@ def joined(
     share = (depth / (_RAMP_PIXELS + 1)).clip(0, 1)
     weight = share**2 * (3 - 2 * share)
     field = _detail(noise.draw(painted.shape, rng))
-    level = _power(field[where])
-    before, after, between = (_power(hu[where]) for hu in (_detail(painted), _detail(drawn), _detail(change)))
-    # edges and a lung's structure are detail too, but only noise is to be made up for: the painted one is the host's,
-    # and two noises differ by no more than their sum
-    before, between = min(before, level), min(between, min(before, level) + after)
+    before, after, between, level = (_power(_detail(hu), spacing) for hu in (painted, drawn, drawn - painted, field))
+    middle = where & (weight > 0)
+    host = _median(level[middle])
+    gap = min(_median((before - after)[middle]), host)
+    apart = min(_median(between[middle]), 2 * host)  # two noises differ by no more than their sum
     # power of the mixture p + w (d - p) is p^2 + w (d^2 - p^2 - e^2) + w^2 e^2 with e = d - p
-    lacking = weight * (before + between - after) - weight**2 * between
-    added = np.sqrt(lacking.clip(0) / max(level, 1e-6)) * field
+    lacking = weight * (gap + apart) - weight**2 * apart
+    added = np.sqrt(lacking.clip(0) / max(host, 1e-6)) * field
     return (painted + weight * change + added).astype(np.float32)
 
 
-def _power(detail: np.ndarray) -> float:
-    """Square of the median absolute value, which edges hardly raise; 0 of nothing."""
-    return float(np.median(np.abs(detail))) ** 2 if detail.size else 0.0
+def _power(detail: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Mean square of detail about each voxel, (X, Y, Z) HU^2."""
+    power: np.ndarray = ndimage.gaussian_filter(detail**2, _POWER_PIXELS * spacing.min() / spacing)
+    return power
+
+
+def _median(values: np.ndarray) -> float:
+    return float(np.median(values)) if values.size else 0.0
 
 
 def _detail(hu: np.ndarray) -> np.ndarray:

@@ -41,6 +41,7 @@ _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vess
 _SHIFTS = 6  # points of the table of interpolation losses
 _LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can be
 _LEAST_HERE = 200  # voxels
+_DETAIL_STEP = 0.5  # HU: half of what stored numbers differ by
 _SOFT_SHARE = 0.8  # of an organ whose noise can be told from its structure
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
 
@@ -87,7 +88,7 @@ class NoiseModel:
         diagonal = _diagonal(np.moveaxis(hu.astype(np.float32), axis, -1), 2)[inside]
         if diagonal.size < _LEAST_HERE or self.diagonal_hu[axis] == 0:
             return self
-        level = float(np.clip(np.median(np.abs(diagonal)) / self.diagonal_hu[axis], *_LEVELS))
+        level = float(np.clip(_median_size(diagonal) / self.diagonal_hu[axis], *_LEVELS))
         x, y, z = (level * hu for hu in self.diagonal_hu)
         return NoiseModel(self.autocovariance * level**2, self.sd * level, self.tissue, (x, y, z))
 
@@ -123,6 +124,16 @@ def _diagonal(hu: np.ndarray, axis: int) -> np.ndarray:
     one, two = (a - 3 for a in range(3) if a != axis)
     detail: np.ndarray = np.diff(np.diff(hu, axis=one), axis=two) / 2
     return detail
+
+
+def _median_size(detail: np.ndarray) -> float:
+    """Median absolute value of details of whole HU, which come in steps, as if they did not: steps of 0.5 HU at 5 HU
+    would leave the power of the noise uncertain by a fifth."""
+    sizes = np.abs(detail)
+    middle = float(np.median(sizes))
+    low = max(middle - _DETAIL_STEP / 2, 0.0)
+    below, upto = float((sizes < low).mean()), float((sizes < middle + _DETAIL_STEP / 2).mean())
+    return low + (middle + _DETAIL_STEP / 2 - low) * (0.5 - below) / max(upto - below, 1e-9)
 
 
 def _shifted_spline(omega: np.ndarray, shift: float) -> np.ndarray:
@@ -212,7 +223,7 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
     # of all patches: a place is not picked for being quiet either
-    x, y, z = (float(np.median(np.abs(_diagonal(flat, axis)))) for axis in range(3))
+    x, y, z = (_median_size(_diagonal(flat, axis)) for axis in range(3))
     return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
 

@@ -56,10 +56,34 @@ def test_noise_power_inside_is_over_the_organs(ball: np.ndarray, level: float) -
     before, after = case_of(host, np.zeros(SHAPE)), case_of(np.where(ball, other, host), ball)
     sd = float(noise(0).std())
     power = lesion_seams.noise_ratio(before, after, sd)
-    assert power is not None and power[0] == pytest.approx(level**2, rel=0.15)
-    assert power[-1] == pytest.approx(level**2, rel=0.15)
+    assert power is not None
+    for name in ("all", "band_2_of_3", "band_3_of_3", "paired"):
+        assert power[name] == pytest.approx(level**2, rel=0.15)
+    assert power["null"] == pytest.approx(1, rel=0.15)
     assert lesion_seams.noise_ratio(before, case_of(host, np.zeros(SHAPE)), sd) is None
     assert lesion_seams.noise_ratio(before, after, sd / 3) is None  # an organ whose structure hides its noise
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.35])
+def test_a_lesion_that_changes_nothing_or_only_the_draw_reads_one(ball: np.ndarray, spread: float) -> None:
+    """Also where noise differs from place to place more in the organ than in the lesion, which quiet halves mistake."""
+    unchanged, redrawn = [], []
+    for seed in range(6):
+        strength = np.exp(spread * gaussian_filter(np.random.default_rng(seed + 50).standard_normal(SHAPE), 4) * 30)
+        level = float(np.median(strength))
+        host = 60 + strength * noise(seed)
+        before = case_of(host, np.zeros(SHAPE))
+        sd = level * float(noise(seed).std())
+        same = lesion_seams.noise_ratio(before, case_of(host, ball), sd)
+        other = np.where(ball, 60 + level * noise(seed + 100), host)
+        anew = lesion_seams.noise_ratio(before, case_of(other, ball), sd)
+        assert same and anew and same["paired"] == pytest.approx(1) and same["all"] == same["null"]
+        unchanged.append(same)
+        redrawn.append(anew)
+    summary = lesion_seams._power_summary(redrawn)
+    assert summary["all"]["mean"] == pytest.approx(1, abs=0.1) and summary["lesions"] == 6
+    low, high = summary["all"]["interval_95"]
+    assert low < summary["all"]["mean"] < high
 
 
 def test_a_crop_holds_the_lesion_and_its_plan_fits_it() -> None:
