@@ -45,7 +45,8 @@ class LesionRedraw:
     """The inside drawn as that of real tumours: all detail from a grid of up to 16 mm down, by a `lesion` network.
 
     Painting says the mean of each of the coarsest blocks, surroundings are known, and every finer grid follows from the
-    one before. The smaller a lesion, the finer the grid that drawing starts from.
+    one before. Voxels of a coarser grid that lie partly outside stay as painted. The smaller a lesion, the finer the
+    grid that drawing starts from.
     """
 
     context = 32  # voxels of host round the lesion that it sees
@@ -59,7 +60,7 @@ class LesionRedraw:
         unit, redraw = _padded(hu, where, _NETWORK_MULTIPLE * 2**levels)
         grids = [(unit, redraw)]
         for _ in range(levels):
-            unit, redraw = F.avg_pool3d(unit, 2), F.max_pool3d(redraw, 2)
+            unit, redraw = F.avg_pool3d(unit, 2), (F.avg_pool3d(redraw, 2) == 1).float()
             grids.append((unit, redraw))
         drawn = grids[-1][0]
         for level in reversed(range(levels)):
@@ -69,9 +70,20 @@ class LesionRedraw:
             told = 0.0 if level == levels - 1 else _INSIDE_NOISE
             of_level = derive(seed, "level", level)
             details = _details(self.model, self.sampling, bands, redraw, spacing * 2**level, of_level, 1.0, told)
-            drawn = wavelet.inverse(torch.cat([drawn, details], dim=1))
-            drawn = torch.where(redraw > 0, drawn, painted).clamp(-1.0, 1.5)
+            finer = wavelet.inverse(torch.cat([drawn, details], dim=1))
+            drawn = _with_known(finer, drawn, painted, redraw).clamp(-1.0, 1.5)
         return _cropped(drawn, hu.shape)
+
+
+def _with_known(drawn: torch.Tensor, means: torch.Tensor, painted: torch.Tensor, redraw: torch.Tensor) -> torch.Tensor:
+    """The drawn grid where `redraw` is 1, what was there elsewhere; all (1, 1, 2X, 2Y, 2Z), `means` (1, 1, X, Y, Z).
+
+    Blocks keep their `means`: where a block holds both, what is drawn is shifted, or bone outside would lighten it.
+    """
+    share = F.avg_pool3d(redraw, 2)
+    missing = means - F.avg_pool3d(torch.where(redraw > 0, drawn, painted), 2)
+    shift = F.interpolate(missing / share.clamp(min=1 / 8) * (share > 0), scale_factor=2)
+    return torch.where(redraw > 0, drawn + shift, painted)
 
 
 def levels_of(where: np.ndarray, spacing: np.ndarray) -> int:

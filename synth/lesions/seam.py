@@ -8,8 +8,9 @@ from scipy import ndimage
 from synth.report.noise import NoiseModel
 
 _RAMP_PIXELS = 4.0  # from the border of what was redrawn to where it holds alone
-_POWER_PIXELS = 3.0  # SD of the window in which the power of detail is measured
-_BLOCK = 2  # voxels: the finest Haar level
+_EVEN = 3.0  # times the noise: power of painted detail beyond it is an edge's
+_POWER_PIXELS = 1.0  # of each grid: SD of the window in which the power of its detail is measured
+_LEVELS = 3  # of the Haar transform, the finest first: those that a redraw may draw anew
 
 
 def joined(
@@ -23,9 +24,10 @@ def joined(
     """The crop with the redrawn detail, (X, Y, Z) float32 HU; equal to `painted` outside `where`.
 
     Detail that is drawn anew up to a border shows there as a step, so it sets in over `_RAMP_PIXELS` pixels. A network
-    leaves some noise out, and so does a mixture of two that differ; detail of the host's spectrum makes up for what is
-    lacking against the painted detail. Edges and a lung's structure are detail too, and in both: so the two are
-    compared place by place, and the median place counts.
+    leaves some noise out, and so does a mixture of two that differ; detail of the host's spectrum makes up for it, on
+    every grid. On the finest one that is what is lacking against the painted detail: edges and a lung's structure are
+    in both, so the two are compared place by place, where the painted detail is even. On coarser ones, which a redraw may
+    leave alone or fill with a texture of its own, only what is lacking against the host's noise is made up for.
 
     Args:
         painted: (X, Y, Z) HU, of even sizes, from an even offset of the host.
@@ -35,35 +37,66 @@ def joined(
         noise: of the host, at this place.
         rng: of the noise that is added.
     """
-    change = np.where(where, drawn - painted, 0)
+    shape = painted.shape
+    painted, drawn, where = (_padded(part) for part in (painted, np.where(where, drawn, painted), where))
     depth = ndimage.distance_transform_edt(where, sampling=spacing / spacing.min())
     share = (depth / (_RAMP_PIXELS + 1)).clip(0, 1)
     weight = share**2 * (3 - 2 * share)
-    field = _detail(noise.draw(painted.shape, rng))
-    before, after, between, level = (_power(_detail(hu), spacing) for hu in (painted, drawn, drawn - painted, field))
-    middle = where & (weight > 0)
-    host = _median(level[middle])
-    gap = min(_median((before - after)[middle]), host)
-    apart = min(_median(between[middle]), 2 * host)  # two noises differ by no more than their sum
+    out = painted + weight * (drawn - painted)
+    field = noise.draw(painted.shape, rng)
+    for level in range(_LEVELS):
+        out = out + _made_up(painted, drawn, field, where, weight, spacing, level)
+    return out[tuple(slice(0, n) for n in shape)].astype(np.float32)
+
+
+def _made_up(
+    painted: np.ndarray,
+    drawn: np.ndarray,
+    field: np.ndarray,
+    where: np.ndarray,
+    weight: np.ndarray,
+    spacing: np.ndarray,
+    level: int,
+) -> np.ndarray:
+    """The noise that one grid lacks, (X, Y, Z) HU; `level` 0 is the finest, `field` the host's noise drawn anew."""
+    noise = _detail(field, level)
+    parts = (_detail(painted, level), _detail(drawn, level), _detail(drawn - painted, level), noise)
+    before, after, between, host = (_power(part, where, spacing, level) for part in parts)
+    most = float(host.mean()) if host.size else 0.0
+    even = before <= _EVEN * most
+    if not even.any():
+        return np.zeros_like(painted)
+    gap = float(np.median((before - after)[even]))
+    gap = min(gap, most - (float(np.median(after[even])) if level else 0.0))
+    apart = min(float(np.median(between[even])), 2 * most)  # two noises differ by no more than their sum
     # power of the mixture p + w (d - p) is p^2 + w (d^2 - p^2 - e^2) + w^2 e^2 with e = d - p
     lacking = weight * (gap + apart) - weight**2 * apart
-    added = np.sqrt(lacking.clip(0) / max(host, 1e-6)) * field
-    return (painted + weight * change + added).astype(np.float32)
+    added: np.ndarray = np.sqrt(lacking.clip(0) / max(most, 1e-6)) * noise
+    return added
 
 
-def _power(detail: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Mean square of detail about each voxel, (X, Y, Z) HU^2."""
-    power: np.ndarray = ndimage.gaussian_filter(detail**2, _POWER_PIXELS * spacing.min() / spacing)
+def _padded(values: np.ndarray) -> np.ndarray:
+    """(X, Y, Z) of sizes that every grid divides."""
+    return np.pad(values, [(0, -n % 2**_LEVELS) for n in values.shape], mode="edge")
+
+
+def _power(detail: np.ndarray, where: np.ndarray, spacing: np.ndarray, level: int) -> np.ndarray:
+    """Mean square of detail about each voxel of `where`, (N,) HU^2."""
+    sigma = 2**level * _POWER_PIXELS * spacing.min() / spacing
+    square, weight = (ndimage.gaussian_filter(v, sigma) for v in (detail**2 * where, where.astype(np.float32)))
+    power: np.ndarray = square[where] / weight[where]
     return power
 
 
-def _median(values: np.ndarray) -> float:
-    return float(np.median(values)) if values.size else 0.0
+def _detail(hu: np.ndarray, level: int = 0) -> np.ndarray:
+    """What lies between voxels of a Haar level, (X, Y, Z): means of its blocks less those of blocks twice as large."""
+    finer = _means(hu, 2**level) if level else hu
+    return finer - _means(hu, 2 ** (level + 1))
 
 
-def _detail(hu: np.ndarray) -> np.ndarray:
-    """What lies between voxels of the finest Haar level: each less the mean of its block, (X, Y, Z)."""
-    split = tuple(part for n in hu.shape for part in (n // _BLOCK, _BLOCK))
+def _means(hu: np.ndarray, size: int) -> np.ndarray:
+    """Every voxel as the mean of its block of `size` voxels a side."""
+    split = tuple(part for n in hu.shape for part in (n // size, size))
     blocks = hu.reshape(split)
-    detail: np.ndarray = (blocks - blocks.mean(axis=(1, 3, 5), keepdims=True)).reshape(hu.shape)
-    return detail
+    means: np.ndarray = np.broadcast_to(blocks.mean(axis=(1, 3, 5), keepdims=True), split).reshape(hu.shape)
+    return means
