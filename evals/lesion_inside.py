@@ -150,6 +150,8 @@ def compared(rows: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
     for measure in rows[0][REAL]:
         real = np.array([row[REAL][measure] for row in rows])
         held = np.isfinite(real)
+        if not held.any():
+            continue  # no tumour is large enough for this grid
         errors = {
             way: np.log2(np.array([row[way][measure] for row in rows])[held] / real[held])
             for way in rows[0]

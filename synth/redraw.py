@@ -69,7 +69,17 @@ class LesionRedraw:
             bands[:, :1] = drawn
             told = 0.0 if level == levels - 1 else _INSIDE_NOISE
             of_level = derive(seed, "level", level)
-            details = _details(self.model, self.sampling, bands, redraw, spacing * 2**level, of_level, 1.0, told)
+            details = _details(
+                self.model,
+                self.sampling,
+                bands,
+                redraw,
+                spacing * 2**level,
+                of_level,
+                start=1.0,
+                coarse_noise=told,
+                guidance=self.sampling.detail_guidance,
+            )
             finer = wavelet.inverse(torch.cat([drawn, details], dim=1))
             drawn = _with_known(finer, drawn, painted, redraw).clamp(-1.0, 1.5)
         return _cropped(drawn, hu.shape)
@@ -117,6 +127,7 @@ def _details(
     seed: int,
     start: float,
     coarse_noise: float = 0.0,
+    guidance: float = 0.0,
 ) -> torch.Tensor:
     """Detail bands (1, 7, X, Y, Z), noised to the time `start` and drawn anew in the blocks that `redraw` touches.
 
@@ -125,10 +136,11 @@ def _details(
         redraw: (1, 1, 2X, 2Y, 2Z), 1 where to redraw.
         spacing: of the finer grid, mm, (3,).
         coarse_noise: told of the coarse CT.
+        guidance: `detail_guidance`, for what is drawn from noise alone.
     """
     coarse, details = bands[:, :1], detail_to_network(bands[:, 1:])
     known_mask = 1 - F.max_pool3d(redraw, 2)
-    velocity = tiled_velocity(model, _condition(coarse, details, known_mask, spacing, coarse_noise))
+    velocity = tiled_velocity(model, _condition(coarse, details, known_mask, spacing, coarse_noise), guidance)
     noised = (1 - start) * details + start * normal(tuple(details.shape), seed)
     drawn = euler(velocity, noised, sampling.refine_steps, sampling.refine_shift, details, known_mask, start)
     return detail_from_network(drawn)

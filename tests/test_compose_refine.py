@@ -188,6 +188,16 @@ def test_a_lesion_redraw_draws_the_inside_from_coarser_grids_and_nothing_else(re
     assert (LesionRedraw(refine, FEW)(hu, where, spacing, seed=5) != out)[where].mean() > 0.9
 
 
+def test_bone_beside_a_lesion_does_not_lighten_what_is_drawn(refine: Denoiser) -> None:
+    hu = np.random.default_rng(0).normal(30, 15, (40, 40, 30)).astype(np.float32)
+    where = np.zeros(hu.shape, bool)
+    where[9:35, 8:36, 4:26] = True
+    hu[:9] = 900  # half of the blocks that the lesion begins in
+    out = LesionRedraw(refine, FEW)(hu, where, np.array([2.0, 2.0, 3.0]), seed=4)
+    means = [units(a[9:10, 12:32, 8:24])[0, 0, 0].reshape(10, 2, 8, 2).mean(dim=(1, 3)) for a in (hu, out)]
+    torch.testing.assert_close(means[1], means[0], atol=1e-3, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("thick", "in_plane", "levels"),
     [(60, 2.0, 3), (40, 2.0, 2), (20, 2.0, 1), (30, 2.0, 2), (30, 0.7, 3), (90, 6.0, 1)],

@@ -8,8 +8,8 @@ from scipy import ndimage
 from synth.report.noise import NoiseModel
 
 _RAMP_PIXELS = 4.0  # from the border of what was redrawn to where it holds alone
-_EVEN = 3.0  # times the noise: power of painted detail beyond it is an edge's
-_POWER_PIXELS = 1.0  # of each grid: SD of the window in which the power of its detail is measured
+_EVEN = 3.0  # times the noise: a block of more power holds an edge
+_LEAST_EVEN = 0.03  # of the voxels: with fewer nothing is known of the noise
 _LEVELS = 3  # of the Haar transform, the finest first: those that a redraw may draw anew
 
 
@@ -26,7 +26,7 @@ def joined(
     Detail that is drawn anew up to a border shows there as a step, so it sets in over `_RAMP_PIXELS` pixels. A network
     leaves some noise out, and so does a mixture of two that differ; detail of the host's spectrum makes up for it, on
     every grid. On the finest one that is what is lacking against the painted detail: edges and a lung's structure are
-    in both, so the two are compared place by place, where the painted detail is even. On coarser ones, which a redraw may
+    in both, so the two are compared block by block, where either is even. On coarser ones, which a redraw may
     leave alone or fill with a texture of its own, only what is lacking against the host's noise is made up for.
 
     Args:
@@ -45,7 +45,7 @@ def joined(
     out = painted + weight * (drawn - painted)
     field = noise.draw(painted.shape, rng)
     for level in range(_LEVELS):
-        out = out + _made_up(painted, drawn, field, where, weight, spacing, level)
+        out = out + _made_up(painted, drawn, field, where, weight, level)
     return out[tuple(slice(0, n) for n in shape)].astype(np.float32)
 
 
@@ -55,37 +55,28 @@ def _made_up(
     field: np.ndarray,
     where: np.ndarray,
     weight: np.ndarray,
-    spacing: np.ndarray,
     level: int,
 ) -> np.ndarray:
     """The noise that one grid lacks, (X, Y, Z) HU; `level` 0 is the finest, `field` the host's noise drawn anew."""
     noise = _detail(field, level)
     parts = (_detail(painted, level), _detail(drawn, level), _detail(drawn - painted, level), noise)
-    before, after, between, host = (_power(part, where, spacing, level) for part in parts)
+    before, after, between, host = (_means(part**2, 2 ** (level + 1))[where] for part in parts)
     most = float(host.mean()) if host.size else 0.0
-    even = before <= _EVEN * most
-    if not even.any():
+    even = (before <= _EVEN * most) & (after <= _EVEN * most)
+    if most <= 0 or even.mean() < _LEAST_EVEN:
         return np.zeros_like(painted)
-    gap = float(np.median((before - after)[even]))
-    gap = min(gap, most - (float(np.median(after[even])) if level else 0.0))
-    apart = min(float(np.median(between[even])), 2 * most)  # two noises differ by no more than their sum
+    left = float(after[even].mean())
+    gap = min(float(before[even].mean()) - left, most - (left if level else 0.0))
+    apart = min(float(between[even].mean()), 2 * most)  # two noises differ by no more than their sum
     # power of the mixture p + w (d - p) is p^2 + w (d^2 - p^2 - e^2) + w^2 e^2 with e = d - p
     lacking = weight * (gap + apart) - weight**2 * apart
-    added: np.ndarray = np.sqrt(lacking.clip(0) / max(most, 1e-6)) * noise
+    added: np.ndarray = np.sqrt(lacking.clip(0) / most) * noise
     return added
 
 
 def _padded(values: np.ndarray) -> np.ndarray:
     """(X, Y, Z) of sizes that every grid divides."""
     return np.pad(values, [(0, -n % 2**_LEVELS) for n in values.shape], mode="edge")
-
-
-def _power(detail: np.ndarray, where: np.ndarray, spacing: np.ndarray, level: int) -> np.ndarray:
-    """Mean square of detail about each voxel of `where`, (N,) HU^2."""
-    sigma = 2**level * _POWER_PIXELS * spacing.min() / spacing
-    square, weight = (ndimage.gaussian_filter(v, sigma) for v in (detail**2 * where, where.astype(np.float32)))
-    power: np.ndarray = square[where] / weight[where]
-    return power
 
 
 def _detail(hu: np.ndarray, level: int = 0) -> np.ndarray:

@@ -140,8 +140,8 @@ def test_a_solid_nodule_is_soft_tissue_with_the_hosts_noise(
     even = host.hu[30:40, 30:50, 4:10].astype(float)  # liver, whose detail the stand-in is to have
     means = even.reshape(5, 2, 10, 2, 3, 2).mean(axis=(1, 3, 5)).repeat(2, 0).repeat(2, 1).repeat(2, 2)
     redraw = HaarStandIn(float((even - means).std() / np.sqrt(7 / 8))) if redrawn else keep_painted
-    ct, lesions = put(host, organs, [make_plan(size_mm=22.0, ball_mm=18.0)], redraw)
-    core = ndimage.binary_erosion(lesions.ids == 1, iterations=2)
+    ct, lesions = put(host, organs, [make_plan(size_mm=34.0, ball_mm=27.0)], redraw)
+    core = ndimage.binary_erosion(lesions.ids == 1, iterations=4)  # the stand-in wipes out the edge beside it
     assert core.sum() > 100
     assert ct.hu[core].mean() == pytest.approx(40, abs=4)
     soft_tissue = host.hu[ndimage.binary_erosion(organs.mask("liver"))].std()
