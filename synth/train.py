@@ -9,7 +9,7 @@ from pathlib import Path
 def main() -> None:
     """Parse and train."""
     parser = argparse.ArgumentParser(prog="python -m synth.train", description=__doc__)
-    parser.add_argument("network", choices=["base", "refine"])
+    parser.add_argument("network", choices=["base", "refine", "lesion"])
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--data", type=Path)
