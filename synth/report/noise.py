@@ -1,8 +1,9 @@
 """The scanner's noise, measured in the host's own homogeneous tissue and drawn anew.
 
 Patches that lie inside one structure are detrended by a plane; the mean of their periodograms is the noise power
-spectrum (Siewerdsen et al. 2002; ICRU 87). Only the quieter half of them counts: vessels and edges make the others. A
-stationary Gaussian field with that spectrum has the host's noise grain and its correlation across slices.
+spectrum (Siewerdsen et al. 2002; ICRU 87). Its shape is that of the quieter half, for vessels and edges make the others,
+its strength that of the median patch. A stationary Gaussian field with that spectrum has the host's noise grain and its
+correlation across slices.
 """
 
 from __future__ import annotations
@@ -222,7 +223,8 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
-    # of all patches: a place is not picked for being quiet either
+    # strength is the median patch's, and of all patches: a place is not picked for being quiet either
+    spectrum *= float(np.median(sds)) ** 2 / max(float(spectrum.mean()), 1e-9)
     x, y, z = (_median_size(_diagonal(flat, axis)) for axis in range(3))
     return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
