@@ -93,8 +93,8 @@ class CasePlan(_Frozen):
     @model_serializer(mode="wrap")
     def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = handler(self)
-        left_out = () if self.scanner else ("scanner", "scanner_seed")
-        left_out += () if self.lesion_weights_sha256 else ("lesion_weights_sha256",)
+        left_out = set() if self.scanner else {"scanner", "scanner_seed"}
+        left_out |= set() if self.lesion_weights_sha256 else {"lesion_weights_sha256"}
         return {name: value for name, value in table.items() if name not in left_out}
 
     def refine_evaluations(self) -> int:

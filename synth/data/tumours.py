@@ -35,7 +35,7 @@ class Tumour:
 
 
 def prepare_tumours(folder: Path, out: Path, label: int) -> dict[str, int]:
-    """Write the CT and labels.nii.gz of every case of a folder as .npz (hu, lesion, spacing) under out/train and out/val.
+    """Write CT and labels.nii.gz of every case of a folder as .npz (hu, lesion, spacing) under out/train and out/val.
 
     Every fourth case is held out to validate, the last one of fewer than four. `label` is the tumour's id in the
     label maps. Returns how many each split has. Raises InputError, before anything is written, for fewer than two

@@ -1,9 +1,9 @@
 """The scanner's noise, measured in the host's own homogeneous tissue and drawn anew.
 
 Patches that lie inside one structure are detrended by a plane; the mean of their periodograms is the noise power
-spectrum (Siewerdsen et al. 2002; ICRU 87). Its shape is that of the quieter half, for vessels and edges make the others,
-its strength that of the median patch. A stationary Gaussian field with that spectrum has the host's noise grain and its
-correlation across slices.
+spectrum (Siewerdsen et al. 2002; ICRU 87). Its shape is the quieter half's, for vessels and edges make the others, its
+strength the median patch's where the tissue is labelled. A stationary Gaussian field with that spectrum has the host's
+noise grain and its correlation across slices.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can b
 _LEAST_HERE = 200  # voxels
 _DETAIL_STEP = 0.5  # HU: half of what stored numbers differ by
 _SOFT_SHARE = 0.8  # of an organ whose noise can be told from its structure
+_UNLABELLED = "soft tissue"
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
 
 
@@ -169,7 +170,7 @@ def measure_noise(host: Volume, organs: LabelMap, most_patches: int = _MAX_PATCH
     """
     labelled = list(_labelled(host, organs))
     soft = (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
-    for regions in (labelled, [("soft tissue", host.hu, soft)]):
+    for regions in (labelled, [(_UNLABELLED, host.hu, soft)]):
         for size in _PATCHES:
             for tissue, hu, mask in regions:
                 patches = patches_in(hu, mask, size, most_patches)
@@ -223,8 +224,9 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
     spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
-    # strength is the median patch's, and of all patches: a place is not picked for being quiet either
-    spectrum *= float(np.median(sds)) ** 2 / max(float(spectrum.mean()), 1e-9)
+    if tissue != _UNLABELLED:  # many tissues, whose median patch holds their borders
+        spectrum *= float(np.median(sds)) ** 2 / max(float(spectrum.mean()), 1e-9)
+    # of all patches, as that strength is: a place is not picked for being quiet either
     x, y, z = (_median_size(_diagonal(flat, axis)) for axis in range(3))
     return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
