@@ -184,7 +184,7 @@ def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Pat
     (given_arguments, given) = pipeline.asked[0]
     given.pop("progress")
     assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a cyst", ())
-    assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}}
+    assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}, "lesion_weights": None}
 
 
 def test_insert_hands_on_the_siblings_that_were_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
