@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from prompts.request import CaseRequest, FindingRequest, TargetRequest
 from prompts.vocabulary import LIVER_SIDES, REGION_ORGANS, Dose, Organ, Region, Segment, Side
 
 SETS = ("head_neck", "findings")
+_HOLDS = 1.25  # a target is at least so many times as large as the one of a higher dose in it
 _FIELDS = ("phase", "sex", "habitus", "extent")
 _ATTRIBUTES = ("shape", "density", "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture")
 
@@ -84,10 +86,13 @@ def _targets(rng: random.Random, table: Mapping[str, Any]) -> tuple[TargetReques
     doses = [int(d) for d in (_pick(rng, of["doses"]) or "").split("+") if d]
     said = _pick(rng, of["side"])
     side = Side(said) if said else None
-    targets = []
-    for dose in doses:
+    targets: list[TargetRequest] = []
+    held = 0.0  # the volume that a lower dose must hold
+    for dose in sorted(doses, reverse=True):
         low, high = of["volume_ml"][str(dose)]
         volume = round(low * (high / low) ** rng.random()) if rng.random() < of["volume_known"] else None
+        volume = volume and max(volume, math.ceil(_HOLDS * held))
+        held = volume or held
         wider = side in (Side.LEFT, Side.RIGHT) and dose < max(doses) and rng.random() < of["elective_bilateral"]
         targets.append(TargetRequest(dose_gy=Dose(dose), side=Side.BILATERAL if wider else side, volume_ml=volume))
     return tuple(targets)

@@ -19,6 +19,7 @@ from synth.types import Case
 from synth.wording import SHOULDERS_MM, SIDED
 
 _TARGET_ML = (2.0, 5000.0)
+_OWN_ML = 0.5  # a target that is all of a higher dose is not to be seen
 _MAX_WIDTH_MM = 1000.0
 _SCAFFOLD_MM = 8.0  # where `refine` draws on the scaffold
 _SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left": 0.4, "mandible": 0.5}
@@ -72,13 +73,19 @@ def _organ(name: str, volume_ml: float) -> Check:
 
 
 def _target(case: Case, name: str, side: Side | None) -> list[Check]:
-    """Volume of a target, and its side as (left - right) / (left + right) about the anchor's sagittal plane."""
+    """Volume of a target, how much of it is of no higher dose, and its side.
+
+    A side is (left - right) / (left + right) about the anchor's sagittal plane.
+    """
     inside = np.zeros(case.lesions.ids.shape, bool)
     for number, other in case.lesions.names.items():
         if other >= name:  # nested: a higher dose lies inside
             inside |= case.lesions.ids == number
     volume = float(inside.sum()) * case.ct.voxel_ml
     checks = [Check(f"{name}_ml", volume, _TARGET_ML[0], _TARGET_ML[1])]
+    if any(other > name for other in case.lesions.names.values()):
+        own = float(case.lesions.mask(name).sum()) * case.ct.voxel_ml
+        checks.append(Check(f"{name}_own_ml", own, _OWN_ML, _TARGET_ML[1]))
     if side in (Side.LEFT, Side.RIGHT, Side.BILATERAL, Side.MIDLINE):
         x = case.ct.affine[0, 3] + case.ct.affine[0, 0] * np.arange(case.ct.hu.shape[0])
         per_slice = inside.sum(axis=(1, 2))

@@ -211,12 +211,24 @@ def check_request(request: CaseRequest) -> str:
             f"'{finding.organ} {finding.kind}' in a generated {region} CT: lesions are not drawn there yet; "
             "use `synthct insert` on a CT that shows the organ"
         )
+    _check_nested(request)
     if region in TORSO_REGIONS and request.targets:
         dose = f"{request.targets[0].dose_gy:g} Gy"
         raise InputError(
             f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out"
         )
     return region
+
+
+def _check_nested(request: CaseRequest) -> None:
+    """InputError where a target is to be no larger than one of a higher dose, which lies inside it."""
+    said = sorted(((int(t.dose_gy), t.volume_ml) for t in request.targets if t.volume_ml), reverse=True)
+    for (high, inner), (low, outer) in zip(said, said[1:], strict=False):
+        if outer <= inner:
+            raise InputError(
+                f"{low} Gy target of {outer:g} mL: targets are nested, and it holds the {high} Gy target of {inner:g} "
+                "mL; ask for more, or for less of the higher dose"
+            )
 
 
 def check_spacing(spacing: float) -> float:

@@ -25,6 +25,7 @@ _JITTER = 0.12  # of a fact's scale: new patients between the measured ones
 _MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
 _TRIES = 30  # jitters of a patient who agrees, until one still does
 _FACE_MM = 60.0  # the face is in the field at least this far above the parotids: some planning fields cut it off
+_HELD = 1.25  # a target is at least so many times as large as one of a higher dose, which it holds
 _ONE_SIDED = 0.85  # the side of a target asked for on one side, where no patient has it
 
 
@@ -102,16 +103,30 @@ def _jittered(name: str, value: float, scale: float, log: bool, rng: np.random.G
     return math.expm1(math.log1p(value) + shift) if log and value > 0 else value if log else value + shift
 
 
+def _nested(facts: dict[str, float], request: CaseRequest) -> dict[str, float]:
+    """With the volumes that were said, and what was not said made to fit: a target holds those of higher doses."""
+    nested = dict(facts)
+    said = {f"target_{int(t.dose_gy)}_ml": float(t.volume_ml) for t in request.targets if t.volume_ml}
+    nested |= said
+    doses = sorted((int(t.dose_gy) for t in request.targets), reverse=True)
+    names = [f"target_{dose}_ml" for dose in doses if nested.get(f"target_{dose}_ml", 0) > 0]
+    for i in reversed(range(len(names) - 1)):  # from the widest inwards
+        if names[i] not in said:
+            nested[names[i]] = min(nested[names[i]], nested[names[i + 1]] / _HELD)
+    for inner, outer in zip(names, names[1:], strict=False):
+        if outer not in said:
+            nested[outer] = max(nested[outer], nested[inner] * _HELD)
+    return nested
+
+
 def _as_asked(facts: dict[str, float], request: CaseRequest) -> dict[str, float]:
     """Put what was said in numbers, on a side or in a word in place of what was drawn, where too few agreed."""
-    asked = dict(facts)
+    asked = _nested(facts, request)
     for name, holds in _words(request):
         if not holds(asked):
             asked[name] = float(np.median([p[name] for p in table() if holds(p)]))
     for target in request.targets:
         name = f"target_{int(target.dose_gy)}"
-        if target.volume_ml:
-            asked[f"{name}_ml"] = target.volume_ml
         drawn = asked.get(f"{name}_side", math.nan)
         if target.side and side_of(drawn) is not target.side:
             sign = {Side.LEFT: 1.0, Side.RIGHT: -1.0}.get(target.side, 0.0)

@@ -119,6 +119,10 @@ def test_a_lower_dose_holds_the_higher_ones() -> None:
     checks = {c.name: c for c in check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63)))}
     assert checks["planning_target_70gy_ml"].value == pytest.approx(10 * 9 * 8 * 0.512)
     assert checks["planning_target_63gy_ml"].value == pytest.approx(10 * 10 * 8 * 0.512)
+    own = checks["planning_target_63gy_own_ml"]
+    assert own.value == pytest.approx(10 * 8 * 0.512, abs=1e-3) and own.ok
+    case.lesions.ids[case.lesions.ids == 2] = 0
+    assert "planning_target_63gy_own_ml" in failed(check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63))))
 
 
 def test_a_volume_of_air_fails_and_does_not_break() -> None:

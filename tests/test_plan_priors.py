@@ -131,6 +131,10 @@ def test_a_spacing_off_the_pyramid_names_the_choices(spacing: float) -> None:
     ("prompt", "said"),
     [
         ("pelvis CT", "region 'pelvis': the shipped weights draw head_neck"),
+        (
+            "CT of the head and neck with a 70 Gy target of 145 mL and a 63 Gy target of 100 mL",
+            "63 Gy target of 100 mL: targets are nested, and it holds the 70 Gy target of 145 mL",
+        ),
         ("CT of the head and neck with a 9 mm nodule in the left lung", "'lung nodule' in a generated head_neck CT"),
     ],
 )
@@ -156,3 +160,16 @@ def test_an_insert_plan_holds_the_content_of_its_host(tmp_path: Path) -> None:
     assert other.host is not None and other.host.ct_sha256 != plan.host.ct_sha256
     with pytest.raises(InputError, match="no lesion to insert"):
         draw_insert(parse("CT of the chest"), seed=3, ct=ct, organs=organs)
+
+
+@pytest.mark.parametrize("volume", [40, 150, 900])
+def test_volumes_that_are_not_said_fit_the_one_that_is(volume: int) -> None:
+    request = parse(
+        f"CT of the head and neck with a 70 Gy target, a 63 Gy target of {volume} mL and a 56 Gy target on both sides"
+    )
+    for seed in range(20):
+        facts = priors.draw(request, np.random.default_rng(seed))
+        inner, said, outer = (facts[f"target_{dose}_ml"] for dose in (70, 63, 56))
+        assert said == volume
+        assert 0 < inner <= said / 1.24
+        assert outer >= said * 1.24
