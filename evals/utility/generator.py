@@ -18,6 +18,7 @@ from synth.errors import InputError
 from synth.models import library
 
 _PATIENTS = "patients.json"
+_NETWORKS = {"base", "refine"}
 
 
 def train_generator(generator: Generator, patients: Sequence[Source]) -> Path:
@@ -33,8 +34,9 @@ def train_generator(generator: Generator, patients: Sequence[Source]) -> Path:
     steps = {"data": _data, "shape": _shape, "base": _base, "refine": _refine}
 
     def left() -> list[str]:
-        """Each step needs the one before it, so there is one at most."""
-        return [name for name in steps if not _done(generator, name)][:1]
+        """What can be done now: the two networks need shape and data, and not each other."""
+        names = [name for name in steps if not _done(generator, name)]
+        return [name for name in names if name in _NETWORKS] if set(names) <= _NETWORKS else names[:1]
 
     share(left, lambda name: steps[name](generator, patients), generator.out / ".locks")
     return generator.out / "weights"
@@ -91,7 +93,7 @@ def minutes_spent(log: Path) -> float:
 
 
 def _export(generator: Generator, name: library.Weights) -> None:
-    aside = generator.out / ".exported"
+    aside = generator.out / f".exported_{name}"
     folder = library.export(generator.out / name / "weights", name, aside)
     folder.rename(generator.out / "weights" / name)
 

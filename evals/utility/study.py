@@ -119,12 +119,12 @@ def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say)
         patients = chosen(volumes.find(config.real_train), config.generator.patients, config.patients_seed or 0)
         weights = train_generator(config.generator, patients)
     assert config.synthetic is not None  # every drawn case is for an arm that needs it
-    drawer = CaseDrawer(config.synthetic, drawing, config.synthetic_cases or 0)
 
     def tell() -> None:
         say(budget.told(len(drawer.left()), "cases", drawer.cost().seconds_a_case))
 
     with in_use(weights):
+        drawer = CaseDrawer(config.synthetic, drawing, config.synthetic_cases or 0)  # its words are of these patients
         tell()
         drawer.run(progress, tell)
 
