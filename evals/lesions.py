@@ -17,12 +17,13 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from prompts.request import FindingRequest
 from prompts.vocabulary import FindingKind, Heterogeneity, Invasion, Organ, Shape, Surface, structures_of
@@ -145,9 +146,10 @@ def places_in(host: RealHost) -> list[tuple[LesionType, Organ, float]]:
     return [(t, o, room) for t, o, room in rooms if 0.85 * room >= 1.1 * _least_mm(t, host)]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One request: how many tries it took, what was measured (None where none fitted), why tries failed."""
+class Trial(BaseModel):
+    """One request: how many tries it took, whether it was accepted, why tries failed, what was as asked."""
+
+    model_config = ConfigDict(frozen=True)
 
     type: str
     host: str
@@ -155,12 +157,14 @@ class Trial:
     tries: int
     accepted: bool
     reasons: tuple[str, ...]
-    first: Mapping[str, bool]
-    last: Mapping[str, bool]
+    first: dict[str, bool]
+    last: dict[str, bool]
+    cpu_seconds: float
 
 
 def run_trial(kind: LesionType, host: RealHost, request: FindingRequest, seed: int, redraw: Redraw) -> Trial:
     """Plan, insert, measure and check, up to TRIES times."""
+    began = time.process_time()
     reasons: list[str] = []
     first: dict[str, bool] = {}
     for attempt in range(TRIES):
@@ -173,9 +177,32 @@ def run_trial(kind: LesionType, host: RealHost, request: FindingRequest, seed: i
         held = held_of(request, found, plan, host)
         first = first or held
         if all(held.values()):
-            return Trial(kind.name, host.name, request, attempt + 1, True, tuple(reasons), first, held)
+            return _trial(kind, host, request, attempt + 1, reasons, first, held, began)
         reasons.append("missed " + ", ".join(name for name, ok in held.items() if not ok))
-    return Trial(kind.name, host.name, request, TRIES, False, tuple(reasons), first, {})
+    return _trial(kind, host, request, TRIES, reasons, first, {}, began)
+
+
+def _trial(
+    kind: LesionType,
+    host: RealHost,
+    request: FindingRequest,
+    tries: int,
+    reasons: list[str],
+    first: dict[str, bool],
+    last: dict[str, bool],
+    began: float,
+) -> Trial:
+    return Trial(
+        type=kind.name,
+        host=host.name,
+        request=request,
+        tries=tries,
+        accepted=bool(last),
+        reasons=tuple(reasons),
+        first=first,
+        last=last,
+        cpu_seconds=round(time.process_time() - began, 2),
+    )
 
 
 def put(host: RealHost, plan: LesionPlan, redraw: Redraw = keep_painted) -> tuple[Case, LesionMeasurement]:
@@ -214,8 +241,10 @@ def _room_mm(kind: LesionType, organ: Organ, host: RealHost) -> float:
     return min(max((float(s.max()) for s in sizes), default=0.0), 4 * thick)
 
 
-def run_requests(hosts: list[RealHost], number: int, seed: int, redraw: Redraw) -> Iterator[Trial]:
-    """Trials over all types, turn by turn."""
+def run_requests(
+    hosts: list[RealHost], number: int, seed: int, redraw: Redraw, done: Sequence[Trial] = ()
+) -> Iterator[Trial]:
+    """Trials over all types, turn by turn; the first of them may be `done` already."""
     by_type: dict[str, list[tuple[LesionType, Organ, float, RealHost]]] = {}
     for host in hosts:
         for kind, organ, room in places_in(host):
@@ -224,7 +253,8 @@ def run_requests(hosts: list[RealHost], number: int, seed: int, redraw: Redraw) 
     names = list(by_type)
     for i in range(number):
         kind, organ, room, host = rng.choice(by_type[names[i % len(names)]])
-        yield run_trial(kind, host, draw_request(kind, organ, host, room, rng), seed * 100_003 + i, redraw)
+        request = draw_request(kind, organ, host, room, rng)
+        yield done[i] if i < len(done) else run_trial(kind, host, request, seed * 100_003 + i, redraw)
 
 
 def summary(trials: list[Trial]) -> dict[str, Any]:
@@ -245,6 +275,7 @@ def summary(trials: list[Trial]) -> dict[str, Any]:
         "requests": len(trials),
         "accepted": len(accepted),
         "accepted_share": round(len(accepted) / max(len(trials), 1), 4),
+        "mean_cpu_seconds": round(float(np.mean([t.cpu_seconds for t in trials])) if trials else 0.0, 2),
         "mean_tries_of_accepted": round(float(np.mean([t.tries for t in accepted])) if accepted else 0.0, 2),
         "first_try": {name: [first[name], n] for name, n in sorted(asked_first.items())},
         "of_accepted": {name: [last[name], n] for name, n in sorted(asked.items())},
@@ -289,13 +320,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _requests(hosts: list[RealHost], options: argparse.Namespace) -> dict[str, Any]:
-    started, trials = time.perf_counter(), []
-    for trial in run_requests(hosts, options.n, options.seed, redraw_of(options.redraw)):
-        trials.append(trial)
-        word = "accepted" if trial.accepted else "REJECTED"
-        print(f"{len(trials)} {trial.type}: {word} after {trial.tries}; {'; '.join(trial.reasons)}", flush=True)
-    seconds = round(time.perf_counter() - started, 1)
-    return summary(trials) | {"seconds": seconds, "redrawn": options.redraw, "seed": options.seed}
+    """Every trial is written as it ends, and those that a run before wrote with this seed are not run again."""
+    written = options.out / f"requests_{options.seed}{'_redrawn' if options.redraw else ''}.jsonl"
+    lines = written.read_text().splitlines() if written.is_file() else []
+    done = [Trial.model_validate_json(line) for line in lines]
+    trials: list[Trial] = []
+    with written.open("a") as out:
+        for trial in run_requests(hosts, options.n, options.seed, redraw_of(options.redraw), done):
+            trials.append(trial)
+            if len(trials) <= len(done):
+                continue
+            out.write(trial.model_dump_json() + "\n")
+            out.flush()
+            word = "accepted" if trial.accepted else "REJECTED"
+            print(f"{len(trials)} {trial.type}: {word} after {trial.tries}; {'; '.join(trial.reasons)}", flush=True)
+    return summary(trials) | {"redrawn": options.redraw, "seed": options.seed}
 
 
 def redraw_of(network: bool) -> Redraw:
