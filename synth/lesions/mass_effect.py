@@ -37,44 +37,61 @@ _LEAST_SHIFT = 1e-3  # voxels: below, a voxel is left as it is
 class Displacement:
     """Where the tissue of each voxel of a crop came from.
 
-    source: (3, x, y, z) float32, voxel index on the crop.
-    moved: (x, y, z) boolean; elsewhere the source is the voxel itself.
+    moved: (x, y, z) boolean; elsewhere nothing moves.
+    origins: (3, N) float32, voxel index on the crop that the tissue of each voxel of `moved` was at.
     """
 
-    source: np.ndarray
     moved: np.ndarray
+    origins: np.ndarray
+
+    def source(self) -> np.ndarray:
+        """The same for every voxel of the crop, (3, x, y, z) float32."""
+        source = np.indices(self.moved.shape, dtype=np.float32)
+        source[:, self.moved] = self.origins
+        return source
 
 
 def displace(plan: LesionPlan, grown: Grown, host: Volume, organs: LabelMap) -> Displacement | None:
     """The displacement of a grown lesion on its crop; None where it has none."""
     if plan.mass_effect == 0 or plan.wall_mm > 0:
         return None
-    offsets = offsets_mm(plan, host.affine, grown.box)
+    offsets = offsets_mm(plan, host.affine, grown.box).reshape(3, -1)
     distance = length(offsets)
-    depth = np.maximum(grown.depth, 1e-3)
-    outer = _outer_mm(plan, host, organs, grown, offsets, distance)
+    near = np.flatnonzero(distance < plan.ball_mm + host.spacing.max() / 2)
+    offsets, distance = offsets[:, near], distance[near]
+    depth = np.maximum(grown.depth.ravel()[near], 1e-3)
+    outer = _outer_mm(plan, host, organs, grown, near, offsets, distance)
     ratio = source_ratio(depth, outer * depth / np.maximum(distance, 1e-3), plan.mass_effect)
-    ratio[distance < 1e-3] = 1.0
-    index = np.indices(distance.shape, dtype=np.float32)
+    index = np.stack(np.unravel_index(near, grown.depth.shape)).astype(np.float32)
     centre = np.array([c - s.start for c, s in zip(plan.centre, grown.box, strict=True)], np.float32)
-    from_centre = index - centre[:, None, None, None]
-    shift = from_centre * (ratio - 1)
-    moved = (np.abs(shift).max(axis=0) > _LEAST_SHIFT) & (distance < plan.ball_mm)
-    return Displacement(index + shift * moved, moved)
+    shift = (index - centre[:, None]) * (ratio - 1)
+    some = (np.abs(shift).max(axis=0) > _LEAST_SHIFT) & (distance < plan.ball_mm)
+    moved = np.zeros(grown.depth.shape, bool)
+    moved.ravel()[near[some]] = True
+    return Displacement(moved, index[:, some] + shift[:, some])
 
 
 def source_ratio(depth: np.ndarray, outer: np.ndarray, share: float) -> np.ndarray:
     """phi(r) / r where `depth` is r / s and `outer` R / s; all (...). 1 from `outer` on and where bone is near."""
-    m = share * ((outer - 1) / _ROOM).clip(0, 1)
+    m = np.float32(share) * ((outer - 1) / _ROOM).clip(0, 1)
     w = ((depth - 1) / np.maximum(outer - 1, 1e-6)).clip(0, 1)
-    return np.where(depth <= 1, 1 - m, 1 - m * (1 - w) ** 3 * (1 + w) / np.maximum(depth, 1e-6)).astype(np.float32)
+    left = 1 - w
+    ratio: np.ndarray = 1 - m * (left * left * left * (1 + w) / np.maximum(depth, 1))
+    return ratio.astype(np.float32)
 
 
 def _outer_mm(
-    plan: LesionPlan, host: Volume, organs: LabelMap, grown: Grown, offsets: np.ndarray, distance: np.ndarray
+    plan: LesionPlan,
+    host: Volume,
+    organs: LabelMap,
+    grown: Grown,
+    near: np.ndarray,
+    offsets: np.ndarray,
+    distance: np.ndarray,
 ) -> np.ndarray:
-    """R by voxel: the ball's radius, or less in directions in which bone lies, smooth over directions."""
-    bone = bone_mask(organs.names, organs.ids[grown.box])
+    """R of voxels `near`, (N) of the crop: the ball's radius, or less in directions in which bone lies, smooth over
+    directions. `offsets` (3, N) and `distance` (N) are theirs, mm."""
+    bone = bone_mask(organs.names, organs.ids[grown.box]).ravel()[near]
     if not bone.any():
         return np.full(distance.shape, plan.ball_mm, np.float32)
     polar, azimuth = _angles(offsets, distance)
@@ -106,10 +123,11 @@ def moved_hu(hu: np.ndarray, displacement: Displacement, noise: NoiseModel, rng:
 
     Interpolation between voxels takes from the noise; noise of the host's spectrum puts back what it took.
     """
-    moved = displacement.moved
-    source = displacement.source[:, moved]
-    values = ndimage.map_coordinates(hu.astype(np.float32), source, order=3, mode="nearest")
-    missing = np.sqrt(1 - noise.kept_variance(source))
+    moved, origins = displacement.moved, displacement.origins
+    # all origins lie between centre and voxel: how the spline goes on beyond the crop says nothing
+    coefficients = ndimage.spline_filter(hu.astype(np.float32), order=3, output=np.float32, mode="mirror")
+    values = ndimage.map_coordinates(coefficients, origins, order=3, mode="mirror", prefilter=False)
+    missing = np.sqrt(1 - noise.kept_variance(origins))
     out = hu.astype(np.float32)
     out[moved] = values + missing * noise.draw(hu.shape, rng)[moved]
     return out
@@ -118,7 +136,6 @@ def moved_hu(hu: np.ndarray, displacement: Displacement, noise: NoiseModel, rng:
 def moved_ids(ids: np.ndarray, displacement: Displacement) -> np.ndarray:
     """The labels of a crop (x, y, z), moved with the tissue: nearest neighbour."""
     out = ids.copy()
-    at = np.rint(displacement.source[:, displacement.moved]).astype(int)
-    at = np.minimum(at, np.array(ids.shape)[:, None] - 1).clip(0)
-    out[displacement.moved] = ids[tuple(at)]
+    i, j, k = np.rint(displacement.origins).astype(np.int32)
+    out[displacement.moved] = ids[i, j, k]
     return out

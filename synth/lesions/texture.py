@@ -31,8 +31,7 @@ def paint(plan: LesionPlan, grown: Grown, hu: np.ndarray, spacing: np.ndarray, n
         (x, y, z) float32 HU; equal to `hu` where `grown.share` is 0.
     """
     hu = hu.astype(np.float32)
-    smooth = _smooth_field(plan, hu.shape, spacing, "zones")
-    target, opacity = _zones(plan, grown.depth * (1 + _ZONE_WOBBLE * smooth))
+    target, opacity = _zones(plan, grown.depth, spacing)
     share = grown.share * opacity
     target += plan.grain_hu * _standardised(_smooth_field(plan, hu.shape, spacing, "grain"), share)
     missing = np.sqrt(1 - (1 - share) ** 2)
@@ -47,9 +46,11 @@ def _standardised(field: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return centred / max(float(np.sqrt((weight * centred**2).sum() / total)), 1e-6)
 
 
-def _zones(plan: LesionPlan, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """HU and opacity at each depth: inner zones are laid over outer ones."""
+def _zones(plan: LesionPlan, depth: np.ndarray, spacing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """HU and opacity at each depth (x, y, z): inner zones are laid over outer ones, their borders irregular."""
     outer = plan.zones[0]
+    if len(plan.zones) > 1:
+        depth = depth * (1 + _ZONE_WOBBLE * _smooth_field(plan, depth.shape, spacing, "zones"))
     target = np.full(depth.shape, outer.hu, np.float32)
     opacity = np.full(depth.shape, outer.opacity, np.float32)
     for zone in plan.zones[1:]:

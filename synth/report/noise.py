@@ -40,9 +40,9 @@ _MIN_PATCHES = 12
 _MAX_PATCHES = 160
 _QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
 _SHIFTS = 6  # points of the table of interpolation losses
+_FINE_SHIFTS = 256  # steps of what is looked up between them
 _LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can be
 _LEAST_HERE = 200  # voxels
-_DETAIL_STEP = 0.5  # HU: half of what stored numbers differ by
 _SOFT_SHARE = 0.8  # of an organ whose noise can be told from its structure
 _UNLABELLED = "soft tissue"
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
@@ -87,10 +87,10 @@ class NoiseModel:
             return self
         inside = np.moveaxis(organ, axis, -1)
         inside = inside[:-1, :-1] & inside[1:, :-1] & inside[:-1, 1:] & inside[1:, 1:]
-        diagonal = _diagonal(np.moveaxis(hu.astype(np.float32), axis, -1), 2)[inside]
-        if diagonal.size < _LEAST_HERE or self.diagonal_hu[axis] == 0:
+        steps = _diagonal_steps(np.moveaxis(hu, axis, -1), 2)[inside]
+        if steps.size < _LEAST_HERE or self.diagonal_hu[axis] == 0:
             return self
-        level = float(np.clip(_median_size(diagonal) / self.diagonal_hu[axis], *_LEVELS))
+        level = float(np.clip(_median_size(steps) / self.diagonal_hu[axis], *_LEVELS))
         x, y, z = (level * hu for hu in self.diagonal_hu)
         return NoiseModel(self.autocovariance * level**2, self.sd * level, self.tissue, (x, y, z))
 
@@ -100,11 +100,15 @@ class NoiseModel:
         The loss is even in the shift, so it is interpolated over its square: linear steps from 0 would overstate the
         loss of small shifts, and the noise put back for it would be seen where a displacement ends.
         """
-        kept = np.ones(positions.shape[1])
+        kept = np.ones(positions.shape[1], np.float32)
         for axis in range(3):
             table = self._kept_along(axis)
-            shift = np.abs(positions[axis] - np.rint(positions[axis]))
-            kept *= np.interp(shift**2, np.linspace(0, 0.5, len(table)) ** 2, table)
+            squares = np.linspace(0, 0.5, len(table)) ** 2
+            fine = np.interp(np.linspace(0, 0.25, _FINE_SHIFTS + 1), squares, table).astype(np.float32)
+            shift = positions[axis] - np.rint(positions[axis])
+            at = shift * shift * (4 * _FINE_SHIFTS)
+            below = np.minimum(at.astype(np.int32), _FINE_SHIFTS - 1)
+            kept *= fine[below] + (at - below) * (fine[below + 1] - fine[below])
         return kept.clip(0, 1)
 
     def _kept_along(self, axis: int) -> np.ndarray:
@@ -118,24 +122,24 @@ class NoiseModel:
         return np.array([(power * r).sum() / max(power.sum(), 1e-12) for r in response])
 
 
-def _diagonal(hu: np.ndarray, axis: int) -> np.ndarray:
-    """Diagonal Haar detail of every 2 x 2 pixels in slices across `axis` of the last three: (.., X, Y, Z), HU.
+def _diagonal_steps(hu: np.ndarray, axis: int) -> np.ndarray:
+    """Twice the diagonal Haar detail of every 2 x 2 pixels in slices across `axis` of the last three: (.., X, Y, Z).
 
-    One less along the other two axes.
+    Whole numbers where HU are, one less along the other two axes.
     """
     one, two = (a - 3 for a in range(3) if a != axis)
-    detail: np.ndarray = np.diff(np.diff(hu, axis=one), axis=two) / 2
-    return detail
+    steps: np.ndarray = np.diff(np.diff(hu, axis=one), axis=two)
+    return steps
 
 
-def _median_size(detail: np.ndarray) -> float:
-    """Median absolute value of details of whole HU, which come in steps, as if they did not: steps of 0.5 HU at 5 HU
-    would leave the power of the noise uncertain by a fifth."""
-    sizes = np.abs(detail)
-    middle = float(np.median(sizes))
-    low = max(middle - _DETAIL_STEP / 2, 0.0)
-    below, upto = float((sizes < low).mean()), float((sizes < middle + _DETAIL_STEP / 2).mean())
-    return low + (middle + _DETAIL_STEP / 2 - low) * (0.5 - below) / max(upto - below, 1e-9)
+def _median_size(steps: np.ndarray) -> float:
+    """Median absolute detail, HU, of twice the details. Those of whole HU come in steps of 0.5, which would leave the
+    power of the noise uncertain by a fifth at 5 HU: the median lies within its step as if they did not."""
+    upto = np.bincount(np.abs(np.rint(steps)).astype(np.intp).ravel()).cumsum() / steps.size
+    middle = int(np.searchsorted(upto, 0.5))
+    below = float(upto[middle - 1]) if middle else 0.0
+    low = max(middle - 0.5, 0.0)
+    return (low + (middle + 0.5 - low) * (0.5 - below) / (float(upto[middle]) - below)) / 2
 
 
 def _shifted_spline(omega: np.ndarray, shift: float) -> np.ndarray:
@@ -152,7 +156,7 @@ def spectrum_variance(spectrum: np.ndarray, shape: tuple[int, ...]) -> float:
     weight[0] = 1.0
     if shape[-1] % 2 == 0:
         weight[-1] = 1.0
-    return float((spectrum * weight).sum() / np.prod(shape))
+    return float(spectrum.sum(axis=(0, 1), dtype=np.float64) @ weight / np.prod(shape))
 
 
 def _embed(autocovariance: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -202,39 +206,45 @@ def _eroded(mask: np.ndarray) -> np.ndarray:
 
 
 def patches_in(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int], most: int = _MAX_PATCHES) -> np.ndarray:
-    """Patches on a half-overlapping lattice that lie wholly in the mask, (N, *size) float64, N up to `most`."""
+    """Patches of HU on a half-overlapping lattice that lie wholly in the mask, (N, *size), N up to `most`."""
     if any(n < p for n, p in zip(mask.shape, size, strict=True)):
-        return np.empty((0, *size))
+        return np.empty((0, *size), hu.dtype)
     step = tuple(max(p // 2, 1) for p in size)
     windows = np.lib.stride_tricks.sliding_window_view
     whole = windows(mask, size)[:: step[0], :: step[1], :: step[2]].all(axis=(-3, -2, -1))
     chosen = np.argwhere(whole)
     chosen = chosen[:: len(chosen) // most + 1]
     views = windows(hu, size)[:: step[0], :: step[1], :: step[2]]
-    return views[tuple(chosen.T)].astype(np.float64)
+    found: np.ndarray = views[tuple(chosen.T)]
+    return found
 
 
 def spectrum_of(patches: np.ndarray) -> np.ndarray:
     """Mean periodogram of detrended patches (N, X, Y, Z), HU^2; its mean over frequencies is the variance."""
-    return (np.abs(np.fft.fftn(_detrended(patches), axes=(1, 2, 3))) ** 2).mean(axis=0) / patches[0].size
+    return _periodogram(_detrended(patches))
+
+
+def _periodogram(flat: np.ndarray) -> np.ndarray:
+    return (np.abs(fft.fftn(flat, axes=(1, 2, 3))) ** 2).mean(axis=0) / flat[0].size
 
 
 def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     flat = _detrended(patches)
     sds = flat.std(axis=(1, 2, 3))
     quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
-    spectrum = (np.abs(np.fft.fftn(quiet, axes=(1, 2, 3))) ** 2).mean(axis=0) / quiet[0].size
+    spectrum = _periodogram(quiet)
     if tissue != _UNLABELLED:  # many tissues, whose median patch holds their borders
         spectrum *= float(np.median(sds)) ** 2 / max(float(spectrum.mean()), 1e-9)
     # of all patches, as that strength is: a place is not picked for being quiet either
-    x, y, z = (_median_size(_diagonal(flat, axis)) for axis in range(3))
+    x, y, z = (_median_size(_diagonal_steps(patches, axis)) for axis in range(3))  # a plane has none
     return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
 
 
 def _detrended(patches: np.ndarray) -> np.ndarray:
-    """Each patch less its least-squares plane."""
+    """Each patch less its least-squares plane, float32."""
     axes = np.meshgrid(*[np.linspace(-1, 1, n) for n in patches.shape[1:]], indexing="ij")
     basis = np.stack([np.ones(patches[0].size), *(a.ravel() for a in axes)])
     basis, _ = np.linalg.qr(basis.T)
-    flat = patches.reshape(len(patches), -1)
+    basis = basis.astype(np.float32)
+    flat = patches.reshape(len(patches), -1).astype(np.float32)
     return (flat - (flat @ basis) @ basis.T).reshape(patches.shape)

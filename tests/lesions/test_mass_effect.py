@@ -26,7 +26,7 @@ def test_the_jacobian_is_positive(
     plan = make_plan(mass_effect=share, ball_mm=19.0, **changes)
     displacement = displace(plan, grow(plan, host, organs), host, organs)
     assert displacement.moved.sum() > 1000
-    assert jacobian(displacement.source).min() > 0
+    assert jacobian(displacement.source()).min() > 0
 
 
 def test_the_map_along_a_ray_rises_and_ends() -> None:
