@@ -134,7 +134,7 @@ def _of_facts(facts: Mapping[str, float]) -> Reading:
     if "neck_area_cm2" in facts:
         habitus = habitus_of(facts["neck_area_cm2"])
         reading["habitus"] = habitus.value if habitus else "average"
-    if "enhanced_permille" in facts and (phase := phase_of(facts["enhanced_permille"])):
+    if phase := phase_of(facts.get("neck_vessels_hu", math.nan)):
         reading["contrast"] = NO if phase is Phase.NON_CONTRAST else YES
     return reading
 

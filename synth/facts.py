@@ -48,7 +48,7 @@ FACTS: tuple[Fact, ...] = (
     Fact("back_mm", "mm behind the anchor", 138.0, 20.0),
     Fact("neck_area_cm2", "cm2", 5.2, 0.35, log=True),
     Fact("body_ml", "mL", 8.9, 0.6, log=True),
-    Fact("enhanced_permille", "of soft tissue", 2.0, 1.0, log=True),
+    Fact("neck_vessels_hu", "HU, 95th percentile of the deep neck", 75.0, 25.0),
     *(Fact(f"target_{dose}_ml", "mL", 4.5, 1.8, log=True) for dose in DOSES_GY),
     *(Fact(f"target_{dose}_side", "-1 right to 1 left", 0.0, 0.5) for dose in DOSES_GY),
     Fact("brainstem_ml", "mL", 3.3, 0.25, log=True),

@@ -22,6 +22,7 @@ from synth.wording import extent_of, habitus_of, phase_of, side_of
 Wish = Callable[[dict[str, float]], bool]
 
 _JITTER = 0.12  # of a fact's scale: new patients between the measured ones
+_OFTEN = 0.5  # share of patients from which on an organ is one that every case has
 _MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
 _TRIES = 30  # jitters of a patient who agrees, until one still does
 _FACE_MM = 60.0  # the face is in the field at least this far above the parotids: some planning fields cut it off
@@ -45,6 +46,16 @@ def organ_range(organ: str, low: float = 1.0, high: float = 99.0) -> tuple[float
 def annotated_share(organ: str) -> float:
     """Share of the training patients in whom an organ was annotated: rarely shown organs are drawn less surely."""
     return sum(f"{organ}_ml" in p for p in table()) / len(table())
+
+
+def may_be_missing(organ: str) -> bool:
+    """Whether most training patients lack a mask of it, so that a case may lack it too."""
+    return annotated_share(organ) < _OFTEN
+
+
+def is_stump(organ: str, volume_ml: float) -> bool:
+    """Whether an organ that may be missing is smaller than patients have it: a case is better off without its mask."""
+    return may_be_missing(organ) and volume_ml < organ_range(organ)[0]
 
 
 def draw(request: CaseRequest, rng: np.random.Generator) -> dict[str, float]:
@@ -89,7 +100,7 @@ def _words(request: CaseRequest) -> list[tuple[str, Wish]]:
     words: list[tuple[str, Wish]] = []
     if request.phase:
         phase = Phase.NON_CONTRAST if request.phase is Phase.NON_CONTRAST else Phase.ENHANCED
-        words.append(("enhanced_permille", lambda p: phase_of(p["enhanced_permille"]) is phase))
+        words.append(("neck_vessels_hu", lambda p: phase_of(p.get("neck_vessels_hu", math.nan)) is phase))
     if request.habitus:
         habitus = request.habitus
         words.append(("neck_area_cm2", lambda p: (habitus_of(p["neck_area_cm2"]) or Habitus.AVERAGE) is habitus))

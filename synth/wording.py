@@ -11,8 +11,8 @@ from synth.facts import DOSES_GY
 SHOULDERS_MM = 300.0  # wider than this at the bottom of the field: the shoulders are in it
 _SKULL_BASE_MM = 50.0  # the field reaches at least this far above the parotids
 SIDED, BILATERAL = 0.5, 0.25  # |side| beyond the first is one-sided, below the second bilateral
-_ENHANCED_PERMILLE = (8.0, 20.0)  # below: non-contrast; above: enhanced
-_HABITUS_CM2 = (125.0, 180.0)  # neck cross-section, about the training patients' quartiles
+VESSELS_HU = (80.0, 90.0)  # below: non-contrast; above: enhanced; the valley between the training patients' two peaks
+HABITUS_CM2 = (125.0, 180.0)  # neck cross-section, about the training patients' quartiles
 
 
 def side_of(value: float) -> Side | None:
@@ -32,15 +32,15 @@ def extent_of(facts: dict[str, float]) -> Extent:
     return Extent.NECK if skull_base else Extent.TARGET
 
 
-def phase_of(enhanced_permille: float) -> Phase | None:
-    """The word for the share of enhanced blood, None where no word is fair."""
-    low, high = _ENHANCED_PERMILLE
-    return Phase.NON_CONTRAST if enhanced_permille < low else Phase.ENHANCED if enhanced_permille > high else None
+def phase_of(neck_vessels_hu: float) -> Phase | None:
+    """The word for how bright the vessels of the neck are, None where no word is fair."""
+    low, high = VESSELS_HU
+    return Phase.NON_CONTRAST if neck_vessels_hu < low else Phase.ENHANCED if neck_vessels_hu > high else None
 
 
 def habitus_of(neck_area_cm2: float) -> Habitus | None:
     """The word for the neck's cross-section, None for an average one."""
-    low, high = _HABITUS_CM2
+    low, high = HABITUS_CM2
     return Habitus.SLIM if neck_area_cm2 < low else Habitus.LARGE if neck_area_cm2 > high else None
 
 
@@ -59,6 +59,6 @@ def request_of(facts: dict[str, float]) -> CaseRequest:
         region=Region.HEAD_NECK,
         extent=extent_of(facts),
         habitus=habitus_of(facts["neck_area_cm2"]),
-        phase=phase_of(facts["enhanced_permille"]),
+        phase=phase_of(facts.get("neck_vessels_hu", math.nan)),
         targets=targets,
     )

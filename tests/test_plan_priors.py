@@ -49,7 +49,7 @@ def test_the_extent_is_as_asked_and_complete_where_nothing_is_said(extent: Exten
 @pytest.mark.parametrize("phase", list(Phase))
 def test_the_words_for_contrast_agree_with_the_facts(phase: Phase) -> None:
     expected = Phase.NON_CONTRAST if phase is Phase.NON_CONTRAST else Phase.ENHANCED
-    assert {phase_of(facts["enhanced_permille"]) for facts in draws(CaseRequest(phase=phase))} == {expected}
+    assert {phase_of(facts["neck_vessels_hu"]) for facts in draws(CaseRequest(phase=phase))} == {expected}
 
 
 @pytest.mark.parametrize("habitus", list(Habitus))

@@ -118,7 +118,7 @@ def test_a_report_is_cut_into_passages_and_mirrored_with_the_patient() -> None:
 def test_training_reads_the_report_beside_the_wordings() -> None:
     shape = HEAD_NECK.shape_at(4.0)
     empty = np.zeros(shape, np.uint8)
-    facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "enhanced_permille": 30.0}
+    facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "neck_vessels_hu": 120.0}
     import torch
 
     subject = Subject("p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)

@@ -12,7 +12,7 @@ import pytest
 
 from synth import cli
 from synth.data import headneck
-from synth.data.measure_facts import measure
+from synth.data.measure_facts import measure, neck_vessels
 from synth.data.native import prepare_native
 from synth.data.prepare import anchor_mm, place, prepare
 from synth.errors import InputError
@@ -117,21 +117,36 @@ def test_facts_of_a_body_of_known_sizes() -> None:
     expected = {
         "top_mm": 58.0, "bottom_mm": 138.0, "face_top_mm": 58.0, "front_mm": 78.0, "back_mm": 78.0,
         "shoulder_width_mm": 400.0, "neck_area_cm2": 320.0, "body_ml": 6400.0 + 1280.0,
-        "enhanced_permille": 0.0, "target_56_ml": 128.0, "target_56_side": 0.5, "target_63_ml": 0.0,
+        "neck_vessels_hu": 40.0, "target_56_ml": 128.0, "target_56_side": 0.5, "target_63_ml": 0.0,
         "target_70_ml": 64.0, "target_70_side": 1.0, "mandible_ml": 64.0,
     }  # fmt: skip
     assert facts == pytest.approx(expected)  # the larynx was annotated but is not there: no fact
 
 
-def test_enhanced_blood_is_counted_away_from_bone() -> None:
-    affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
+def _neck_with_vessels(spacing: float, blood_hu: int) -> tuple[np.ndarray, np.ndarray]:
+    """A cylinder of muscle with vessels of 16 mm left and right, a bone beside one of them, and a bright skin."""
+    affine, shape = HEAD_NECK.affine_at(spacing), HEAD_NECK.shape_at(spacing)
+    x, y, z = (affine[i, 3] + spacing * index for i, index in enumerate(np.ogrid[tuple(map(slice, shape))]))
     hu = np.full(shape, -1000, np.int16)
-    hu[40:80, 20:60, 20:80] = 40
-    hu[50:54, 30:34, 20:80] = 180  # a vessel: 4 x 4 of 40 x 40
-    empty = np.zeros(shape, np.uint8)
-    assert measure(hu, empty, empty, (), affine)["enhanced_permille"] == pytest.approx(10.0)
-    hu[50:54, 28, 20:80] = 900  # bone: one row of the vessel is within two voxels, and 28 voxels of tissue a slice
-    assert measure(hu, empty, empty, (), affine)["enhanced_permille"] == pytest.approx(1000 * 12 / (1600 - 28))
+    radius = np.sqrt(x**2 + y**2) + 0 * z
+    hu[radius < 80] = 300  # skin, and what is near bone, is left out
+    hu[radius < 74] = 55
+    hu[((abs(x) - 36) ** 2 + (y - 10) ** 2 + 0 * z) < 64] = blood_hu
+    hu[(abs(x) < 16) & (abs(y + 20) < 16) & (z < 1e6)] = 900
+    return hu, affine
+
+
+@pytest.mark.parametrize("spacing", [4.0, 2.0])
+@pytest.mark.parametrize(("blood", "low", "high"), [(55, 54, 56), (160, 120, 161), (45, 54, 56)])
+def test_contrast_is_read_off_the_vessels_of_the_neck(spacing: float, blood: int, low: float, high: float) -> None:
+    value = neck_vessels(*_neck_with_vessels(spacing, blood))
+    assert value is not None and low <= value <= high
+
+
+def test_contrast_is_not_read_where_vessels_are_blurred_or_no_neck_is() -> None:
+    assert neck_vessels(*_neck_with_vessels(8.0, 160)) is None
+    hu, affine = _neck_with_vessels(4.0, 160)
+    assert neck_vessels(np.full_like(hu, -1000), affine) is None
 
 
 def test_a_volume_without_a_body_has_facts_too() -> None:
