@@ -6,16 +6,21 @@ import numpy as np
 import torch.nn.functional as F
 from scipy import ndimage
 
-from synth import intensity, labels
+from prompts.vocabulary import Side
+from synth import intensity, labels, priors
 from synth.compose import Drawn
 from synth.facts import ORGANS
 from synth.models.scaling import DOSE_STEPS
 from synth.plan import CasePlan
+from synth.sides import side_range, side_share
 from synth.torso.organs import read_masks
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _BODY_HU = -300
 _LEAST_STEP = 0.2  # of the dose ladder
+_TILT_MM = 100.0  # over which the dose is tilted by one step of its ladder, times
+_TILTS = (0.0, *(sign * tilt for tilt in (0.25, 0.5, 1.0, 1.5, 2.0, 3.0) for sign in (1, -1)))
+_SIDE_MARGIN = 0.05
 _KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
 
 
@@ -27,13 +32,22 @@ def assemble(plan: CasePlan, drawn: Drawn) -> Case:
         masks = read_masks(hu, drawn.atlas.at(drawn.spacing), drawn.spacing)
         names = {i: name for i, name in labels.names().items() if (masks == i).any()}
         return Case(Volume(hu, affine), LabelMap(masks, affine, names), _targets(plan, drawn, hu, affine))
+    return Case(Volume(hu, affine), _organs(drawn, affine), _targets(plan, drawn, hu, affine))
+
+
+def _organs(drawn: Drawn, affine: np.ndarray) -> LabelMap:
+    """The organs in their main pieces; one that few patients taught, and that came out as a stump, is not annotated."""
     number = drawn.labels[0].argmax(dim=0).numpy()
-    ids = np.zeros(hu.shape, np.uint8)
+    voxel_ml = drawn.spacing**3 / 1000
+    ids = np.zeros(number.shape, np.uint8)
+    names = {}
     for i, name in enumerate(ORGANS, start=1):
-        given = drawn.given is not None and drawn.given.known[i - 1]
-        ids[number == i if given else main_pieces(number == i)] = labels.ids()[name]
-    organs = LabelMap(ids, affine, {labels.ids()[name]: name for name in ORGANS})
-    return Case(Volume(hu, affine), organs, _targets(plan, drawn, hu, affine))
+        given = drawn.given is not None and bool(drawn.given.known[i - 1])
+        mask = number == i if given else main_pieces(number == i)
+        if given or not priors.is_stump(name, float(mask.sum()) * voxel_ml):
+            ids[mask] = labels.ids()[name]
+            names[labels.ids()[name]] = name
+    return LabelMap(ids, affine, names)
 
 
 def main_pieces(mask: np.ndarray, keep: float = _KEEP_SHARE) -> np.ndarray:
@@ -51,20 +65,36 @@ def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -
     """Planning targets as lesion ids 1, 2, .. by falling dose; nested, the highest wins.
 
     A planner decides how far a target reaches; the CT does not show it. So each is the isodose that holds the plan's
-    volume: at fixed levels, what is left of a dose drawn at 16 mm is too little of the highest.
+    volume, that of any higher dose included: at fixed levels, what is left of a dose drawn at 16 mm is too little of
+    the highest. Where it is not on the side that was asked for, the dose is tilted to that side, as little as it takes.
     """
     steps = F.interpolate(drawn.dose, size=hu.shape, mode="trilinear", align_corners=False)[0, 0].numpy()
     body = ndimage.binary_closing(hu > _BODY_HU)
-    inside = np.sort(steps[body])
+    x = affine[0, 3] + affine[0, 0] * np.arange(hu.shape[0])
     voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000
     ids = np.zeros(hu.shape, np.uint8)
     names = {}
-    doses = sorted({int(t.dose_gy) for t in plan.request.targets}, reverse=True)
-    for number, dose in enumerate(doses, start=1):
-        level = isodose(inside, plan.facts.get(f"target_{dose}_ml", 0.0) / voxel_ml, DOSE_STEPS.index(dose) - 0.5)
-        ids[main_pieces((steps > level) & body) & (ids == 0)] = number
+    sides = {int(t.dose_gy): t.side for t in plan.request.targets}
+    for number, dose in enumerate(sorted(sides, reverse=True), start=1):
+        voxels, usual = plan.facts.get(f"target_{dose}_ml", 0.0) / voxel_ml, DOSE_STEPS.index(dose) - 0.5
+        target = np.zeros(hu.shape, bool)
+        for tilt in _TILTS:
+            tilted = np.where(ids > 0, np.inf, steps - tilt * (x / _TILT_MM)[:, None, None])
+            found = main_pieces((tilted > isodose(np.sort(tilted[body]), voxels, usual)) & body)
+            target = found if tilt == 0 else target
+            if _is_on(sides[dose], found, x):
+                target = found
+                break
+        ids[target & (ids == 0)] = number
         names[number] = f"planning_target_{dose}gy"
     return LabelMap(ids, affine, names)
+
+
+def _is_on(side: Side | None, target: np.ndarray, x: np.ndarray) -> bool:
+    """Whether a target lies on a side, well within what the checks ask for; on any, if none was said."""
+    low, high = side_range(side)
+    share = side_share(target, x)
+    return side is None or low + (low > -1) * _SIDE_MARGIN <= share <= high - (high < 1) * _SIDE_MARGIN
 
 
 def isodose(inside: np.ndarray, voxels: float, usual: float) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from prompts.vocabulary import Extent, Side
+from prompts import CaseRequest
+from prompts.vocabulary import Extent, Habitus, Phase, Side
 from synth import priors
 from synth.data.measure_facts import measure
 from synth.facts import ORGANS
@@ -14,13 +15,15 @@ from synth.lesions.acceptance import attribute_checks
 from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.report.measurements import Measurements
+from synth.sides import side_range, side_share
 from synth.torso.checks import check_torso
 from synth.types import Case
-from synth.wording import SHOULDERS_MM, SIDED
+from synth.wording import HABITUS_CM2, SHOULDERS_MM, VESSELS_HU
 
 _TARGET_ML = (2.0, 5000.0)
 _OWN_ML = 0.5  # a target that is all of a higher dose is not to be seen
 _MAX_WIDTH_MM = 1000.0
+_ANY = 5000.0  # beyond every HU and every cross-section
 _SCAFFOLD_MM = 8.0  # where `refine` draws on the scaffold
 _SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left": 0.4, "mandible": 0.5}
 _LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
@@ -39,9 +42,10 @@ def check_generated(case: Case, plan: CasePlan, given: Given | None = None) -> l
     facts = measure(case.ct.hu, number, np.zeros_like(number), ORGANS, case.ct.affine)
     volumes = {name: facts.get(f"{name}_ml", 0.0) for name in ORGANS}
     drawn = [name for name in ORGANS if given is None or name not in given.volumes_ml()]
-    checks = [_organ(name, volumes[name]) for name in drawn if volumes[name] > 0 or _must_be_drawn(name)]
+    checks = [_organ(name, volumes[name]) for name in drawn if volumes[name] > 0 or not priors.may_be_missing(name)]
     if (plan.request.extent or Extent.COMPLETE) in (Extent.COMPLETE, Extent.LOWER):
         checks.append(Check("shoulder_width_mm", facts["shoulder_width_mm"], SHOULDERS_MM, _MAX_WIDTH_MM))
+    checks += _words(plan.request, facts)
     for target in plan.request.targets:
         checks += _target(case, f"planning_target_{int(target.dose_gy)}gy", target.side)
     return [Check(c.name, round(c.value, 3), c.low, c.high) for c in checks]
@@ -63,13 +67,23 @@ def dice_of(given: np.ndarray, seen: np.ndarray) -> dict[str, float]:
     return {n: 2 * float((a & b).sum()) / float(a.sum() + b.sum()) for n, (a, b) in masks.items() if a.any()}
 
 
-def _must_be_drawn(organ: str) -> bool:
-    return priors.annotated_share(organ) >= 0.5
-
-
 def _organ(name: str, volume_ml: float) -> Check:
     low, high = priors.organ_range(name)
     return Check(f"{name}_ml", volume_ml, round(low, 2), round(high, 2))
+
+
+def _words(request: CaseRequest, facts: dict[str, float]) -> list[Check]:
+    """Contrast and habitus where a word was said of them; contrast can be read at 4 mm and finer."""
+    checks = []
+    if request.phase and "neck_vessels_hu" in facts:
+        low, high = VESSELS_HU
+        asked = (-_ANY, low) if request.phase is Phase.NON_CONTRAST else (high, _ANY)
+        checks.append(Check("neck_vessels_hu", facts["neck_vessels_hu"], *asked))
+    if request.habitus:
+        slim, large = HABITUS_CM2
+        ranges = {Habitus.SLIM: (0.0, slim), Habitus.AVERAGE: (slim, large), Habitus.LARGE: (large, _ANY)}
+        checks.append(Check("neck_area_cm2", facts["neck_area_cm2"], *ranges[request.habitus]))
+    return checks
 
 
 def _target(case: Case, name: str, side: Side | None) -> list[Check]:
@@ -86,13 +100,9 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
     if any(other > name for other in case.lesions.names.values()):
         own = float(case.lesions.mask(name).sum()) * case.ct.voxel_ml
         checks.append(Check(f"{name}_own_ml", own, _OWN_ML, _TARGET_ML[1]))
-    if side in (Side.LEFT, Side.RIGHT, Side.BILATERAL, Side.MIDLINE):
+    if side is not None:
         x = case.ct.affine[0, 3] + case.ct.affine[0, 0] * np.arange(case.ct.hu.shape[0])
-        per_slice = inside.sum(axis=(1, 2))
-        left, right = float(per_slice[x < 0].sum()), float(per_slice[x > 0].sum())
-        value = (left - right) / max(left + right, 1.0)
-        low, high = {Side.LEFT: (SIDED, 1.0), Side.RIGHT: (-1.0, -SIDED)}.get(side, (-SIDED, SIDED))
-        checks.append(Check(f"{name}_side", value, low, high))
+        checks.append(Check(f"{name}_side", side_share(inside, x), *side_range(side)))
     return checks
 
 

@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from prompts import CaseRequest, TargetRequest
-from synth import intensity, labels
+from prompts.vocabulary import Side
+from synth import intensity, labels, priors
 from synth.assemble import assemble, isodose, main_pieces
 from synth.compose import Drawn
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
 from synth.models.conditioning import CLASSES
 from synth.plan import CasePlan
+from synth.sides import side_share
 from synth.types import Case
 
 SHAPE = HEAD_NECK.shape
@@ -21,15 +23,20 @@ SOFT = float(intensity.to_unit(np.array(40.0)))
 
 
 def a_case(
-    dose: torch.Tensor | None = None, doses: tuple[int, ...] = (), fractions: torch.Tensor | None = None
+    dose: torch.Tensor | None = None,
+    doses: tuple[int, ...] = (),
+    fractions: torch.Tensor | None = None,
+    side: Side | None = None,
+    facts: dict[str, float] | None = None,
 ) -> Case:
     ct = torch.full((1, 1, *SHAPE), -1.0)
     ct[:, :, 4:28, 4:16, 2:22] = SOFT
     if fractions is None:
         fractions = torch.zeros(1, CLASSES, *SHAPE)
         fractions[:, 0] = 1
-    request = CaseRequest(targets=tuple(TargetRequest(dose_gy=dose) for dose in doses))
+    request = CaseRequest(targets=tuple(TargetRequest(dose_gy=dose, side=side) for dose in doses))
     plan = CasePlan(door="generate", case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=16.0)
+    plan = plan.model_copy(update={"facts": facts or {}})
     return assemble(
         plan, Drawn(HEAD_NECK, 16.0, ct, torch.zeros(1, 1, *SHAPE) if dose is None else dose, fractions, ct)
     )
@@ -71,6 +78,19 @@ def test_organs_have_the_ids_of_the_table_and_no_islands() -> None:
         assert (case.organs.ids[expected] == labels.ids()[name]).all()
 
 
+def test_a_stump_of_an_organ_that_few_patients_taught_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priors, "organ_range", lambda organ: (5.0, 500.0))
+    fractions = torch.zeros(1, CLASSES, *SHAPE)
+    fractions[:, 0] = 0.4
+    for i in range(1, CLASSES):
+        fractions[:, i, 3 * i, 8, 8] = 0.6  # a voxel of 4.1 mL
+    case = a_case(fractions=fractions)
+    left = {name for name in ORGANS if not priors.may_be_missing(name)}
+    assert set(case.organs.names.values()) == left and "esophagus" not in left and "mandible" in left
+    assert set(np.unique(case.organs.ids)) - {0} == {labels.ids()[name] for name in left}
+    assert not priors.is_stump("esophagus", 5.1) and priors.is_stump("esophagus", 4.1)
+
+
 def shells() -> torch.Tensor:
     """Steps of the dose ladder: 70 Gy inside 63 Gy inside 56 Gy, each 4 voxels wider, and 70 Gy in air."""
     dose = torch.zeros(1, 1, *SHAPE)
@@ -93,6 +113,33 @@ def test_one_target_alone_holds_the_higher_doses(dose: int, voxels: int) -> None
     case = a_case(shells(), (dose,))
     assert case.lesions.names == {1: f"planning_target_{dose}gy"}
     assert (case.lesions.ids[:, 10, 12] == 1).sum() == voxels
+
+
+def two_sided() -> torch.Tensor:
+    """Dose about two centres, the one on the right (larger x) a little stronger."""
+    x, y, z = (torch.arange(n) + 0.5 for n in SHAPE)
+    dose = torch.zeros(1, 1, *SHAPE)
+    for centre, strength in ((11.0, 2.4), (21.0, 2.6)):
+        r2 = (x - centre)[:, None, None] ** 2 + (y - 10)[:, None] ** 2 + (z - 12) ** 2
+        dose[0, 0] = torch.maximum(dose[0, 0], strength * torch.exp(-r2 / 18))
+    return dose
+
+
+@pytest.mark.parametrize(
+    ("side", "low", "high"),
+    [(None, -0.4, 0.4), (Side.RIGHT, -1, -0.5), (Side.LEFT, 0.5, 1), (Side.BILATERAL, -0.5, 0.5)],
+)
+def test_the_dose_is_tilted_to_the_side_that_was_asked_and_volumes_hold(
+    side: Side | None, low: float, high: float
+) -> None:
+    doses = {70: 300.0, 56: 900.0}
+    facts = {f"target_{dose}_ml": ml for dose, ml in doses.items()}
+    case = a_case(two_sided(), tuple(doses), side=side, facts=facts)
+    x = case.ct.affine[0, 3] + 16.0 * np.arange(SHAPE[0])
+    inside = case.lesions.ids == 1
+    assert low <= side_share(inside, x) <= high
+    assert inside.sum() * 4.096 == pytest.approx(300.0, rel=0.2)  # voxels of 4 mL, many of one dose
+    assert (case.lesions.ids > 0).sum() * 4.096 == pytest.approx(900.0, rel=0.2)
 
 
 def test_targets_that_were_not_asked_for_are_left_out() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prompts import CaseRequest, TargetRequest
-from prompts.vocabulary import Extent, Side
+from prompts.vocabulary import Extent, Habitus, Phase, Side
 from synth import labels, priors
 from synth.checks import check_generated, check_inserted
 from synth.facts import ORGANS
@@ -123,6 +123,44 @@ def test_a_lower_dose_holds_the_higher_ones() -> None:
     assert own.value == pytest.approx(10 * 8 * 0.512, abs=1e-3) and own.ok
     case.lesions.ids[case.lesions.ids == 2] = 0
     assert "planning_target_63gy_own_ml" in failed(check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63))))
+
+
+@pytest.mark.parametrize(
+    ("vessels", "phase", "wrong"),
+    [
+        (55, Phase.NON_CONTRAST, []),
+        (115, Phase.NON_CONTRAST, ["neck_vessels_hu"]),
+        (115, Phase.ENHANCED, []),
+        (115, Phase.PORTAL_VENOUS, []),
+        (55, Phase.ARTERIAL, ["neck_vessels_hu"]),
+        (85, Phase.ENHANCED, ["neck_vessels_hu"]),
+        (115, None, []),
+    ],
+)
+def test_contrast_that_was_said_is_looked_for_in_the_vessels(
+    vessels: int, phase: Phase | None, wrong: list[str]
+) -> None:
+    affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
+    hu = np.full(shape, -1000, np.int16)
+    hu[24:104, 16:64, 4:84] = 40
+    hu[50:54, 34:42, 12:84] = hu[74:78, 34:42, 12:84] = vessels
+    empty = LabelMap(np.zeros(shape, np.uint8), affine, {})
+    said = CaseRequest(phase=phase)
+    asked = CasePlan(door="generate", case="c", seed=0, request=said, region="head_neck", spacing_mm=4.0)
+    checks = check_generated(Case(Volume(hu, affine), empty, empty), asked)
+    assert [name for name in failed(checks) if name.startswith("neck")] == wrong
+
+
+def test_contrast_is_not_looked_for_where_vessels_are_blurred() -> None:
+    asked = plan(LEFT_70).model_copy(update={"request": CaseRequest(targets=(LEFT_70,), phase=Phase.ENHANCED)})
+    assert failed(check_generated(generated(), asked)) == []
+
+
+@pytest.mark.parametrize(("habitus", "fails"), [(Habitus.SLIM, True), (Habitus.AVERAGE, True), (Habitus.LARGE, False)])
+def test_habitus_that_was_said_is_measured(habitus: Habitus, fails: bool) -> None:
+    """The neck of the made-up case has 40 x 24 voxels of 8 mm: 614 cm2."""
+    asked = plan(LEFT_70).model_copy(update={"request": CaseRequest(targets=(LEFT_70,), habitus=habitus)})
+    assert failed(check_generated(generated(), asked)) == (["neck_area_cm2"] if fails else [])
 
 
 def test_a_volume_of_air_fails_and_does_not_break() -> None:
