@@ -20,7 +20,7 @@ from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
-PLAN_VERSION = 5
+PLAN_VERSION = 6
 
 
 class _Frozen(BaseModel):
@@ -31,7 +31,9 @@ class Sampling(_Frozen):
     """How the shape and the two networks are sampled.
 
     `temperature` scales the noise that `base` starts from: below 1 it trades diversity for likelihood (the
-    truncation of Brock et al. 2019); `shape_temperature` does the same to the deformation of the mean patient.
+    truncation of Brock et al. 2019); `shape_temperature` does the same to vertebrae and to the deformation onto organs
+    that are given. Other deformations are drawn near those of patients, as far off as `shape_spread` says (0: their
+    own, 1: near none); `shapes` of them, and the one nearest to the plan's sizes is kept.
     `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`, `detail_guidance` that of
     `sharpened` in `refine`: without them what is drawn varies less than patients do. `redraw_start` is the time to
     which a painted lesion's detail, and that of a torso's patchwork, is noised before it is drawn anew: 1 forgets it, 0
@@ -43,6 +45,8 @@ class Sampling(_Frozen):
     base_shift: float = 3.0
     temperature: float = 1.0
     shape_temperature: float = 0.95
+    shape_spread: float = Field(0.5, ge=0, le=1)
+    shapes: int = 8
     guidance: float = 1.0
     prior_guidance: float = 0.3
     refine_steps: int = 3

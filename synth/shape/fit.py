@@ -161,7 +161,7 @@ def _model(
     config: ShapeConfig, subjects: Sequence[Subject], organs: torch.Tensor, velocities: torch.Tensor
 ) -> ShapeModel:
     """The shape model of the patients and their mirror images."""
-    model = ShapeModel(config.rank)
+    model = ShapeModel(config.rank, patients=2 * len(subjects))
     model.mean_ct.copy_(mean_ct(subjects, velocities))
     model.mean_organs.copy_(organs)
     facts = [s.facts for s in subjects]

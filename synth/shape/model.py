@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 
-from synth.facts import ORGANS
+from synth.data.measure_facts import EXTENT
+from synth.facts import FACTS, ORGANS
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.models.conditioning import FACTS_DIM
 from synth.models.linear import fit_linear_gaussian
@@ -17,6 +18,9 @@ from synth.shape.deformation import exponential, warp
 
 MEAN_SPACING_MM = 8.0
 MEAN_CT_SPACING_MM = 4.0  # the CT is kept finer than it is shown: resampling it at 8 mm costs a third of its bone
+_LIKEST = 16  # patients and mirror images, near one of whom a shape is drawn
+_KNOWN = slice(len(FACTS), None)  # the second half of encoded facts: flags
+_SIZES = [i for i, fact in enumerate(FACTS) if fact.name in EXTENT]
 MEAN_CHANNELS = 1 + len(ORGANS)  # intensity + 1 (air is 0), organ fractions
 
 
@@ -28,6 +32,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
     Args:
         rank: number of modes of the velocity; spine_rank: of the vertebrae's places.
         told: numbers of the encoded facts that `slope` has a row for; None: all FACTS_DIM.
+        patients: how many patients' coefficients and facts are known, see `near`.
     """
 
     mean_ct: torch.Tensor
@@ -36,13 +41,15 @@ class ShapeModel(ModelMixin, ConfigMixin):
     slope: torch.Tensor
     modes: torch.Tensor
     sd: torch.Tensor
+    known: torch.Tensor
+    known_facts: torch.Tensor
     pattern: torch.Tensor
     places_mean: torch.Tensor
     places_modes: torch.Tensor
     places_sd: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, rank: int = 44, spine_rank: int = 8, told: list[int] | None = None) -> None:
+    def __init__(self, rank: int = 44, spine_rank: int = 8, told: list[int] | None = None, patients: int = 0) -> None:
         super().__init__()
         self.told = list(range(FACTS_DIM)) if told is None else told
         size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
@@ -52,6 +59,8 @@ class ShapeModel(ModelMixin, ConfigMixin):
         self.register_buffer("slope", torch.zeros(len(self.told), size))
         self.register_buffer("modes", torch.zeros(rank, size))
         self.register_buffer("sd", torch.ones(rank))
+        self.register_buffer("known", torch.zeros(patients, rank))
+        self.register_buffer("known_facts", torch.zeros(patients, FACTS_DIM))
         self.register_buffer("pattern", torch.zeros(spine.SHAPE))
         self.register_buffer("places_mean", torch.zeros(spine.LENGTH))
         self.register_buffer("places_modes", torch.zeros(spine_rank, spine.LENGTH))
@@ -74,6 +83,24 @@ class ShapeModel(ModelMixin, ConfigMixin):
         state = self.state_dict()
         lean.load_state_dict(state | {"slope": self.slope[[self.told.index(fact) for fact in told]]})
         return lean
+
+    def near(self, normal: torch.Tensor, facts: torch.Tensor, pick: int, spread: float) -> torch.Tensor:
+        """Coefficients (1, rank) of a patient near a measured one: its own at `spread` 0, near none at 1.
+
+        The measured ones are no Gaussian: in a mode most patients are near the mean and few far from it, no patient is
+        far from it in many modes at once, and what is not linear in the facts is in them too. So the measured one is
+        one of those whose sizes are most like those asked for. Smoothed bootstrap with shrinkage (Silverman & Young
+        1987).
+
+        Args:
+            normal: (1, rank) standard normal; facts: (1, FACTS_DIM) encoded; pick: any number, for which of the likest.
+        """
+        if not len(self.known):
+            return normal
+        both = self.known_facts[:, _KNOWN][:, _SIZES] * facts[:, _KNOWN][:, _SIZES]  # flags
+        apart = (both * (self.known_facts[:, _SIZES] - facts[:, _SIZES])).double().square().sum(dim=1)
+        likest = apart.sort(stable=True).indices[:_LIKEST]
+        return (1 - spread**2) ** 0.5 * self.known[likest[pick % len(likest)]] + spread * normal
 
     def coefficients(self, velocity: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """Nearest coefficients of given velocities (B, 3, X, Y, Z), the facts' part taken off: (B, rank)."""
@@ -124,6 +151,9 @@ class ShapeModel(ModelMixin, ConfigMixin):
         self.slope.copy_(fitted.slope[self.told])
         self.modes[:found] = fitted.directions
         self.sd[:found] = fitted.variance.sqrt()
+        if len(self.known):
+            self.known.copy_(self.coefficients(velocities, facts))
+            self.known_facts.copy_(facts)
 
     @torch.no_grad()
     def fit_spine(self, pattern: np.ndarray, places: np.ndarray) -> None:

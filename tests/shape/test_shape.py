@@ -6,6 +6,7 @@ import torch
 
 from synth.data.dataset import Subject
 from synth.errors import InputError
+from synth.facts import encode
 from synth.frames import HEAD_NECK
 from synth.models.conditioning import FACTS_DIM, SCAFFOLD_CHANNELS
 from synth.shape.deformation import exponential, mirror, warp
@@ -134,6 +135,25 @@ def test_the_model_learns_slope_and_modes() -> None:
     assert lean.slope.shape[0] == 1 and lean.told == [0]
     torch.testing.assert_close(lean.velocity(facts, score[:, None]), model.velocity(facts, score[:, None]))
     torch.testing.assert_close(lean.coefficients(velocities, facts), model.coefficients(velocities, facts))
+
+
+def test_new_shapes_lie_near_those_of_patients_of_like_sizes() -> None:
+    generator = torch.Generator().manual_seed(0)
+    velocities = torch.randn(30, 3, *HEAD_NECK.shape, generator=generator)
+    facts = torch.stack([torch.from_numpy(encode({"neck_area_cm2": 90.0 + 10 * i, "larynx_ml": i})) for i in range(30)])
+    model = ShapeModel(rank=2, patients=30)
+    model.fit(velocities, facts, ridge=0.1)
+    torch.testing.assert_close(model.known.square().mean(dim=0), torch.ones(2), atol=1e-3, rtol=0)
+    normal = torch.randn(1, 2, generator=generator)
+    slim = torch.from_numpy(encode({"neck_area_cm2": 91.0, "larynx_ml": 29.0}))[None]
+    own = {tuple(model.near(normal, slim, pick, 0.0)[0].tolist()) for pick in range(80)}
+    assert own == {tuple(row.tolist()) for row in model.known[:16]}  # the larynx is no size of the body
+    torch.testing.assert_close(model.near(normal, slim, 8, 1.0), normal)
+    assert torch.equal(ShapeModel(rank=2).near(normal, slim, 8, 0.0), normal)  # where nobody is known
+    anyone = torch.zeros(1, FACTS_DIM)
+    drawn = torch.cat([model.near(torch.randn(1, 2, generator=generator), anyone, i, 0.5) for i in range(4000)])
+    expected = 0.75 * model.known[:16].square().mean(dim=0) + 0.25
+    torch.testing.assert_close(drawn.square().mean(dim=0), expected, atol=0.1, rtol=0)
 
 
 def test_a_cut_patient_ends_where_the_scan_does() -> None:
