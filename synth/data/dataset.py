@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
 from synth import intensity, wavelet
 from synth.errors import InputError
@@ -21,6 +22,7 @@ from synth.models.scaling import DOSE_STEPS
 
 COARSE_MM = 8.0  # spacing of whole frames
 _SHARPEN = 0.1
+_BEND_SHAPE = tuple(round(n * BASE_SPACING_MM / 96) for n in HEAD_NECK.shape)  # nodes, about 96 mm apart
 _MIRROR = [ORGANS.index(n.replace("right", "L").replace("left", "right").replace("L", "left")) for n in ORGANS]
 
 
@@ -91,19 +93,24 @@ def parts_of(subject: Subject) -> Parts:
 
 @dataclass(frozen=True)
 class Jitter:
-    """One draw of the smooth augmentation: per-axis scale, rotation about each axis (rad), shift (mm), mirror."""
+    """One draw of the smooth augmentation: per-axis scale, rotation about each axis (rad), shift (mm), mirror, bend.
+
+    `bend_mm`: (3, *_BEND_SHAPE) displacement at the nodes of a cubic spline over the frame; that along z is the same
+    all over a slice, for what was scanned ends in a plane.
+    """
 
     scale: np.ndarray
     rotation: np.ndarray
     shift_mm: np.ndarray
     mirror: bool
+    bend_mm: np.ndarray | None = None
 
     @staticmethod
-    def draw(rng: np.random.Generator) -> Jitter:
-        """Habitus within 7%, pose within about 5 degrees, placement within about 8 mm."""
-        return Jitter(
-            np.exp(rng.normal(0, 0.035, 3)), rng.normal(0, 0.05, 3), rng.normal(0, 4.0, 3), bool(rng.random() < 0.5)
-        )
+    def draw(rng: np.random.Generator, bend: float = 0.0) -> Jitter:
+        """Habitus within 7%, pose within about 5 degrees, placement within about 8 mm, a bend of SD `bend` mm."""
+        affine = np.exp(rng.normal(0, 0.035, 3)), rng.normal(0, 0.05, 3), rng.normal(0, 4.0, 3)
+        mirror = bool(rng.random() < 0.5)
+        return Jitter(*affine, mirror, _drawn_bend(rng, bend) if bend else None)
 
     @staticmethod
     def none(mirror: bool = False) -> Jitter:
@@ -113,7 +120,7 @@ class Jitter:
     @property
     def moves(self) -> bool:
         """Whether voxels are interpolated."""
-        return bool((self.scale != 1).any() or self.rotation.any() or self.shift_mm.any())
+        return bool((self.scale != 1).any() or self.rotation.any() or self.shift_mm.any() or self.bend_mm is not None)
 
     def matrix(self) -> np.ndarray:
         """(3, 3): output direction -> input direction, in mm about the anchor."""
@@ -125,6 +132,20 @@ class Jitter:
             step[i, j], step[j, i] = -np.sin(angle), np.sin(angle)
             turn = turn @ step
         return turn @ np.diag(1.0 / self.scale)
+
+
+def _drawn_bend(rng: np.random.Generator, sd: float) -> np.ndarray:
+    bend = rng.normal(0, sd, (3, *_BEND_SHAPE))
+    bend[2] = rng.normal(0, sd, _BEND_SHAPE[2])
+    return bend
+
+
+def bend_field(jitter: Jitter, shape: Sequence[int]) -> torch.Tensor:
+    """(3, *shape) displacement in mm on a grid of the whole frame: cubic down to 16 mm, linear below."""
+    assert jitter.bend_mm is not None
+    zoom = [n / k for n, k in zip(HEAD_NECK.shape, _BEND_SHAPE, strict=True)]
+    coarse = np.stack([ndimage.zoom(b, zoom, order=3, mode="nearest", grid_mode=True) for b in jitter.bend_mm])
+    return F.interpolate(torch.from_numpy(coarse).float()[None], size=tuple(shape), mode="trilinear")[0]
 
 
 def jittered(parts: Parts, jitter: Jitter) -> torch.Tensor:
@@ -168,6 +189,9 @@ def _resampled(frame: torch.Tensor, jitter: Jitter) -> torch.Tensor:
     offset = 2 * (jitter.matrix() @ (centre - jitter.shift_mm) - centre) / size
     theta = torch.from_numpy(np.concatenate([mat[::-1, ::-1], offset[::-1, None]], axis=1).copy()).float()
     grid = F.affine_grid(theta[None].to(frame.device), [1, 1, *frame.shape[1:]], align_corners=False)
+    if jitter.bend_mm is not None:
+        bend = bend_field(jitter, frame.shape[1:]).permute(1, 2, 3, 0) * torch.from_numpy(2 / size).float()
+        grid = grid + bend.flip(-1)[None].to(frame.device)
     return F.grid_sample(frame[None], grid, mode="bilinear", align_corners=False)[0]
 
 
@@ -178,12 +202,13 @@ def swap_sides(frame: torch.Tensor) -> torch.Tensor:
 
 
 def jittered_facts(facts: dict[str, float], jitter: Jitter) -> dict[str, float]:
-    """Facts of the jittered patient, to first order (rotation left out)."""
+    """Facts of the jittered patient, to first order: no rotation, and of the bend only where the scan ends."""
     (sx, sy, sz), (_, ty, tz) = jitter.scale, jitter.shift_mm
+    rise = _rise(jitter)
     change = {
-        "top_mm": lambda v: v * sz + tz,
-        "face_top_mm": lambda v: v * sz + tz,
-        "bottom_mm": lambda v: v * sz - tz,
+        "top_mm": lambda v: v * sz + tz + rise(v),
+        "face_top_mm": lambda v: v * sz + tz + rise(v),
+        "bottom_mm": lambda v: v * sz - tz - rise(-v),
         "shoulder_width_mm": lambda v: v * sx,
         "front_mm": lambda v: v * sy + ty,
         "back_mm": lambda v: v * sy - ty,
@@ -191,6 +216,15 @@ def jittered_facts(facts: dict[str, float], jitter: Jitter) -> dict[str, float]:
     }
     volume = sx * sy * sz
     return {k: change[k](v) if k in change else v * volume if k.endswith("_ml") else v for k, v in facts.items()}
+
+
+def _rise(jitter: Jitter) -> Callable[[float], float]:
+    """By how much (mm) the bend lifts a slice at a height over the anchor."""
+    if jitter.bend_mm is None:
+        return lambda _: 0.0
+    along = bend_field(jitter, HEAD_NECK.shape)[2, 0, 0].numpy()
+    heights = HEAD_NECK.lower_mm[2] + BASE_SPACING_MM * (np.arange(len(along)) + 0.5)
+    return lambda height: -float(np.interp(height, heights, along))
 
 
 def pool(x: torch.Tensor) -> torch.Tensor:

@@ -45,6 +45,7 @@ class TrainConfig(_Section):
     max_minutes: float | None = Field(None, gt=0, description="stop, with a checkpoint, after this long")
     batch: int = Field(4, gt=0, description="volumes a step on each process")
     volumes_a_frame: int = Field(2, gt=0, description="volumes that share one jittered patient, which is slow to draw")
+    bend_mm: float = Field(4.0, ge=0, description="SD of the smooth bend of patients, beside their affine jitter")
     accumulate: int = Field(1, gt=0)
     learning_rate: float = Field(4e-4, gt=0)
     warmup: int = Field(100, ge=0)
@@ -59,6 +60,7 @@ class TrainConfig(_Section):
     drop_text: float = Field(0.3, ge=0, le=1)
     drop_fact: float = Field(0.3, ge=0, le=1, description="chance that one fact is withheld")
     init: Path | None = Field(None, description="weights to start from; `lesion` starts from the `refine` that ships")
+    refit_prior: bool = Field(False, description="base from `init`: fit its Gaussian prior to this data")
     seed: int = 0
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)

@@ -68,7 +68,8 @@ class Trainer:
         self.task = make_task(config, "train", device)
         self.validation = make_task(config, "val", device)
         model = build_model(config, self.task).train()
-        if isinstance(self.task, BaseTask) and config.init is None and not (config.out / "checkpoint").exists():
+        fresh = not (config.out / "checkpoint").exists()
+        if isinstance(self.task, BaseTask) and fresh and (config.init is None or config.refit_prior):
             self.task.fit_prior(model)
         model = model.to(memory_format=torch.channels_last_3d)
         if config.gradient_checkpointing:

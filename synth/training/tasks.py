@@ -187,7 +187,7 @@ class _FrameTask:
 
     def _draw_frame(self, rng: np.random.Generator, train: bool) -> Frame:
         index = int(rng.integers(len(self.subjects)))
-        jitter = Jitter.draw(rng) if train else Jitter.none()
+        jitter = Jitter.draw(rng, self.config.bend_mm) if train else Jitter.none()
         return Frame(self.subjects[index], jitter, *jittered_alike(self.frames[index], jitter))
 
     def request(

@@ -166,7 +166,7 @@ def write_data(folder):
         (folder / "headneck" / split).mkdir(parents=True)
         for number in range(2):
             s = make_subject(number)
-            facts = s.facts | {"shoulder_width_mm": 400.0, "enhanced_permille": 5.0}
+            facts = s.facts | {"shoulder_width_mm": 400.0, "neck_vessels_hu": 60.0}
             about = {"name": s.name, "annotated": ["brainstem"], "facts": facts, "source": "test"}
             np.savez(
                 folder / "headneck" / split / f"{s.name}.npz", hu=s.hu, organs=s.organs, dose=s.dose,
@@ -219,6 +219,18 @@ def test_the_weights_of_the_best_validation_are_kept(tmp_path, monkeypatch):
     assert json.loads((out / "checkpoint" / "progress.json").read_text()) == {"step": 3, "best": 0.1}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_run_from_weights_keeps_their_prior_or_fits_it_anew(tmp_path, monkeypatch, refit):
+    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    write_data(tmp_path / "data")
+    given = build_model(config(), task())
+    given.save_pretrained(tmp_path / "given")
+    data, out = tmp_path / "data", tmp_path / "run"
+    trainer = Trainer(config(data=data, shape=data / "shape", out=out, init=tmp_path / "given", refit_prior=refit))
+    assert torch.equal(trainer.model.prior.mean, given.prior.mean) is not refit
+
+
 def test_every_training_configuration_loads():
     files = sorted((ROOT / "configs" / "train").glob("*.yaml"))
     assert len(files) >= 2
@@ -244,8 +256,35 @@ def test_a_bad_configuration_is_named(tmp_path, text, named):
         load_config(tmp_path / "absent.yaml")
 
 
-def test_frames_jittered_together_are_those_jittered_alone():
-    jitter = Jitter.draw(np.random.default_rng(2))
+def test_a_bend_moves_tissue_by_its_displacement_and_slices_stay_flat():
+    patient = make_subject()
+    parts, steady = parts_of(patient), dict(scale=np.ones(3), rotation=np.zeros(3), shift_mm=np.zeros(3), mirror=False)
+    nodes = Jitter.draw(np.random.default_rng(0), bend=4.0).bend_mm
+    assert nodes.std() == pytest.approx(4.0, rel=0.4) and np.ptp(nodes[2], axis=(0, 1)).max() == 0
+
+    up = np.zeros_like(nodes)
+    up[2] = -12.0  # what is shown at a place comes from 12 mm below it
+    lifted = Jitter(**steady, bend_mm=up)
+    assert dataset.jittered_facts({"top_mm": 80.0, "bottom_mm": 150.0}, lifted) == pytest.approx(
+        {"top_mm": 92.0, "bottom_mm": 138.0}
+    )
+    shifted = Jitter(**{**steady, "shift_mm": np.array([0.0, 0.0, 12.0])})
+    torch.testing.assert_close(jittered(parts, lifted), jittered(parts, shifted), atol=1e-3, rtol=0)
+
+    bent = jittered(parts, Jitter(**steady, bend_mm=nodes))[0] > 0.5
+    tops = torch.where(bent, torch.arange(bent.shape[2]), 0).amax(dim=2)[26:38, 14:26]
+    assert tops.min() == tops.max()  # the scan still ends in a plane
+    assert not torch.equal(bent, jittered(parts, Jitter.none())[0] > 0.5)
+
+
+def test_without_a_bend_the_draws_are_those_before_it():
+    plain, bent = (Jitter.draw(np.random.default_rng(3), bend) for bend in (0.0, 4.0))
+    assert plain.bend_mm is None and plain.mirror == bent.mirror and np.array_equal(plain.scale, bent.scale)
+
+
+@pytest.mark.parametrize("bend", [0.0, 4.0])
+def test_frames_jittered_together_are_those_jittered_alone(bend):
+    jitter = Jitter.draw(np.random.default_rng(2), bend)
     many = [parts_of(make_subject(0)), parts_of(make_subject(1))]
     for together, parts in zip(jittered_alike(many, jitter), many, strict=True):
         assert torch.equal(together, jittered(parts, jitter))
