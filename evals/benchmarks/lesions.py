@@ -24,7 +24,7 @@ from synth import labels
 from synth.lesions.transform import InsertLesiond
 
 SIZE = 96  # voxels of 1 mm
-FINDINGS = ("12 mm liver cyst", "20 mm liver tumour")
+FINDINGS = ("12 mm liver cyst", "12 mm liver tumour", "20 mm liver tumour")
 _BORDER = 6  # voxels of fat round the liver
 
 

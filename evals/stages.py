@@ -1,0 +1,44 @@
+"""Which stage costs realism? `python -m evals.stages --data runs/data --shape runs/shape --out runs/stages`.
+
+Validation patients are drawn again from their 8 mm CT, from their 16 mm CT, from their deformed mean patient and from
+their facts alone, and compared with the training patients, as they are themselves: where the figures part, realism is
+lost. Run it again to go on, or once for each core.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evals.redrawn import STAGES, Redrawer, as_text, draw_set, row_of
+from synth.data.dataset import load_subjects
+from synth.pipeline import default_sampling
+from synth.shape.placed import Placed
+
+_SHOWN = ("kid mean", "kid axial", "kid coronal", "kid sagittal", "fid mean", "power_spectrum", "gradient")
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="What `synthct prepare` wrote.")],
+    shape: Annotated[Path, typer.Option(help="What `synthct train shape` wrote: the patients' own shapes.")],
+    out: Annotated[Path, typer.Option(help="Where volumes and stages.json go.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Print fidelity of validation patients drawn again from each stage on, against the training patients."""
+    subjects = load_subjects(data / "headneck" / "val")
+    redrawer = Redrawer(default_sampling(), seed, Placed.load(shape))
+    rows = {}
+    for stage in STAGES:
+        folder = out / stage.replace(" ", "_")
+        draw_set(redrawer, stage, subjects, folder)
+        rows[stage] = row_of(data / "headneck" / "train", folder, seed)
+        typer.echo(f"{stage}: KID x 1000 {rows[stage]['kid mean'][0]:.0f}", err=True)
+    (out / "stages.json").write_text(json.dumps(rows, indent=1) + "\n")
+    typer.echo(as_text(rows, _SHOWN))
+
+
+if __name__ == "__main__":
+    typer.run(main)
