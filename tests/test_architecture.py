@@ -97,7 +97,7 @@ def test_limits_state_the_code_s_numbers() -> None:
         in LIMITS
     )
     assert " and ".join((", ".join(str(d.value) for d in list(Dose)[:-1]), f"{max(Dose).value} Gy")) in LIMITS
-    assert Sampling().shape_temperature < 1 and "shapes are drawn at a temperature below 1" in LIMITS
+    assert Sampling().shape_temperature < 1 and "are drawn at a temperature below 1" in LIMITS
     eight, four, two, one = (f"{s:g}" for s in spacings()[1:])
     assert f"at {eight}, {four}, {two} or {one} mm, isotropic" in LIMITS
     assert len(ORGANS) == 7 and "**Seven organs**" in LIMITS
