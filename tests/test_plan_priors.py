@@ -46,6 +46,17 @@ def test_the_extent_is_as_asked_and_complete_where_nothing_is_said(extent: Exten
     assert {extent_of(facts) for facts in draws(CaseRequest(extent=extent))} == {extent or Extent.COMPLETE}
 
 
+@pytest.mark.parametrize(
+    ("prompt", "guided"),
+    [("contrast-enhanced", True), ("portal venous", True), ("non-contrast", False), ("slim habitus", False)],
+)
+def test_contrast_is_steered_with_guidance(prompt: str, guided: bool) -> None:
+    request = parse(f"CT of the head and neck, {prompt}")
+    plan = draw_generate(request, seed=0, index=0, attempt=0, spacing=4.0, sampling=Sampling())
+    assert (plan.sampling.guidance > 1) is guided
+    assert plan.sampling.model_copy(update={"guidance": 1.0}) == Sampling()
+
+
 @pytest.mark.parametrize("phase", list(Phase))
 def test_the_words_for_contrast_agree_with_the_facts(phase: Phase) -> None:
     expected = Phase.NON_CONTRAST if phase is Phase.NON_CONTRAST else Phase.ENHANCED
