@@ -18,8 +18,8 @@ from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _BODY_HU = -300
 _LEAST_STEP = 0.2  # of the dose ladder
-_TILT_MM = 100.0  # over which the dose is tilted by one step of its ladder, times
-_TILTS = (0.0, *(sign * tilt for tilt in (0.25, 0.5, 1.0, 1.5, 2.0, 3.0) for sign in (1, -1)))
+_TILT_MM = 40.0  # beyond which to the side the dose is weighted by 1 + and 1 - its tilt
+_TILTS = (0.0, *(sign * tilt for tilt in (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0) for sign in (1, -1)))
 _SIDE_MARGIN = 0.05
 _KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
 
@@ -66,7 +66,8 @@ def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -
 
     A planner decides how far a target reaches; the CT does not show it. So each is the isodose that holds the plan's
     volume, that of any higher dose included: at fixed levels, what is left of a dose drawn at 16 mm is too little of
-    the highest. Where it is not on the side that was asked for, the dose is tilted to that side, as little as it takes.
+    the highest. Where it is not on the side that was asked for, the dose is weighted towards that side, as little as it
+    takes.
     """
     steps = F.interpolate(drawn.dose, size=hu.shape, mode="trilinear", align_corners=False)[0, 0].numpy()
     body = ndimage.binary_closing(hu > _BODY_HU)
@@ -79,7 +80,8 @@ def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -
         voxels, usual = plan.facts.get(f"target_{dose}_ml", 0.0) / voxel_ml, DOSE_STEPS.index(dose) - 0.5
         target = np.zeros(hu.shape, bool)
         for tilt in _TILTS:
-            tilted = np.where(ids > 0, np.inf, steps - tilt * (x / _TILT_MM)[:, None, None])
+            weight = 1 - tilt * (x / _TILT_MM).clip(-1, 1)[:, None, None]  # where no dose was drawn there is none
+            tilted = np.where(ids > 0, np.inf, steps * weight)
             found = main_pieces((tilted > isodose(np.sort(tilted[body]), voxels, usual)) & body)
             target = found if tilt == 0 else target
             if _is_on(sides[dose], found, x):
