@@ -1,9 +1,9 @@
 """The scanner's noise, measured in the host's own homogeneous tissue and drawn anew.
 
-Patches that lie inside one structure are detrended by a plane; the mean of their periodograms is the noise power
-spectrum (Siewerdsen et al. 2002; ICRU 87). Its shape is the quieter half's, for vessels and edges make the others, its
-strength the median patch's where the tissue is labelled. A stationary Gaussian field with that spectrum has the host's
-noise grain and its correlation across slices.
+Patches that lie inside one structure are detrended by a plane; the median of their periodograms at each frequency,
+which vessels and edges in some of them do not move, tells the shape of the noise power spectrum (Siewerdsen et al.
+2002; ICRU 87), with the lags that a patch holds few of tapered (Blackman & Tukey 1958), and the median patch its
+strength. A stationary Gaussian field with that spectrum has the host's noise grain and its correlation across slices.
 """
 
 from __future__ import annotations
@@ -35,10 +35,12 @@ TISSUES = (
     "parotid_gland_left",
     "parotid_gland_right",
 )
-_PATCHES = ((24, 24, 6), (12, 12, 6), (8, 8, 4), (6, 6, 2))  # voxels: the largest of which there are enough is used
-_MIN_PATCHES = 12
+# voxels: the largest of which there are enough is used; in larger ones there is hardly more noise, and more structure
+_PATCHES = ((10, 10, 6), (8, 8, 4), (6, 6, 2))
+_MIN_PATCHES = (40, 12)  # enough for a median; enough where there are no more
 _MAX_PATCHES = 160
-_QUIET_SHARE = 0.5  # the quieter half of a tissue's patches: the rest hold vessels and edges
+_QUIET_SHARE = 0.5  # the quieter half of unlabelled patches: the rest hold borders of tissues
+_MEDIAN, _MEDIAN_REAL = 0.6931, 0.4549  # of chi-square over its mean, with two degrees of freedom and with one
 _SHIFTS = 6  # points of the table of interpolation losses
 _FINE_SHIFTS = 256  # steps of what is looked up between them
 _LEVELS = (0.5, 2.0)  # of the host's: how much quieter or noisier a place can be
@@ -175,11 +177,12 @@ def measure_noise(host: Volume, organs: LabelMap, most_patches: int = _MAX_PATCH
     labelled = list(_labelled(host, organs))
     soft = (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
     for regions in (labelled, [(_UNLABELLED, host.hu, soft)]):
-        for size in _PATCHES:
-            for tissue, hu, mask in regions:
-                patches = patches_in(hu, mask, size, most_patches)
-                if len(patches) >= _MIN_PATCHES:
-                    return _model(patches, tissue)
+        for least in _MIN_PATCHES:
+            for size in _PATCHES:
+                for tissue, hu, mask in regions:
+                    patches = patches_in(hu, mask, size, most_patches)
+                    if len(patches) >= min(least, most_patches):
+                        return _model(patches, tissue)
     raise InputError(
         "host: no homogeneous soft tissue to measure the noise in; label one of: " + ", ".join(TISSUES[:6])
     )
@@ -221,23 +224,50 @@ def patches_in(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int], mos
 
 def spectrum_of(patches: np.ndarray) -> np.ndarray:
     """Mean periodogram of detrended patches (N, X, Y, Z), HU^2; its mean over frequencies is the variance."""
-    return _periodogram(_detrended(patches))
+    mean: np.ndarray = _periodograms(_detrended(patches)).mean(axis=0)
+    return mean
 
 
-def _periodogram(flat: np.ndarray) -> np.ndarray:
-    return (np.abs(fft.fftn(flat, axes=(1, 2, 3))) ** 2).mean(axis=0) / flat[0].size
+def _periodograms(flat: np.ndarray, padded: bool = False) -> np.ndarray:
+    """Of each patch (N, X, Y, Z); `padded` to twice its size, where opposite faces know nothing of each other."""
+    sizes = [n * (1 + padded) for n in flat.shape[1:]]
+    power: np.ndarray = np.abs(fft.fftn(flat, s=sizes, axes=(1, 2, 3))) ** 2 / flat[0].size
+    return power
 
 
 def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     flat = _detrended(patches)
-    sds = flat.std(axis=(1, 2, 3))
-    quiet = flat[sds <= np.quantile(sds, _QUIET_SHARE)]
-    spectrum = _periodogram(quiet)
-    if tissue != _UNLABELLED:  # many tissues, whose median patch holds their borders
-        spectrum *= float(np.median(sds)) ** 2 / max(float(spectrum.mean()), 1e-9)
+    variances = flat.var(axis=(1, 2, 3))
+    if tissue == _UNLABELLED:  # many tissues, whose median patch holds their borders
+        quiet = variances <= np.quantile(variances, _QUIET_SHARE)
+        spectrum = _periodograms(flat[quiet], padded=True).mean(axis=0)
+        strength = float(variances[quiet].mean())
+    else:
+        power = _periodograms(flat, padded=True)
+        spectrum = np.median(power, axis=0) / _median_over_mean(power.shape[1:])
+        strength = float(np.median(variances))
+    covariance = np.fft.ifftn(spectrum).real
+    for axis, n in enumerate(patches.shape[1:]):
+        covariance *= _of_lags(n).reshape([-1 if a == axis else 1 for a in range(3)])
+    covariance *= strength / max(float(covariance[0, 0, 0]), 1e-9)
     # of all patches, as that strength is: a place is not picked for being quiet either
     x, y, z = (_median_size(_diagonal_steps(patches, axis)) for axis in range(3))  # a plane has none
-    return NoiseModel(np.fft.ifftn(spectrum).real, float(np.sqrt(spectrum.mean())), tissue, (x, y, z))
+    return NoiseModel(covariance, float(np.sqrt(covariance[0, 0, 0])), tissue, (x, y, z))
+
+
+def _of_lags(n: int) -> np.ndarray:
+    """(2 n,) what a product of two voxels so far apart counts for: those of patches of n are few, and of none at n."""
+    lag = np.abs(np.fft.fftfreq(2 * n, 1 / (2 * n)))
+    taper = 0.5 + 0.5 * np.cos(np.pi * (2 * lag / n - 1).clip(0, 1))
+    weight: np.ndarray = taper / (1 - lag / n).clip(1 / n)
+    return weight
+
+
+def _median_over_mean(shape: tuple[int, ...]) -> np.ndarray:
+    """Of Gaussian noise's power at each frequency (X, Y, Z); where an axis has none or the Nyquist frequency, and so
+    all of them, the transform is real."""
+    axes = np.meshgrid(*(2 * np.arange(n) % n == 0 for n in shape), indexing="ij")
+    return np.where(np.logical_and.reduce(axes), _MEDIAN_REAL, _MEDIAN)
 
 
 def _detrended(patches: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from synth.lesions import LesionPlan
 from synth.lesions.seam import joined
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
-from synth.report.noise import measure_noise
+from synth.report.noise import measure_noise, patches_in
 from synth.types import LabelMap, Volume
 
 SD = 14.0
@@ -40,6 +40,19 @@ def test_drawn_noise_has_the_hosts_sd_and_grain() -> None:
     for axis in range(3):
         assert correlation(drawn, axis) == pytest.approx(correlation(truth, axis), abs=0.06)
     assert correlation(drawn, 0) > 0.6  # and that is far from white
+
+
+def test_drawn_noise_reads_as_the_hosts_in_small_patches_beside_vessels() -> None:
+    truth = gaussian_filter(np.random.default_rng(0).standard_normal((96, 96, 24)), (1.0, 1.0, 0))
+    truth *= SD / truth.std()
+    vessels = truth.copy()
+    vessels[8::16, 8::16] += 120  # in each patch of 16 pixels, and in a quarter of those of 8
+    drawn = measure_noise(*whole(vessels)).draw(truth.shape, np.random.default_rng(1))
+
+    def median_power(field: np.ndarray) -> float:
+        return float(np.median(patches_in(field, np.ones(field.shape, bool), (8, 8, 4)).var(axis=(1, 2, 3))))
+
+    assert median_power(drawn) == pytest.approx(median_power(truth), rel=0.1)
 
 
 def test_the_phantoms_noise_is_found(host: Volume, organs: LabelMap) -> None:
