@@ -17,6 +17,7 @@ from synth.compose import Drawn, compose
 from synth.data.dataset import Subject, parts_of, pool
 from synth.frames import BASE_SPACING_MM, FACTOR, HEAD_NECK
 from synth.models import library
+from synth.models.denoiser import Denoiser
 from synth.plan import CasePlan, Sampling, draw_generate
 from synth.refine import refine
 from synth.shape.model import MEAN_SPACING_MM
@@ -42,10 +43,13 @@ class Redrawer:
     Args:
         placed: the patients' own deformed mean patients, which the stages but REAL, FINE and FACTS need.
         sampling: how the networks are sampled; seed: patient `number` has the same noise at every stage and sampling.
+        weights: folder of the `refine` to draw with, if it is not the one in use.
     """
 
-    def __init__(self, sampling: Sampling, seed: int, placed: Placed | None = None) -> None:
-        self.sampling, self.seed, self.placed = sampling, seed, placed
+    def __init__(
+        self, sampling: Sampling, seed: int, placed: Placed | None = None, weights: Path | None = None
+    ) -> None:
+        self.sampling, self.seed, self.placed, self.weights = sampling, seed, placed, weights
 
     def draw(self, stage: str, subject: Subject, number: int) -> Volume:
         """HU on the prepared grid. Grey values are on the weights' curve where all of the CT is drawn."""
@@ -60,9 +64,13 @@ class Redrawer:
             drawn = compose(plan, self._shape(subject), library.load("base", plan.sampling.precision))
         else:
             drawn, tone = self._kept(subject, MEAN_SPACING_MM if stage == FINE else BASE_SPACING_MM), Tone({})
-        drawn = refine(plan, drawn, library.load("refine", plan.sampling.precision), SPACING_MM, tone=tone)
+        drawn = refine(plan, drawn, self._refine(), SPACING_MM, tone=tone)
         hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
         return Volume(hu, HEAD_NECK.affine_at(SPACING_MM))
+
+    def _refine(self) -> Denoiser:
+        precision = self.sampling.precision
+        return library.load("refine", precision) if self.weights is None else library.load_from(self.weights, precision)
 
     def _plan(self, subject: Subject, number: int) -> CasePlan:
         plan = draw_generate(
