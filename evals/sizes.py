@@ -19,6 +19,7 @@ from evals import plotting
 from evals.redrawn import FINE, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
 from synth.models import library
+from synth.models.precision import default_precision
 from synth.pipeline import default_sampling
 from synth.training.main import train
 
@@ -39,6 +40,7 @@ def trained(widths: tuple[int, ...], steps: int, batch: int, every: int, out: Pa
         "cooldown": round(_LAST * steps),
         "validate_every": every,
         "out": folder,
+        "mixed_precision": "bf16" if default_precision() == "bfloat16" else "no",
     }
     train("refine", Path("configs/train/refine.yaml"), {**settings, **data})
     return folder

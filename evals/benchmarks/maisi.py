@@ -19,6 +19,7 @@ from evals.benchmarks.cost import count_flops
 from synth.errors import InputError
 
 LATENT = (4, 64, 64, 64)  # of a volume of 256^3
+Work = Callable[[], torch.Tensor]
 _DOWNSAMPLING = 4
 _UNET: dict[str, Any] = {
     "spatial_dims": 3,
@@ -59,26 +60,42 @@ def count(latent: tuple[int, int, int, int] = LATENT) -> dict[str, Any]:
 
 def count_unet(latent: tuple[int, int, int, int] = LATENT) -> dict[str, int]:
     """One evaluation of the rectified-flow U-Net on a latent (C, X, Y, Z)."""
-    if find_spec("einops") is None:
-        raise InputError("--maisi: MONAI's attention needs einops, which is not installed; pip install einops")
-    from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
-
-    with torch.device("meta"):
-        model = DiffusionModelUNetMaisi(**_UNET)
-        inputs = {"class_labels": torch.ones(1, dtype=torch.long), "spacing_tensor": torch.zeros(1, 3)}
-        x, t = torch.zeros(1, *latent), torch.zeros(1)
-        return _counted(model, lambda: model(x, t, **inputs))
+    return _counted(_unet(latent, torch.device("meta")))
 
 
 def count_decoder(latent: tuple[int, int, int, int] = LATENT) -> dict[str, int]:
     """One decoding of a whole latent (C, X, Y, Z) to (1, 4 X, 4 Y, 4 Z); the parameters are the encoder's too."""
+    return _counted(_decoder(latent, torch.device("meta")))
+
+
+def evaluations(latent: tuple[int, int, int, int], device: torch.device) -> dict[str, Work]:
+    """One evaluation of the U-Net and one decoding with random weights on a device, to be timed."""
+    return {"unet": _unet(latent, device)[1], "decoder": _decoder(latent, device)[1]}
+
+
+def _unet(latent: tuple[int, int, int, int], device: torch.device) -> tuple[torch.nn.Module, Work]:
+    if find_spec("einops") is None:
+        raise InputError("MAISI: MONAI's attention needs einops, which is not installed; pip install einops")
+    from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
+
+    with device:
+        model = DiffusionModelUNetMaisi(**_UNET).eval()
+        inputs = {"class_labels": torch.ones(1, dtype=torch.long), "spacing_tensor": torch.zeros(1, 3)}
+        x, t = torch.zeros(1, *latent), torch.zeros(1)
+    return model, lambda: model(x, t, **inputs)
+
+
+def _decoder(latent: tuple[int, int, int, int], device: torch.device) -> tuple[torch.nn.Module, Work]:
     from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
 
-    with torch.device("meta"):
-        model = AutoencoderKlMaisi(**_AUTOENCODER)
+    with device:
+        model = AutoencoderKlMaisi(**_AUTOENCODER).eval()
         x = torch.zeros(1, *latent)
-        return _counted(model, lambda: model.decode(x))
+    return model, lambda: model.decode(x)
 
 
-def _counted(model: torch.nn.Module, work: Callable[[], torch.Tensor]) -> dict[str, int]:
-    return {"parameters": sum(p.numel() for p in model.parameters()), "flop": count_flops(work)[1]}
+def _counted(of: tuple[torch.nn.Module, Work]) -> dict[str, int]:
+    model, work = of
+    with torch.device("meta"):  # what the network makes on its way, the embedding of time
+        flop = count_flops(work)[1]
+    return {"parameters": sum(p.numel() for p in model.parameters()), "flop": flop}

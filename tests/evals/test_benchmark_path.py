@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from evals.benchmarks import cost, maisi, path
+from evals.benchmarks import beside, cost, maisi, path
 from synth.errors import InputError
 from synth.frames import HEAD_NECK
 from synth.models.attention import attend
@@ -112,3 +113,25 @@ def test_maisi_networks_have_their_published_size() -> None:
     assert counted["output_voxels"] == 64**3
     assert round(counted["evaluations"]["unet"]["parameters"] / 1e6) == 181
     assert round(counted["evaluations"]["decoder"]["parameters"] / 1e6) == 21
+
+
+def test_a_case_of_ours_is_timed_with_its_flop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside.library, "load", lambda name, precision: tiny(name == "refine"))
+    monkeypatch.setattr(beside.library, "load_shape", networks.shape)
+    cost = beside.ours(8.0, "float32", False, 1)
+    assert cost["voxels"] == math.prod(HEAD_NECK.shape_at(8.0))
+    assert cost["seconds"] > 0 and cost["flop"] > 0 and cost["peak_mb"] > 100
+
+
+def test_sizes_that_differ_are_compared_by_the_voxel() -> None:
+    rows = {"small": {"voxels": 500_000, "seconds": 1.0, "flop": 500_000_000_000, "peak_mb": 900.0}}
+    assert beside.text(rows).splitlines()[-1] == "| small | 0.50 | 2.0 | 1.00 | 900 |"
+    assert beside.main(["--repeat", "0"]) == 2
+
+
+def test_maisi_is_timed_as_a_case_of_thirty_steps() -> None:
+    pytest.importorskip("einops", reason="MONAI's attention needs einops")
+    works = maisi.evaluations((4, 8, 8, 8), torch.device("cpu"))
+    with torch.no_grad():
+        assert works["unet"]().shape == (1, 4, 8, 8, 8)
+        assert works["decoder"]().shape == (1, 1, 32, 32, 32)
