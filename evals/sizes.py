@@ -23,7 +23,7 @@ from synth.models.precision import default_precision
 from synth.pipeline import default_sampling
 from synth.training.main import train
 
-WIDTHS = ((16, 40, 80), (32, 80, 160), (48, 120, 240))  # of the levels; those that ship are the second
+WIDTHS = ((16, 40, 80), (32, 80, 160), (64, 80, 160))  # of the levels; those that ship are the second
 _SHOWN = ("kid mean", "fid mean", "power_spectrum", "gradient body")
 _LAST = 0.2  # of the steps, in which the learning rate falls to zero
 Curve = list[tuple[int, float]]  # volumes seen, validation loss of the velocity
@@ -78,7 +78,7 @@ def main(
     steps: Annotated[int, typer.Option(min=1)] = 1500,
     batch: Annotated[int, typer.Option(min=4, help="Crops a step; whole frames are a quarter as many.")] = 4,
     every: Annotated[int, typer.Option(min=1, help="Steps between validations.")] = 150,
-    width: Annotated[list[int] | None, typer.Option(help="Of the finest level, one of 16, 32, 48; else all.")] = None,
+    width: Annotated[list[int] | None, typer.Option(help="Of the finest level, one of 16, 32, 64; else all.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Print loss and fidelity by width of the network."""

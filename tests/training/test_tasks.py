@@ -13,7 +13,7 @@ from synth.data.dataset import Jitter, fractions, jittered, jittered_alike, part
 from synth.errors import InputError
 from synth.facts import ORGANS
 from synth.frames import HEAD_NECK
-from synth.models.denoiser import scaffold_of
+from synth.models.denoiser import Denoiser, scaffold_of
 from synth.settings import read_settings
 from synth.shape.fit import ShapeConfig, fit_shape, load_shape_config
 from synth.shape.model import ShapeModel
@@ -21,7 +21,7 @@ from synth.shape.placed import Placed
 from synth.shape.register import Round
 from synth.torso.fit import TorsoConfig
 from synth.training.config import TrainConfig, load_config
-from synth.training.main import Trainer, learning_rate
+from synth.training.main import Trainer, learning_rate, train
 from synth.training.requests import draw_facts, pad_text
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
 
@@ -241,6 +241,16 @@ def test_every_training_configuration_loads():
             assert read_settings(TorsoConfig, file, see="").rounds
         else:
             assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
+
+
+def test_the_recipe_for_a_gpu_trains_what_it_says(tmp_path):
+    write_data(tmp_path / "data")
+    few = {"steps": 1, "batch": 4, "validate_every": 1, "log_every": 1, "times": {"clean": 1.0}}
+    places = {"data": tmp_path / "data", "shape": tmp_path / "data" / "shape", "out": tmp_path / "run"}
+    weights = train("refine", ROOT / "configs" / "train" / "refine_gpu.yaml", few | places)
+    model = Denoiser.from_pretrained(weights)
+    assert model.config.refine and model.config.widths[0] == 64
+    assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
 
 
 @pytest.mark.parametrize(
