@@ -47,7 +47,7 @@ class Sampling(_Frozen):
     base_shift: float = 3.0
     temperature: float = 1.0
     shape_temperature: float = 0.95
-    shape_spread: float = Field(0.5, ge=0, le=1)
+    shape_spread: float = Field(0.75, ge=0, le=1)
     shapes: int = 8
     guidance: float = 1.0
     prior_guidance: float = 0.3

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import fft
 
 from synth.errors import InputError
-from synth.report.location import Box, boxes
+from synth.report.location import Box
 from synth.types import LabelMap, Volume
 
 # homogeneous structures, the most homogeneous and largest first
@@ -190,12 +190,22 @@ def measure_noise(host: Volume, organs: LabelMap, most_patches: int = _MAX_PATCH
 
 def _labelled(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """(name, HU crop, mask crop) of every labelled tissue that is there."""
-    found = boxes(organs.ids)
-    number = {name: i for i, name in organs.names.items() if i in found}
+    number = {name: i for i, name in organs.names.items()}
     for tissue in TISSUES:
-        if tissue in number:
-            box: Box = found[number[tissue]]
-            yield tissue, host.hu[box], _eroded(organs.ids[box] == number[tissue])
+        if tissue not in number:
+            continue
+        mask = organs.ids == number[tissue]
+        if (box := _box_of(mask)) is not None:
+            yield tissue, host.hu[box], _eroded(mask[box])
+
+
+def _box_of(mask: np.ndarray) -> Box | None:
+    """The bounding box of a mask (X, Y, Z), None where it is empty."""
+    axes = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    if not axes[0].size:
+        return None
+    i, j, k = (slice(int(at[0]), int(at[-1]) + 1) for at in axes)
+    return i, j, k
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:
@@ -224,15 +234,9 @@ def patches_in(hu: np.ndarray, mask: np.ndarray, size: tuple[int, int, int], mos
 
 def spectrum_of(patches: np.ndarray) -> np.ndarray:
     """Mean periodogram of detrended patches (N, X, Y, Z), HU^2; its mean over frequencies is the variance."""
-    mean: np.ndarray = _periodograms(_detrended(patches)).mean(axis=0)
+    power = np.abs(fft.fftn(_detrended(patches), axes=(1, 2, 3))) ** 2
+    mean: np.ndarray = power.mean(axis=0) / patches[0].size
     return mean
-
-
-def _periodograms(flat: np.ndarray, padded: bool = False) -> np.ndarray:
-    """Of each patch (N, X, Y, Z); `padded` to twice its size, where opposite faces know nothing of each other."""
-    sizes = [n * (1 + padded) for n in flat.shape[1:]]
-    power: np.ndarray = np.abs(fft.fftn(flat, s=sizes, axes=(1, 2, 3))) ** 2 / flat[0].size
-    return power
 
 
 def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
@@ -240,19 +244,32 @@ def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     variances = flat.var(axis=(1, 2, 3))
     if tissue == _UNLABELLED:  # many tissues, whose median patch holds their borders
         quiet = variances <= np.quantile(variances, _QUIET_SHARE)
-        spectrum = _periodograms(flat[quiet], padded=True).mean(axis=0)
-        strength = float(variances[quiet].mean())
+        spectrum, strength = _padded_power(flat[quiet]).mean(axis=0), float(variances[quiet].mean())
     else:
-        power = _periodograms(flat, padded=True)
-        spectrum = np.median(power, axis=0) / _median_over_mean(power.shape[1:])
-        strength = float(np.median(variances))
-    covariance = np.fft.ifftn(spectrum).real
-    for axis, n in enumerate(patches.shape[1:]):
+        power = _padded_power(flat)
+        spectrum, strength = np.median(power, axis=0) / _median_over_mean(flat.shape[1:]), float(np.median(variances))
+    covariance = fft.irfftn(spectrum, s=[2 * n for n in flat.shape[1:]])
+    for axis, n in enumerate(flat.shape[1:]):
         covariance *= _of_lags(n).reshape([-1 if a == axis else 1 for a in range(3)])
     covariance *= strength / max(float(covariance[0, 0, 0]), 1e-9)
     # of all patches, as that strength is: a place is not picked for being quiet either
     x, y, z = (_median_size(_diagonal_steps(patches, axis)) for axis in range(3))  # a plane has none
     return NoiseModel(covariance, float(np.sqrt(covariance[0, 0, 0])), tissue, (x, y, z))
+
+
+def _padded_power(flat: np.ndarray) -> np.ndarray:
+    """Power of each patch (N, X, Y, Z) in zeros of twice its size, where opposite faces know nothing of each other:
+    half of the frequencies, (N, 2 X, 2 Y, Z + 1)."""
+    power: np.ndarray = np.abs(fft.rfftn(flat, s=[2 * n for n in flat.shape[1:]], axes=(1, 2, 3))) ** 2
+    return power
+
+
+def _median_over_mean(shape: tuple[int, ...]) -> np.ndarray:
+    """Of Gaussian noise's power at each frequency of `_padded_power`: the transform is real where every axis has none
+    or the Nyquist frequency."""
+    sizes = (2 * shape[0], 2 * shape[1], shape[2] + 1)
+    axes = np.meshgrid(*(np.arange(m) % n == 0 for m, n in zip(sizes, shape, strict=True)), indexing="ij")
+    return np.where(np.logical_and.reduce(axes), _MEDIAN_REAL, _MEDIAN)
 
 
 def _of_lags(n: int) -> np.ndarray:
@@ -261,13 +278,6 @@ def _of_lags(n: int) -> np.ndarray:
     taper = 0.5 + 0.5 * np.cos(np.pi * (2 * lag / n - 1).clip(0, 1))
     weight: np.ndarray = taper / (1 - lag / n).clip(1 / n)
     return weight
-
-
-def _median_over_mean(shape: tuple[int, ...]) -> np.ndarray:
-    """Of Gaussian noise's power at each frequency (X, Y, Z); where an axis has none or the Nyquist frequency, and so
-    all of them, the transform is real."""
-    axes = np.meshgrid(*(2 * np.arange(n) % n == 0 for n in shape), indexing="ij")
-    return np.where(np.logical_and.reduce(axes), _MEDIAN_REAL, _MEDIAN)
 
 
 def _detrended(patches: np.ndarray) -> np.ndarray:
