@@ -43,7 +43,7 @@ class Sampling(_Frozen):
     synth.flow.schedule.sampling_times. `precision` is the machine's own unless told (synth.models.precision).
     """
 
-    base_steps: int = 16
+    base_steps: int = 4
     base_shift: float = 3.0
     temperature: float = 1.0
     shape_temperature: float = 0.95
@@ -51,9 +51,9 @@ class Sampling(_Frozen):
     shapes: int = 8
     guidance: float = 1.0
     prior_guidance: float = 0.3
-    refine_steps: int = 3
-    refine_shift: float = 3.0
-    detail_guidance: float = 0.1
+    refine_steps: int = 2
+    refine_shift: float = 1.0
+    detail_guidance: float = 0.2
     redraw_start: float = 0.1
     precision: Precision = Field(default_factory=default_precision)
 
