@@ -34,6 +34,7 @@ _ZOOM_LEAST_MM, _ZOOM_LESIONS = 50.0, 2.5  # a close-up spans this, or so many t
 _CLOSER = 1.3  # a close-up that enlarges by less shows nothing new and is left out
 _TEXT_COLUMNS, _TEXT_LINES = 168, 40
 _LEGEND_ROWS, _LEGEND_COLUMN = 9, 200  # rows at most, and pixels of a column
+_NAME, _LESIONS = 26, 3  # letters of a name that fit one, and lesions that are named
 
 
 def render(case: Case, report_text_lines: Sequence[str]) -> bytes:
@@ -238,24 +239,29 @@ def _entries(ras: RasCase, views: Sequence[Plane]) -> list[tuple[str, str]]:
 
 
 def _legend_height(ras: RasCase, views: Sequence[Plane]) -> int:
-    entries = len(_entries(ras, views)) + bool(ras.lesion_names)
+    entries = len(_entries(ras, views)) + len(_lesion_entries(ras))
     return _GAP + (_LINE + 3) * min(_LEGEND_ROWS, -(-entries // (_WIDTH // _LEGEND_COLUMN)))
 
 
 def _legend(sheet: _Sheet, ras: RasCase, views: Sequence[Plane], left: float, top: float, rows: int | None) -> None:
     """Names and colours in columns of `rows`; None: as few rows as the width allows."""
-    entries = _entries(ras, views)
-    if lesions := sorted(ras.lesion_names.items()):
-        shown = ", ".join(f"{i} {name.replace('_', ' ')}" for i, name in lesions[:3])
-        entries.insert(0, (shown + (" ..." if len(lesions) > 3 else ""), _LESION_COLOUR))
+    entries = [*_lesion_entries(ras), *_entries(ras, views)]
     columns = max(1, int((_WIDTH - left) // _LEGEND_COLUMN))
     rows = rows or max(1, min(_LEGEND_ROWS, -(-len(entries) // columns)))
     for i, (name, colour) in enumerate(entries[: rows * columns]):
         x, y = left + _LEGEND_COLUMN * (i // rows), top + (_LINE + 3) * (i % rows)
         sheet.text(x, y - 3, "\N{BLACK SQUARE}", size=12, colour=colour)
-        sheet.text(x + 18, y, name, size=9)
+        sheet.text(x + 18, y, name if len(name) <= _NAME else f"{name[: _NAME - 1]}\N{HORIZONTAL ELLIPSIS}", size=9)
     if (hidden := len(entries) - rows * columns) > 0:
         sheet.text(left, top + (_LINE + 3) * rows, f"and {hidden} more", size=9, colour=_FAINT)
+
+
+def _lesion_entries(ras: RasCase) -> list[tuple[str, str]]:
+    """The first lesions by number and name, each an entry of its own, and how many more there are."""
+    lesions = sorted(ras.lesion_names.items())
+    entries = [(f"{i} {name.replace('_', ' ')}", _LESION_COLOUR) for i, name in lesions[:_LESIONS]]
+    more = len(lesions) - _LESIONS
+    return [*entries, (f"{more} more of them", _LESION_COLOUR)] if more > 0 else entries
 
 
 def _findings(sheet: _Sheet, lines: Sequence[str], top: float) -> None:

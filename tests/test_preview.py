@@ -101,6 +101,20 @@ def test_lesions_are_outlined_and_named_in_the_legend() -> None:
     assert lesion_pixels(pixels(Case(case.ct, case.organs, healthy))) == 0
 
 
+def test_names_in_the_legend_stay_in_their_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = phantoms.case()
+    ids = np.zeros_like(case.lesions.ids)
+    ids.ravel()[:5] = range(1, 6)
+    names = {i: f"planning_target_of_a_very_long_name_{i}" for i in range(1, 6)}
+    written = []
+    monkeypatch.setattr(preview._Sheet, "text", lambda _, x, y, text, **__: written.append((x, y, text)))
+    preview.render(Case(case.ct, case.organs, LabelMap(ids, case.lesions.affine, names)), [])
+    lesions = [(x, y, text) for x, y, text in written if "planning" in text or "more of them" in text]
+    assert [text[:1] for *_, text in lesions] == ["1", "2", "3", "2"] and lesions[3][2] == "2 more of them"
+    assert len({(x, y) for x, y, _ in lesions}) == 4
+    assert all(len(text) <= 26 for *_, text in lesions)
+
+
 def test_the_same_case_gives_the_same_picture_and_findings_change_it() -> None:
     case = phantoms.case()
     first = preview.render(case, ["Liver: one lesion of 8 mm."])
