@@ -108,7 +108,6 @@ def test_maisi_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_maisi_networks_have_their_published_size() -> None:
-    pytest.importorskip("einops", reason="MONAI's attention needs einops")
     counted = maisi.count((4, 16, 16, 16))
     assert counted["output_voxels"] == 64**3
     assert round(counted["evaluations"]["unet"]["parameters"] / 1e6) == 181
@@ -130,7 +129,6 @@ def test_sizes_that_differ_are_compared_by_the_voxel() -> None:
 
 
 def test_maisi_is_timed_as_a_case_of_thirty_steps() -> None:
-    pytest.importorskip("einops", reason="MONAI's attention needs einops")
     works = maisi.evaluations((4, 8, 8, 8), torch.device("cpu"))
     with torch.no_grad():
         assert works["unet"]().shape == (1, 4, 8, 8, 8)
