@@ -108,7 +108,7 @@ def _plan(hu: np.ndarray, mask: np.ndarray, spacing: np.ndarray, kind: str, seed
         margin_mm=2.0,
         zones=(Zone(name="tissue", reach=1.0, hu=float(hu[core_of(mask)].mean()), opacity=1.0),),
         grain_hu=(low + high) / 2,
-        grain_mm=float(np.clip(0.12 * size, 1.5, 8.0)),
+        grain_mm=looks.grain_hu.length_mm(size),
         mass_effect=0.0,
         seed=seed,
     )

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from evals.pelvis import read_pelvis
 from prompts.request import FindingRequest
 from prompts.vocabulary import FindingKind, Heterogeneity, Invasion, Organ, Shape, Surface, structures_of
 from synth import labels, nifti
@@ -44,6 +45,7 @@ from synth.types import Case, LabelMap, Volume
 
 TRIES = 10
 _HOSTS = ("native/LIDC-IDRI-0001", "torso/totalseg_example_ct_sm", "torso/totalseg_example_ct_dicom")
+_PELVIS = "torso/totalseg_example_ct"  # no labels: `evals.pelvis` finds its bladder
 _LEAST_ML = 2.0  # structures smaller than this are cut off at the border
 _SLACK_HU = 15
 _ANY_HU = ("vertebrae", "rib", "aorta", "heart")  # bone marrow and opacified blood vary widely
@@ -80,23 +82,27 @@ def _fits(organ: OrganMeasurement) -> bool:
 
 
 def load_hosts(folder: Path) -> list[RealHost]:
-    """The labelled hosts of the folder. Raises InputError where there is none."""
-    hosts = [_load(folder / name) for name in _HOSTS if (folder / name / "labels.nii.gz").is_file()]
+    """The labelled hosts of the folder and the pelvis. Raises InputError where there is none."""
+    hosts = [_read(folder / name) for name in _HOSTS if (folder / name / "labels.nii.gz").is_file()]
     if not hosts:
         raise InputError(f"--hosts {folder}: no {' or '.join(_HOSTS)} in it; hand over a folder that has one")
-    return hosts
+    pelvis = folder / _PELVIS / "ct.nii.gz"
+    return hosts + ([_host("pelvis", *read_pelvis(pelvis))] if pelvis.is_file() else [])
 
 
-def _load(folder: Path) -> RealHost:
+def _read(folder: Path) -> RealHost:
     ct = nifti.read_volume(folder / "ct.nii.gz")
-    organs = nifti.read_labels(folder / "labels.nii.gz", like=ct)
+    return _host(folder.name, ct, nifti.read_labels(folder / "labels.nii.gz", like=ct))
+
+
+def _host(name: str, ct: Volume, organs: LabelMap) -> RealHost:
     noise = measure_noise(ct, organs)
     empty = LabelMap(np.zeros(ct.hu.shape, np.uint8), ct.affine, {})
     measured = measure(Case(ct, organs, empty))
     present = location.present_boxes(organs)
     middle = location.midline_x(organs, present, ct.hu)
     scene = Scene(Case(ct, organs, empty), present, {o.name: o for o in measured.organs}, middle, noise)
-    return RealHost(folder.name, ct, organs, noise, scene)
+    return RealHost(name, ct, organs, noise, scene)
 
 
 def draw_request(kind: LesionType, organ: Organ, host: RealHost, room_mm: float, rng: random.Random) -> FindingRequest:

@@ -13,7 +13,8 @@ from synth import labels
 from synth.types import LabelMap
 
 MUSCLE, BONE = "gluteus_maximus_left", "femur_left"  # names that lesion types know muscle and bone by
-_MUSCLE_HU = (-10.0, 130.0)
+_MUSCLE_HU = (10.0, 130.0)  # on 5 mm; fat streaks within muscle pass a lower limit and would count as noise
+_SEEN_MM = 5.0
 _BONE_HU = 200.0
 _LEAST_ML = 10.0  # smaller pieces are skin, vessels and the table
 _FWHM = 2.355  # of a Gaussian, in SD
@@ -53,14 +54,17 @@ def _shrunk_ids(ids: np.ndarray, factor: np.ndarray) -> np.ndarray:
 def with_tissue(subject: Subject) -> Subject:
     """With muscle and bone told by their HU, where nothing is labelled; under one name each, whatever the body part.
 
-    Muscle is soft tissue of `_MUSCLE_HU` without its thin sheets (skin, fasciae, the rim of bone), and may hold vessels
-    and nerves; bone is what is denser than `_BONE_HU`, with its marrow. A labelled tumour is neither.
+    Muscle is soft tissue of `_MUSCLE_HU`, seen `_SEEN_MM` wide, without its thin sheets (skin, fasciae, the rim of
+    bone), and may hold vessels and nerves; bone is what is denser than `_BONE_HU`, with its marrow. A labelled tumour
+    is neither.
     """
     assert subject.organs is not None
     hu, ids = subject.hu, subject.organs.ids
     closed = ndimage.binary_closing(np.pad(hu >= _BONE_HU, 1, mode="edge"))[1:-1, 1:-1, 1:-1]  # to the very border
     bone = _large(_filled(closed), subject)
-    soft = ndimage.binary_opening((hu > _MUSCLE_HU[0]) & (hu < _MUSCLE_HU[1]) & ~bone)
+    wide = np.sqrt(np.maximum(_SEEN_MM**2 - subject.spacing**2, 0)) / subject.spacing
+    seen = ndimage.gaussian_filter(hu.astype(np.float32), wide / _FWHM, mode="nearest")
+    soft = ndimage.binary_opening((seen > _MUSCLE_HU[0]) & (seen < _MUSCLE_HU[1]) & ~bone)
     names: Mapping[int, str] = subject.organs.names
     free = ids == 0
     numbers = labels.ids()

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from prompts.vocabulary import FindingKind, Heterogeneity, Organ, Surface
 from synth.errors import InputError
@@ -23,6 +23,7 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_ascending)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_SHORTEST_GRAIN_MM = 1.5
 
 
 class _Entry(BaseModel):
@@ -98,15 +99,21 @@ class MarginModel(_Entry):
 
 
 class GrainModel(_Entry):
-    """SD of the texture inside in HU, by heterogeneity."""
+    """SD of the texture inside in HU, by heterogeneity; its length as a share of the size, and the longest in mm."""
 
     homogeneous: Range
     heterogeneous: Range
     usual: Heterogeneity
+    length: Share = 0.12
+    longest_mm: PositiveFloat = 8.0
 
     def sd(self, heterogeneity: Heterogeneity | None) -> Range:
         even = (heterogeneity or self.usual) is Heterogeneity.HOMOGENEOUS
         return self.homogeneous if even else self.heterogeneous
+
+    def length_mm(self, size_mm: float) -> float:
+        """Length of the texture of a lesion of this size: twice the SD of the Gaussian that smooths it."""
+        return float(np.clip(self.length * size_mm, _SHORTEST_GRAIN_MM, self.longest_mm))
 
 
 Place = Literal["anywhere", "dependent", "deep", "lateral", "wall"]

@@ -15,6 +15,7 @@ from synth.geometry import world_of
 from synth.lesions.lesion_plan import ContrastPhase
 from synth.lesions.lesion_types import Place
 from synth.lesions.spaces import with_spaces
+from synth.lesions.wall import BASE
 from synth.report import location
 from synth.report.location import Box
 from synth.types import HU_MIN, LabelMap, Volume
@@ -29,7 +30,6 @@ _INVASION_DEPTH = (0.35, 0.75)  # of the radius: how deep in the organ an invadi
 _WALL_DEPTH = (0.45, 0.8)  # of the radius: how deep a mass is centred that grows from a wall
 _INVADED_SHARE = 0.05  # of the ball: tissue outside the organ that an invading lesion must reach
 _EXTREME_SHARE = 0.03  # of the allowed centres: the lowest, the most lateral or the deepest ones
-_SLANT = 0.8  # how much lying lower counts against lying further back, for what fluid and stones do
 
 
 @dataclass(frozen=True)
@@ -205,16 +205,22 @@ def choose_on_wall(
 ) -> tuple[tuple[int, int, int] | None, float]:
     """A voxel on the organ's border about which a layer of the size fits, or None, and the widest extent found (mm).
 
-    The extent is that of the organ's voxels in the centre's slice, from the centre.
+    The extent is that of the organ's voxels in the centre's slice, from the centre. Fluid starts where it is lowest and
+    finds its widest slice itself, so for it the extent is the organ's.
     """
     thin = region.room <= 1.6 * float(host.ct.spacing.min())
     candidates = np.argwhere((region.room > 0) & thin) + [s.start for s in region.box]
     candidates = candidates[((candidates > 0) & (candidates < np.array(host.ct.hu.shape) - 1)).all(axis=1)]
     if not len(candidates):
         return None, 0.0
-    candidates = _preferred(candidates, host, region, place)
     mask, box = host.inside(region.structure)
     axis = location.slice_axis(host.ct.affine)
+    if place == "dependent":
+        sides = np.delete(host.ct.spacing * mask.shape, axis)
+        widest = float(sides.max())
+        lowest = _preferred(candidates, host, region, place, 0.0)[0]
+        return (_index(lowest) if widest >= size_mm else None), widest
+    candidates = _preferred(candidates, host, region, place)
     widest = 0.0
     for centre in candidates[rng.permutation(len(candidates))[:_CANDIDATES]]:
         plane = np.argwhere(mask.take(int(centre[axis] - box[axis].start), axis)) * np.delete(host.ct.spacing, axis)
@@ -231,19 +237,32 @@ def _index(centre: np.ndarray) -> tuple[int, int, int]:
     return i, j, k
 
 
-def _preferred(candidates: np.ndarray, host: Host, region: Region, place: Place) -> np.ndarray:
+def _preferred(
+    candidates: np.ndarray, host: Host, region: Region, place: Place, share: float = _EXTREME_SHARE
+) -> np.ndarray:
     """The lowest, most lateral or deepest of the candidates (N, 3); all of them where the place is any."""
     if place in ("anywhere", "wall"):
         return candidates
     points = world_of(candidates, host.ct.affine)
     if place == "dependent":
-        rank = points[:, 1] + _SLANT * points[:, 2]
+        rank = _rank(points)
     elif place == "lateral":
         rank = -np.abs(points[:, 0] - location.midline_x(host.organs, host.present, host.ct.hu))
     else:
         rank = _to_hilum(points, host, region.structure)
-    keep = max(int(_EXTREME_SHARE * len(candidates)), min(len(candidates), 8))
+    keep = max(int(share * len(candidates)), min(len(candidates), 8))
     return candidates[np.argsort(rank, kind="stable")[:keep]]
+
+
+def _rank(points: np.ndarray) -> np.ndarray:
+    """How high points (N, 3), RAS mm, lie in a patient on the back, mm."""
+    return np.asarray(points[:, 1] + BASE * points[:, 2])
+
+
+def lowest_rank(host: Host, structure: str) -> float:
+    """How high the lowest voxel of a structure lies in a patient on the back, mm."""
+    mask, box = host.inside(structure)
+    return float(_rank(location.points_of(mask, box, host.ct.affine)).min())
 
 
 def _to_hilum(points: np.ndarray, host: Host, structure: str) -> np.ndarray:

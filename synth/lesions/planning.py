@@ -20,6 +20,7 @@ from synth.lesions.placement import (
     choose_centre,
     choose_on_wall,
     find_region,
+    lowest_rank,
     spot_centre,
     structures_for,
 )
@@ -28,13 +29,12 @@ from synth.types import LabelMap, Volume
 _SEVERAL = (2, 5)  # how many, where the number was not said
 _TILT_DEG = 20.0  # of the long axis out of the axial plane: sizes are read in axial slices
 _ROLL_DEG = 40.0
-_GRAIN_SHARE = 0.12  # length of the texture inside, of the size
-_GRAIN_RANGE_MM = (1.5, 8.0)
 _SHRINK = 0.9  # of the largest that fits, for sizes that were not asked for
 _EDGE_WIDTHS = 1.5  # how many margin widths beyond the surface the edge may reach
 _PUSHED = 1.0  # of the radius: how far beyond the surface tissue is pushed
 _PUNCTATE_MM = 10.0  # the largest of a finding that is asked for as punctate
 _WALL_BALL = 1.2  # of the size: a layer may lie on one side of its centre
+_POOL_BALL = 2.5  # of the size: fluid is longer along the body than in a slice
 
 
 def plan_lesions(
@@ -219,9 +219,10 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         "spicule_mm": uniform(rng, shape.spicules.extent) * size_mm if spicules else 0.0,
         "margin_mm": uniform(rng, kind.margin_mm.width(finding.surface)),
         "grain_hu": uniform(rng, kind.grain_hu.sd(finding.heterogeneity)),
-        "grain_mm": float(np.clip(_GRAIN_SHARE * size_mm, *_GRAIN_RANGE_MM)),
+        "grain_mm": kind.grain_hu.length_mm(size_mm),
         "mass_effect": uniform(rng, kind.mass_effect),
-        "wall_mm": _wall_mm(kind, finding, rng),
+        "wall_mm": (thickness := _wall_mm(kind, finding, rng)),
+        "pools": kind.place == "dependent" and thickness > 0,
     }
 
 
@@ -251,7 +252,8 @@ def ball_of(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float
     voxel = float(np.linalg.norm(spacing)) / 2
     edge = _EDGE_WIDTHS * looks["margin_mm"]
     if looks["wall_mm"]:
-        return float(_WALL_BALL * size_mm + edge + voxel)
+        reach = _POOL_BALL if looks["pools"] else _WALL_BALL
+        return float(reach * size_mm + edge + voxel)
     body = 0.5 * size_mm * (1 + looks["lobe_depth"] + 3 * looks["roughness"])
     pushed = _PUSHED * 0.5 * size_mm if looks["mass_effect"] else 0.0
     return float(body + max(looks["spicule_mm"] + edge, pushed) + voxel)
@@ -282,6 +284,8 @@ def _place(
     layer = looks["wall_mm"] > 0
     voxels = np.array([host.inside(name)[0].sum() for name in structures], float)
     order = rng.choice(len(structures), len(structures), replace=False, p=voxels / voxels.sum())
+    if looks["pools"]:
+        order = _lowest_first(order, structures, host)
     smallest = 0.0 if finding.size_mm else kind.size_at(0.0)
     largest = 0.0
     for index in order:
@@ -293,6 +297,12 @@ def _place(
             return structures[index], centre, fitting
         largest = max(largest, room)
     raise InputError(_no_room(finding, structures, size_mm, largest, bool(others)))
+
+
+def _lowest_first(order: np.ndarray, structures: Sequence[str], host: Host) -> np.ndarray:
+    """The order (N,) with the first one's side first, on each side by where fluid runs to."""
+    first = _same_side(structures[order[0]], structures)
+    return np.array(sorted(order, key=lambda i: (structures[i] not in first, lowest_rank(host, structures[i]))))
 
 
 def _centre(

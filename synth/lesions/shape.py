@@ -22,8 +22,8 @@ from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import INVADED_HU, with_fat
 from synth.lesions.strands import Strand, near_strands, reach_mm, strand_share, strands_of
 from synth.lesions.surface import length, scale_and_distance, surface_table
-from synth.lesions.wall import wall_field
-from synth.report.location import Box
+from synth.lesions.wall import pool_field, wall_field
+from synth.report.location import Box, slice_axis
 from synth.report.location import grown as grown_box
 from synth.types import LabelMap, Volume
 
@@ -131,7 +131,11 @@ def _grow_wall(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allow
     offsets = offsets_mm(plan, host.affine, box)
     allowed &= length(offsets) <= plan.ball_mm
     centre = _centre_in(plan, box)
-    t = wall_field(plan, np.isin(organs.ids[box], _numbers(plan, organs)), host.spacing, offsets)
+    organ = np.isin(organs.ids[box], _numbers(plan, organs))
+    if plan.pools:
+        t = pool_field(plan, organ, host.spacing, offsets, slice_axis(host.affine))
+    else:
+        t = wall_field(plan, organ, host.spacing, offsets)
     scale = solve_scale(plan, host, t, allowed, centre)
     mask = body_at(t, scale, allowed, centre)
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), plan.margin_mm / _WIDTH_OF_SIGMA / host.spacing)

@@ -6,19 +6,27 @@ The layer is a lens: thickest at its centre on the wall and thinner with the dis
 
 q the distance from the centre and L the lens's half length. A point at the depth d from the wall is inside where
 d <= T(q), that is where t = q / sqrt(1 - (d / T0)^2) <= L: one field whose level sets are the lenses of all lengths.
+
+Free fluid pools instead: in a patient on the back it lies lowest behind, deepest at the base, and climbs the chest wall
+as lung recoils from it. With h the height above the organ's lowest point, up to H at the wall,
+
+    h <= H (1 - (d / T0)^2), that is t = h / (1 - (d / T0)^2) <= H.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.surface import length
 
 _OUTWARD = 0.6  # of the thickness: how far the layer reaches out of the organ where it may
+BASE = 0.3  # how much lying lower in the body counts against lying further back, for what fluid and stones do
 _WAVES_MM = 0.5  # smoothness of the thickness, of the thickness
 _FAR = 1e6
+_COARSE_MM, _SMOOTH_MM = 2.5, 4.0
 
 
 def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -38,6 +46,42 @@ def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets
         relative = np.where(organ, relative, outside / (_OUTWARD * thickness))
     q = length(offsets)
     return np.where(relative < 1, q / np.sqrt(np.maximum(1 - relative**2, 1e-6)), _FAR).astype(np.float32)
+
+
+def pool_field(
+    plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets: np.ndarray, slice_axis: int
+) -> np.ndarray:
+    """The height at the wall of the pool whose surface passes each voxel, mm; arguments and `_FAR` as `wall_field`'s.
+
+    The wall is the outer one: depths are those in the organ's convex hull, slice by slice, so that mediastinum, vessels
+    and fissures are none. They are found on voxels of `_COARSE_MM` and smooth.
+    """
+    height = offsets[1] + BASE * offsets[2]
+    height = height - height[organ].min()
+    step = np.maximum(np.round(_COARSE_MM / spacing), 1).astype(int)
+    coarse = spacing * step
+    hull = _hulls(organ[tuple(slice(None, None, s) for s in step)], slice_axis)
+    depth = ndimage.gaussian_filter(depth_in(hull, coarse), _SMOOTH_MM / coarse)
+    at = [np.arange(n, dtype=np.float32) / s for n, s in zip(organ.shape, step, strict=True)]
+    depth = ndimage.map_coordinates(depth, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+    left = 1 - (depth / plan.wall_mm) ** 2
+    return np.where(left > 0, height / np.maximum(left, 1e-6), _FAR).astype(np.float32)
+
+
+def _hulls(mask: np.ndarray, axis: int) -> np.ndarray:
+    """The convex hull of a mask (x, y, z) in every slice along an axis."""
+    slices = np.moveaxis(mask, axis, 0)
+    return np.moveaxis(np.stack([_hull(one) for one in slices]), 0, axis)
+
+
+def _hull(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a mask (a, b); the mask itself where its voxels lie on a line."""
+    voxels = np.argwhere(mask)
+    if len(voxels) < 3 or np.linalg.matrix_rank(voxels - voxels[0]) < 2:
+        return mask
+    sides = ConvexHull(voxels).equations
+    grid = np.indices(mask.shape).reshape(2, -1)
+    return np.asarray((sides[:, :2] @ grid + sides[:, 2:] <= 1e-9).all(axis=0).reshape(mask.shape))
 
 
 def depth_in(organ: np.ndarray, spacing: np.ndarray) -> np.ndarray:

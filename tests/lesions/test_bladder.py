@@ -1,16 +1,23 @@
-"""A bladder tumour in a made-up pelvis: no real host at hand has a whole bladder with its label."""
+"""A bladder tumour in a made-up pelvis, and in the one real scan whose bladder HU can tell."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from evals.pelvis import read_pelvis
 from prompts import parse
-from synth import labels
+from synth import labels, nifti
+from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
 from synth.report import check, measure, write
 from synth.types import LabelMap, Volume
 
+DATA = Path(os.environ.get("SYNTHCT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
+REAL = DATA / "torso" / "totalseg_example_ct" / "ct.nii.gz"
 SHAPE, SPACING = (72, 72, 32), (1.5, 1.5, 3.0)
 URINE_HU, MUSCLE_HU, FAT_HU = 6.0, 55.0, -95.0
 
@@ -48,6 +55,29 @@ def test_a_bladder_tumour_grows_from_the_wall_and_is_measured_so(pelvis: tuple[V
     assert (mask & border).any()  # it sits on the wall
     assert (organs.ids[mask] == labels.ids()["urinary_bladder"]).all()
     assert check(case, write(measure(case))) == []
+
+
+@pytest.mark.skipif(not REAL.is_file(), reason=f"no real pelvis: {REAL} is not there")
+def test_a_real_bladder_is_told_by_its_urine_and_takes_a_tumour() -> None:
+    host, organs = read_pelvis(REAL)
+    bladder = organs.mask("urinary_bladder")
+    assert 300 < bladder.sum() * np.prod(host.spacing) / 1000 < 450
+    inside = host.hu[_inner(bladder)]
+    assert 0 < np.median(inside) < 20 and np.mean(inside > 100) < 0.001  # neither bone nor fat
+    assert np.mean(inside < -60) < 0.01
+    (finding,) = parse("30 mm bladder tumour").findings
+    (plan,) = plan_lesions([finding], host, organs, np.random.default_rng(2))
+    case = insert(host, organs, [plan], keep_painted)
+    (found,) = measure(case).lesions
+    assert found.structure == "urinary_bladder" and found.mean_hu > URINE_HU + 10
+    assert found.long_axis_mm == pytest.approx(30, abs=3)
+
+
+def test_another_scan_is_no_pelvis(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nii.gz"
+    nifti.write_volume(path, Volume(np.full((122, 101, 112), -90, np.int16), np.diag([3.0, 3.0, 3.0, 1.0])))
+    with pytest.raises(InputError, match="no urine"):
+        read_pelvis(path)
 
 
 def _inner(mask: np.ndarray) -> np.ndarray:

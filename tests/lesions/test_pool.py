@@ -1,0 +1,50 @@
+"""Free fluid in a pleural space: where it lies, how it ends, how large it is."""
+
+import numpy as np
+import pytest
+
+from prompts import parse
+from synth.geometry import world_of
+from synth.lesions import insert, keep_painted, plan_lesions
+from synth.lesions.wall import BASE
+from synth.report.diameters import longest_in_slice
+from synth.types import LabelMap, Volume
+
+
+@pytest.mark.parametrize("size", [30, 50])
+def test_fluid_fills_the_chest_from_its_lowest_point(host: Volume, organs: LabelMap, size: int) -> None:
+    (plan,) = plan_lesions(parse(f"{size} mm right pleural effusion").findings, host, organs, np.random.default_rng(1))
+    assert plan.pools and set(plan.structures) == {"lung_upper_lobe_right", "lung_lower_lobe_right"}
+    fluid = insert(host, organs, [plan], keep_painted).lesions.ids > 0
+    assert longest_in_slice(fluid, host.spacing, 2)[1] == pytest.approx(size, abs=max(host.spacing[0], 0.05 * size))
+    lung = organs.mask("lung_upper_lobe_right") | organs.mask("lung_lower_lobe_right")
+    assert not (fluid & ~lung).any()
+    heights = _heights(fluid, host)
+    assert heights.min() == pytest.approx(_heights(lung, host).min(), abs=2.0)
+    # Lung that is lower than the fluid's middle is fluid, but for what lies deep within.
+    lower = np.zeros(lung.shape, bool)
+    lower[tuple(np.argwhere(lung)[_heights(lung, host) < np.median(heights)].T)] = True
+    assert fluid[lower].mean() > 0.8
+
+
+def test_more_fluid_climbs_the_chest_wall(host: Volume, organs: LabelMap) -> None:
+    (plan,) = plan_lesions(parse("60 mm right pleural effusion").findings, host, organs, np.random.default_rng(1))
+    thin = plan.model_copy(update={"wall_mm": 12.0})
+    for lesion in (plan, thin):
+        fluid = insert(host, organs, [lesion], keep_painted).lesions.ids > 0
+        columns = fluid[:, :, int(fluid.sum(axis=(0, 1)).argmax())]
+        tops = np.array([np.flatnonzero(c).max() for c in columns if c.any()])  # the y axis runs to the front
+        middle = tops[len(tops) // 3 : -len(tops) // 3]
+        assert tops[:2].mean() > middle.mean() and tops[-2:].mean() > middle.mean()  # a meniscus, not a bulge
+
+
+def test_the_same_fluid_with_another_seed_lies_at_the_same_place(host: Volume, organs: LabelMap) -> None:
+    findings = parse("40 mm left pleural effusion").findings
+    one, other = (plan_lesions(findings, host, organs, np.random.default_rng(seed))[0] for seed in (1, 2))
+    assert one.centre == other.centre and one.seed != other.seed
+
+
+def _heights(mask: np.ndarray, host: Volume) -> np.ndarray:
+    """mm by which voxels lie higher in a patient on the back, the base counted as lower, (N,)."""
+    points = world_of(np.argwhere(mask), host.affine)
+    return np.asarray(points[:, 1] + BASE * points[:, 2])
