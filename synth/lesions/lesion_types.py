@@ -129,6 +129,7 @@ class LesionType(_Entry):
     kinds: tuple[FindingKind, ...]
     bulges: bool = False
     spans: bool = False
+    conforms: Share = 0.0
     place: Place = "anywhere"
     mass_effect: Range = (0.0, 0.0)
     size_mm: dict[float, float]

@@ -155,24 +155,46 @@ def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tu
 
 
 def choose_centre(
-    finding: FindingRequest, host: Host, region: Region, size_mm: float, place: Place, rng: np.random.Generator
+    finding: FindingRequest,
+    host: Host,
+    region: Region,
+    size_mm: float,
+    place: Place,
+    rng: np.random.Generator,
+    conforms: float = 0.0,
 ) -> tuple[int, int, int] | None:
-    """A voxel index of the host where a lesion of the size fits, or None. Tries a fixed number of centres."""
+    """A voxel index of the host where a lesion of the size fits, or None. Tries a fixed number of centres.
+
+    One that conforms fits where a ball smaller by that share does, and takes the shape of what holds it; from the faces
+    of the volume it keeps away by half as much less.
+    """
     radius = size_mm / 2
     if finding.invasion is Invasion.CLOSE:
         low, high = (share * radius for share in _INVASION_DEPTH)
     elif place == "wall":
         low, high = (share * radius for share in _WALL_DEPTH)
     else:
-        low, high = radius + (CLEARANCE_MM if finding.invasion is Invasion.NONE else 0.0), np.inf
+        low = (1 - conforms) * radius + (CLEARANCE_MM if finding.invasion is Invasion.NONE else 0.0)
+        high = np.inf
     candidates = np.argwhere((region.room > 0) & (region.room >= low) & (region.room <= high))
     if not len(candidates):
         return None
-    candidates = _preferred(candidates + [s.start for s in region.box], host, region, place)
+    candidates = candidates + [s.start for s in region.box]
+    if conforms:
+        candidates = candidates[_to_faces(candidates, host) >= (1 - conforms / 2) * radius]
+        if not len(candidates):
+            return None
+    candidates = _preferred(candidates, host, region, place)
     candidates = candidates[rng.permutation(len(candidates))[:_CANDIDATES]]
     scored = [_score(finding, host, region.structure, centre, radius) for centre in candidates]
     first_good = next((i for i, score in enumerate(scored) if score <= _UNUSUAL_SHARE), int(np.argmin(scored)))
     return _index(candidates[first_good]) if np.isfinite(scored[first_good]) else None
+
+
+def _to_faces(voxels: np.ndarray, host: Host) -> np.ndarray:
+    """mm from voxels (N, 3) to the nearest face of the volume, (N,)."""
+    inner = np.minimum(voxels, np.array(host.ct.hu.shape) - 1 - voxels)
+    return np.asarray(((inner + 0.5) * host.ct.spacing).min(axis=1))
 
 
 def spot_centre(

@@ -322,9 +322,13 @@ def _centre(
             size_mm = _SHRINK * widest
             centre, _ = choose_on_wall(host, region, size_mm, kind.place, rng)
         return centre, size_mm, widest
-    fitting = size_mm if asked or kind.place == "wall" else min(size_mm, _SHRINK * region.largest_mm)
-    centre = choose_centre(finding, host, region, fitting, kind.place, rng) if fitting > 0 else None
-    return centre, fitting, region.largest_mm
+    largest = region.largest_mm / (1 - kind.conforms)
+    fitting = size_mm if asked or kind.place == "wall" else min(size_mm, _SHRINK * largest)
+    centre = choose_centre(finding, host, region, fitting, kind.place, rng, kind.conforms) if fitting > 0 else None
+    while centre is None and kind.conforms and not asked and fitting > kind.size_at(0.0):
+        fitting *= _SHRINK
+        centre = choose_centre(finding, host, region, fitting, kind.place, rng, kind.conforms)
+    return centre, fitting, largest
 
 
 def _taken(others: Sequence[LesionPlan], structure: str, layer: bool, host: Host) -> list[tuple[np.ndarray, float]]:

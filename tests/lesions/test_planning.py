@@ -11,7 +11,8 @@ from prompts.vocabulary import Density, Invasion, Segment, Shape, Side, Surface,
 from synth import labels
 from synth.errors import InputError
 from synth.geometry import world_of
-from synth.lesions import LesionPlan, plan_lesions
+from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
+from synth.report.diameters import longest_in_slice
 from synth.report.location import POLES, Poles
 from synth.types import LabelMap, Volume
 
@@ -152,6 +153,23 @@ def test_an_organ_cut_by_the_border_of_the_volume_counts_that_border(host: Volum
     cut = LabelMap(organs.ids[..., thin], organs.affine, organs.names)
     message = error_of(ct, cut, FindingRequest(kind="tumour", organ="liver", size_mm=20))
     assert "largest that fits is about 10 mm" in message
+
+
+def test_a_sarcoma_takes_the_shape_of_a_compartment_that_holds_no_such_ball(host: Volume) -> None:
+    """A slab of muscle, 36 mm thick, between bones; a sarcoma of 50 mm and none of 70."""
+    table = labels.ids()
+    ids = np.full(host.hu.shape, table["femur_left"], np.uint8)
+    ids[40:64] = table["gluteus_maximus_left"]
+    hu = np.where(ids == table["femur_left"], 400, 55).astype(np.int16)
+    slab = LabelMap(ids, host.affine, labels.names())
+    bone_and_muscle = Volume(hu + (host.hu - host.hu.mean()).clip(-20, 20).astype(np.int16), host.affine)
+    wide = FindingRequest(kind="sarcoma", organ="muscle", side="left", size_mm=50)
+    (lesion,) = plan(bone_and_muscle, slab, wide)
+    mask = insert(bone_and_muscle, slab, [lesion], keep_painted).lesions.ids > 0
+    assert longest_in_slice(mask, host.spacing, 2)[1] == pytest.approx(50, abs=2.5)
+    assert not mask[ids == table["femur_left"]].any()
+    assert lesion.centre[0] in range(40, 64) and np.ptp(np.flatnonzero(mask.any(axis=(1, 2)))) <= 23
+    assert "largest that fits" in error_of(bone_and_muscle, slab, wide.model_copy(update={"size_mm": 70}))
 
 
 @pytest.mark.parametrize(
