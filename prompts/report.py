@@ -106,12 +106,38 @@ def lesion_sentence(facts: LesionFacts) -> str:
     """Size, place, margin, volume, appearance, attenuation and contacts, as far as they were measured.
 
     A spiculated margin is its own kind of margin: such a lesion is not called well-defined, however sharp its edge.
+    Fluid takes the shape of the space it lies in, so neither margin nor shape is said of it.
     """
+    if is_fluid(facts.kind):
+        return _fluid_sentence(facts)
     margin = "spiculated " if facts.spiculated else f"{facts.margin} " if facts.margin else ""
     size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
     what = _capital(f"{_article(margin or facts.kind)} {margin}{facts.kind} of {size} {place_phrase(facts)}")
     parts = [f"{what}, volume {shown_ml(facts.volume_ml)} mL", *_appearance(facts), _attenuation(facts)]
     return f"{'; '.join([*parts, _contacts(facts.contacts)])}{_encasement(facts.encased)}."
+
+
+def is_fluid(kind: str) -> bool:
+    """Whether a kind of lesion is free fluid."""
+    return kind.split()[-1] in (FindingKind.EFFUSION, FindingKind.ASCITES)
+
+
+def _fluid_sentence(facts: LesionFacts) -> str:
+    size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
+    what, place = _fluid(facts)
+    article = "" if what == FindingKind.ASCITES else f"{_article(what)} "
+    parts = [_capital(f"{article}{what} of {size}{place}, volume {shown_ml(facts.volume_ml)} mL"), _attenuation(facts)]
+    if facts.heterogeneity:
+        parts.insert(1, facts.heterogeneity)
+    return f"{'; '.join([*parts, _contacts(facts.contacts)])}."
+
+
+def _fluid(facts: LesionFacts) -> tuple[str, str]:
+    """("right pleural effusion", "") or ("ascites", " about the liver")."""
+    if facts.kind == FindingKind.ASCITES:
+        return facts.kind, f" about the {facts.organ}"
+    side = f"{facts.side} " if facts.side in ("left", "right") else ""
+    return f"{side}{facts.kind}", ""
 
 
 def _in_lung(facts: LesionFacts) -> bool:
@@ -121,8 +147,7 @@ def _in_lung(facts: LesionFacts) -> bool:
 
 def _appearance(facts: LesionFacts) -> list[str]:
     """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"; "solid" in the lung."""
-    in_lung = facts.texture if facts.kind != FindingKind.EFFUSION else None
-    density = in_lung if _in_lung(facts) else facts.density
+    density = facts.texture if _in_lung(facts) else facts.density
     words = [facts.shape, "lobulated" if facts.lobulated else None, density, facts.heterogeneity]
     zones = [("necrosis", facts.necrotic), ("calcification", facts.calcified), ("a rim", facts.rim)]
     adjectives = ", ".join(word for word in words if word)
@@ -253,6 +278,10 @@ _NAMES = {
     "vertebrae_S1": "first sacral vertebra",
 }
 _WORDS = {"clavicula": "clavicle", "hip": "hip bone"}
+_ROWS = (
+    *(tuple(f"rib_{side}_{i}" for i in range(1, 13)) for side in ("left", "right")),
+    tuple(f"vertebrae_{part}{i}" for part, n in (("C", 7), ("T", 12), ("L", 5)) for i in range(1, n + 1)),
+)
 _PLURALS = {"metastasis": "metastases", "mass": "masses", "calculus": "calculi"}
 
 
@@ -271,11 +300,39 @@ def _attenuation(facts: LesionFacts) -> str:
 def _contacts(names: Sequence[str]) -> str:
     if not names:
         return "no contact with other labelled structures"
-    return f"in contact with the {_listed([readable(n) for n in names])}"
+    return f"in contact with the {_listed(_with_runs(names))}"
+
+
+def _with_runs(names: Sequence[str]) -> list[str]:
+    """Names as one says them; three neighbouring ribs or vertebrae and more as "right ribs 5 to 8"."""
+    said: list[str] = []
+    left = list(names)
+    while left:
+        run = _neighbours(left[0], left)
+        left = [name for name in left if name not in run]
+        said += [_run(run)] if len(run) > 2 else [readable(name) for name in run]
+    return said
+
+
+def _neighbours(name: str, names: Sequence[str]) -> Sequence[str]:
+    """The names that follow each other without a gap about one of them, in the body's order."""
+    row = next((row for row in _ROWS if name in row), (name,))
+    first = last = row.index(name)
+    while first > 0 and row[first - 1] in names:
+        first -= 1
+    while last + 1 < len(row) and row[last + 1] in names:
+        last += 1
+    return row[first : last + 1]
+
+
+def _run(names: Sequence[str]) -> str:
+    first, last = readable(names[0]), readable(names[-1]).split()[-1]
+    return f"{first.replace('rib ', 'ribs ').replace('vertebra ', 'vertebrae ')} to {last}"
 
 
 def _lesion_line(facts: LesionFacts) -> str:
-    return _capital(f"{shown_mm(facts.long_axis_mm)} mm {facts.kind} {place_phrase(facts)}.")
+    what = "".join(_fluid(facts)) if is_fluid(facts.kind) else f"{facts.kind} {place_phrase(facts)}"
+    return _capital(f"{shown_mm(facts.long_axis_mm)} mm {what}.")
 
 
 def _target_line(facts: TargetFacts) -> str:
@@ -289,7 +346,12 @@ def _counted(lesions: Sequence[LesionFacts]) -> str:
     for lesion in lesions:
         key = (lesion.kind, lesion.organ)
         numbers[key] = numbers.get(key, 0) + 1
-    return _listed([f"{n} {kind if n == 1 else _plural(kind)} in the {organ}" for (kind, organ), n in numbers.items()])
+    return _listed([_number_of(n, kind, organ) for (kind, organ), n in numbers.items()])
+
+
+def _number_of(number: int, kind: str, organ: str) -> str:
+    many = kind if number == 1 or kind == FindingKind.ASCITES else _plural(kind)
+    return f"{number} {many}" if is_fluid(kind) else f"{number} {many} in the {organ}"
 
 
 def _plural(kind: str) -> str:

@@ -62,8 +62,7 @@ def pool_field(
     coarse = spacing * step
     hull = _hulls(organ[tuple(slice(None, None, s) for s in step)], slice_axis)
     depth = ndimage.gaussian_filter(depth_in(hull, coarse), _SMOOTH_MM / coarse)
-    at = [np.arange(n, dtype=np.float32) / s for n, s in zip(organ.shape, step, strict=True)]
-    depth = ndimage.map_coordinates(depth, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+    depth = ndimage.affine_transform(depth, 1 / step, output_shape=organ.shape, order=1, mode="nearest")
     left = 1 - (depth / plan.wall_mm) ** 2
     return np.where(left > 0, height / np.maximum(left, 1e-6), _FAR).astype(np.float32)
 

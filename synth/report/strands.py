@@ -37,7 +37,7 @@ def strands_per_slice(
     if not host.any():
         return None
     contrast = float(np.median(hu[mask]) - np.median(hu[host]))
-    if _CONTRAST * contrast < _NOISES * noise_sd:
+    if contrast <= 0 or _CONTRAST * contrast < _NOISES * noise_sd:
         return None
     distance = np.moveaxis(signed_distance(mask, spacing, slice_axis), slice_axis, 0)
     values, around = np.moveaxis(hu, slice_axis, 0), np.moveaxis(host, slice_axis, 0)

@@ -80,7 +80,7 @@ def _technique(volume: VolumeMeasurement) -> Sentence:
 
 def _lesion(lesion: LesionMeasurement) -> Sentence:
     text = language.lesion_sentence(_lesion_facts(lesion))
-    if lesion.pleura_mm is not None:
+    if lesion.pleura_mm is not None and not language.is_fluid(lesion.kind):
         text = f"{text} {_pleura(lesion.pleura_mm)}"
     facts = lesion.model_dump(mode="json", exclude={"name"})
     return Sentence(id=lesion.name, section="findings", text=text, masks=(lesion.name,), facts=facts)

@@ -54,7 +54,30 @@ def test_density_in_the_lung_is_solid_part_solid_or_ground_glass() -> None:
     assert "; ground-glass; attenuation -560 HU (SD 22), 286 HU above the lung (-846 HU)" in said
     assert "hypodense" not in said
     assert "; hypodense; " in report.lesion_sentence(replace(glass, organ="liver", texture=None))
-    assert "solid" not in report.lesion_sentence(replace(seen, kind="effusion"))
+
+
+def test_contacts_with_neighbouring_ribs_and_vertebrae_are_one_run() -> None:
+    ribs = tuple(f"rib_right_{i}" for i in (5, 6, 7, 10, 11))
+    vertebrae = ("vertebrae_L1", "vertebrae_T12", "vertebrae_T11")
+    assert "in contact with the liver, right ribs 5 to 7, right rib 10, right rib 11 and vertebrae T11 to L1." in (
+        report.lesion_sentence(replace(NODULE, contacts=("liver", *ribs, *vertebrae)))
+    )
+
+
+def test_fluid_has_a_side_and_neither_margin_nor_shape_nor_lobe() -> None:
+    fluid = replace(NODULE, kind="pleural effusion", texture="solid", heterogeneity="homogeneous", lobulated=True)
+    assert report.lesion_sentence(replace(fluid, mean_hu=9.0, contacts=())) == (
+        "A right pleural effusion of 18 x 9.7 mm, volume 1.2 mL; homogeneous; attenuation 9 HU (SD 22); "
+        "no contact with other labelled structures."
+    )
+    ascites = replace(fluid, kind="ascites", organ="liver", segment=None, side=None, contacts=())
+    said = report.lesion_sentence(ascites)
+    assert said.startswith("Ascites of 18 x 9.7 mm about the liver, volume 1.2 mL; homogeneous; attenuation")
+    lines = report.impression(
+        report.CaseFacts(VolumeFacts((1, 1, 1), (100, 100, 100)), (fluid, replace(ascites, id=2)))
+    )
+    assert lines[0] == "1 pleural effusion and 1 ascites."
+    assert lines[1:] == ("18 mm right pleural effusion.", "18 mm ascites about the liver.")
 
 
 @pytest.mark.parametrize(
