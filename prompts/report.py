@@ -149,7 +149,8 @@ def _appearance(facts: LesionFacts) -> list[str]:
     """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"; "solid" in the lung."""
     density = facts.texture if _in_lung(facts) else facts.density
     words = [facts.shape, "lobulated" if facts.lobulated else None, density, facts.heterogeneity]
-    zones = [("necrosis", facts.necrotic), ("calcification", facts.calcified), ("a rim", facts.rim)]
+    dead = facts.necrotic and facts.kind not in _NEVER_NECROTIC
+    zones = [("necrosis", dead), ("calcification", facts.calcified), ("a rim", facts.rim)]
     adjectives = ", ".join(word for word in words if word)
     found = [name for name, there in zones if there]
     return [part for part in (adjectives, f"with {_listed(found)}" if found else "") if part]
@@ -215,7 +216,7 @@ def impression(facts: CaseFacts) -> tuple[str, ...]:
 
 def place_phrase(facts: LesionFacts) -> str:
     """ "in the right upper lobe of the lung", "in segment 6 of the liver", "in the lower pole of the left kidney"."""
-    side, segment, organ = facts.side, facts.segment, facts.organ
+    side, segment, organ = facts.side, facts.segment, _organ(facts.organ)
     one_side = f"{side} " if side in ("left", "right") else ""
     if segment is None:
         if organ == "liver" and one_side:
@@ -227,6 +228,11 @@ def place_phrase(facts: LesionFacts) -> str:
         return f"in the {one_side}{segment} lobe of the lung"
     part = "interpolar region" if segment == "interpolar" else f"{segment} pole"
     return f"in the {part} of the {one_side}{organ}"
+
+
+def _organ(name: str) -> str:
+    """An organ as one says it: "vertebra C6" and "paravertebral muscles"."""
+    return _ORGANS.get(name, name.replace("vertebrae ", "vertebra "))
 
 
 def readable(name: str) -> str:
@@ -282,6 +288,8 @@ _ROWS = (
     *(tuple(f"rib_{side}_{i}" for i in range(1, 13)) for side in ("left", "right")),
     tuple(f"vertebrae_{part}{i}" for part, n in (("C", 7), ("T", 12), ("L", 5)) for i in range(1, n + 1)),
 )
+_ORGANS = {"autochthon": "paravertebral muscles", "urinary bladder": "bladder"}
+_NEVER_NECROTIC = (FindingKind.CYST, FindingKind.STONE)  # a dark core of theirs is fluid, or a bright edge
 _PLURALS = {"metastasis": "metastases", "mass": "masses", "calculus": "calculi"}
 
 
@@ -290,7 +298,7 @@ def _attenuation(facts: LesionFacts) -> str:
     if facts.contrast_hu is None or facts.organ_mean_hu is None or (_in_lung(facts) and facts.texture == "solid"):
         return text
     difference = abs(round(facts.contrast_hu))
-    against = f"the {facts.organ} ({shown_hu(facts.organ_mean_hu)} HU)"
+    against = f"the {_organ(facts.organ)} ({shown_hu(facts.organ_mean_hu)} HU)"
     if difference == 0:
         return f"{text}, equal to {against}"
     word = "above" if facts.contrast_hu > 0 else "below"
@@ -344,7 +352,7 @@ def _counted(lesions: Sequence[LesionFacts]) -> str:
     """ "two nodules in the lung and one cyst in the kidney"."""
     numbers: dict[tuple[str, str], int] = {}
     for lesion in lesions:
-        key = (lesion.kind, lesion.organ)
+        key = (lesion.kind, _organ(lesion.organ))
         numbers[key] = numbers.get(key, 0) + 1
     return _listed([_number_of(n, kind, organ) for (kind, organ), n in numbers.items()])
 

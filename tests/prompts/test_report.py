@@ -64,6 +64,16 @@ def test_contacts_with_neighbouring_ribs_and_vertebrae_are_one_run() -> None:
     )
 
 
+def test_organs_are_said_as_one_says_them_and_cysts_have_no_necrosis() -> None:
+    spine = replace(NODULE, organ="vertebrae C6", side=None, segment=None, mean_hu=125.0)
+    said = report.lesion_sentence(replace(spine, kind="metastasis", organ_mean_hu=389.0, contrast_hu=-264.0))
+    assert " in the vertebra C6, " in said and "264 HU below the vertebra C6 (389 HU)" in said
+    back = replace(NODULE, organ="autochthon", side="right", segment=None)
+    assert report.place_phrase(back) == "in the right paravertebral muscles"
+    assert "with necrosis" in report.lesion_sentence(replace(NODULE, necrotic=True))
+    assert "necrosis" not in report.lesion_sentence(replace(NODULE, kind="cyst", necrotic=True))
+
+
 def test_fluid_has_a_side_and_neither_margin_nor_shape_nor_lobe() -> None:
     fluid = replace(NODULE, kind="pleural effusion", texture="solid", heterogeneity="homogeneous", lobulated=True)
     assert report.lesion_sentence(replace(fluid, mean_hu=9.0, contacts=())) == (
