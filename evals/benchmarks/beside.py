@@ -27,14 +27,13 @@ from synth.compose import compose
 from synth.errors import InputError
 from synth.frames import FRAMES
 from synth.models import library
-from synth.models.precision import Precision
+from synth.models.precision import PRECISIONS, Precision
 from synth.plan import Sampling
 from synth.refine import refine
 from synth.shape.scaffold import draw_scaffold
 
 STEPS = 30  # of MAISI's rectified flow, as its configuration says
 LATENT = (4, 32, 16, 32)  # 128 x 64 x 128 voxels, near those of a head and neck at 4 mm
-PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 Cost = dict[str, Any]  # voxels, seconds of a case, flop of a case, peak_mb
 
 

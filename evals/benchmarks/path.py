@@ -1,6 +1,6 @@
 """What a case costs, step by step: seconds, peak memory, counted FLOP.
 
-    python -m evals.benchmarks.path [--spacing 4] [--repeat 3] [--out FILE] [--maisi]
+    python -m evals.benchmarks.path [--spacing 4] [--precision bfloat16] [--repeat 3] [--out FILE] [--maisi]
 
 Times a generated case (compose, each refine level, assemble, report) and one insertion into a made-up abdomen, and
 counts their FLOP: twice the multiply-adds of the networks, so that they compare with counted figures of others.
@@ -29,6 +29,7 @@ from synth.frames import BASE_SPACING_MM, FACTOR, FRAMES
 from synth.lesions import insert, plan_lesions
 from synth.models import library
 from synth.models.denoiser import Denoiser
+from synth.models.precision import PRECISIONS, default_precision
 from synth.plan import CasePlan, Sampling, draw_generate
 from synth.redraw import RefineRedraw
 from synth.refine import refine
@@ -110,7 +111,7 @@ def measure_path(
     flop = sum(step["flop"] or 0 for step in generated)
     time_insert(fine, plan.sampling, costs, host_size)
     return {
-        "machine": machine(base.device) | {"dtype": str(base.dtype).removeprefix("torch.")},
+        "machine": machine(base.device),
         "prompt": plan.request.prompt,
         "spacing_mm": plan.spacing_mm,
         "sampling": plan.sampling.model_dump(),
@@ -157,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m evals.benchmarks.path", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--spacing", type=float, default=4.0, help="mm of the finished case: 8, 4, 2 or 1")
+    parser.add_argument("--precision", choices=PRECISIONS, default=default_precision(), help="of the networks")
     parser.add_argument("--repeat", type=int, default=3, help="timed runs of every step")
     parser.add_argument("--out", type=Path, help="JSON file")
     parser.add_argument("--maisi", action="store_true", help="count MAISI's networks too, on no data (needs einops)")
@@ -164,13 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.repeat < 1:
             raise InputError(f"--repeat {args.repeat}: give 1 or more")
-        plan = case_plan(args.spacing, Sampling())
+        plan = case_plan(args.spacing, Sampling(precision=args.precision))
         from evals.benchmarks import maisi
 
         rival = maisi.count() if args.maisi else None
-        result = measure_path(
-            library.load_shape(), library.load("base"), library.load("refine"), plan, repeat=args.repeat
-        )
+        base, fine = (library.load(name, args.precision) for name in ("base", "refine"))
+        result = measure_path(library.load_shape(), base, fine, plan, repeat=args.repeat)
     except InputError as error:
         print(f"evals.benchmarks.path: error: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from synth.errors import InputError
 
 Precision = Literal["float32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 PRECISION_ENV = "SYNTHCT_PRECISION"
 
 
