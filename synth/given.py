@@ -65,7 +65,7 @@ class Given:
         import torch
 
         known = torch.from_numpy(self.known)
-        ours = self.fractions(spacing)[known]
+        ours = self.fractions(spacing)[known].to(labels.dtype)
         out = labels.clone()
         others = torch.cat([torch.tensor([True]), ~known])
         left = 1 - ours.sum(dim=0)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from monai.inferers import sliding_window_inference
 
 from synth import wavelet
 from synth.compose import Drawn, no_request, request_tensors
@@ -19,17 +17,16 @@ from synth.models.conditioning import CLASSES, Condition, grid_vector, position_
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
 from synth.models.threads import one_thread
+from synth.models.tiles import Place, blended
 from synth.plan import CasePlan
 from synth.seeding import derive, normal
 from synth.shape.model import MEAN_SPACING_MM
 from synth.shape.scaffold import refine_maps
 from synth.tone import Tone
 
-TILE = 48  # coarse positions a side, at most
-_OVERLAP = 8  # positions that neighbouring tiles share, at least
-_MULTIPLE = 4  # the network halves twice
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
 _NO_TONE = Tone({})
+_HALF_BELOW_MM = 2.0  # on finer grids organ fractions, which are most of the memory, are kept in 16 bits
 _FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
 
 
@@ -60,14 +57,14 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
         noise = (1 - start) * drawn.details + start * noise
     steps, shift = plan.sampling.refine_steps, plan.sampling.refine_shift
     details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
+    del noise  # memory is scarcest from here on
+    ct = wavelet.inverse(torch.cat([drawn.ct, detail_from_network(details)], dim=1)).clamp_(-1.0, 1.5)
     if drawn.atlas is not None:
-        labels = background([FACTOR * n for n in drawn.ct.shape[2:]])
+        labels = background([1, 1, 1]).expand(-1, -1, *ct.shape[2:])
     else:
-        labels = _tiled_labels(model, condition, details)
+        labels = _tiled_labels(model, condition, details, torch.float32 if finer >= _HALF_BELOW_MM else torch.float16)
     if drawn.given is not None:
         labels = drawn.given.impose(labels, finer)
-    bands = torch.cat([drawn.ct, detail_from_network(details)], dim=1)
-    ct = wavelet.inverse(bands).clamp(-1.0, 1.5)
     return replace(drawn, spacing=finer, ct=ct, labels=labels, details=None)
 
 
@@ -124,31 +121,33 @@ def tiled_velocity(
     channels, data_sd = model.config.channels, model.config.data_sd
 
     def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        def tile(block: torch.Tensor) -> torch.Tensor:
-            x, maps = block[:, :channels], block[:, channels:]
-            if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
-                return x / t.clamp(min=1e-3)  # x_0 = 0
-            out = _run(model, x, t, replace(condition, maps=maps)).velocity
+        def tile(place: Place) -> torch.Tensor:
+            part, maps = x[place], condition.maps[place]
+            if _is_air(maps):
+                return part / t.clamp(min=1e-3)  # x_0 = 0
+            out = _run(model, part, t, replace(condition, maps=maps)).velocity
             if data_sd is None:  # then nothing is known of its details
                 return out
-            return sharpened(out, x, t.expand(len(x)), data_sd, detail_guidance)
+            at = t.to(out.device).expand(len(part))
+            return sharpened(out, part.to(out.device), at, data_sd, detail_guidance)
 
-        return _slide(torch.cat([x, condition.maps], dim=1), tile)
+        return blended(x.shape[2:], channels, tile, model.device)
 
     return velocity
 
 
-def _tiled_labels(model: Denoiser, condition: Condition, details: torch.Tensor) -> torch.Tensor:
+def _tiled_labels(
+    model: Denoiser, condition: Condition, details: torch.Tensor, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
     """Organ fractions (1, CLASSES, 2X, 2Y, 2Z) read off the finished details."""
-    channels = model.config.channels
 
-    def tile(block: torch.Tensor) -> torch.Tensor:
-        x, maps = block[:, :channels], block[:, channels:]
-        if bool((_coarse_of(maps) < ct_to_network(torch.tensor(_AIR_UNIT))).all()):
-            return background([2 * n for n in x.shape[2:]]).to(x).expand(len(x), -1, -1, -1, -1)
-        return _run(model, x, x.new_zeros(len(x)), replace(condition, maps=maps)).labels.softmax(dim=1)
+    def tile(place: Place) -> torch.Tensor:
+        part, maps = details[place], condition.maps[place]
+        if _is_air(maps):
+            return background([FACTOR * n for n in part.shape[2:]])
+        return _run(model, part, part.new_zeros(len(part)), replace(condition, maps=maps)).labels.softmax(dim=1)
 
-    return _slide(torch.cat([details, condition.maps], dim=1), tile)
+    return blended(details.shape[2:], CLASSES, tile, model.device, FACTOR, dtype)
 
 
 def background(shape: Sequence[int]) -> torch.Tensor:
@@ -158,9 +157,9 @@ def background(shape: Sequence[int]) -> torch.Tensor:
     return labels
 
 
-def _coarse_of(maps: torch.Tensor) -> torch.Tensor:
-    """The coarse CT among the stacked maps: known (7), mask (1), position (4), coarse."""
-    return maps[:, 12:13]
+def _is_air(maps: torch.Tensor) -> bool:
+    """Whether nothing in the coarse CT among the stacked maps (known (7), mask (1), position (4), coarse) is tissue."""
+    return bool((maps[:, 12:13] < ct_to_network(torch.tensor(_AIR_UNIT))).all())
 
 
 def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition):  # type: ignore[no-untyped-def]
@@ -168,22 +167,3 @@ def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition
     x = x.to(device).contiguous(memory_format=torch.channels_last_3d)
     with one_thread():
         return model(x, t.to(device).expand(len(x)), condition.to(device))
-
-
-def tile_size(positions: int) -> int:
-    """Length of equal tiles that cover an axis with the least overlap beyond `_OVERLAP`: no work is done twice."""
-    if positions <= TILE:
-        return positions
-    count = math.ceil((positions - _OVERLAP) / (TILE - _OVERLAP))
-    length = math.ceil((positions + (count - 1) * _OVERLAP) / count)
-    return math.ceil(length / _MULTIPLE) * _MULTIPLE
-
-
-def _slide(stacked: torch.Tensor, tile: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    roi = [tile_size(n) for n in stacked.shape[2:]]
-    overlap = [min(_OVERLAP / n, 0.5) for n in roi]
-    out = sliding_window_inference(
-        stacked, roi, sw_batch_size=1, predictor=tile, overlap=overlap, mode="gaussian", sigma_scale=0.2
-    )
-    assert isinstance(out, torch.Tensor)
-    return out.cpu()

@@ -16,7 +16,7 @@ from synth.compose import Drawn, compose
 from synth.data.measure_facts import extent
 from synth.facts import ORGANS
 from synth.frames import FRAMES, HEAD_NECK, Frame
-from synth.models import library
+from synth.models import library, tiles
 from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, map_channels
 from synth.models.denoiser import Denoiser
 from synth.plan import CasePlan, Sampling
@@ -131,16 +131,33 @@ def test_one_tile_over_everything_is_the_network_itself(refine: Denoiser) -> Non
     torch.testing.assert_close(refining.tiled_velocity(refine, condition)(x, t), refine(x, t, condition).velocity)
 
 
+@pytest.mark.parametrize("threads", [2, 5])
+def test_tiles_drawn_at_once_are_bit_for_bit_those_drawn_one_by_one(
+    refine: Denoiser, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    condition, x, t = a_condition(1.0), torch.randn(1, 7, *SHAPE), torch.tensor([0.6])
+    monkeypatch.setattr(tiles, "TILE", 8)
+    monkeypatch.setattr(tiles, "_OVERLAP", 2)
+    before, found = torch.get_num_threads(), []
+    try:
+        for count in (1, threads):
+            torch.set_num_threads(count)
+            found.append(refining.tiled_velocity(refine, condition)(x, t))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
+
+
 def test_many_tiles_of_a_network_that_sees_one_position_are_seamless(monkeypatch: pytest.MonkeyPatch) -> None:
     pointwise = networks.refine(spread=0.0)
     condition, x, t = a_condition(1.0), torch.randn(1, 7, *SHAPE), torch.tensor([0.6])
-    tiles: list[torch.Size] = []
+    seen: list[torch.Size] = []
     run = refining._run
-    monkeypatch.setattr(refining, "_run", lambda model, x, t, c: (tiles.append(x.shape), run(model, x, t, c))[1])
-    monkeypatch.setattr(refining, "TILE", 8)
-    monkeypatch.setattr(refining, "_OVERLAP", 2)
+    monkeypatch.setattr(refining, "_run", lambda model, x, t, c: (seen.append(x.shape), run(model, x, t, c))[1])
+    monkeypatch.setattr(tiles, "TILE", 8)
+    monkeypatch.setattr(tiles, "_OVERLAP", 2)
     torch.testing.assert_close(refining.tiled_velocity(pointwise, condition)(x, t), pointwise(x, t, condition).velocity)
-    assert len(tiles) == 2 * 1 * 3  # 12 and 16 positions by tiles of 8 that overlap by a quarter
+    assert len(seen) == 2 * 1 * 3  # 12 and 16 positions by tiles of 8 that overlap by a quarter
 
 
 def test_air_has_no_detail_and_is_not_evaluated(refine: Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,8 +173,8 @@ def test_air_has_no_detail_and_is_not_evaluated(refine: Denoiser, monkeypatch: p
 def test_air_beside_tissue_stays_empty_where_tiles_do_not_reach(
     refine: Denoiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refining, "TILE", 8)
-    monkeypatch.setattr(refining, "_OVERLAP", 2)
+    monkeypatch.setattr(tiles, "TILE", 8)
+    monkeypatch.setattr(tiles, "_OVERLAP", 2)
     coarse = torch.full((1, 1, *SHAPE), -1.0)
     coarse[..., 12:] = 0.1
     fine = refining.refine(a_plan(), drawn(coarse), refine, 8.0).ct
@@ -239,8 +256,8 @@ def test_levels_of_one_plan_have_noise_of_their_own(refine: Denoiser) -> None:
 
 @pytest.mark.parametrize("positions", [20, 48, 49, 64, 80, 128, 250])
 def test_equal_tiles_cover_an_axis_with_the_overlap_that_is_promised(positions):
-    length = refining.tile_size(positions)
-    assert length <= refining.TILE and (length == positions or length % refining._MULTIPLE == 0)
-    count = -(-(positions - refining._OVERLAP) // (length - refining._OVERLAP)) if length < positions else 1
-    fewest = -(-(positions - refining._OVERLAP) // (refining.TILE - refining._OVERLAP))
+    length = tiles.tile_size(positions)
+    assert length <= tiles.TILE and (length == positions or length % tiles._MULTIPLE == 0)
+    count = -(-(positions - tiles._OVERLAP) // (length - tiles._OVERLAP)) if length < positions else 1
+    fewest = -(-(positions - tiles._OVERLAP) // (tiles.TILE - tiles._OVERLAP))
     assert count == max(fewest, 1)

@@ -88,6 +88,16 @@ def test_imposed_fractions_are_those_given_and_sum_to_one() -> None:
     assert outside[RIGHT] == pytest.approx(float(drawn[0, RIGHT, 0, 0, 0]), rel=1e-5)  # what is not given stays
 
 
+def test_organs_are_imposed_on_fractions_in_16_bits_too() -> None:
+    number = np.zeros(HEAD_NECK.shape_at(4.0), np.uint8)
+    number[40:50, 40:50, 40:50] = LEFT
+    drawn = torch.rand(1, CLASSES, *HEAD_NECK.shape_at(8.0)).softmax(dim=1)
+    given = Given(number, 4.0)
+    half = given.impose(drawn.half(), 8.0)
+    assert half.dtype == torch.float16
+    torch.testing.assert_close(half.float(), given.impose(drawn, 8.0), atol=2e-3, rtol=0)
+
+
 def test_the_shape_moves_onto_the_organs_and_stays_near_where_it_started() -> None:
     model = shape_with_parotids()
     facts, start = torch.zeros(1, FACTS_DIM), torch.tensor([[0.5, 0.0]])

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+
 import pytest
 import torch
 
-from synth.models.threads import one_thread
+from synth.models.threads import each_alone, one_thread
 
 
-def test_threads_are_one_inside_and_as_before_after() -> None:
+@pytest.fixture
+def three_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
-    try:
-        with one_thread():
-            assert torch.get_num_threads() == 1
-        assert torch.get_num_threads() == 3
-        with pytest.raises(ValueError, match="x"), one_thread():
-            raise ValueError("x")
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(before)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_are_one_inside_and_as_before_after() -> None:
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 3
+    with pytest.raises(ValueError, match="x"), one_thread():
+        raise ValueError("x")
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_work_is_done_as_often_at_once_as_there_are_threads_each_on_one() -> None:
+    together = threading.Barrier(3)  # breaks, after its time, unless three come together
+
+    def work(number: int) -> int:
+        together.wait(timeout=60)
+        return number * torch.get_num_threads()
+
+    with each_alone(work, torch.device("cpu")) as (many, at_once):
+        assert at_once == 3 and many([4, 5, 6]) == [4, 5, 6]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_an_error_in_one_of_them_is_raised_and_threads_come_back() -> None:
+    def work(number: int) -> int:
+        raise ValueError(f"tile {number}")
+
+    with pytest.raises(ValueError, match="tile"), each_alone(work, torch.device("cpu")) as (many, _):
+        many([1, 2])
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_on_another_device_work_is_done_one_by_one() -> None:
+    with each_alone(abs, torch.device("meta")) as (many, at_once):
+        assert at_once == 1 and many([-1, 2]) == [1, 2]
