@@ -15,6 +15,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from synth.models.threads import one_thread
+
 T = TypeVar("T")
 _MB = 1_000_000
 
@@ -23,9 +25,9 @@ def count_flops(work: Callable[[], T]) -> tuple[T, int]:
     """The result, and twice the multiply-adds of every convolution and matrix product in it.
 
     The counter does not see the CPU's flash attention, so attention runs as matrix products here. What is not
-    torch (scipy, numpy) is not counted, nor are element-wise operations.
+    torch (scipy, numpy) is not counted, nor are element-wise operations. On one thread: it sees no other's work.
     """
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
+    with one_thread(), FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
         result = work()
     return result, int(counter.get_total_flops())
 
