@@ -73,13 +73,14 @@ def _organ(name: str, volume_ml: float) -> Check:
 
 
 def _words(request: CaseRequest, facts: dict[str, float]) -> list[Check]:
-    """No contrast, and habitus, where a word was said of them; contrast can be read at 4 mm and finer.
+    """Contrast, and habitus, where a word was said of them; contrast can be read at 4 mm and finer.
 
-    Contrast that was asked for is not among them: it steers the networks, but too few draws show it.
+    Asked for, it must not read as none; faint contrast passes.
     """
     checks = []
-    if request.phase is Phase.NON_CONTRAST and "neck_vessels_hu" in facts:
-        checks.append(Check("neck_vessels_hu", facts["neck_vessels_hu"], -_ANY, VESSELS_HU[0]))
+    if request.phase and "neck_vessels_hu" in facts:
+        low, high = (-_ANY, VESSELS_HU[0]) if request.phase is Phase.NON_CONTRAST else (VESSELS_HU[0], _ANY)
+        checks.append(Check("neck_vessels_hu", facts["neck_vessels_hu"], low, high))
     if request.habitus:
         slim, large = HABITUS_CM2
         ranges = {Habitus.SLIM: (0.0, slim), Habitus.AVERAGE: (slim, large), Habitus.LARGE: (large, _ANY)}

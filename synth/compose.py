@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from synth.facts import ORGANS, encode
-from synth.flow.guidance import away_from_prior, guided
+from synth.flow.guidance import away_from, away_from_prior, guided
 from synth.flow.samplers import euler
 from synth.frames import BASE_SPACING_MM, FRAMES, Frame
 from synth.given import Given
@@ -21,6 +21,8 @@ from synth.plan import CasePlan
 from synth.seeding import normal
 from synth.shape.scaffold import base_maps
 from synth.torso.patchwork import Atlas
+
+_NATIVE_VESSELS_HU = 55.0  # about the lower of the training patients' two peaks
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,9 @@ def compose(
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
     noise = plan.sampling.temperature * noise
     velocity = guided(model, condition, plan.sampling.guidance)
+    if plan.sampling.contrast_guidance:
+        other = replace(condition, facts=_without_contrast(plan).to(model.device))
+        velocity = away_from(velocity, model, other, plan.sampling.contrast_guidance)
     velocity = away_from_prior(velocity, model, condition, plan.sampling.prior_guidance)
     with one_thread():
         x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
@@ -82,6 +87,11 @@ def compose(
     if given is not None:
         labels = given.impose(labels, BASE_SPACING_MM)
     return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels, scaffold, given)
+
+
+def _without_contrast(plan: CasePlan) -> torch.Tensor:
+    """The facts of a plan as if nothing had been injected, (1, F)."""
+    return torch.from_numpy(encode({**plan.facts, "neck_vessels_hu": _NATIVE_VESSELS_HU}))[None]
 
 
 def _condition(plan: CasePlan, frame: Frame, scaffold: torch.Tensor, model: Denoiser) -> Condition:

@@ -22,7 +22,7 @@ from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
 PLAN_VERSION = 6
-_CONTRAST_GUIDANCE = 3.0
+_CONTRAST_GUIDANCE = 1.5
 
 
 class _Frozen(BaseModel):
@@ -36,11 +36,12 @@ class Sampling(_Frozen):
     truncation of Brock et al. 2019); `shape_temperature` does the same to vertebrae and to the deformation onto organs
     that are given. Other deformations are drawn near those of patients, as far off as `shape_spread` says (0: their
     own, 1: near none); `shapes` of them, and the one nearest to the plan's sizes is kept.
-    `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`, `detail_guidance` that of
-    `sharpened` in `refine`: without them what is drawn varies less than patients do. `redraw_start` is the time to
-    which a painted lesion's detail, and that of a torso's patchwork, is noised before it is drawn anew: 1 forgets it, 0
-    keeps it. The shifts are those of
-    synth.flow.schedule.sampling_times. `precision` is the machine's own unless told (synth.models.precision).
+    `guidance` is that of synth.flow.guidance.guided; `contrast_guidance` the scale of `away_from` in `base`: away from
+    the same patient without contrast. `prior_guidance` is the scale of synth.flow.guidance.away_from_prior in `base`,
+    `detail_guidance` that of `sharpened` in `refine`: without them what is drawn varies less than patients do.
+    `redraw_start` is the time to which a painted lesion's detail, and that of a torso's patchwork, is noised before it
+    is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times. `precision` is
+    the machine's own unless told (synth.models.precision).
     """
 
     base_steps: int = 4
@@ -50,6 +51,7 @@ class Sampling(_Frozen):
     shape_spread: float = Field(0.75, ge=0, le=1)
     shapes: int = 8
     guidance: float = 1.0
+    contrast_guidance: float = 0.0
     prior_guidance: float = 0.3
     refine_steps: int = 2
     refine_shift: float = 1.0
@@ -168,7 +170,7 @@ def _steered(sampling: Sampling, request: CaseRequest, region: str) -> Sampling:
     """With guidance where contrast is asked for: a quarter of the training patients have it, and it hardly shows."""
     if region in TORSO_REGIONS or request.phase in (None, Phase.NON_CONTRAST):
         return sampling
-    return sampling.model_copy(update={"guidance": max(sampling.guidance, _CONTRAST_GUIDANCE)})
+    return sampling.model_copy(update={"contrast_guidance": _CONTRAST_GUIDANCE})
 
 
 def _scanner_seed(scanner: Scanner | None, seed: int, case: str, attempt: int) -> int:

@@ -132,11 +132,13 @@ def test_a_lower_dose_holds_the_higher_ones() -> None:
         (115, Phase.NON_CONTRAST, ["neck_vessels_hu"]),
         (115, Phase.ENHANCED, []),
         (115, Phase.PORTAL_VENOUS, []),
-        (55, Phase.ARTERIAL, []),  # steered, and not promised
+        (85, Phase.ENHANCED, []),  # faint
+        (55, Phase.ARTERIAL, ["neck_vessels_hu"]),
+        (55, None, []),
         (115, None, []),
     ],
 )
-def test_no_contrast_is_looked_for_in_the_vessels(vessels: int, phase: Phase | None, wrong: list[str]) -> None:
+def test_contrast_is_looked_for_in_the_vessels(vessels: int, phase: Phase | None, wrong: list[str]) -> None:
     affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
     hu = np.full(shape, -1000, np.int16)
     hu[24:104, 16:64, 4:84] = 40

@@ -53,8 +53,8 @@ def test_the_extent_is_as_asked_and_complete_where_nothing_is_said(extent: Exten
 def test_contrast_is_steered_with_guidance(prompt: str, guided: bool) -> None:
     request = parse(f"CT of the head and neck, {prompt}")
     plan = draw_generate(request, seed=0, index=0, attempt=0, spacing=4.0, sampling=Sampling())
-    assert (plan.sampling.guidance > 1) is guided
-    assert plan.sampling.model_copy(update={"guidance": 1.0}) == Sampling()
+    assert (plan.sampling.contrast_guidance > 0) is guided
+    assert plan.sampling.model_copy(update={"contrast_guidance": 0.0}) == Sampling()
 
 
 @pytest.mark.parametrize("phase", list(Phase))

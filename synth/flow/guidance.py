@@ -23,6 +23,22 @@ def guided(model: Denoiser, condition: Condition, scale: float) -> Velocity:
     return velocity
 
 
+def away_from(velocity: Velocity, model: Denoiser, condition: Condition, scale: float) -> Velocity:
+    """Velocity pushed away from what the model says of another condition, by `scale` of the difference.
+
+    Against nothing asked at all (Ho & Salimans 2022, eq. 6) guidance strengthens all that is asked at once; against the
+    same but for one fact, that fact alone.
+    """
+    if scale == 0.0:
+        return velocity
+
+    def pushed(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        known = velocity(x, t)
+        return known + scale * (known - model(x, t, condition).velocity)
+
+    return pushed
+
+
 def away_from_prior(velocity: Velocity, model: Denoiser, condition: Condition, scale: float) -> Velocity:
     """Velocity pushed away from that of the model's own Gaussian prior, by `scale` of the difference; see `sharpened`.
 

@@ -1,9 +1,11 @@
 """Flow matching against known truth: a Gaussian has a closed-form velocity."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from synth.flow.guidance import away_from_prior, guided, sharpened
+from synth.flow.guidance import away_from, away_from_prior, guided, sharpened
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.samplers import euler
 from synth.flow.schedule import draw_times, interpolate, sampling_times
@@ -112,6 +114,25 @@ def test_starting_half_way_from_noised_data_keeps_the_distribution():
     assert float(x.mean()) == pytest.approx(MEAN, abs=0.01)
     assert float(x.std()) == pytest.approx(SD, rel=0.03)
     assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) == pytest.approx(0.287, abs=0.03)
+
+
+def test_what_is_asked_is_pushed_away_from_the_same_without_it():
+    model = networks.base(spread=0.1)
+    condition = Condition(
+        facts=torch.ones(1, FACTS_DIM),
+        text=torch.zeros(1, 1, 384),
+        text_mask=torch.zeros(1, 1, dtype=torch.bool),
+        grid=torch.zeros(1, GRID_DIM),
+        maps=torch.zeros(1, map_channels(2, refine=False), *HEAD_NECK.shape),
+    )
+    other = replace(condition, facts=-condition.facts)
+    x, t = torch.randn(1, 2, *HEAD_NECK.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0.5])
+    plain = guided(model, condition, 1.0)
+    with torch.no_grad():
+        pushed = away_from(plain, model, other, 2.0)(x, t)
+        torch.testing.assert_close(pushed, 3 * plain(x, t) - 2 * model(x, t, other).velocity)
+    assert not torch.allclose(pushed, plain(x, t))
+    assert away_from(plain, model, other, 0.0) is plain
 
 
 def test_base_is_pushed_away_from_its_own_prior():
