@@ -17,6 +17,7 @@ from synth.cohort import Store
 from synth.cohort.processes import Engine
 from synth.errors import InputError
 from synth.export import Labels, Layout
+from synth.scanner.settings import MAX_SLICE_MM
 
 if TYPE_CHECKING:
     from synth.progress import Progress
@@ -85,6 +86,15 @@ def generate(
         Path | None, typer.Option(help="A label map, complete or partial: its organs are drawn.", show_default=False)
     ] = None,
     organ_ids: OrganIds = None,
+    slice_mm: Annotated[
+        float | None,
+        typer.Option(
+            min=0.5,
+            max=MAX_SLICE_MM,
+            help="Thickness and distance of the slices in mm, --spacing or more; as it when left out.",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Make cases from a prompt and print their folders.
@@ -106,6 +116,7 @@ def generate(
             start=start,
             organs=organs,
             organ_ids=table,
+            slice_mm=slice_mm,
             progress=progress,
         )
     for folder in folders:

@@ -17,7 +17,7 @@ from synth import case_folder, nifti
 from synth.checks import check_generated, check_given, check_inserted
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
 from synth.errors import InputError
-from synth.frames import TORSO_REGIONS
+from synth.frames import FRAMES, TORSO_REGIONS
 from synth.given import Given, GivenFile, place
 from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
@@ -31,6 +31,7 @@ from synth.reading import read_host
 from synth.report import Measurements, Prior, measure
 from synth.scanner import Scanner
 from synth.scanner.scan import scan
+from synth.scanner.slices import Slicing
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Change, FollowUp, Twin
 from synth.sibling_plans import sibling_plan
@@ -53,23 +54,26 @@ def generate(
     start: int = 0,
     organs: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
+    slice_mm: float | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Cases start .. start + count - 1 of a prompt, each from its own seed; returns their folders.
 
-    `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids.
+    `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
+    thickness and distance of the slices, which are means of those that were drawn.
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
     request = parse(prompt)
     given = None if organs is None else _read_given(request, organs, organ_ids, spacing)
+    scanner = None if slice_mm is None else _sliced(request, slice_mm, spacing)
     progress = progress or Progress(quiet=True)
     folders: list[Path] = []
     rejected: list[RejectedError] = []
     for index in range(start, start + count):
         try:
-            folders.append(_generate_case(request, seed, index, spacing, out, progress, given))
+            folders.append(_generate_case(request, seed, index, spacing, out, progress, given, scanner))
         except RejectedError as error:
             rejected.append(error)
     if rejected:
@@ -93,6 +97,14 @@ def _read_given(request: CaseRequest, organs: Path, organ_ids: Mapping[int, str]
     return GivenFile(placed, organs, sha256_of_file(organs), organ_ids)
 
 
+def _sliced(request: CaseRequest, slice_mm: float, spacing: float) -> Scanner:
+    """A scanner that gives slices of this thickness and nothing else. Raises InputError where they are too thin."""
+    frame = FRAMES[str(check_request(request))]
+    check_spacing(spacing)
+    Slicing.of(frame.shape_at(spacing), frame.affine_at(spacing), 2, slice_mm)
+    return Scanner(name="slices", slice_mm=slice_mm)
+
+
 def _generate_case(
     request: CaseRequest,
     seed: int,
@@ -101,18 +113,23 @@ def _generate_case(
     out: Path,
     progress: Progress,
     given: GivenFile | None = None,
+    scanner: Scanner | None = None,
 ) -> Path:
     """One case: what is complete already is left as it is."""
     folder = out / case_name(index)
-    texts = [_attempt(request, seed, index, spacing, attempt, given).to_json() for attempt in range(MAX_ATTEMPTS)]
+    plans = [_attempt(request, seed, index, spacing, attempt, given, scanner) for attempt in range(MAX_ATTEMPTS)]
+    texts = [plan.to_json() for plan in plans]
     if any(case_folder.is_complete(folder, text) for text in texts):
         return folder
     ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
     case_folder.require_free(folder, (ours or texts)[0])
-    draft = draft_generated(request, seed=seed, index=index, spacing=spacing, progress=progress, given=given)
-    command = command_line(
-        "generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}", **(given.options() if given else {})
+    draft = draft_generated(
+        request, seed=seed, index=index, spacing=spacing, progress=progress, given=given, scanner=scanner
     )
+    options = given.options() if given else {}
+    if scanner:
+        options["slice_mm"] = f"{scanner.slice_mm:g}"
+    command = command_line("generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}", **options)
     return finish_draft(folder, draft, command, progress)
 
 

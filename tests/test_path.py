@@ -97,6 +97,24 @@ def test_another_folder_gets_the_same_bytes_and_so_does_a_case_alone(pair: list[
     assert content(alone) == content(pair[1])
 
 
+def test_thick_slices_are_means_of_those_that_were_drawn(pair: list[Path], tmp_path: Path) -> None:
+    (folder,) = pipeline.generate(PROMPT, out=tmp_path, seed=1, spacing=8.0, slice_mm=16.0)
+    (thick, plan, _, manifest), thin = read_case(folder), read_case(pair[0])[0]
+    assert thick.ct.hu.shape == (64, 40, 24) and tuple(thick.ct.spacing) == (8, 8, 16)
+    means = thin.ct.hu.astype(float).reshape(64, 40, 24, 2).mean(axis=3)
+    assert np.abs(thick.ct.hu - means).max() <= 0.5
+    assert plan["scanner"]["slice_mm"] == 16 and manifest["command"].endswith("--spacing 8 --slice-mm 16")
+    before = state(folder)
+    assert pipeline.generate(PROMPT, out=tmp_path, seed=1, spacing=8.0, slice_mm=16.0) == [folder]
+    assert state(folder) == before
+
+
+def test_slices_thinner_than_the_voxels_are_refused_before_anything_is_drawn(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="slice_mm 3: the volume has 48 slices of 8 mm"):
+        pipeline.generate(PROMPT, out=tmp_path / "none", spacing=8.0, slice_mm=3.0)
+    assert not (tmp_path / "none").exists()
+
+
 def test_another_seed_is_another_case_and_only_its_folder_is_printed(
     pair: list[Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
