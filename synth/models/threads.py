@@ -11,7 +11,7 @@ import torch
 
 T = TypeVar("T")
 R = TypeVar("R")
-_MOST = 16  # tiles at once: each takes some 200 MB
+_MOST = 16  # tiles at once: each takes under 100 MB
 
 
 @contextmanager
