@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from synth.facts import ORGANS, encode
-from synth.flow.guidance import away_from, away_from_prior, guided
+from synth.flow.guidance import asked, away_from, away_from_prior
 from synth.flow.samplers import euler
 from synth.frames import BASE_SPACING_MM, FRAMES, Frame
 from synth.given import Given
@@ -75,10 +75,10 @@ def compose(
     condition = _condition(plan, frame, scaffold, model).to(model.device)
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
     noise = plan.sampling.temperature * noise
-    velocity = guided(model, condition, plan.sampling.guidance)
-    if plan.sampling.contrast_guidance:
-        other = replace(condition, facts=_without_contrast(plan).to(model.device))
-        velocity = away_from(velocity, model, other, plan.sampling.contrast_guidance)
+    native = replace(condition, facts=_without_contrast(plan).to(model.device))
+    velocity = asked(model, condition)
+    velocity = away_from(velocity, model, condition.without_request(), plan.sampling.guidance - 1)
+    velocity = away_from(velocity, model, native, plan.sampling.contrast_guidance)
     velocity = away_from_prior(velocity, model, condition, plan.sampling.prior_guidance)
     with one_thread():
         x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)

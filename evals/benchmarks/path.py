@@ -158,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m evals.benchmarks.path", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--spacing", type=float, default=4.0, help="mm of the finished case: 8, 4, 2 or 1")
-    parser.add_argument("--precision", choices=PRECISIONS, default=default_precision(), help="of the networks")
+    parser.add_argument("--precision", choices=PRECISIONS, help="of the networks; left out: the machine's")
     parser.add_argument("--repeat", type=int, default=3, help="timed runs of every step")
     parser.add_argument("--out", type=Path, help="JSON file")
     parser.add_argument("--maisi", action="store_true", help="count MAISI's networks too, on no data (needs einops)")
@@ -166,11 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if args.repeat < 1:
             raise InputError(f"--repeat {args.repeat}: give 1 or more")
-        plan = case_plan(args.spacing, Sampling(precision=args.precision))
+        precision = args.precision or default_precision()
+        plan = case_plan(args.spacing, Sampling(precision=precision))
         from evals.benchmarks import maisi
 
         rival = maisi.count() if args.maisi else None
-        base, fine = (library.load(name, args.precision) for name in ("base", "refine"))
+        base, fine = (library.load(name, precision) for name in ("base", "refine"))
         result = measure_path(library.load_shape(), base, fine, plan, repeat=args.repeat)
     except InputError as error:
         print(f"evals.benchmarks.path: error: {error}", file=sys.stderr)

@@ -9,25 +9,16 @@ from synth.models.conditioning import Condition
 from synth.models.denoiser import Denoiser, preconditioned, scaffold_of
 
 
-def guided(model: Denoiser, condition: Condition, scale: float) -> Velocity:
-    """Velocity under guidance: v_null + scale (v_request - v_null); Ho & Salimans 2022, eq. 6."""
-    if scale == 1.0:
-        return lambda x, t: model(x, t, condition).velocity
-    both = Condition.cat([condition, condition.without_request()])
-
-    def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        asked, null = model(torch.cat([x, x]), torch.cat([t, t]), both).velocity.chunk(2)
-        out: torch.Tensor = null + scale * (asked - null)
-        return out
-
-    return velocity
+def asked(model: Denoiser, condition: Condition) -> Velocity:
+    """Velocity of what is asked, as the model has it."""
+    return lambda x, t: model(x, t, condition).velocity
 
 
 def away_from(velocity: Velocity, model: Denoiser, condition: Condition, scale: float) -> Velocity:
     """Velocity pushed away from what the model says of another condition, by `scale` of the difference.
 
-    Against nothing asked at all (Ho & Salimans 2022, eq. 6) guidance strengthens all that is asked at once; against the
-    same but for one fact, that fact alone.
+    Against nothing asked at all this is classifier-free guidance (Ho & Salimans 2022, eq. 6), which strengthens all
+    that is asked at once; against the same but for one fact, it strengthens that fact alone.
     """
     if scale == 0.0:
         return velocity

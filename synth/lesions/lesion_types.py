@@ -129,7 +129,7 @@ class LesionType(_Entry):
     kinds: tuple[FindingKind, ...]
     bulges: bool = False
     spans: bool = False
-    conforms: Share = 0.0
+    conforms: float = Field(0.0, ge=0, lt=1)
     place: Place = "anywhere"
     mass_effect: Range = (0.0, 0.0)
     size_mm: dict[float, float]

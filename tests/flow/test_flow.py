@@ -1,11 +1,9 @@
 """Flow matching against known truth: a Gaussian has a closed-form velocity."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
-from synth.flow.guidance import away_from, away_from_prior, guided, sharpened
+from synth.flow.guidance import asked, away_from, away_from_prior, sharpened
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.samplers import euler
 from synth.flow.schedule import draw_times, interpolate, sampling_times
@@ -116,18 +114,21 @@ def test_starting_half_way_from_noised_data_keeps_the_distribution():
     assert float(torch.corrcoef(torch.stack([x.flatten(), data.flatten()]))[0, 1]) == pytest.approx(0.287, abs=0.03)
 
 
-def test_what_is_asked_is_pushed_away_from_the_same_without_it():
-    model = networks.base(spread=0.1)
-    condition = Condition(
-        facts=torch.ones(1, FACTS_DIM),
+def a_condition(facts: torch.Tensor) -> Condition:
+    """Of the whole frame, without words."""
+    return Condition(
+        facts=facts,
         text=torch.zeros(1, 1, 384),
         text_mask=torch.zeros(1, 1, dtype=torch.bool),
         grid=torch.zeros(1, GRID_DIM),
         maps=torch.zeros(1, map_channels(2, refine=False), *HEAD_NECK.shape),
     )
-    other = replace(condition, facts=-condition.facts)
+
+
+def test_what_is_asked_is_pushed_away_from_the_same_without_it():
+    model, condition, other = networks.base(spread=0.1), *(a_condition(s * torch.ones(1, FACTS_DIM)) for s in (1, -1))
     x, t = torch.randn(1, 2, *HEAD_NECK.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0.5])
-    plain = guided(model, condition, 1.0)
+    plain = asked(model, condition)
     with torch.no_grad():
         pushed = away_from(plain, model, other, 2.0)(x, t)
         torch.testing.assert_close(pushed, 3 * plain(x, t) - 2 * model(x, t, other).velocity)
@@ -136,16 +137,9 @@ def test_what_is_asked_is_pushed_away_from_the_same_without_it():
 
 
 def test_base_is_pushed_away_from_its_own_prior():
-    model = networks.base()
-    condition = Condition(
-        facts=torch.zeros(1, FACTS_DIM),
-        text=torch.zeros(1, 1, 384),
-        text_mask=torch.zeros(1, 1, dtype=torch.bool),
-        grid=torch.zeros(1, GRID_DIM),
-        maps=torch.zeros(1, map_channels(2, refine=False), *HEAD_NECK.shape),
-    )
+    model, condition = networks.base(), a_condition(torch.zeros(1, FACTS_DIM))
     x, t = torch.randn(1, 2, *HEAD_NECK.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([0.5])
-    plain = guided(model, condition, 1.0)
+    plain = asked(model, condition)
     prior = model.prior(x, t, condition.facts, torch.zeros_like(x))[1]
     with torch.no_grad():
         known, pushed = plain(x, t), away_from_prior(plain, model, condition, 0.5)(x, t)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synth.facts import FACTS, encode, mirrored
-from synth.flow.guidance import guided
+from synth.flow.guidance import asked, away_from
 from synth.models.attention import attend
 from synth.models.conditioning import (
     CLASSES,
@@ -79,12 +79,12 @@ def test_facts_and_text_matter_and_null_text_does_not():
     torch.testing.assert_close(model(x, t, other).velocity, model(x, t, null).velocity)
 
 
-def test_guidance_one_is_the_model_and_more_goes_beyond():
+def test_guidance_goes_beyond_what_is_asked_away_from_nothing_asked():
     model, c = small(), condition()
     x, t = torch.randn(1, 2, *SHAPE), torch.rand(1)
-    asked, null = model(x, t, c).velocity, model(x, t, c.without_request()).velocity
-    torch.testing.assert_close(guided(model, c, 1.0)(x, t), asked)
-    torch.testing.assert_close(guided(model, c, 2.0)(x, t), 2 * asked - null)
+    known, null = model(x, t, c).velocity, model(x, t, c.without_request()).velocity
+    torch.testing.assert_close(asked(model, c)(x, t), known)
+    torch.testing.assert_close(away_from(asked(model, c), model, c.without_request(), 1.0)(x, t), 2 * known - null)
 
 
 def test_gradient_checkpointing_changes_nothing():
