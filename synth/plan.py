@@ -36,12 +36,12 @@ class Sampling(_Frozen):
     truncation of Brock et al. 2019); `shape_temperature` does the same to vertebrae and to the deformation onto organs
     that are given. Other deformations are drawn near those of patients, as far off as `shape_spread` says (0: their
     own, 1: near none); `shapes` of them, and the one nearest to the plan's sizes is kept.
-    `guidance` is classifier-free (1: none). `contrast_guidance` is the scale of synth.flow.guidance.away_from in `base`,
-    away from the same patient without contrast, `prior_guidance` that of `away_from_prior` there, `detail_guidance`
-    that of `sharpened` in `refine`: without these two what is drawn varies less than patients do. `redraw_start` is the
-    time to which a painted lesion's detail, and that of a torso's patchwork, is noised before it is drawn anew: 1
-    forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times. `precision` is the machine's own
-    unless told (synth.models.precision).
+    `guidance` is classifier-free (1: none). `contrast_guidance` is the scale of synth.flow.guidance.away_from in
+    `base`, away from the same patient without contrast, `prior_guidance` that of `away_from_prior` there,
+    `detail_guidance` that of `sharpened` in `refine`: without these two what is drawn varies less than patients do.
+    `redraw_start` is the time to which a painted lesion's detail, and that of a torso's patchwork, is noised before
+    it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
+    `precision` is the machine's own unless told (synth.models.precision).
     """
 
     base_steps: int = 4
