@@ -21,6 +21,7 @@ from synth.data.dataset import (
     parts_of,
     pool,
     split_bands,
+    swap_sides,
 )
 from synth.facts import mirrored
 from synth.flow.losses import label_loss, velocity_loss
@@ -302,18 +303,26 @@ class RefineTask(_FrameTask):
             int(np.clip(c - size // 2 + rng.integers(-6, 7), 0, n - size)) // 2 * 2
             for c, n in zip(centre, subject.hu.shape, strict=True)
         ]
+        mirrored_image, somewhere = bool(rng.random() < 0.5), bool(rng.random() >= 0.3)
+        return self.crop_at(subject, start, mirrored_image, somewhere, rng)
+
+    def crop_at(
+        self, subject: Subject, start: Sequence[int], mirror: bool, somewhere: bool, rng: np.random.Generator
+    ) -> Sample:
+        """The crop whose first voxel at 4 mm is `start`, or its mirror image; told where it is, or not."""
+        size = 2 * self.crop
         box = tuple(slice(s, s + size) for s in start)
         ct = torch.from_numpy(intensity.to_unit(subject.hu[box]))[None].to(self.device)
         labels = fractions(torch.from_numpy(np.ascontiguousarray(subject.organs[box])).to(self.device))
         lower = torch.tensor(HEAD_NECK.lower_mm) + 4.0 * torch.tensor(start)
-        mirror = Jitter.none(mirror=bool(rng.random() < 0.5))
-        if mirror.mirror:
-            ct, labels = ct.flip(1), labels.flip(1)[[0, 1, 2, 4, 3, 5, 6, 7]]
+        if mirror:
+            ct, labels = ct.flip(1), swap_sides(labels.flip(1))
             lower[0] = -(lower[0] + 4.0 * size)
-        if rng.random() < 0.3:
+        if not somewhere:
             lower = torch.full((3,), torch.nan)
-        facts, _ = self.request(subject, mirror, rng, with_text=False)
-        annotated = self.annotated(subject, mirror)
+        jitter = Jitter.none(mirror)
+        facts, _ = self.request(subject, jitter, rng, with_text=False)
+        annotated = self.annotated(subject, jitter)
         return self._finish(rng, ct, labels, annotated, facts, None, torch.full((3,), 4.0), lower)
 
     def _crop_centre(self, subject: Subject, rng: np.random.Generator) -> tuple[int, ...]:

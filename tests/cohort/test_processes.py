@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,17 @@ def test_one_run_s_processes_share_a_folder_and_another_run_is_refused(tmp_path:
 
 
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
+    told, tell = os.pipe()
     child = os.fork()
     if child == 0:
         with locks.held(tmp_path, Process(0, 1, "a")):
-            os.kill(os.getpid(), 9)
+            os.write(tell, b"held")
+            time.sleep(60)
+        os._exit(0)
+    assert os.read(told, 4) == b"held"
+    with pytest.raises(InputError, match="another run is at work there"), locks.held(tmp_path, Process(0, 1, "b")):
+        pass
+    os.kill(child, 9)
     os.waitpid(child, 0)
     with locks.held(tmp_path, Process(0, 1, "b")):
         pass

@@ -1,0 +1,53 @@
+"""A patient, its mirror image, and tasks that withhold nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from synth.data.dataset import Parts, Subject
+from synth.frames import HEAD_NECK
+from synth.training.config import TrainConfig
+from synth.training.tasks import BaseTask, RefineTask
+from tests.laws.patient import mirror_image, patient
+
+WORDS = torch.arange(3 * 384).view(3, 384) / 1000.0
+ALL_SAID = {"drop_request": 0.0, "drop_text": 0.0, "drop_fact": 0.0}
+
+
+class OneWording:
+    """Stands for the bank of wordings."""
+
+    def draw(self, name: str, mirror: bool, rng: np.random.Generator) -> torch.Tensor:
+        return WORDS
+
+
+class OneScaffold:
+    """Stands for the placed patients: a scaffold like no other place, and symmetric."""
+
+    def parts(self, subject: Subject) -> Parts:
+        rng = np.random.default_rng(1)
+        ct = rng.random((1, *HEAD_NECK.shape_at(4.0)), dtype=np.float32)
+        rest = rng.random((7, *HEAD_NECK.shape_at(8.0)), dtype=np.float32)
+        rest[3] = rest[2]
+        return Parts(*(torch.from_numpy(np.maximum(a, a[:, ::-1])).half() for a in (ct, rest)))
+
+
+@pytest.fixture(scope="session")
+def subject() -> Subject:
+    return patient()
+
+
+@pytest.fixture(scope="session")
+def image(subject: Subject) -> Subject:
+    return mirror_image(subject)
+
+
+def base_task(subject: Subject) -> BaseTask:
+    return BaseTask([subject], OneWording(), OneScaffold(), TrainConfig(network="base", **ALL_SAID))  # type: ignore
+
+
+def refine_task(subject: Subject) -> RefineTask:
+    config = TrainConfig(network="refine", **ALL_SAID)
+    return RefineTask([subject], OneWording(), OneScaffold(), config)  # type: ignore[arg-type]

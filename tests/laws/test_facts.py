@@ -1,0 +1,48 @@
+"""Law: facts of a jittered patient are the jittered facts; those of the mirror image the mirrored ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from synth import intensity
+from synth.data.dataset import Jitter, Subject, jittered, jittered_facts, parts_of
+from synth.data.measure_facts import measure
+from synth.facts import NAMES, ORGANS, encode, mirrored
+from synth.frames import HEAD_NECK
+from synth.models.scaling import DOSE_STEPS
+
+MM, SHARE = 9.0, 0.09  # about one voxel of 8 mm, and what it is of an organ's volume
+
+
+def measured(subject: Subject, jitter: Jitter) -> dict[str, float]:
+    """Facts at 8 mm of a jittered patient."""
+    frame = jittered(parts_of(subject), jitter).float().numpy()
+    organs = np.concatenate([1 - frame[2:].sum(axis=0, keepdims=True), frame[2:]]).argmax(axis=0).astype(np.uint8)
+    dose = np.array(DOSE_STEPS)[np.rint(frame[1]).astype(int)]
+    hu = intensity.to_hu(frame[0] - 1.0)
+    annotated = tuple(n for n, flag in zip(ORGANS, subject.annotated, strict=True) if flag)
+    return measure(hu, organs, dose, annotated, HEAD_NECK.affine_at(8.0))
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift"),
+    [((1.0, 1.0, 1.0), (0, 16, 24)), ((0.85, 1.12, 1.0), (0, -8, -24)), ((1.1, 0.85, 1.12), (0, 0, 8))],
+)
+def test_jittered(subject: Subject, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
+    jitter = Jitter(np.array(scale), np.zeros(3), np.array(shift, float), False)
+    said = jittered_facts(measured(subject, Jitter.none()), jitter)
+    found = measured(subject, jitter)
+    assert said.keys() == found.keys() and len(said) >= len(NAMES) - 2
+    for name, value in found.items():
+        near = MM if name.endswith("_mm") else 0.1 if name.endswith("_side") else SHARE * value + 2.0
+        assert said[name] == pytest.approx(value, abs=near), name
+
+
+def test_mirrored(subject: Subject, image: Subject) -> None:
+    said = mirrored(subject.facts)
+    assert said.keys() == image.facts.keys() and said != subject.facts
+    for name, value in image.facts.items():
+        near = 10.0 if name.endswith("_hu") else 1e-6
+        assert said[name] == pytest.approx(value, abs=near), name
+    assert not np.array_equal(encode(said), encode(subject.facts))
