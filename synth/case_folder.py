@@ -6,27 +6,23 @@ docs/data_format.md describes every file.
 
 from __future__ import annotations
 
-import errno
 import json
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from synth import nifti, provenance
 from synth.errors import InputError
+from synth.files.documents import read_table
+from synth.files.whole import whole_folder
 from synth.types import Case, LabelMap, Volume
 
 PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
 REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.png", "manifest.json"
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
 DELTA = "delta.xz"  # in place of the volumes, where a cohort keeps what differs from the host (synth/cohort/delta.py)
+_AGAIN = "make the case again"
 _NEEDED = tuple(name for name in FILES if name != PREVIEW)  # a cohort may leave previews out
-
-
-class OutputError(InputError):
-    """The place that is written to is full, read-only or gone: no fault of the case."""
 
 
 def write_case(
@@ -46,9 +42,7 @@ def write_case(
     """
     folder = Path(folder)
     require_free(folder, plan_json)
-    partial = folder.parent / f".{folder.name}.partial"
-    with explained(folder), _removed_on_failure(partial):
-        partial.mkdir(parents=True)
+    with whole_folder(folder, lambda: _stays(folder, plan_json)) as partial:
         nifti.write_volume(partial / CT, case.ct)
         nifti.write_labels(partial / ORGANS, case.organs)
         nifti.write_labels(partial / LESIONS, case.lesions)
@@ -58,9 +52,6 @@ def write_case(
         if preview_png is not None:
             (partial / PREVIEW).write_bytes(preview_png)
         (partial / MANIFEST).write_text(_sealed(manifest, case, partial), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)  # empty, or the same case with a file missing: require_free has seen to it
-        partial.rename(folder)
     return folder
 
 
@@ -73,7 +64,7 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
         raise InputError(
             f"{folder}: no case folder, {', '.join(missing)} missing; hand over a folder that synthct wrote"
         )
-    plan, report, manifest = (_json(folder / name) for name in (PLAN, REPORT, MANIFEST))
+    plan, report, manifest = (read_table(folder / name, remedy=_AGAIN) for name in (PLAN, REPORT, MANIFEST))
     ct = nifti.read_volume(folder / CT, plausible=False)
     organs = _named(folder, ORGANS, ct, manifest)
     lesions = _named(folder, LESIONS, ct, manifest)
@@ -83,7 +74,10 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
 def has_plan(folder: str | Path, plan_json: str) -> bool:
     """Whether `folder` holds this very plan, with or without the other files."""
     plan = Path(folder) / PLAN
-    return plan.is_file() and plan.read_text(encoding="utf-8", errors="replace") == plan_json
+    try:
+        return plan.stat().st_size == len(plan_json.encode()) and plan.read_bytes() == plan_json.encode()
+    except OSError:
+        return False
 
 
 def is_complete(folder: str | Path, plan_json: str) -> bool:
@@ -101,11 +95,17 @@ def is_whole(folder: str | Path) -> bool:
     if not all((folder / name).is_file() for name in _NEEDED if name not in replaced):
         return False
     try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        there = {name: entry["bytes"] for name, entry in files.items() if name not in replaced}
+        files = read_table(folder / MANIFEST)["files"]
+        there = {name: entry["bytes"] for name, entry in files.items() if name in FILES and name not in replaced}
         return all((folder / name).stat().st_size == size for name, size in there.items())
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
         return False
+
+
+def _stays(folder: Path, plan_json: str) -> bool:
+    """Whether what came to stand in a case's place is that case, whole. Raises InputError where it is another."""
+    require_free(folder, plan_json)
+    return is_complete(folder, plan_json)
 
 
 def require_free(folder: str | Path, plan_json: str) -> None:
@@ -129,10 +129,15 @@ def require_free(folder: str | Path, plan_json: str) -> None:
 def altered_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
     """Names of the files whose content is not what the manifest recorded, or that it does not know."""
     folder = Path(folder)
-    recorded = manifest.get("files", {})
-    return [
-        name for name in FILES if name != MANIFEST and _sha256(folder / name) != recorded.get(name, {}).get("sha256")
-    ]
+    recorded = recorded_files(manifest)
+    return [name for name in FILES if name != MANIFEST and _sha256(folder / name) != recorded.get(name)]
+
+
+def recorded_files(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> sha256 of the files that a manifest lists; none of what it lists in another shape."""
+    files = manifest.get("files")
+    entries = files.items() if isinstance(files, Mapping) else ()
+    return {name: str(entry.get("sha256")) for name, entry in entries if isinstance(entry, Mapping)}
 
 
 def _sealed(manifest: Mapping[str, Any], case: Case, partial: Path) -> str:
@@ -157,38 +162,5 @@ def _named(folder: Path, file: str, ct: Volume, manifest: Mapping[str, Any]) -> 
     return LabelMap(*nifti.read_ids(folder / file, like=ct), names)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); make the case again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__} in place of fields; make the case again")
-    return content
-
-
 def _sha256(path: Path) -> str | None:
-    return provenance.sha256(path.read_bytes()) if path.is_file() else None
-
-
-@contextmanager
-def _removed_on_failure(partial: Path) -> Iterator[None]:
-    """Remove the half-written folder whatever happens, one left by a killed run before, and an interrupt's after."""
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def explained(folder: Path) -> Iterator[None]:
-    """Turn what the operating system refuses into one line with the remedy."""
-    try:
-        yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "no space left on the disk" if full else f"cannot be written ({error.strerror})"
-        remedy = "free some space or choose another --out" if full else "choose another --out"
-        raise OutputError(f"{folder}: {why}; {remedy} (nothing is left half-written)") from error
+    return provenance.sha256_of_file(path) if path.is_file() else None

@@ -22,6 +22,7 @@ from synth.scanner.settings import MAX_SLICE_MM
 if TYPE_CHECKING:
     from synth.progress import Progress
 
+_SHOWN = 80  # letters of a value in a message
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 # What the operating system refuses, and what to do about it; any other OSError is a defect and keeps its traceback.
@@ -472,17 +473,16 @@ def _what_does_not_hold(folder: Path) -> list[str]:
 
 def _overrides(pairs: Sequence[str], option: str = "train") -> dict[str, Any]:
     """KEY=VALUE with YAML values."""
-    import yaml
+    from synth.files.documents import parse_yaml
 
     table: dict[str, Any] = {}
     for pair in pairs:
         key, sign, value = pair.partition("=")
         if not sign or not key:
             raise InputError(f"{option}: '{pair}' is not KEY=VALUE; write steps=1000")
-        try:
-            table[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"{option}: {key}: '{value}' is no YAML value; write {key}=1000") from error
+        if key in table:
+            raise InputError(f"{option}: {key} is given twice; keep one")
+        table[key] = parse_yaml(value, f"{option}: {key}={value[:_SHOWN]}")
     return table
 
 

@@ -1,4 +1,4 @@
-"""The one error that a user may see without a traceback."""
+"""The errors that a user may see without a traceback."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command prints the message and exits with code 2.
     """
+
+
+class OutputError(InputError):
+    """The place that is written to is full, read-only or gone: no fault of the case."""

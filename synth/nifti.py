@@ -7,22 +7,25 @@ used is an InputError; what can be used but is not read as it stands is logged, 
 from __future__ import annotations
 
 import difflib
-import gzip
-import json
 import logging
+import math
+import os
+import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
-from isal import igzip, igzip_lib
-from nibabel.filebasedimages import ImageFileError
+from isal import igzip
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 
 from synth import __version__, ct_likeness, geometry, labels
 from synth.errors import InputError
+from synth.files.compressed import Unpacked
+from synth.files.content import opened
+from synth.files.documents import read_table
 from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; at most 79 characters
@@ -30,7 +33,9 @@ MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; a
 _INTEGER_TOLERANCE = 1e-3  # a stored float this near an integer is that integer
 _GZIP_LEVEL = 2
 _CODE_SCANNER = 1  # NIFTI_XFORM_SCANNER_ANAT
-_DAMAGED_GZIP: tuple[Any, ...] = (EOFError, igzip_lib.IsalError, gzip.BadGzipFile)
+_MOST_OFFSET = 2**26  # bytes before the voxels: extensions of a header may be long
+_MOST_VOXELS, _MOST_BYTES = 2**29, 2**31  # 512 x 512 x 2048, four bytes each: no CT of a person is larger
+_ID = re.compile(r"[1-9][0-9]{0,4}")
 _SHOWN = 12  # at most so many ids or values in one note
 
 logger = logging.getLogger(__name__)
@@ -91,11 +96,12 @@ def write_labels(path: str | Path, labels: LabelMap) -> None:
 
 def parse_organ_ids(text: str) -> dict[int, str]:
     """`3=liver,7=kidney_left`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv."""
-    pairs = _pairs_of_json(Path(text)) if text.strip().endswith(".json") else _pairs_of_text(text)
+    is_file = text.strip().endswith(".json") or os.path.exists(text.strip())
+    pairs = _pairs_of_json(Path(text.strip())) if is_file else _pairs_of_text(text)
     table: dict[int, str] = {}
     for key, name in pairs:
-        if not key.isdecimal() or int(key) == 0:
-            raise InputError(f"--organ-ids: '{key}' is no label id; ids are integers from 1, as in 3=liver")
+        if not _ID.fullmatch(key):
+            raise InputError(f"--organ-ids: '{key[:20]}' is no label id; ids are integers from 1, as in 3=liver")
         if int(key) in table:
             raise InputError(f"--organ-ids: id {key} is named twice ({table[int(key)]}, {name}); keep one")
         table[int(key)] = _known_name(name)
@@ -106,67 +112,92 @@ def parse_organ_ids(text: str) -> dict[int, str]:
 
 def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Three-axis array in stored (or scaled) numbers, and its checked affine."""
-    image = _image_of(_raw_bytes(path), path)
-    affine = _affine_of(image, path)
-    shape = image.shape
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    if len(shape) != 3:
-        kind = "2D image" if len(shape) < 3 else f"{len(shape)}D image ({shape[3]} volumes)"
-        raise InputError(f"{path}: shape {image.shape} is a {kind}; hand over one 3D volume")
-    if min(shape) < 2:
-        raise InputError(f"{path}: shape {shape} is a single slice (2D image); hand over the whole 3D volume")
-    if image.get_data_dtype().kind not in "iuf":
-        raise InputError(f"{path}: voxels are stored as {image.get_data_dtype()}; save one number a voxel (int16)")
-    stored: Any = image.dataobj
-    try:
-        array = np.asarray(stored.get_unscaled())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: fewer voxels than its header says (truncated file?); copy it again") from error
-    if (stored.slope, stored.inter) != (1.0, 0.0):
-        array = array.astype(np.float32) * np.float32(stored.slope) + np.float32(stored.inter)
-    return array.reshape(shape, order="F"), affine
+    with opened(path, kind="a .nii or .nii.gz file") as file:
+        unpacked = Unpacked(file, str(path))
+        header = _read_header(unpacked, path)
+        affine = _affine_of(header, path)
+        shape, dtype = _shape_of(header, path), header.get_data_dtype()
+        unpacked.read(_start_of(header, path) - header.sizeof_hdr)
+        content = unpacked.read(needed := math.prod(shape) * dtype.itemsize)
+        if len(content) < needed:
+            raise InputError(f"{path}: fewer voxels than its header says (truncated file?); copy it again")
+        unpacked.require_end()
+    array = np.frombuffer(content, dtype).reshape(shape, order="F")
+    return _scaled(array.astype(dtype.newbyteorder("="), copy=False), header, path), affine
 
 
-def _raw_bytes(path: Path) -> bytes:
-    """The uncompressed file. Gzip is told by its magic number, not by the name."""
-    if not path.exists():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; hand over a .nii or .nii.gz file")
-    try:
-        content = path.read_bytes()
-        return igzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except _DAMAGED_GZIP as error:
-        raise InputError(f"{path}: damaged gzip file ({error}); copy or download it again") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it; change its mode or copy it") from error
-
-
-def _image_of(content: bytes, path: Path) -> nib.Nifti1Image:
-    """Parse a single-file NIfTI-1 or NIfTI-2 image, told apart by the size of their headers."""
-    size = content[:4]
-    kinds = {struct.pack(order + "i", n): kind for order in "<>" for n, kind in _IMAGE_OF_HEADER_SIZE.items()}
-    kind = kinds.get(size)
+def _read_header(file: Unpacked, path: Path) -> nib.Nifti1Header:
+    """The header of a single-file NIfTI-1 or NIfTI-2 image, told apart by their sizes."""
+    content = file.read(4)
+    kinds = {struct.pack(order + "i", n): kind for order in "<>" for n, kind in _HEADER_OF_SIZE.items()}
+    if (kind := kinds.get(content)) is not None:
+        content += file.read(kind.sizeof_hdr - len(content))
     if kind is None or b"n+" not in content[:8] + content[344:348]:
         raise InputError(f"{path}: not a NIfTI file; convert it to .nii.gz (DICOM: dcm2niix, NRRD: SimpleITK)")
     try:
-        return kind.from_bytes(content)
-    except (ImageFileError, HeaderDataError, ValueError, OSError) as error:
+        with LoggingOutputSuppressor():  # nibabel prints what it also raises
+            return kind(content)  # type: ignore[no-untyped-call]
+    except (HeaderDataError, ValueError, OSError) as error:
         raise InputError(f"{path}: damaged NIfTI header ({error}); save it again") from error
 
 
-_IMAGE_OF_HEADER_SIZE = {348: nib.Nifti1Image, 540: nib.Nifti2Image}
+_HEADER_OF_SIZE = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
-def _affine_of(image: nib.Nifti1Image, path: Path) -> np.ndarray:
+def _shape_of(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
+    """Voxels along three axes. Raises InputError for what is no volume, and for one larger than any CT."""
+    try:
+        said = tuple(int(n) for n in header.get_data_shape())
+        kind = header.get_data_dtype().kind
+    except (HeaderDataError, ValueError, KeyError, OverflowError) as error:
+        raise InputError(f"{path}: damaged NIfTI header ({error}); save it again") from error
+    shape = said
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    if len(shape) != 3:
+        what = "2D image" if len(shape) < 3 else f"{len(shape)}D image ({shape[3]} volumes)"
+        raise InputError(f"{path}: shape {said} is a {what}; hand over one 3D volume")
+    if min(shape) < 2:
+        raise InputError(f"{path}: shape {shape} is a single slice (2D image); hand over the whole 3D volume")
+    if kind not in "iuf":
+        raise InputError(f"{path}: voxels are stored as {header.get_data_dtype()}; save one number a voxel (int16)")
+    if math.prod(shape) > _MOST_VOXELS or math.prod(shape) * header.get_data_dtype().itemsize > _MOST_BYTES:
+        raise InputError(f"{path}: {shape} voxels of {header.get_data_dtype()} are more than 512 x 512 x 2048 of int32")
+    return shape
+
+
+def _start_of(header: nib.Nifti1Header, path: Path) -> int:
+    """Where the voxels start in the file, in bytes."""
+    offset = float(header["vox_offset"])
+    if not 0 <= offset <= _MOST_OFFSET:  # also of NaN
+        raise InputError(f"{path}: damaged NIfTI header (vox_offset {offset:g}); save it again")
+    return max(int(offset), header.single_vox_offset)
+
+
+def _scaled(array: np.ndarray, header: nib.Nifti1Header, path: Path) -> np.ndarray:
+    """The numbers that stored ones stand for."""
+    slope, inter = float(header["scl_slope"]), float(header["scl_inter"])
+    if slope == 0 or not math.isfinite(slope):
+        return array  # the standard's mark for numbers that are not scaled
+    if not math.isfinite(inter):
+        raise InputError(f"{path}: scl_inter is {inter:g}; mend the header, or save it again")
+    if (slope, inter) == (1.0, 0.0):
+        return array
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is refused
+        return array.astype(np.float32) * np.float32(slope) + np.float32(inter)
+
+
+def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
     """The sform, else the qform. A header with neither does not say which side is left."""
-    sform, qform = image.get_sform(coded=True), image.get_qform(coded=True)
+    try:
+        sform, qform = header.get_sform(coded=True), header.get_qform(coded=True)
+    except (HeaderDataError, ValueError, ArithmeticError) as error:
+        raise InputError(f"{path}: damaged NIfTI header ({error}); save it again with its orientation") from error
     if sform[0] is None and qform[0] is None:
         raise InputError(
             f"{path}: sform and qform codes are 0, so left and right are unknown; convert it again with its orientation"
         )
-    affine = geometry.check_affine(image.affine, str(path))
+    affine = geometry.check_affine(qform[0] if sform[0] is None else sform[0], str(path))
     if sform[0] is not None and qform[0] is not None and not np.allclose(sform[0], qform[0], atol=0.1):
         apart = float(np.abs(sform[0] - qform[0]).max())
         logger.warning("%s: sform and qform differ by up to %.2f; the sform is used", path, apart)
@@ -237,13 +268,8 @@ def _pairs_of_text(text: str) -> list[tuple[str, str]]:
 
 
 def _pairs_of_json(path: Path) -> list[tuple[str, str]]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"--organ-ids: {path}: no such file; check the path") from error
-    except ValueError as error:
-        raise InputError(f'--organ-ids: {path}: not JSON ({error}); write {{"3": "liver"}}') from error
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content.values()):
+    content = read_table(path, f"--organ-ids: {path}", remedy='write {"3": "liver"}')
+    if not all(isinstance(name, str) for name in content.values()):
         raise InputError(f'--organ-ids: {path}: not a table of id and name; write {{"3": "liver"}}')
     return list(content.items())
 

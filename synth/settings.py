@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from synth.errors import InputError
+from synth.files.documents import read_yaml
+
+_SHOWN = 80  # letters of a value in a message
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -22,15 +24,8 @@ def read_settings(kind: type[M], path: Path, *, see: str, overrides: Mapping[str
 
     Raises InputError naming the file, and the key with its value where one is unknown or out of range.
     """
-    try:
-        table = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; check the path, or see {see}") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder; hand over a YAML file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(table or {}, dict):
+    table = read_yaml(path)
+    if not isinstance({} if table is None else table, dict):
         raise InputError(f"{path}: not a table of keys and values; see {see}")
     try:
         return kind.model_validate({**(table or {}), **(overrides or {})})
@@ -41,9 +36,9 @@ def read_settings(kind: type[M], path: Path, *, see: str, overrides: Mapping[str
 def _first(error: ValidationError, see: str) -> str:
     """The first thing that is wrong, in one line."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "all of it"
+    where = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "all of it"
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key; remove it, or see {see} for the keys"
-    shown = "" if isinstance(first["input"], dict) else f" '{first['input']}'"
+    shown = "" if isinstance(first["input"], (dict, list)) else f" '{str(first['input'])[:_SHOWN]}'"
     message = first["msg"].removeprefix("Value error, ")
     return f"{where}{shown}: {message[0].lower()}{message[1:]}; see {see}"

@@ -82,8 +82,9 @@ def test_an_incomplete_case_of_the_same_plan_is_made_again(tmp_path: Path) -> No
 
 def test_an_empty_folder_is_used_and_a_killed_run_cleared(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
-    (tmp_path / ".a.partial").mkdir()
-    (tmp_path / ".a.partial" / "ct.nii.gz").write_bytes(b"half")
+    killed = tmp_path / f".a.{'0' * 12}.partial"
+    killed.mkdir()
+    (killed / "ct.nii.gz").write_bytes(b"half")
     write(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

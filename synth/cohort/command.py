@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synth.case_folder import OutputError
 from synth.cohort import Store, delta, dry_run, engine, layout
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import SCANNER
 from synth.cohort.processes import Engine, this_process
-from synth.errors import InputError
+from synth.errors import InputError, OutputError
 
 DONE, FAILED = 0, 1
 

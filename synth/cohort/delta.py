@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from synth import case_folder, nifti, pipeline, provenance
-from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN, explained
+from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
 from synth.cohort import Store, layout, locks, patch
 from synth.draft import Draft
 from synth.errors import InputError
+from synth.files.whole import aside, explained, whole_folder, write_whole
 from synth.progress import Progress
 from synth.types import Case, LabelMap, Volume
 
@@ -41,7 +42,7 @@ def choose(out: Path, store: Store | None) -> None:
     if layout.complete(out) and chosen(out) is not store:
         raise InputError(f"{out}: its cases are kept as {chosen(out)}; leave --store out, or choose another --out")
     if not file.is_file():
-        layout.write_whole(file, store)
+        write_whole(file, store)
 
 
 def chosen(out: Path) -> Store:
@@ -67,18 +68,14 @@ def finish(out: Path, folder: Path, draft: Draft, command: str, progress: Progre
     """
     if chosen(out) is Store.full or not draft.inputs or draft.plan.scanner:
         return pipeline.finish_draft(folder, draft, command, progress, preview)
-    full = folder.with_name(f".{folder.name}.full.partial")
-    with explained(folder):
-        shutil.rmtree(full, ignore_errors=True)
-        try:
-            pipeline.finish_draft(full, draft, command, progress, preview)
-            return write_delta(full, folder, draft.case, draft.inputs["ct"], draft.inputs["organs"])
-        finally:
-            shutil.rmtree(full, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with explained(folder), aside(folder) as place:
+        full = pipeline.finish_draft(place / folder.name, draft, command, progress, preview)
+        return write_delta(full, folder, draft.case, draft.inputs["ct"], draft.inputs["organs"])
 
 
 def write_delta(full: Path, folder: Path, case: Case, host_ct: Path, host_organs: Path) -> Path:
-    """The case in `full`, which is `case`, as a delta in `folder`; whole or not there. Raises OSError."""
+    """The case in `full`, which is `case`, as a delta in `folder`; whole or not there. Raises OutputError."""
     host = _host(host_ct, host_organs)
     organs = case.organs.ids.astype(host.organs.ids.dtype)
     patches = {
@@ -86,18 +83,11 @@ def write_delta(full: Path, folder: Path, case: Case, host_ct: Path, host_organs
         ORGANS: patch.difference(host.organs.ids, organs),
         LESIONS: patch.difference(np.zeros(case.lesions.ids.shape, np.uint16), case.lesions.ids.astype(np.uint16)),
     }
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        partial.mkdir(parents=True)
+    with whole_folder(folder, lambda: case_folder.is_whole(folder)) as partial:
         for file in full.iterdir():
             if file.name not in RESTORED:
                 shutil.copyfile(file, partial / file.name)
         (partial / DELTA).write_bytes(patch.packed(patches))
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return folder
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from synth import __version__
-from synth.case_folder import explained, is_whole
+from synth.case_folder import is_whole
 from synth.cohort import layout, locks
 from synth.cohort.finalise import finalise
 from synth.cohort.hosts import find_hosts
@@ -24,6 +24,7 @@ from synth.cohort.progress import Tally
 from synth.cohort.recipe import read_recipe
 from synth.cohort.worker import Worker, too_many
 from synth.errors import InputError
+from synth.files.whole import explained, write_whole
 from synth.models import lesion_weights, library
 from synth.provenance import sha256_of_file
 
@@ -113,7 +114,7 @@ def _pin(out: Path, plan: CohortPlan) -> None:
     if not file.is_file():
         if taken := layout.names_in(out):
             raise InputError(f"{out}: is not empty ({taken[0]}) and no cohort; choose another --out")
-        layout.write_whole(file, json.dumps(pinned, indent=1, ensure_ascii=False) + "\n")
+        write_whole(file, json.dumps(pinned, indent=1, ensure_ascii=False) + "\n")
         return
     there = json.loads(file.read_text(encoding="utf-8"))
     recipe: dict[str, Any] = there.get("recipe", {})

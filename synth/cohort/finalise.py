@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from synth.cohort.records import Record, read_records
 from synth.cohort.split import families, split
 from synth.cohort.table import row_of, write_table
 from synth.errors import InputError
+from synth.files.whole import sweep, whole_file, write_whole
 
 FORMAT = 1  # of cohort.json
 
@@ -29,12 +29,12 @@ def finalise(plan: CohortPlan, out: Path) -> None:
     parts, hosts = _parts(plan, out)
     achieved, summary = Achieved(plan.quotas), _Summary()
     rows = (row_of(_noted(record, achieved, summary), parts[record.patient]) for record in read_records(plan, out))
-    with layout.whole(out / layout.TABLE) as partial:
+    with whole_file(out / layout.TABLE) as partial:
         write_table(partial, rows)
     cohort = _cohort(plan, out, achieved, summary, hosts, parts)
-    layout.write_whole(out / layout.COHORT, json.dumps(cohort, indent=1, ensure_ascii=False) + "\n")
-    layout.write_whole(out / layout.CARD, card.write(cohort))
-    layout.write_whole(out / layout.CHECKSUMS, checksums(out))
+    write_whole(out / layout.COHORT, json.dumps(cohort, indent=1, ensure_ascii=False) + "\n")
+    write_whole(out / layout.CARD, card.write(cohort))
+    write_whole(out / layout.CHECKSUMS, checksums(out))
 
 
 class _Summary:
@@ -70,8 +70,7 @@ def _noted(record: Record, achieved: Achieved, summary: _Summary) -> Record:
 def _sweep(out: Path) -> None:
     """Remove what killed processes left half-written: every case is there without it."""
     for folder in (out, out / layout.CASES, out / layout.QUARANTINE):
-        for path in folder.glob(".*.partial") if folder.is_dir() else ():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        sweep(folder)
     for name in set(layout.given_up(out)) & set(layout.complete(out)):
         layout.quarantine_file(out, name).unlink()
 

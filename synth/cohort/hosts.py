@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from prompts.vocabulary import Phase, Sex
 from synth import nifti
 from synth.cohort.recipe import HostFolder
 from synth.errors import InputError
+from synth.files.tables import read_csv
 from synth.types import LabelMap, Volume
 
 COLUMNS = ("host", "patient", "phase", "sex", "age")
@@ -63,15 +63,7 @@ def find_hosts(folder: HostFolder) -> dict[str, HostFiles]:
 
 def _with_index(hosts: Mapping[str, HostFiles], path: Path) -> dict[str, HostFiles]:
     """The hosts with patient, phase, sex and age from a CSV; a host that is not in it keeps them unknown."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            columns, rows = tuple(reader.fieldnames or ()), list(reader)
-    except FileNotFoundError as error:
-        raise InputError(f"hosts.index: {path}: no such file; check the path") from error
-    if "host" not in columns:
-        raise InputError(f"hosts.index: {path}: no column 'host'; it has {', '.join(columns) or 'none'}")
-    table = {row["host"]: row for row in rows}
+    table = {row["host"]: row for row in read_csv(path, f"hosts.index: {path}", needs=["host"]).rows}
     return {name: _described(host, table.get(name, {}), path) for name, host in hosts.items()}
 
 

@@ -1,13 +1,9 @@
-"""Where what stands in a cohort's folder, and how a single file gets there whole. docs/cohorts.md has the table."""
+"""Where what stands in a cohort's folder. docs/cohorts.md has the table."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from synth.case_folder import explained
 
 _DIGITS = re.compile(r"([0-9]+)")
 CASES, QUARANTINE = "cases", "quarantine"
@@ -47,24 +43,3 @@ def complete(out: Path) -> list[str]:
 def given_up(out: Path) -> list[str]:
     """Names of the cases that are in quarantine."""
     return names_in(out / QUARANTINE, ".json")
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all. Raises OutputError where the disk is full or read-only."""
-    with whole(path) as partial:
-        partial.write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Another name to write a file under, which is renamed at the end. Raises OutputError as `write_whole` does."""
-    partial = path.with_name(f".{path.name}.partial")
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield partial
-            partial.rename(path)
-        except BaseException:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from synth.case_folder import explained
 from synth.cohort.processes import Process
 from synth.errors import InputError
+from synth.files.whole import explained
 
 FOLDER = ".run"  # of a cohort: locks, nothing that belongs to the data set
 _PATIENCE, _PAUSE_S = 100, 0.02

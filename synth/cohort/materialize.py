@@ -25,7 +25,7 @@ def materialize(cohort: Path, hosts: Path, out: Path, progress: Progress) -> Pat
 
 def _write(cohort: Path, hosts: Hosts, out: Path, progress: Progress) -> None:
     left_out = shutil.ignore_patterns(locks.FOLDER, layout.CASES, layout.CHECKSUMS)
-    shutil.copytree(cohort, out, ignore=left_out)
+    shutil.copytree(cohort, out, ignore=left_out, dirs_exist_ok=True)
     names = layout.complete(cohort)
     with progress.step("materialize", len(names)) as step:
         for name in names:

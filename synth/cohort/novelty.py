@@ -19,8 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.case_folder import explained
 from synth.errors import InputError
+from synth.files.whole import whole_file
 from synth.frames import BASE_SPACING_MM, FRAMES
 from synth.types import Volume
 
@@ -80,7 +80,7 @@ def build(prepared: Path) -> Reference:
 
 def save(reference: Reference, path: Path) -> None:
     """Write a reference, block means in half precision. Raises OutputError."""
-    with explained(path), path.open("wb") as file:
+    with whole_file(path) as partial, partial.open("wb") as file:
         blocks = reference.blocks.astype(np.float16)
         np.savez_compressed(file, format=_FORMAT, blocks=blocks, limit=reference.limit)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from synth.cohort import layout
 from synth.cohort.draw import Attempt, Drawn
-from synth.cohort.layout import write_whole
+from synth.files.whole import write_whole
 
 
 def keep(out: Path, drawn: Drawn) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,8 @@ import numpy as np
 from synth import facts as facts_table
 from synth import nifti
 from synth.errors import InputError
+from synth.files.names import require_name
+from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
 from synth.types import Volume
 
@@ -43,10 +44,10 @@ def index_rows(root: Path, split: str) -> list[dict[str, str]]:
     index = root / "index.csv"
     if not index.is_file():
         raise InputError(f"{root}: no index.csv; give the folder that holds train/, val/ and index.csv")
-    table = csv.DictReader(index.read_text(encoding="utf-8").splitlines())
-    if missing := {"case", "split", "organs_annotated"} - set(table.fieldnames or ()):
-        raise InputError(f"{index}: no column {', '.join(sorted(missing))}; name case, split and organs_annotated")
-    return [row for row in table if row["split"] == split]
+    table = read_csv(index, needs=["case", "split", "organs_annotated"])
+    for row in table.rows:
+        require_name(row["case"], f"{index}: case")
+    return [row for row in table.rows if row["split"] == split]
 
 
 def patients(root: Path, split: str) -> Iterator[Patient]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from synth import intensity
 from synth.data.own import cases, read_case
+from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
 
 _CROP = 32  # training crops need this many voxels along each axis
@@ -34,7 +34,7 @@ def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> in
 def training_cases(folder: Path) -> list[Path]:
     """The case folders that may train, by name; InputError where no case is there at all."""
     index = folder / "index.csv"
-    rows = csv.DictReader(index.read_text().splitlines()) if index.is_file() else ()
+    rows = read_csv(index, needs=["case"]).rows if index.is_file() else ()
     barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
     return [case for case in cases(folder) if case.name not in barred]
 

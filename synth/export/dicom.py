@@ -26,7 +26,6 @@ def export_dicom(cohort: Path, out: Path, progress: Progress) -> Path:
 
 
 def _write(source: Source, out: Path, progress: Progress) -> None:
-    out.mkdir(parents=True)
     with (out / INDEX).open("w", newline="", encoding="utf-8") as file, progress.step("dicom", len(source.cases)) as s:
         index = csv.DictWriter(file, _COLUMNS)
         index.writeheader()

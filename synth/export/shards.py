@@ -31,7 +31,6 @@ def export_webdataset(cohort: Path, out: Path, progress: Progress) -> Path:
 
 
 def _write(source: Source, out: Path, progress: Progress) -> None:
-    out.mkdir(parents=True)
     writers: dict[str, _Part] = {}
     with progress.step("shards", len(source.cases)) as step:
         for folder, row in samples(source):

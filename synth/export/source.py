@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.case_folder import explained
 from synth.cohort import layout
 from synth.cohort.delta import keeps_deltas
 from synth.cohort.load import load_cohort
 from synth.errors import InputError
+from synth.files.whole import whole_folder
 
 
 @dataclass(frozen=True)
@@ -46,14 +45,11 @@ def write_json(path: Path, content: Any) -> None:
 def whole(out: Path, write: Callable[[Path], None]) -> Path:
     """Write a folder under a hidden name and rename it, so that it is whole or not there. Raises OutputError."""
     if out.exists():
-        raise InputError(f"{out}: is there already; choose another --out or remove it")
-    partial = out.parent / f".{out.name}.partial"
-    with explained(out):
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            write(partial)
-            partial.rename(out)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        _refuse(out)
+    with whole_folder(out, lambda: _refuse(out)) as partial:
+        write(partial)
     return out
+
+
+def _refuse(out: Path) -> bool:
+    raise InputError(f"{out}: is there already; choose another --out or remove it")

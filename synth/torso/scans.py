@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -16,6 +15,7 @@ from scipy import ndimage
 
 from synth import labels
 from synth.errors import InputError
+from synth.files.tables import read_csv
 from synth.frames import TORSO
 from synth.geometry import to_ras, voxel_spacing
 
@@ -55,7 +55,7 @@ def read_scans(folders: Sequence[Path]) -> list[Scan]:
         if not files:
             raise InputError(f"{folder}: no CASE/ct.nii.gz in it; give the folder that holds the scans")
         index = folder / "index.csv"
-        rows = {r["case"]: r for r in csv.DictReader(index.read_text().splitlines())} if index.is_file() else {}
+        rows = {r["case"]: r for r in read_csv(index, needs=["case"]).rows} if index.is_file() else {}
         for file in files:
             row = rows.get(file.parent.name, {})
             if row.get("may_train_released_weights", "yes") == "yes":

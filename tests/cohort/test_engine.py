@@ -17,13 +17,12 @@ import pytest
 import torch
 
 from synth import case_folder, cli, nifti, pipeline
-from synth.case_folder import OutputError
 from synth.cohort import engine, layout, worker
 from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import PlannedCase
 from synth.cohort.progress import Tally
-from synth.errors import InputError
+from synth.errors import InputError, OutputError
 from synth.types import LabelMap
 from tests.cohort.conftest import RECIPE, files_of, write_hosts, write_recipe
 
@@ -336,8 +335,12 @@ def test_a_disk_that_is_full_at_the_tables_leaves_no_half_a_table(
 def test_a_folder_that_cannot_be_written_is_a_line(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_only(*_: Any, **__: Any) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    opened = os.open
+
+    def read_only(path: Any, flags: int, *rest: Any, **named: Any) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return opened(path, flags, *rest, **named)
 
     monkeypatch.setattr("synth.cohort.locks.os.open", read_only)
     with pytest.raises(OutputError, match="out: cannot be written .Read-only file system.; choose another --out"):

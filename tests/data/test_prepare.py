@@ -206,7 +206,7 @@ def test_the_command_prints_the_counts(
         (["--lesions", "nowhere"], "--lesions nowhere: no such folder"),
         (["--headneck", "nowhere"], "--headneck nowhere: no such folder"),
         (["--headneck", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
-        (["--headneck", "{chest}"], "index.csv: no column organs_annotated, split"),
+        (["--headneck", "{chest}"], "index.csv: no column 'split'"),
         (["--headneck", "{empty}"], "no index.csv"),
         (["--native", "{empty}"], "no CASE/ct.nii.gz"),
         (["--native", "{chest}", "--native", "{chest}"], "is in"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def test_nnunet_s_layout(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFix
     ct = nifti.read_volume(folder / "imagesTr/case_00001_0000.nii.gz", plausible=False)
     np.testing.assert_array_equal(ct.hu, a_case().ct.hu)
     nifti.read_ids(folder / "labelsTr/case_00001.nii.gz", like=ct)
-    assert nifti.MARK.encode() in nifti._raw_bytes(folder / "imagesTs/case_00002_0000.nii.gz")[:400]
+    assert nifti.MARK.encode() in gzip.decompress((folder / "imagesTs/case_00002_0000.nii.gz").read_bytes())[:400]
     assert cli.main(arguments) == 2
     assert "is there already; choose another --out" in capsys.readouterr().err
 
