@@ -33,6 +33,11 @@ def transfer(kernel: Kernel, frequency: np.ndarray) -> np.ndarray:
     return np.asarray(1 + _BOOST * (1 - np.exp(fall / _BOOST * frequency**2)))
 
 
+def mtf(kernel: Kernel, frequency: np.ndarray) -> np.ndarray:
+    """MTF of a kernel at frequencies in cycles a mm: how much of a wave in the object is in the image."""
+    return np.exp(-math.log(2) * (frequency / _MTF50[Kernel.standard]) ** 2) * transfer(kernel, frequency)
+
+
 def filtered(slice_hu: np.ndarray, spacing: tuple[float, float], kernel: Kernel) -> np.ndarray:
     """A slice (X, Y) in HU, of the standard kernel, as another one would have it; float64.
 
@@ -50,8 +55,7 @@ def noise_power(shape: tuple[int, int], spacing: tuple[float, float], kernel: Ke
     power = np.zeros(shape)
     for i, j in product(*folds):
         f = np.hypot((axes[0] + i / spacing[0])[:, None], axes[1] + j / spacing[1])
-        mtf = np.exp(-math.log(2) * (f / _MTF50[Kernel.standard]) ** 2) * transfer(kernel, f)
-        power += f * mtf**2
+        power += f * mtf(kernel, f) ** 2
     return power[:, : shape[1] // 2 + 1] / power.mean()
 
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 MAX_SLICE_MM, MAX_NOISE_HU = 20.0, 200.0
+MAX_VIEWS, MAX_STEPS = 1440, 200
+_SOFT = "soft"  # what clinicians call a smooth kernel
 
 
 class Kernel(StrEnum):
@@ -17,13 +28,43 @@ class Kernel(StrEnum):
     sharp = "sharp"
 
 
+class Profile(StrEnum):
+    """How a slice weighs what it holds: evenly, or as spiral scans do, in a triangle or bell of the same half-width."""
+
+    box = "box"
+    triangle = "triangle"
+    bell = "bell"
+
+
+class Metal(StrEnum):
+    """Implants that can be put into a CT before it is scanned."""
+
+    hip = "hip"
+    dental = "dental"
+    spine = "spine"
+
+
+class Reconstruction(StrEnum):
+    """Filtered back-projection, or simultaneous iterative reconstruction from nothing on."""
+
+    fbp = "fbp"
+    sirt = "sirt"
+
+
 class ScannerSettings(BaseModel):
     """An acquisition.
 
-    slice_mm: thickness of the slices and their distance; None leaves the slices as they are.
+    slice_mm: thickness of the slices; None leaves the slices as they are.
+    increment_mm: distance of the slices, as far as their thickness if left out; less is overlap.
+    profile: weights within a slice, whose width at half the height is its thickness.
     kernel: modulation transfer within the slice, and the grain of the noise (synth/scanner/kernels.py).
-    noise_hu: SD of the noise that is added, in water and in the finished slices. In life it goes with
-        1 / sqrt(dose * thickness) (Brooks & Di Chiro 1976): half the dose is 1.41 times the noise.
+    noise_hu: SD of even noise that is added to the finished slices, in water.
+    dose: share of the exposure at which the volume was taken; the noise that is missing is put on the sinogram.
+    modulation: tube current by direction, as much in sum (synth/scanner/dose.py).
+    views, angle_deg: directions of rays, and the arc over which they are spaced, out of 180 degrees.
+    reconstruction, sirt_steps: how the missing views show.
+    beam_hardening: bone hardens the beam; a CT of a real scanner has this already.
+    metal: implants, with the labels that say where.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +72,59 @@ class ScannerSettings(BaseModel):
     slice_mm: float | None = Field(None, gt=0, le=MAX_SLICE_MM)
     kernel: Kernel = Kernel.standard
     noise_hu: float = Field(0.0, ge=0, le=MAX_NOISE_HU)
+    increment_mm: float | None = Field(None, gt=0, le=MAX_SLICE_MM)
+    profile: Profile | None = None
+    dose: float | None = Field(None, gt=0, le=1)
+    modulation: bool = False
+    views: int | None = Field(None, ge=1, le=MAX_VIEWS)
+    angle_deg: float | None = Field(None, gt=0, le=180)
+    reconstruction: Reconstruction | None = None
+    sirt_steps: int | None = Field(None, ge=1, le=MAX_STEPS)
+    beam_hardening: bool = False
+    metal: Metal | None = None
+
+    @field_validator("kernel", mode="before")
+    @classmethod
+    def _soft_is_smooth(cls, value: Any) -> Any:
+        return Kernel.smooth if value == _SOFT else value
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        needs = {
+            "increment_mm": (self.increment_mm, self.slice_mm, "slice_mm"),
+            "profile": (self.profile, self.slice_mm, "slice_mm"),
+            "modulation": (self.modulation, self.dose, "dose"),
+            "sirt_steps": (self.sirt_steps, self.reconstruction is Reconstruction.sirt, "reconstruction sirt"),
+            "reconstruction": (self.reconstruction, self.views or self.angle_deg, "views or angle_deg"),
+        }
+        for name, (given, needed, what) in needs.items():
+            if given and not needed:
+                raise ValueError(f"{name} needs {what}; give that too, or leave {name} out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what was not asked for among the settings that plans of old do not know."""
+        table: dict[str, Any] = handler(self)
+        return {name: value for name, value in table.items() if name not in _PHYSICS or value not in (None, False)}
+
+    @property
+    def projects(self) -> bool:
+        """Whether a sinogram is needed."""
+        return bool(
+            self.beam_hardening
+            or self.metal
+            or self.views
+            or self.angle_deg
+            or (self.dose is not None and self.dose < 1)
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """What differs from a volume as it is, as JSON values."""
+        return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "share"})
+
+
+_PHYSICS = frozenset(ScannerSettings.model_fields) - {"slice_mm", "kernel", "noise_hu"}
 
 
 class Scanner(ScannerSettings):
@@ -41,4 +135,7 @@ class Scanner(ScannerSettings):
     def told(self) -> str:
         """`thick: 8 mm slices, smooth kernel, noise of 6 HU added`."""
         slices = "slices as they are" if self.slice_mm is None else f"{self.slice_mm:g} mm slices"
-        return f"{self.name}: {slices}, {self.kernel} kernel, noise of {self.noise_hu:g} HU added"
+        more = {k: v for k, v in self.settings().items() if k in _PHYSICS}
+        parts = [slices, f"{self.kernel} kernel", f"noise of {self.noise_hu:g} HU added"]
+        parts += [k.replace("_", " ") if v is True else f"{k.replace('_', ' ')} {v}" for k, v in more.items()]
+        return f"{self.name}: {', '.join(parts)}"
