@@ -266,6 +266,46 @@ def export(
 
 
 @app.command()
+def scan(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="CASE|CT...", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
+    ],
+    dose: Annotated[float | None, typer.Option(help="Share of the exposure, above 0, to 1.")] = None,
+    modulation: Annotated[bool, typer.Option("--modulation", help="Tube current by direction.")] = False,
+    views: Annotated[int | None, typer.Option(help="Directions of rays out of 720.")] = None,
+    angle: Annotated[float | None, typer.Option(help="Arc of the directions, degrees out of 180.")] = None,
+    sirt: Annotated[int | None, typer.Option(help="Reconstruct missing views in so many steps of SIRT.")] = None,
+    kernel: Annotated[str | None, typer.Option(help="soft, standard or sharp.")] = None,
+    slice_mm: Annotated[float | None, typer.Option(help="Thickness of slices, which overlap: the grid stays.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Of a slice: box, triangle or bell.")] = None,
+    metal: Annotated[str | None, typer.Option(help="hip, dental, spine or none; needs labels of the bone.")] = None,
+    beam_hardening: Annotated[bool, typer.Option("--beam-hardening", help="Bone hardens the beam.")] = False,
+    organs: Annotated[Path | None, typer.Option(help="Organ labels of a CT.", show_default=False)] = None,
+    organ_ids: OrganIds = None,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the pairs' folders.")] = Path("scans"),
+    quiet: Quiet = False,
+) -> None:
+    """Scan a CT again with less: the clean and the degraded volume on one grid, masks and report as they were.
+
+    Example: synthct scan out/case_00000 --dose 0.25 --out scans
+    """
+    from synth.scanner import command
+
+    options = {
+        **{"dose": dose, "modulation": modulation, "views": views, "angle_deg": angle, "sirt_steps": sirt},
+        **{"kernel": kernel, "slice_mm": slice_mm, "profile": profile, "metal": metal},
+        "beam_hardening": beam_hardening,
+    }
+    with _progress(quiet) as progress:
+        folders = command.scan(
+            paths, options, organs=organs, organ_ids=organ_ids, seed=seed, out=out, progress=progress
+        )
+    for folder in folders:
+        typer.echo(folder)
+
+
+@app.command()
 def check(cases: Cases) -> None:
     """Measure finished cases again; exit 1 and name every sentence of a report that does not hold.
 

@@ -79,9 +79,9 @@ class Acquisition:
         if self.all_there:
             return rays.fbp(extra, of_kernel(kernel))
         whole = projector(self.whole, self.device)
-        all_views = whole.fbp(whole.project(to_mu(hu)[None]), of_image(kernel))
+        all_views = whole.fbp(whole.project(to_mu(hu)[None]), of_image(kernel), of_slice=True)
         if self.settings.reconstruction is Reconstruction.sirt:
             # a window on the rays is the same window on the slice
             rows = rays.windowed(plain, of_image(kernel)) + rays.windowed(extra, of_kernel(kernel))
             return sirt(rays, rows, self.settings.sirt_steps or SIRT_STEPS) - all_views
-        return rays.fbp(plain, of_image(kernel)) + rays.fbp(extra, of_kernel(kernel)) - all_views
+        return rays.fbp(plain, of_image(kernel), of_slice=True) + rays.fbp(extra, of_kernel(kernel)) - all_views

@@ -13,7 +13,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -69,12 +69,14 @@ class Projector:
         directions = np.stack([np.cos(g.angles()), np.sin(g.angles())])
         at = directions[:, :, None] * frequency * np.array(g.spacing)[:, None, None]  # (2, views, K), cycles a pixel
         self._grid = tuple(2 * int(fft.next_fast_len(n)) for n in g.shape)
-        readings = _readings(at.reshape(2, -1), self._grid)
-        self._read, self._spread = (_tensor(m, device) for m in (readings, readings.T.tocsr()))
+        self._at, self._device = at.reshape(2, -1), device
+        inside = np.flatnonzero((np.abs(self._at) <= 0.5).all(axis=0))  # what a slice of pixels holds
+        readings = _readings(self._at[:, inside], self._grid)
+        self._read, self._put = (_tensor(m, device) for m in (readings, readings.T.tocsr()))
+        self._inside = torch.from_numpy(inside).to(device)
         off_centre = [0.5 * (n % 2 == 0) for n in g.shape]  # of the pixel that is put at the origin
         turns = frequency * g.distances()[0] - sum(a * o for a, o in zip(at, off_centre, strict=True))
         self._phase = torch.from_numpy(np.exp(2j * np.pi * turns).astype(np.complex64)).to(device)
-        self._band = torch.from_numpy((np.abs(at) <= 0.5).all(axis=0)).to(device)  # what a slice of pixels holds
         levels = [_level(n, m) for n, m in zip(g.shape, self._grid, strict=True)]
         self._level = torch.from_numpy(np.outer(*levels).astype(np.float32)).to(device)
         self._twice = torch.full((g.cells // 2,), 2.0 / g.cells, device=device)
@@ -84,24 +86,27 @@ class Projector:
         """(B, X, Y) -> (B, views, cells)."""
         g = self.geometry
         spectrum = torch.fft.fft2(self._padded(slices / self._level))
-        polar = _times(self._read, spectrum.flatten(1)).reshape(-1, g.views, g.cells // 2)
-        return torch.fft.irfft(polar * (self._phase * self._band), n=g.cells) * (math.prod(g.spacing) / g.pitch_mm)
+        polar = torch.zeros(len(slices), self._phase.numel(), dtype=self._phase.dtype, device=slices.device)
+        polar[:, self._inside] = _times(self._read, spectrum.flatten(1))
+        turned = polar.reshape(-1, *self._phase.shape) * self._phase
+        return torch.fft.irfft(turned, n=g.cells) * (math.prod(g.spacing) / g.pitch_mm)
 
     def adjoint(self, sinograms: Tensor) -> Tensor:
         """The transpose of `project`: (B, views, cells) -> (B, X, Y)."""
-        polar = self._polar(sinograms) * self._band
-        return self._gathered(polar) * (math.prod(self.geometry.spacing) / self.geometry.pitch_mm)
+        return self._held(sinograms) * (math.prod(self.geometry.spacing) / self.geometry.pitch_mm)
 
     def back_project(self, sinograms: Tensor) -> Tensor:
         """At each pixel, the sum over the views of what stands at its distance; (B, X, Y)."""
-        return self._gathered(self._polar(sinograms))
+        return self._gathered(_times(self._put_all, self._polar(sinograms)))
 
-    def fbp(self, sinograms: Tensor, window: Window) -> Tensor:
+    def fbp(self, sinograms: Tensor, window: Window, of_slice: bool = False) -> Tensor:
         """Filtered back-projection with a ramp times `window`, (B, X, Y).
 
-        Of an arc that is not whole, views count for more, so that the mean of the slice stays.
+        Of an arc that is not whole, views count for more, so that the mean of the slice stays. `of_slice`: what comes
+        from `project` holds no more than pixels can, and takes less work where they are coarse.
         """
-        return self.back_project(self.filtered(sinograms, window)) * math.radians(ARC_DEG)
+        rows = self.filtered(sinograms, window)
+        return (self._held(rows) if of_slice else self.back_project(rows)) * math.radians(ARC_DEG)
 
     def filtered(self, sinograms: Tensor, window: Window) -> Tensor:
         """Sinograms after the ramp and `window`, divided by the number of views."""
@@ -116,14 +121,24 @@ class Projector:
         gain = torch.from_numpy(window(fft.rfftfreq(g.cells, g.pitch_mm)).astype(np.float32)).to(sinograms.device)
         return torch.fft.irfft(torch.fft.rfft(sinograms) * gain, n=g.cells)
 
-    def _polar(self, sinograms: Tensor) -> Tensor:
-        """Spectra of the projections at the polar points, (B, views, K), each counting for its negative too."""
-        return torch.fft.rfft(sinograms)[..., :-1] * self._phase.conj() * self._twice
+    @cached_property
+    def _put_all(self) -> Tensor:
+        """The transpose of the readings at all polar points, those beyond the pixels' own frequencies too."""
+        if len(self._inside) == self._at.shape[1]:
+            return self._put
+        return _tensor(_readings(self._at, self._grid).T.tocsr(), self._device)
 
-    def _gathered(self, polar: Tensor) -> Tensor:
-        grid = _times(self._spread, polar.flatten(1)).reshape(-1, *self._grid)
+    def _polar(self, sinograms: Tensor) -> Tensor:
+        """Spectra of the projections at the polar points, (B, views * K), each counting for its negative too."""
+        return (torch.fft.rfft(sinograms)[..., :-1] * self._phase.conj() * self._twice).flatten(1)
+
+    def _held(self, sinograms: Tensor) -> Tensor:
+        """Back-projection of what a slice of pixels holds."""
+        return self._gathered(_times(self._put, self._polar(sinograms)[:, self._inside]))
+
+    def _gathered(self, grid: Tensor) -> Tensor:
         x, y = self.geometry.shape
-        image = torch.fft.ifft2(grid, norm="forward").real.roll((x // 2, y // 2), dims=(1, 2))
+        image = torch.fft.ifft2(grid.reshape(-1, *self._grid), norm="forward").real.roll((x // 2, y // 2), dims=(1, 2))
         return image[:, :x, :y] / self._level
 
     def _padded(self, slices: Tensor) -> Tensor:

@@ -1,0 +1,91 @@
+"""A pair: a CT and the same as another scanner would have given it, on one grid, in one folder, whole or not there.
+
+The clean CT, its masks and its report are copied bit by bit; docs/scanner.md describes the folder.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synth import case_folder, nifti, provenance
+from synth.errors import InputError
+from synth.scanner.scan import Scanned, scan_in_place
+from synth.scanner.settings import ScannerSettings
+from synth.seeding import derive
+from synth.subject import Subject
+from synth.types import LabelMap
+
+SCAN, CLEAN, METAL = "scan.nii.gz", "clean.nii.gz", "metal.nii.gz"
+_KEY = "scan"  # of the manifest
+
+
+def write_pair(subject: Subject, settings: ScannerSettings, seed: int, out: Path, command: str) -> Path:
+    """Scan a subject and write `out`/NAME; the folder. One that holds this very pair already is left alone.
+
+    Raises InputError for settings that the CT has no room for, OutputError where the place cannot be written.
+    """
+    folder = out / subject.name
+    told = {"settings": settings.settings(), "seed": seed, "inputs": subject.hashes()}
+    if folder.exists():
+        return _same(folder, told)
+    scanned = scan_in_place(subject.case.ct, settings, derive(seed, subject.name, "scan"), subject.case.organs)
+    partial = folder.parent / f".{folder.name}.partial"
+    with case_folder.explained(folder):
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            _write(partial, subject, scanned, told, command)
+            partial.rename(folder)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    return folder
+
+
+def _same(folder: Path, told: Mapping[str, Any]) -> Path:
+    """The folder, where it holds this pair."""
+    try:
+        held = json.loads((folder / case_folder.MANIFEST).read_text(encoding="utf-8"))[_KEY]
+        if all(held[name] == told[name] for name in told):
+            return folder
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{folder}: is there already and is another scan; choose another --out or remove it")
+
+
+def _write(partial: Path, subject: Subject, scanned: Scanned, told: Mapping[str, Any], command: str) -> None:
+    partial.mkdir(parents=True)
+    if subject.folder is None:
+        nifti.write_volume(partial / case_folder.CT, subject.case.ct)
+        if "organs" in subject.inputs:
+            nifti.write_labels(partial / case_folder.ORGANS, subject.case.organs)
+    else:
+        for name in case_folder.FILES:
+            if (subject.folder / name).is_file():
+                shutil.copyfile(subject.folder / name, partial / name)
+    nifti.write_volume(partial / SCAN, scanned.ct)
+    if scanned.metal is not None:
+        nifti.write_volume(partial / CLEAN, scanned.clean)
+        mask = (scanned.metal >= 0.5).astype(np.uint8)
+        nifti.write_labels(partial / METAL, LabelMap(mask, scanned.ct.affine, {1: "metal"}))
+    manifest = _manifest(partial, subject, told, command)
+    (partial / case_folder.MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _manifest(partial: Path, subject: Subject, told: Mapping[str, Any], command: str) -> dict[str, Any]:
+    """That of the case, or a new one, with `scan`: settings, seed, inputs, command and the files of the pair."""
+    if (partial / case_folder.MANIFEST).is_file():
+        manifest = json.loads((partial / case_folder.MANIFEST).read_text(encoding="utf-8"))
+    else:
+        manifest = provenance.manifest(
+            command=command, seeds={"seed": told["seed"]}, weights={}, device="cpu", inputs=subject.inputs
+        )
+        manifest["labels"] = {"organs": {str(i): name for i, name in subject.case.organs.names.items()}}
+    written = [name for name in (SCAN, CLEAN, METAL) if (partial / name).is_file()]
+    files = {name: provenance.sha256((partial / name).read_bytes()) for name in written}
+    return manifest | {_KEY: {"command": command, **told, "files": files}}
