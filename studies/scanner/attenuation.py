@@ -1,8 +1,8 @@
 """python -m studies.scanner.attenuation: make synth/scanner/attenuation.csv anew.
 
-Attenuation of xraylib (Schoonjans et al. 2011, NIST XCOM), in bins of a tungsten spectrum of 120 kV (7 degrees, filtered)
-as XCIST (gecatsim) carries it; each energy counts by photons times energy, as in a detector that integrates. Needs the
-packages xraylib and gecatsim.
+Attenuation of xraylib (Schoonjans et al. 2011, NIST XCOM), in bins of a filtered tungsten spectrum of 120 kV that XCIST
+(gecatsim) carries; each energy counts by photons times energy, as in a detector that integrates. Needs the packages
+xraylib and gecatsim.
 """
 
 from __future__ import annotations

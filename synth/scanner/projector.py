@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -192,10 +191,10 @@ def _ramp(cells: int, pitch: float, window: Window) -> np.ndarray:
 
 
 def _tensor(matrix: sparse.csr_matrix, device: torch.device | str) -> Tensor:
-    parts: list[Any] = [torch.from_numpy(a) for a in (matrix.indptr.astype(np.int32), matrix.indices, matrix.data)]
+    rows, columns, values = map(torch.from_numpy, (matrix.indptr.astype(np.int32), matrix.indices, matrix.data))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse")  # "in beta", "invariants are not checked"
-        return torch.sparse_csr_tensor(*parts, size=matrix.shape).to(device)
+        return torch.sparse_csr_tensor(rows, columns, values, size=matrix.shape).to(device)
 
 
 def _times(matrix: Tensor, columns: Tensor) -> Tensor:

@@ -34,8 +34,8 @@ def of_image(kernel: Kernel) -> Window:
     return partial(transfer, kernel)
 
 
-_TEXTBOOK = {
-    "ramp": np.ones_like,
+_TEXTBOOK: dict[str, Window] = {
+    "ramp": lambda share: np.ones_like(share),
     "shepp-logan": lambda share: np.sinc(share / 2),
     "cosine": lambda share: np.cos(np.pi / 2 * share),
     "hann": lambda share: (1 + np.cos(np.pi * share)) / 2,
