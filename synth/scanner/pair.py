@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import numpy as np
 
 from synth import case_folder, nifti, provenance
 from synth.errors import InputError
+from synth.files.documents import read_table
+from synth.files.whole import whole_folder
 from synth.scanner.scan import Scanned, scan_in_place
 from synth.scanner.settings import ScannerSettings
 from synth.seeding import derive
@@ -32,34 +35,24 @@ def write_pair(subject: Subject, settings: ScannerSettings, seed: int, out: Path
     """
     folder = out / subject.name
     told = {"settings": settings.settings(), "seed": seed, "inputs": subject.hashes()}
-    if folder.exists():
-        return _same(folder, told)
+    if folder.exists() and _holds(folder, told):
+        return folder
     scanned = scan_in_place(subject.case.ct, settings, derive(seed, subject.name, "scan"), subject.case.organs)
-    partial = folder.parent / f".{folder.name}.partial"
-    with case_folder.explained(folder):
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            _write(partial, subject, scanned, told, command)
-            partial.rename(folder)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+    with whole_folder(folder, lambda: _holds(folder, told)) as partial:
+        _write(partial, subject, scanned, told, command)
     return folder
 
 
-def _same(folder: Path, told: Mapping[str, Any]) -> Path:
-    """The folder, where it holds this pair."""
-    try:
-        held = json.loads((folder / case_folder.MANIFEST).read_text(encoding="utf-8"))[_KEY]
-        if all(held[name] == told[name] for name in told):
-            return folder
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
+def _holds(folder: Path, told: Mapping[str, Any]) -> bool:
+    """True where the folder holds this pair; InputError where it is anything else."""
+    with suppress(InputError):
+        held = read_table(folder / case_folder.MANIFEST).get(_KEY)
+        if isinstance(held, dict) and all(held.get(name) == told[name] for name in told):
+            return True
     raise InputError(f"{folder}: is there already and is another scan; choose another --out or remove it")
 
 
 def _write(partial: Path, subject: Subject, scanned: Scanned, told: Mapping[str, Any], command: str) -> None:
-    partial.mkdir(parents=True)
     if subject.folder is None:
         nifti.write_volume(partial / case_folder.CT, subject.case.ct)
         if "organs" in subject.inputs:
@@ -80,7 +73,7 @@ def _write(partial: Path, subject: Subject, scanned: Scanned, told: Mapping[str,
 def _manifest(partial: Path, subject: Subject, told: Mapping[str, Any], command: str) -> dict[str, Any]:
     """That of the case, or a new one, with `scan`: settings, seed, inputs, command and the files of the pair."""
     if (partial / case_folder.MANIFEST).is_file():
-        manifest = json.loads((partial / case_folder.MANIFEST).read_text(encoding="utf-8"))
+        manifest = read_table(partial / case_folder.MANIFEST)
     else:
         manifest = provenance.manifest(
             command=command, seeds={"seed": told["seed"]}, weights={}, device="cpu", inputs=subject.inputs
