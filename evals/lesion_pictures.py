@@ -67,6 +67,7 @@ def placed(request: FindingRequest, host: RealHost, seed: int, redraw: Redraw) -
     for attempt in range(_TRIES):
         try:
             (plan,) = plan_lesions([request], host.ct, host.organs, np.random.default_rng([seed, attempt]))
+            assert isinstance(plan, LesionPlan)
             case, lesion = put(host, plan, redraw)
         except InputError:
             continue

@@ -56,6 +56,7 @@ def _lesions(host: RealHost, number: int, seed: int, redraw: Redraw) -> Iterator
             try:
                 rng = np.random.default_rng([seed * 1009 + i, attempt])
                 (plan,) = plan_lesions([parse(text).findings[0]], host.ct, host.organs, rng)
+                assert isinstance(plan, LesionPlan)
                 before, plan = cropped(host, plan)
                 case = insert(before.ct, before.organs, [plan], redraw, host.noise)
             except InputError:

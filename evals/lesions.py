@@ -176,6 +176,7 @@ def run_trial(kind: LesionType, host: RealHost, request: FindingRequest, seed: i
     for attempt in range(TRIES):
         try:
             (plan,) = plan_lesions([request], host.ct, host.organs, np.random.default_rng([seed, attempt]))
+            assert isinstance(plan, LesionPlan)
             _, found = put(host, plan, redraw)
         except InputError as error:
             reasons.append(str(error))

@@ -10,6 +10,7 @@ from prompts.lexer import Term
 MODIFIERS = (
     "organ", "implied_organ", "side", "segment", "size_mm", "volume_ml", "count", "shape", "density",
     "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic", "calcified", "rim",
+    "pattern", "severity", "share", "ratio",
 )  # fmt: skip
 
 

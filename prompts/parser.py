@@ -20,13 +20,23 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 MAX_CHARACTERS = 2000
 
-_ORGANS = ", ".join(Organ)
-_KINDS = ", ".join(FindingKind)
+_LISTED = 12  # of a closed set, in a message of one line
+
+
+def _some(values: Sequence[str]) -> str:
+    more = len(values) - _LISTED
+    return ", ".join(values[:_LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+_ORGANS = _some(list(Organ))
+_KINDS = _some(list(FindingKind))
 _DOSES = ", ".join(str(int(d)) for d in Dose)
 _EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule in the right upper lobe'"
+_BY_VOLUME = (FindingKind.EFFUSION, FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX)
 _CASE_FIELDS = ("region", "phase", "sex", "age", "habitus", "extent")
 _FINDING_FIELDS = ("kind", "side", "segment", "shape", "density", "heterogeneity", "surface", "invasion", "spiculated",
-                   "lobulated", "texture", "necrotic", "calcified", "rim")  # fmt: skip
+                   "lobulated", "texture", "necrotic", "calcified", "rim", "pattern", "severity", "share",
+                   "ratio")  # fmt: skip
 _LOCATION = re.compile(r"\b(?:in|of|within|inside|at|on)\s+(?:(?:the|an?|his|her|left|right|both)\s+)*$", re.IGNORECASE)
 
 
@@ -119,9 +129,11 @@ def _findings(head: Head, reading: _Reading) -> list[FindingRequest]:
     """The finding of a head; several sizes ("9 and 12 mm") make as many findings."""
     terms = [head.term, *head.modifiers]
     name = head.term.text
-    if any("volume_ml" in t.means for t in terms):
+    volumes = [ml for t in terms for ml in t.means.get("volume_ml", ())]
+    if volumes and (len(volumes) > 1 or head.term.means["kind"] not in _BY_VOLUME):
         raise PromptError(f"a volume for '{name}': give a finding its long axis in mm or cm")
-    said = {field: _one(field, terms, f"'{name}'") for field in _FINDING_FIELDS}
+    said: dict[str, Any] = {"volume_ml": volumes[0]} if volumes else {}
+    said |= {field: _one(field, terms, f"'{name}'") for field in _FINDING_FIELDS}
     if said["segment"] and said["segment"] not in list(Segment):
         raise PromptError(f"segment {said['segment']}: the liver has segments 1 to 8")
     said["organ"] = _organ(head, said, reading)

@@ -70,8 +70,16 @@ def finding(request: FindingRequest, choose: Chooser) -> str:
     words.append(noun)
     if size_after:
         words.append(choose(table["size_after"]).format(size=_size(request, choose)))
-    words += [place(request, choose), fact("invasion", request.invasion, choose)]
+    words += [place(request, choose), fact("invasion", request.invasion, choose), *_extent(request)]
     return " ".join(word for word in words if word)
+
+
+def _extent(request: FindingRequest) -> list[str]:
+    """ "30%", "of 200 mL", "with a cardiothoracic ratio of 0.58"."""
+    share = "" if request.share is None else f"{number(round(100 * request.share, 4))}%"
+    volume = "" if request.volume_ml is None else f"of {number(request.volume_ml)} mL"
+    ratio = "" if request.ratio is None else f"with a cardiothoracic ratio of {number(request.ratio)}"
+    return [share, volume, ratio]
 
 
 def place(request: FindingRequest, choose: Chooser) -> str:
@@ -120,6 +128,6 @@ def _size(request: FindingRequest, choose: Chooser) -> str:
 
 
 def _attributes(request: FindingRequest, choose: Chooser) -> list[str]:
-    fields = ("surface", "spiculated", "lobulated", "shape", "heterogeneity", "density", "texture", "necrotic",
-              "calcified", "rim")  # fmt: skip
+    fields = ("severity", "pattern", "surface", "spiculated", "lobulated", "shape", "heterogeneity", "density",
+              "texture", "necrotic", "calcified", "rim")  # fmt: skip
     return [fact(f, getattr(request, f), choose) for f in fields]

@@ -51,6 +51,14 @@ def _volume(match: re.Match[str]) -> Means:
     return {"volume_ml": _numbers(re.sub(r"cm(?:3|\^3)", "", match[0], flags=re.IGNORECASE))}
 
 
+def _share(match: re.Match[str]) -> Means:
+    return {"share": round(_numbers(match[0])[0] / 100, 6)}
+
+
+def _ratio(match: re.Match[str]) -> Means:
+    return {"ratio": _numbers(match["ratio"])[0]}
+
+
 def _dose(match: re.Match[str]) -> Means:
     return {"dose": _numbers(match[0])}
 
@@ -96,6 +104,8 @@ _PATTERNS = (
     _rule(rf"{_NUM}\s*{_LENGTH}?\s*(?:-|–|to)\s*\d+(?:\.\d+)?[\s-]*{_LENGTH}", _constant("range")),
     _rule(rf"{_NUM}[\s-]*{_LENGTH}[\s-]+(?:thick\s+)?{_SLICES}", _constant("spacing")),
     *(_rule(rf"{numbers}[\s-]*{_ML}", _volume) for numbers in (_NUM, _LIST)),
+    (re.compile(rf"(?<![\w.]){_NUM}\s*(?:%|percent\b)(?:\s+of)?", re.IGNORECASE), _share),
+    _rule(r"(?:with (?:a )?)?(?:cardio-?thoracic (?:ratio|index)|ctr)(?:\s*(?:of|=|:))?\s*(?P<ratio>0?\.\d+)", _ratio),
     *(_rule(rf"{numbers}[\s-]*(?:gy|grays?)", _dose) for numbers in (_NUM, _LIST)),
     *(_rule(rf"{numbers}[\s-]*(?:cgy|centigrays?)", _centigray) for numbers in (_NUM, _LIST)),
     _rule(rf"ptvs?[\s_-]*(?:of\s+)?\(?{_DOSE}{_GY}", _ptv),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from prompts.report_extents import ExtentFacts, extent_line, extent_sentence
 from prompts.vocabulary import FindingKind, Region
 
 Margin = Literal["well-defined", "ill-defined"]
@@ -48,6 +49,7 @@ class LesionFacts:
     calcified: bool | None = None
     rim: bool | None = None
     encased: tuple[str, ...] = ()
+    extent: ExtentFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ def lesion_sentence(facts: LesionFacts) -> str:
     A spiculated margin is its own kind of margin: such a lesion is not called well-defined, however sharp its edge.
     Fluid takes the shape of the space it lies in, so neither margin nor shape is said of it.
     """
+    if facts.extent:
+        return extent_sentence(facts.kind, facts.organ, facts.side, facts.volume_ml, facts.extent)
     if is_fluid(facts.kind):
         return _fluid_sentence(facts)
     margin = "spiculated " if facts.spiculated else f"{facts.margin} " if facts.margin else ""
@@ -208,8 +212,9 @@ def impression(facts: CaseFacts) -> tuple[str, ...]:
     """The conclusion, a sentence a finding, largest first; says so when there is none."""
     lesions = sorted(facts.lesions, key=lambda f: (-f.long_axis_mm, f.id))
     lines = [_lesion_line(f) for f in lesions]
-    if len(lesions) > 1:
-        lines.insert(0, f"{_capital(_counted(lesions))}.")
+    bodies = [f for f in lesions if f.extent is None]
+    if len(bodies) > 1:
+        lines.insert(0, f"{_capital(_counted(bodies))}.")
     lines += [_target_line(f) for f in sorted(facts.targets, key=lambda f: -f.dose_gy)]
     return tuple(lines) or ("No lesion or planning target volume is labelled in this volume.",)
 
@@ -339,6 +344,8 @@ def _run(names: Sequence[str]) -> str:
 
 
 def _lesion_line(facts: LesionFacts) -> str:
+    if facts.extent:
+        return extent_line(facts.kind, facts.organ, facts.side, facts.extent)
     what = "".join(_fluid(facts)) if is_fluid(facts.kind) else f"{facts.kind} {place_phrase(facts)}"
     return _capital(f"{shown_mm(facts.long_axis_mm)} mm {what}.")
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from prompts.vocabulary import (
     KIND_ORGANS,
     LIVER_SIDES,
+    PATTERNS,
     REGION_ORGANS,
     SEGMENTS,
     SIDED_ORGANS,
@@ -20,9 +21,11 @@ from prompts.vocabulary import (
     Heterogeneity,
     Invasion,
     Organ,
+    Pattern,
     Phase,
     Region,
     Segment,
+    Severity,
     Sex,
     Shape,
     Side,
@@ -42,6 +45,9 @@ class _Frozen(BaseModel):
 
 class FindingRequest(_Frozen):
     """One finding, or `count` alike. `size_mm` is the long axis; count None = several, number not said.
+
+    Of kinds that are told by their extent: `share` is that of the organ (0 to 1), of the lung or lobe where one was
+    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio.
 
     Raises ValueError (pydantic ValidationError) where the parts cannot go together.
     """
@@ -63,6 +69,11 @@ class FindingRequest(_Frozen):
     necrotic: bool | None = None
     calcified: bool | None = None
     rim: bool | None = None
+    pattern: Pattern | None = None
+    severity: Severity | None = None
+    share: float | None = None
+    volume_ml: float | None = None
+    ratio: float | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -75,6 +86,14 @@ class FindingRequest(_Frozen):
             raise ValueError(f"'{self.kind}' in the {self.organ}: say it in the {' or '.join(places)}")
         if self.texture and self.organ is not Organ.LUNG:
             raise ValueError(f"'{self.texture}' {self.kind} in the {self.organ}: leave it out, it is for the lung")
+        if self.pattern and self.pattern not in PATTERNS.get(self.kind, ()):
+            has = ", ".join(PATTERNS.get(self.kind, ())) or "no patterns"
+            raise ValueError(f"'{self.pattern}' {self.kind}: leave it out, of it there is: {has}")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError(f"{100 * self.share:g}% of the {self.organ}: give more than 0 and at most 100%")
+        if self.ratio is not None and not 0.3 <= self.ratio <= 0.9:
+            raise ValueError(f"cardiothoracic ratio {self.ratio:g}: give 0.3 to 0.9")
+        _check_range("volume", self.volume_ml, MAX_VOLUME_ML, "mL")
         return self
 
 

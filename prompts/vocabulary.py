@@ -84,19 +84,36 @@ class Organ(StrEnum):
     RETROPERITONEUM = "retroperitoneum"
     PLEURA = "pleura"
     PERITONEUM = "peritoneum"
+    SPLEEN = "spleen"
+    ADRENAL = "adrenal gland"
+    THYROID = "thyroid"
+    HEART = "heart"
+    PERICARDIUM = "pericardium"
+    AORTA = "aorta"
 
 
-INSERTABLE_ORGANS: tuple[Organ, ...] = tuple(Organ)
+NOT_A_MASS = frozenset({Organ.HEART, Organ.PERICARDIUM, Organ.AORTA})
+"""Organs that have findings, and no bodies such as a nodule or a mass among them."""
+INSERTABLE_ORGANS: tuple[Organ, ...] = tuple(o for o in Organ if o not in NOT_A_MASS)
 
-_CHEST = (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE, Organ.MEDIASTINUM, Organ.PLEURA)
+_CHEST = (
+    *(Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE, Organ.MEDIASTINUM, Organ.PLEURA, Organ.THYROID),
+    *(Organ.HEART, Organ.PERICARDIUM, Organ.AORTA),
+)
 _ABDOMEN = (
     *(Organ.LIVER, Organ.KIDNEY, Organ.GALLBLADDER, Organ.PANCREAS, Organ.STOMACH, Organ.COLORECTUM, Organ.BONE),
-    *(Organ.MUSCLE, Organ.RETROPERITONEUM, Organ.PERITONEUM),
+    *(Organ.MUSCLE, Organ.RETROPERITONEUM, Organ.PERITONEUM, Organ.SPLEEN, Organ.ADRENAL, Organ.AORTA),
 )
 _PELVIS = (Organ.BLADDER, Organ.COLORECTUM, Organ.BONE, Organ.MUSCLE)
 
 REGION_ORGANS: dict[Region, tuple[Organ, ...]] = {
-    Region.HEAD_NECK: (Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE),  # lung tops are in a neck CT
+    Region.HEAD_NECK: (
+        Organ.LUNG,
+        Organ.ESOPHAGUS,
+        Organ.BONE,
+        Organ.MUSCLE,
+        Organ.THYROID,
+    ),  # lung tops are in a neck CT
     Region.CHEST: tuple(dict.fromkeys(_CHEST + _ABDOMEN)),  # a chest CT reaches the upper abdomen
     Region.ABDOMEN: (*_ABDOMEN, Organ.LUNG, Organ.PLEURA),  # and an abdominal CT the lung bases
     Region.PELVIS: _PELVIS,
@@ -112,6 +129,10 @@ HOME_REGION: dict[Organ, Region] = {
     Organ.BLADDER: Region.PELVIS,
     Organ.MEDIASTINUM: Region.CHEST,
     Organ.PLEURA: Region.CHEST,
+    Organ.THYROID: Region.CHEST,
+    Organ.HEART: Region.CHEST,
+    Organ.PERICARDIUM: Region.CHEST,
+    Organ.AORTA: Region.CHEST,
 }
 """The region to draw when a finding's organ was said and no region."""
 
@@ -130,6 +151,34 @@ class FindingKind(StrEnum):
     LYMPH_NODE = "lymph node"
     EFFUSION = "effusion"
     ASCITES = "ascites"
+    HAEMANGIOMA = "haemangioma"
+    ADENOMA = "adenoma"
+    GROUND_GLASS_OPACITY = "ground-glass opacity"
+    CRAZY_PAVING = "crazy paving"
+    CONSOLIDATION = "consolidation"
+    EMPHYSEMA = "emphysema"
+    MOSAIC_ATTENUATION = "mosaic attenuation"
+    SEPTAL_THICKENING = "interlobular septal thickening"
+    FIBROSIS = "fibrosis"
+    FIBROTIC_SEQUELA = "fibrotic sequela"
+    ATELECTASIS = "atelectasis"
+    BRONCHIECTASIS = "bronchiectasis"
+    PERIBRONCHIAL_THICKENING = "peribronchial thickening"
+    PNEUMOTHORAX = "pneumothorax"
+    CARDIOMEGALY = "cardiomegaly"
+    PERICARDIAL_EFFUSION = "pericardial effusion"
+    CORONARY_CALCIFICATION = "coronary calcification"
+    ARTERIAL_CALCIFICATION = "arterial wall calcification"
+    ANEURYSM = "aneurysm"
+    HIATAL_HERNIA = "hiatal hernia"
+    STEATOSIS = "steatosis"
+    SPLENOMEGALY = "splenomegaly"
+    HYDRONEPHROSIS = "hydronephrosis"
+    DILATED_DUCT = "dilated duct"
+    PACEMAKER = "pacemaker"
+    CENTRAL_LINE = "central line"
+    PORT = "port"
+    CHEST_TUBE = "chest tube"
 
 
 KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
@@ -137,8 +186,70 @@ KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
     FindingKind.LYMPH_NODE: (Organ.MEDIASTINUM, Organ.RETROPERITONEUM),
     FindingKind.EFFUSION: (Organ.PLEURA,),
     FindingKind.ASCITES: (Organ.PERITONEUM,),
+    FindingKind.HAEMANGIOMA: (Organ.LIVER,),
+    FindingKind.ADENOMA: (Organ.ADRENAL,),
+    FindingKind.GROUND_GLASS_OPACITY: (Organ.LUNG,),
+    FindingKind.CRAZY_PAVING: (Organ.LUNG,),
+    FindingKind.CONSOLIDATION: (Organ.LUNG,),
+    FindingKind.EMPHYSEMA: (Organ.LUNG,),
+    FindingKind.MOSAIC_ATTENUATION: (Organ.LUNG,),
+    FindingKind.SEPTAL_THICKENING: (Organ.LUNG,),
+    FindingKind.FIBROSIS: (Organ.LUNG,),
+    FindingKind.FIBROTIC_SEQUELA: (Organ.LUNG,),
+    FindingKind.ATELECTASIS: (Organ.LUNG,),
+    FindingKind.BRONCHIECTASIS: (Organ.LUNG,),
+    FindingKind.PERIBRONCHIAL_THICKENING: (Organ.LUNG,),
+    FindingKind.PNEUMOTHORAX: (Organ.PLEURA,),
+    FindingKind.CARDIOMEGALY: (Organ.HEART,),
+    FindingKind.PERICARDIAL_EFFUSION: (Organ.PERICARDIUM,),
+    FindingKind.CORONARY_CALCIFICATION: (Organ.HEART,),
+    FindingKind.ARTERIAL_CALCIFICATION: (Organ.AORTA,),
+    FindingKind.ANEURYSM: (Organ.AORTA,),
+    FindingKind.HIATAL_HERNIA: (Organ.STOMACH,),
+    FindingKind.STEATOSIS: (Organ.LIVER,),
+    FindingKind.SPLENOMEGALY: (Organ.SPLEEN,),
+    FindingKind.HYDRONEPHROSIS: (Organ.KIDNEY,),
+    FindingKind.DILATED_DUCT: (Organ.PANCREAS,),
+    FindingKind.PACEMAKER: (Organ.HEART,),
+    FindingKind.CENTRAL_LINE: (Organ.HEART,),
+    FindingKind.PORT: (Organ.HEART,),
+    FindingKind.CHEST_TUBE: (Organ.PLEURA,),
 }
-"""Where the kinds that exist in few places are; the others may be anywhere."""
+"""Where the kinds that exist in few places are; the others may be anywhere. Lines and leads end in the heart."""
+
+EXTENT_KINDS = frozenset(list(FindingKind)[list(FindingKind).index(FindingKind.GROUND_GLASS_OPACITY) :])
+"""Kinds that are told by how much of an organ they take, or by a figure of their own, and not by two diameters."""
+
+
+class Pattern(StrEnum):
+    """How a diffuse finding is spread, or which form it takes; PATTERNS says which kinds have which."""
+
+    PATCHY = "patchy"
+    DIFFUSE = "diffuse"
+    PERIPHERAL = "peripheral"
+    CENTRILOBULAR = "centrilobular"
+    PARASEPTAL = "paraseptal"
+    BULLOUS = "bullous"
+    LOBAR = "lobar"
+    PLATE_LIKE = "plate-like"
+
+
+_SPREAD = (Pattern.PATCHY, Pattern.DIFFUSE, Pattern.PERIPHERAL)
+PATTERNS: dict[FindingKind, tuple[Pattern, ...]] = {
+    FindingKind.GROUND_GLASS_OPACITY: _SPREAD,
+    FindingKind.CRAZY_PAVING: _SPREAD,
+    FindingKind.CONSOLIDATION: (Pattern.LOBAR, Pattern.PATCHY, Pattern.PERIPHERAL),
+    FindingKind.EMPHYSEMA: (Pattern.CENTRILOBULAR, Pattern.PARASEPTAL, Pattern.BULLOUS),
+    FindingKind.ATELECTASIS: (Pattern.PLATE_LIKE, Pattern.LOBAR),
+}
+
+
+class Severity(StrEnum):
+    """How much of it there is; what that means for a kind stands in its entry of the table."""
+
+    MILD = "mild"
+    MODERATE = "moderate"
+    SEVERE = "severe"
 
 
 class Segment(StrEnum):
@@ -170,7 +281,9 @@ LIVER_SIDES: dict[Segment, Side] = {
 }
 """Hemiliver of a Couinaud segment; the caudate (1) belongs to neither."""
 
-SIDED_ORGANS: tuple[Organ, ...] = (*(Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE, Organ.MUSCLE, Organ.PLEURA),)
+SIDED_ORGANS: tuple[Organ, ...] = (
+    *(Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE, Organ.MUSCLE, Organ.PLEURA, Organ.ADRENAL),
+)
 
 
 class Shape(StrEnum):
@@ -235,6 +348,8 @@ _SINGLE: dict[Organ, tuple[str, ...]] = {
     Organ.PERITONEUM: ("liver", "spleen"),
     Organ.MEDIASTINUM: ("mediastinal_fat",),
     Organ.RETROPERITONEUM: ("retroperitoneal_fat",),
+    Organ.THYROID: ("thyroid_gland",),
+    Organ.PERICARDIUM: ("heart",),
 }
 
 
@@ -256,8 +371,8 @@ def structures_of(organ: Organ, side: Side | None = None, segment: Segment | Non
         return (*middle, *_paired(_PAIRED_BONES, sides))
     if organ is Organ.MUSCLE:
         return _paired(_MUSCLES, sides)
-    if organ is Organ.KIDNEY:
-        return tuple(f"kidney_{s}" for s in sides)
+    if organ in (Organ.KIDNEY, Organ.ADRENAL):
+        return tuple(f"{organ.value.replace(' ', '_')}_{s}" for s in sides)
     return _SINGLE.get(organ, (organ.value,))
 
 

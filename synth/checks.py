@@ -12,6 +12,8 @@ from synth.facts import ORGANS
 from synth.frames import TORSO_REGIONS
 from synth.given import Given
 from synth.lesions.acceptance import attribute_checks
+from synth.lesions.extent_acceptance import extent_checks
+from synth.lesions.extent_plan import ExtentPlan
 from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.report.measurements import Measurements
@@ -116,6 +118,12 @@ def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
     for lesion in plan.lesions:
         if lesion.id not in found:
             checks.append(Check(f"{lesion.name}_voxels", 0.0, 1.0, 1e9))
+            continue
+        if isinstance(lesion, ExtentPlan):
+            checks += [
+                Check(f"{lesion.name}_{c.name}", round(c.value, 4), c.low, c.high)
+                for c in extent_checks(lesion, found[lesion.id])
+            ]
             continue
         tolerance = max(max(spacing[:2]), _LONG_AXIS_SHARE * lesion.size_mm)
         low, high = lesion.size_mm - tolerance, lesion.size_mm + tolerance

@@ -19,10 +19,10 @@ from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
 from synth.errors import InputError
 from synth.frames import FRAMES, TORSO_REGIONS
 from synth.given import Given, GivenFile, place
-from synth.lesions import LesionPlan
 from synth.lesions import insert as insert_lesions
 from synth.lesions.insertion import Redraw
 from synth.lesions.planning import one_by_one, plan_each
+from synth.lesions.plans import AnyPlan
 from synth.models import lesion_weights as lesion_networks
 from synth.plan import CasePlan, Sampling, case_name, check_request, check_spacing, draw_generate, draw_insert
 from synth.progress import Progress
@@ -426,7 +426,7 @@ def _drafted(
     return Draft(plan, case, tuple(checks), inputs, tuple(rejections), measured), failed
 
 
-def _without(lesions: Sequence[LesionPlan], failed: Sequence[Check]) -> tuple[LesionPlan, ...]:
+def _without(lesions: Sequence[AnyPlan], failed: Sequence[Check]) -> tuple[AnyPlan, ...]:
     """The lesions that no failed check speaks of."""
     return tuple(p for p in lesions if not any(check.name.startswith(f"{p.name}_") for check in failed))
 

@@ -14,7 +14,7 @@ from synth import priors
 from synth.errors import InputError
 from synth.frames import BASE_SPACING_MM, FRAMES, LOOK_MM, TORSO_REGIONS, spacings
 from synth.given import GivenFile
-from synth.lesions.lesion_plan import LesionPlan
+from synth.lesions.plans import AnyPlan
 from synth.models.precision import Precision, default_precision
 from synth.provenance import sha256_of_file, sha256_of_input
 from synth.scanner import Scanner
@@ -92,7 +92,7 @@ class CasePlan(_Frozen):
     refine_seed: int = 0
     lesion_seed: int = 0
     host: HostReference | None = None
-    lesions: tuple[LesionPlan, ...] = ()
+    lesions: tuple[AnyPlan, ...] = ()
     sibling: SiblingOf | None = None
     scanner: Scanner | None = None
     scanner_seed: int = 0

@@ -10,8 +10,9 @@ from typing import Any
 from prompts import CaseRequest
 from synth import case_folder
 from synth.errors import InputError
+from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import Host
-from synth.lesions.variation import changed, grown_by
+from synth.lesions.variation import changed, later
 from synth.plan import CasePlan
 from synth.provenance import sha256
 from synth.report import Prior, measure
@@ -35,14 +36,19 @@ def sibling_plan(
     if isinstance(how, Twin):
         update |= {"request": CaseRequest(phase=plan.request.phase), "lesions": ()}
     elif isinstance(how, FollowUp):
-        update |= {"lesions": tuple(grown_by(lesion, how.growth, host.spacing) for lesion in plan.lesions)}
+        update |= {"lesions": tuple(later(lesion, how.growth, host.spacing) for lesion in plan.lesions)}
     else:
         rng = numpy_rng(derive(plan.lesion_seed, "change", how.attribute, how.value, attempt))
         asked = [lesion.asked for lesion in plan.lesions if lesion.asked]
         looked_up = Host.of(host, organs, asked)
-        hu = [looked_up.median_hu(lesion.structures[0]) for lesion in plan.lesions]
-        pairs = zip(plan.lesions, hu, strict=True)
-        update |= {"lesions": tuple(changed(lesion, how, organ, host.spacing, rng) for lesion, organ in pairs)}
+        update |= {
+            "lesions": tuple(
+                changed(lesion, how, looked_up.median_hu(lesion.structures[0]), host.spacing, rng)
+                if isinstance(lesion, LesionPlan)
+                else lesion
+                for lesion in plan.lesions
+            )
+        }
     return plan.model_copy(update=update)
 
 

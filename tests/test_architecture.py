@@ -128,7 +128,7 @@ def test_sex_age_and_ruled_out_findings_change_nothing_that_is_drawn() -> None:
         ("20 mm tumour in liver segment 4", "Couinaud segments are not in the label map"),
         ("20 mm tumour in the left liver", "no gallbladder and inferior vena cava"),
         ("20 mm liver tumour with wall thickening", "only hollow organs have a wall"),
-        ("9 mm nodule in the left lung", "the label map has no lung_upper_lobe_left"),  # it has a whole lung
+        ("9 mm nodule in the right lung", "the label map has no lung_upper_lobe_right"),  # it has the left one, whole
         ("12 mm cyst in the stomach", "no such lesion type"),
         ("5 mm stone in the lung", "no such lesion type; in the lung there are"),
     ],

@@ -8,6 +8,7 @@ from functools import cache
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
+from prompts.vocabulary import EXTENT_KINDS
 from synth import labels
 
 PRIVATE = "99SYNTHCT"  # coding scheme of what no standard code says
@@ -33,7 +34,14 @@ _LESION_CODES = {
     "lymph_node": Code("30746006", "SCT", "Lymphadenopathy"),
     "pleural_effusion": Code("60046008", "SCT", "Pleural effusion"),
     "ascites": Code("389026000", "SCT", "Ascites"),
+    "haemangioma": Code("400210000", "SCT", "Hemangioma"),
+    "consolidation": Code("95436008", "SCT", "Lung consolidation"),
+    "emphysema": Code("87433001", "SCT", "Pulmonary emphysema"),
+    "fibrosis": Code("51615001", "SCT", "Fibrosis of lung"),
+    "adenoma": Code("443416007", "SCT", "Adenoma"),
 }
+
+_PRIVATE_KINDS = {kind.replace("-", " ") for kind in EXTENT_KINDS}  # those without a code that was looked up
 
 # Organs of findings (prompts.vocabulary.Organ) that are no one structure of labels.csv.
 _ORGAN_CODES = {
@@ -46,6 +54,9 @@ _ORGAN_CODES = {
     "mediastinum": Code("72410000", "SCT", "Mediastinum"),
     "retroperitoneum": Code("82849001", "SCT", "Retroperitoneum"),
     "pleura": Code("3120008", "SCT", "Pleural structure"),
+    "adrenal gland": Code("23451007", "SCT", "Adrenal structure"),
+    "thyroid": Code("69748006", "SCT", "Thyroid structure"),
+    "pericardium": Code("76848001", "SCT", "Pericardial structure"),
     "peritoneum": Code("15425007", "SCT", "Peritoneum (serous membrane) structure"),
 }
 
@@ -56,7 +67,10 @@ def lesion_code(name: str) -> tuple[Code, Code]:
         return CONCEPT, _TARGET
     words = re.sub(r"_\d+$", "", name)
     fitting = [code for ending, code in _LESION_CODES.items() if words.endswith(ending)]
-    return ABNORMAL, (fitting[0] if fitting else _LESION)
+    if fitting:
+        return ABNORMAL, fitting[0]
+    kind = words.replace("_", " ")
+    return ABNORMAL, private(kind) if kind in _PRIVATE_KINDS else _LESION
 
 
 def structure_code(name: str) -> tuple[Code, Code] | None:

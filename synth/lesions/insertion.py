@@ -9,8 +9,11 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.geometry import same_grid
+from synth.lesions.extent_plan import ExtentPlan
+from synth.lesions.extents import with_extents
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.mass_effect import displace, moved_hu, moved_ids
+from synth.lesions.plans import AnyPlan
 from synth.lesions.seam import joined
 from synth.lesions.shape import Grown, grow, painted_box
 from synth.lesions.spaces import with_spaces
@@ -42,12 +45,14 @@ def keep_painted(hu: np.ndarray, where: np.ndarray, spacing: np.ndarray, seed: i
 
 
 def insert(
-    host: Volume, organs: LabelMap, plans: Sequence[LesionPlan], redraw: Redraw, noise: NoiseModel | None = None
+    host: Volume, organs: LabelMap, plans: Sequence[AnyPlan], redraw: Redraw, noise: NoiseModel | None = None
 ) -> Case:
-    """The host with its planned lesions, its organs where they were pushed, and the lesions' masks.
+    """The host with its planned findings, its organs where they were moved, and the findings' masks.
 
-    Only voxels that a lesion reaches or pushes are changed, all of them within its ball; every other one is
-    bit-equal. Masks are uint8 with the plan's id and name for each. `noise` is the host's, measured when left out.
+    Findings that are told by their extent are drawn first, bodies in what comes of that. Only voxels that a body
+    reaches or pushes are changed, all of them within its ball, and those that an extent touches; every other one is
+    bit-equal. Masks are uint8 with the plan's id and name for each, a body's above an extent's. `noise` is the host's,
+    measured when left out.
 
     Raises:
         InputError: labels on another grid, or a plan that does not fit this host.
@@ -57,14 +62,16 @@ def insert(
             f"organs: grid {organs.ids.shape} differs from the host's {host.hu.shape}; "
             "resample the labels onto the host's grid (nearest neighbour)"
         )
-    lesions = np.zeros(host.hu.shape, np.uint8)
     names = {plan.id: plan.name for plan in plans}
     if not plans:
-        return Case(host, organs, LabelMap(lesions, host.affine, names))
+        return Case(host, organs, LabelMap(np.zeros(host.hu.shape, np.uint8), host.affine, names))
     noise = noise or measure_noise(host, organs)
-    working = with_spaces(host, organs, [name for plan in plans for name in plan.structures])
+    extended = with_extents(host, organs, [plan for plan in plans if isinstance(plan, ExtentPlan)], noise)
+    host, organs, lesions = extended.ct, extended.organs, extended.masks
+    bodies = [plan for plan in plans if isinstance(plan, LesionPlan)]
+    working = with_spaces(host, organs, [name for plan in bodies for name in plan.structures])
     hu, ids = host.hu.copy(), organs.ids.copy()
-    for plan in plans:
+    for plan in bodies:
         grown = grow(plan, host, working)
         _put(plan, grown, host, organs, redraw, noise, hu, ids)
         lesions[grown.box][grown.mask] = plan.id

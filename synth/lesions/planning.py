@@ -9,10 +9,14 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Invasion, Phase, Shape, Side
+from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side
 from synth.errors import InputError
 from synth.geometry import world_of
 from synth.lesions.appearance import draw_zones
+from synth.lesions.extent_plan import ExtentPlan
+from synth.lesions.extent_planning import plan_extent
+from synth.lesions.extent_types import extent_type_of
+from synth.lesions.extents import with_extents
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
 from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, type_of
 from synth.lesions.placement import (
@@ -24,6 +28,7 @@ from synth.lesions.placement import (
     spot_centre,
     structures_for,
 )
+from synth.lesions.plans import AnyPlan
 from synth.types import LabelMap, Volume
 
 _SEVERAL = (2, 5)  # how many, where the number was not said
@@ -43,7 +48,7 @@ def plan_lesions(
     organs: LabelMap,
     rng: np.random.Generator,
     phase: Phase | None = None,
-) -> tuple[LesionPlan, ...]:
+) -> tuple[AnyPlan, ...]:
     """Draw every lesion that the findings ask for; a finding with count None becomes two to five.
 
     Args:
@@ -65,25 +70,53 @@ def plan_each(
     organs: LabelMap,
     rng: np.random.Generator,
     phase: Phase | None = None,
-    kept: Mapping[int, LesionPlan] | None = None,
-) -> tuple[LesionPlan, ...]:
-    """One lesion for each of the findings of `one_by_one`; those that are `kept`, by id, are not drawn again."""
+    kept: Mapping[int, AnyPlan] | None = None,
+) -> tuple[AnyPlan, ...]:
+    """One plan for each of the findings of `one_by_one`; those that are `kept`, by id, are not drawn again.
+
+    Findings that are told by their extent come first, each in the host with those before it; bodies lie in the host
+    with all of them.
+    """
+    in_phase = _phase(Host.of(host, organs), phase)
+    plans: dict[int, AnyPlan] = dict(kept or {})
+    host, organs = _plan_extents(singles, host, organs, in_phase, plans, rng)
     looked_up = Host.of(host, organs, singles)
-    in_phase = _phase(looked_up, phase)
-    plans: dict[int, LesionPlan] = dict(kept or {})
     for number, finding in enumerate(singles, start=1):
         if number not in plans:
-            plans[number] = _plan_one(number, finding, looked_up, in_phase, tuple(plans.values()), rng)
+            bodies = tuple(plan for plan in plans.values() if isinstance(plan, LesionPlan))
+            plans[number] = _plan_one(number, finding, looked_up, in_phase, bodies, rng)
     return tuple(plans[number] for number in sorted(plans))
 
 
-def plan_quickly(
-    finding: FindingRequest, host: Volume, organs: LabelMap, rng: np.random.Generator
-) -> LesionPlan | None:
+def _plan_extents(
+    singles: Sequence[FindingRequest],
+    host: Volume,
+    organs: LabelMap,
+    phase: ContrastPhase,
+    plans: dict[int, AnyPlan],
+    rng: np.random.Generator,
+) -> tuple[Volume, LabelMap]:
+    """Plan the findings that are told by their extent; the host and its organs with them."""
+    kinds = {number: extent_type_of(f.kind) for number, f in enumerate(singles, start=1)}
+    extents = [number for number, kind in kinds.items() if kind]
+    for place, number in enumerate(extents, start=1):
+        finding, kind = singles[number - 1], kinds[number]
+        if number not in plans and kind:
+            plans[number] = plan_extent(number, kind, finding, Host.of(host, organs, [finding]), phase, rng)
+        plan = plans[number]
+        if isinstance(plan, ExtentPlan) and (place < len(extents) or len(extents) < len(singles)):
+            done = with_extents(host, organs, [plan], None)
+            host, organs = done.ct, done.organs
+    return host, organs
+
+
+def plan_quickly(finding: FindingRequest, host: Volume, organs: LabelMap, rng: np.random.Generator) -> AnyPlan | None:
     """One lesion as `plan_lesions` plans it, its place found by trial; None where some trials found no room.
 
     For bodies that may be anywhere in an organ and lie wholly inside; the others are planned as always.
     """
+    if extent_type_of(finding.kind):
+        return plan_lesions([finding], host, organs, rng)[0]
     kind = type_of(finding.organ, finding.kind)
     if kind.place != "anywhere" or kind.wall or finding.segment or finding.side or finding.invasion:
         return plan_lesions([finding], host, organs, rng)[0]
@@ -102,7 +135,10 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
     singles: list[FindingRequest] = []
     for finding in findings:
         count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
-        both = finding.side is Side.BILATERAL
+        if extent_type_of(finding.kind):
+            count = 1  # "ground-glass opacities" are one finding, of a share
+        diffuse = finding.organ is Organ.LUNG and extent_type_of(finding.kind) is not None  # one in both lungs
+        both = finding.side is Side.BILATERAL and not diffuse
         sides = [(Side.RIGHT, Side.LEFT)[i % 2] if both else finding.side for i in range(max(count, 2 if both else 1))]
         singles += [finding.model_copy(update={"count": 1, "side": side}) for side in sides]
     if len(singles) > MAX_LESIONS:

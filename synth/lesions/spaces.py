@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from synth.geometry import world_of
 from synth.report import location
+from synth.report.lobes import with_lobes
 from synth.types import LabelMap, Volume
 
 _HU = (-180, 80)  # fat and the small structures in it; not lung, not opacified vessels
@@ -44,7 +45,13 @@ SPACES: dict[str, Space] = {
 
 
 def with_spaces(ct: Volume, organs: LabelMap, names: Iterable[str]) -> LabelMap:
-    """The label map with those of the named structures that are spaces, where they exist; itself without any."""
+    """The label map with those of the named structures that are spaces, where they exist; itself without any.
+
+    Lungs that are labelled whole are parted into lobes where lobes are named.
+    """
+    names = list(names)
+    if any("_lobe_" in name for name in names):
+        organs = with_lobes(organs)
     wanted = [name for name in dict.fromkeys(names) if name in SPACES]
     if not wanted:
         return organs

@@ -15,6 +15,7 @@ from prompts import parse
 from prompts.request import FindingRequest
 from synth import labels
 from synth.errors import InputError
+from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.insertion import Redraw, insert, keep_painted
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.planning import plan_quickly
@@ -108,6 +109,8 @@ class InsertLesiond(Randomizable, MapTransform):
         for attempt in range(self.tries):
             try:
                 plan = plan_quickly(finding, host, organs, np.random.default_rng([seed, attempt]))
+                if isinstance(plan, ExtentPlan):
+                    return insert(host, organs, [plan], self.redraw)
                 if plan is not None:
                     return _insert_on_crop(host, organs, plan, self.redraw)
             except InputError:

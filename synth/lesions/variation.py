@@ -8,12 +8,29 @@ from prompts.request import FindingRequest
 from prompts.vocabulary import Heterogeneity, Shape
 from synth.errors import InputError
 from synth.lesions.appearance import FEATURES, draw_feature, draw_zones
+from synth.lesions.extent_types import extent_types
 from synth.lesions.lesion_plan import LesionPlan, Zone
 from synth.lesions.lesion_types import LesionType, lesion_types
 from synth.lesions.planning import ball_of, uniform
+from synth.lesions.plans import AnyPlan
 from synth.sibling import Change
 
 _EDGE_REACH = 0.75  # margin widths: how far beyond the surface the edge has a share (`shape._EDGE_FLOOR`)
+
+
+def later(plan: AnyPlan, growth: float, spacing: np.ndarray) -> AnyPlan:
+    """A finding later: a body grows, and of a finding that is told by its extent there is more, a share up to all.
+
+    Devices and what is told by a ratio stay as they are.
+    """
+    if isinstance(plan, LesionPlan):
+        return grown_by(plan, growth, spacing)
+    unit = extent_types()[plan.kind].unit
+    if unit not in ("share", "mL"):
+        return plan
+    amount = min(plan.amount * growth, 0.99) if unit == "share" else plan.amount * growth
+    said = plan.asked and plan.asked.model_copy(update={"share": None, "volume_ml": None, "severity": None})
+    return plan.model_copy(update={"amount": amount, "asked": said})
 
 
 def grown_by(lesion: LesionPlan, growth: float, spacing: np.ndarray) -> LesionPlan:

@@ -60,14 +60,14 @@ def pool_field(
     height = height - height[organ].min()
     step = np.maximum(np.round(_COARSE_MM / spacing), 1).astype(int)
     coarse = spacing * step
-    hull = _hulls(organ[tuple(slice(None, None, s) for s in step)], slice_axis)
+    hull = hulls(organ[tuple(slice(None, None, s) for s in step)], slice_axis)
     depth = ndimage.gaussian_filter(depth_in(hull, coarse), _SMOOTH_MM / coarse)
     depth = ndimage.affine_transform(depth, 1 / step, output_shape=organ.shape, order=1, mode="nearest")
     left = 1 - (depth / plan.wall_mm) ** 2
     return np.where(left > 0, height / np.maximum(left, 1e-6), _FAR).astype(np.float32)
 
 
-def _hulls(mask: np.ndarray, axis: int) -> np.ndarray:
+def hulls(mask: np.ndarray, axis: int) -> np.ndarray:
     """The convex hull of a mask (x, y, z) in every slice along an axis."""
     slices = np.moveaxis(mask, axis, 0)
     return np.moveaxis(np.stack([_hull(one) for one in slices]), 0, axis)

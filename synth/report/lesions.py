@@ -11,9 +11,12 @@ import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import Organ
+from synth.geometry import world_of
 from synth.report import location
 from synth.report.attributes import measure_attributes
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
+from synth.report.extents import extent_kind, measure_extent
+from synth.report.lobes import is_whole, with_lobes
 from synth.report.location import Box
 from synth.report.margin import margin_width
 from synth.report.measurements import Attributes, LesionMeasurement, OrganMeasurement, Side, rounded
@@ -28,6 +31,7 @@ _PLEURA_MM = 40.0  # how far the pleura is looked for
 SHARP_MM = 3.5  # edges of this width or less are well defined
 _IN_LUNG = ("pulmonary_vein", "trachea", "lung_nodule")  # inside the pleura though no lobe
 _OUTSIDE_SHARE = 0.05  # of the mask: from here on it leaves the organ
+_ORGAN_WORDS = {organ.split()[0] for organ in Organ}
 _TOUCHING = np.ones((3, 3, 3), bool)
 
 
@@ -50,6 +54,8 @@ class Scene:
 def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
     """One lesion of the lesion map, by its id and bounding box."""
     case, name = scene.case, scene.case.lesions.names[number]
+    if kind := extent_kind(_without_number(name)):
+        return measure_extent(scene, number, box, kind)
     spacing, axis = case.ct.spacing, location.slice_axis(case.ct.affine)
     mask = case.lesions.ids[box] == number
     hu = case.ct.hu[box].astype(np.float64)
@@ -140,10 +146,19 @@ def core_of(mask: np.ndarray, spacing: np.ndarray) -> np.ndarray:
     return core if core.sum() >= _LEAST_CORE else mask
 
 
+def _without_number(name: str) -> str:
+    return re.sub(r"_\d+$", "", name)
+
+
+def is_body(name: str) -> bool:
+    """Whether a mask's name is that of a body, which takes the place of its organ."""
+    return extent_kind(_without_number(name)) is None
+
+
 def _kind(name: str) -> str:
     """`lung_nodule_1` -> `nodule`: the name without its organ and number."""
-    words = re.sub(r"_\d+$", "", name).split("_")
-    return " ".join(words[1:] if words[0] in set(Organ) and len(words) > 1 else words)
+    words = _without_number(name).split("_")
+    return " ".join(words[1:] if words[0] in _ORGAN_WORDS and len(words) > 1 else words)
 
 
 def _organ(structure: str | None) -> str:
@@ -172,12 +187,20 @@ def _structure(scene: Scene, number: int, box: Box) -> str | None:
     return None
 
 
+def _lobe(scene: Scene, centre: np.ndarray) -> str:
+    """The lobe of a lung that is labelled whole, about `centre`, RAS mm: approximate (`synth.report.lobes`)."""
+    organs = with_lobes(scene.case.organs)
+    index = np.argwhere(organs.mask(*(name for name in organs.names.values() if "_lobe_" in name)))
+    nearest = index[np.linalg.norm(world_of(index, organs.affine) - centre, axis=1).argmin()]
+    return organs.names[int(organs.ids[tuple(nearest)])]
+
+
 def _side(scene: Scene, structure: str | None, centre: np.ndarray) -> Side | None:
     """From the label's name; in the liver from Cantlie's plane where it can be drawn; else from the midline."""
     if structure == "liver":
         plane = location.cantlie_plane(scene.case.organs, scene.present)
         return None if plane is None else "left" if bool(plane.is_left(centre)) else "right"
-    if structure is not None:
+    if structure is not None and structure != "lung":
         words = structure.split("_")
         return "left" if "left" in words else "right" if "right" in words else None
     return "left" if centre[0] < scene.midline_x else "right"
@@ -185,6 +208,8 @@ def _side(scene: Scene, structure: str | None, centre: np.ndarray) -> Side | Non
 
 def _segment(scene: Scene, structure: str | None, centre: np.ndarray) -> str | None:
     """Lung lobe or kidney pole."""
+    if structure and is_whole(structure):
+        structure = _lobe(scene, centre)
     if structure and structure.startswith("lung_") and "lobe" in structure:
         return structure.split("_")[1]
     if structure in ("kidney_left", "kidney_right"):

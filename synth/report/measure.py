@@ -9,7 +9,7 @@ from nibabel.orientations import io_orientation
 
 from synth.errors import InputError
 from synth.report import location
-from synth.report.lesions import Scene, measure_lesion
+from synth.report.lesions import Scene, is_body, measure_lesion
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
 from synth.report.noise import NoiseModel, measure_noise
 from synth.report.targets import dose_of, measure_targets
@@ -24,7 +24,7 @@ def measure(case: Case) -> Measurements:
     present = location.present_boxes(case.organs)
     found = {i: box for i, box in location.boxes(case.lesions.ids).items() if i in case.lesions.names}
     tumours = [i for i in found if dose_of(case.lesions.names[i]) is None]
-    organs = _measure_organs(case, tumours)
+    organs = _measure_organs(case, [i for i in tumours if is_body(case.lesions.names[i])])
     midline = location.midline_x(case.organs, present, case.ct.hu)
     scene = Scene(case, present, {organ.name: organ for organ in organs}, midline, _noise(case) if tumours else None)
     return Measurements(

@@ -58,6 +58,20 @@ class Attributes(_Frozen):
     rim: bool | None
 
 
+class Extent(_Frozen):
+    """Of a finding that is told by its extent.
+
+    affected_ml, part_ml: mL of it in each labelled structure; mL of the structures of those organs. Lobes of a lung
+    that is labelled whole are approximate (`synth.report.lobes`).
+    figures: of its kind alone (`synth.report.extent_figures`).
+    """
+
+    median_hu: float
+    affected_ml: dict[str, float]
+    part_ml: dict[str, float]
+    figures: dict[str, float]
+
+
 class LesionMeasurement(_Frozen):
     """One lesion. Lengths in mm; None = not measurable here.
 
@@ -73,6 +87,7 @@ class LesionMeasurement(_Frozen):
     invasion: a contact with another organ, or 5% and more outside, is a close relationship.
     vessel_contact_deg: how far round each touched vessel the lesion reaches in a slice, at most; 180 and more encases.
     pleura_mm: gap to the border of the lung, for lung lesions.
+    extent: of findings that are told by it; they have neither edge nor contacts.
     """
 
     id: int
@@ -102,6 +117,7 @@ class LesionMeasurement(_Frozen):
     vessel_contact_deg: dict[str, float]
     pleura_mm: float | None
     attributes: Attributes
+    extent: Extent | None = None
 
 
 class TargetMeasurement(_Frozen):

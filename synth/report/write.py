@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from prompts import report as language
+from prompts.report_extents import ExtentFacts
 from synth.report.comparison import Prior, compared
 from synth.report.measurements import (
     LesionMeasurement,
@@ -160,6 +161,7 @@ def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:
         necrotic=seen.necrotic,
         calcified=seen.calcified,
         rim=seen.rim,
+        extent=None if lesion.extent is None else ExtentFacts(**lesion.extent.model_dump()),
         encased=tuple(name for name, degrees in lesion.vessel_contact_deg.items() if degrees >= _ENCASED_DEG),
     )
 

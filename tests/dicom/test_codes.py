@@ -7,6 +7,7 @@ from pydicom.sr import _concepts_dict
 
 from synth import labels
 from synth.dicom import codes
+from synth.lesions.extent_types import extent_types
 from synth.lesions.lesion_types import lesion_types
 
 KNOWN = {code: meaning for table in _concepts_dict.concepts["SCT"].values() for code, (meaning, _) in table.items()}
@@ -31,7 +32,7 @@ def test_structures_mean_what_they_say(name: str, word: str) -> None:
 
 
 def test_every_type_of_lesion_has_a_code_of_its_own_kind() -> None:
-    found = {name: codes.lesion_code(f"{name}_1")[1] for name in lesion_types()}
+    found = {name: codes.lesion_code(f"{name}_1")[1] for name in (*lesion_types(), *extent_types())}
     assert {name for name, code in found.items() if code.meaning == "Lesion"} == set()
     for name, code in found.items():
         assert code.value not in KNOWN or KNOWN[code.value].split(" (")[0] == code.meaning, name

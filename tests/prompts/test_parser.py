@@ -67,7 +67,31 @@ TABLE: list[tuple[str, dict[str, Any]]] = [
     ("left and right lung nodules", {"findings": [nodule(side="bilateral", count=None)]}),
     ("9 mm nodule in the lingula", {"findings": [nodule(side="left", segment="upper", size_mm=9)]}),
     ("nodule in the middle lobe", {"findings": [nodule(segment="middle")]}),
-    ("GGO in the LLL", {"findings": [nodule(**LLL, texture="ground-glass")]}),
+    ("GGN in the LLL", {"findings": [nodule(**LLL, texture="ground-glass")]}),
+    ("GGO in the LLL", {"findings": [{"kind": "ground-glass opacity", "organ": "lung", **LLL}]}),
+    (
+        "mild patchy consolidation in 20% of the left lung",
+        {
+            "findings": [
+                {
+                    "organ": "lung",
+                    "side": "left",
+                    "kind": "consolidation",
+                    "severity": "mild",
+                    "pattern": "patchy",
+                    "share": 0.2,
+                }
+            ]
+        },
+    ),
+    (
+        "cardiomegaly with a cardiothoracic ratio of 0.58",
+        {"findings": [{"kind": "cardiomegaly", "organ": "heart", "ratio": 0.58}]},
+    ),
+    (
+        "200 mL pericardial effusion",
+        {"findings": [{"kind": "pericardial effusion", "organ": "pericardium", "volume_ml": 200.0}]},
+    ),
     ("chest CT, 6 mm nodule", {"region": "chest", "findings": [nodule(size_mm=6)]}),
     (
         "Chest CT. There is a 9 mm nodule. It is in the left lower lobe.",
@@ -217,7 +241,7 @@ REFUSED: list[tuple[str, str]] = [
     ("hello world", "'hello world' is understood"),
     ("8 mm nodule in the spork", "'spork'"),
     ("chest CT with an 8 mm nodule in the spork", "'spork'"),
-    ("cyst of the spleen and a nodule in the left lung", "'spleen'"),
+    ("cyst of the ureter and a nodule in the left lung", "'ureter'"),
     ("8 mm nodule", "in which organ"),
     ("-8 mm nodule in the lung", "-8 mm"),
     ("0 mm nodule in the lung", "0 mm"),
@@ -255,7 +279,7 @@ REFUSED: list[tuple[str, str]] = [
     ("head and neck CT, skull base to shoulders, without shoulders", "contradict"),
     ("chest CT without shoulders", "extent 'neck'"),
     ("chest CT of a 168-year-old man", "age 168"),
-    ("chest CT with pneumothorax", "'no pneumothorax'"),
+    ("chest CT with pneumoperitoneum", "'no pneumoperitoneum'"),
     ("chest CT with sarcoidosis", "'sarcoidosis'"),
     ("chest CT without spork", "'without spork'"),
     ("chest CT, 12 mm", "'12 mm' describes no finding"),

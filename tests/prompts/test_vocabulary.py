@@ -22,9 +22,11 @@ from prompts.vocabulary import (
     Heterogeneity,
     Invasion,
     Organ,
+    Pattern,
     Phase,
     Region,
     Segment,
+    Severity,
     Sex,
     Shape,
     Side,
@@ -46,6 +48,8 @@ CLOSED = {
     "invasion": Invasion,
     "texture": Texture,
     "kind": FindingKind,
+    "pattern": Pattern,
+    "severity": Severity,
 }
 
 

@@ -1,0 +1,66 @@
+"""Plan findings that are told by their extent: how much, which pattern, every number of the drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from prompts.request import FindingRequest
+from prompts.vocabulary import Pattern, Severity
+from synth.errors import InputError
+from synth.lesions.extent_plan import ExtentPlan
+from synth.lesions.extent_types import ExtentType
+from synth.lesions.lesion_plan import ContrastPhase
+from synth.lesions.placement import Host, structures_for
+
+_FIELD = {"share": "share", "mL": "volume_ml", "ratio": "ratio", "mm": "size_mm"}
+"""Unit of a type -> the field of a request that says it."""
+
+
+def plan_extent(
+    number: int,
+    kind: ExtentType,
+    finding: FindingRequest,
+    host: Host,
+    phase: ContrastPhase,
+    rng: np.random.Generator,
+) -> ExtentPlan:
+    """One finding with every choice drawn. Raises InputError for an amount that its kind does not have."""
+    structures = structures_for(finding, host, finding.side)
+    pattern = _pattern(kind, finding, rng)
+    if pattern == Pattern.LOBAR and finding.share is None:
+        structures = (str(rng.choice(structures)),)
+    numbers = {name: float(rng.uniform(*n.of(phase))) for name, n in kind.numbers_of(pattern).items()}
+    return ExtentPlan(
+        id=number,
+        kind=kind.name,
+        organ=finding.organ.value,
+        structures=structures,
+        pattern=pattern,
+        phase=phase,
+        amount=_amount(kind, finding, pattern, rng),
+        numbers=numbers,
+        seed=int(rng.integers(2**31)),
+        asked=finding,
+    )
+
+
+def _pattern(kind: ExtentType, finding: FindingRequest, rng: np.random.Generator) -> str:
+    drawn = str(rng.choice(list(kind.usual), p=list(kind.usual.values())))
+    return finding.pattern.value if finding.pattern else drawn
+
+
+def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, rng: np.random.Generator) -> float:
+    """What was said, else drawn from the range of the severity."""
+    drawn = Severity(str(rng.choice([str(s) for s in kind.typical], p=list(kind.typical.values()))))
+    amount = float(rng.uniform(*kind.amount_of.get(pattern, kind.amount)[finding.severity or drawn]))
+    for unit, field in _FIELD.items():
+        said = getattr(finding, field)
+        if said is None:
+            continue
+        if unit != kind.unit:
+            raise InputError(
+                f"{finding.organ} {finding.kind} with {field}={said:g}: it is measured in {kind.unit}; leave that out, "
+                f"or say {', '.join(Severity)}"
+            )
+        amount = float(said)
+    return amount
