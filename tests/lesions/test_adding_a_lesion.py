@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prompts.request import FindingRequest
-from synth.lesions import insert, keep_painted, lesion_types, plan_lesions
+from synth.lesions import extent_types, insert, keep_painted, lesion_types, plan_lesions
 from synth.types import LabelMap, Volume
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -46,7 +46,9 @@ def test_what_the_page_calls_an_error_is_one(wrong: str, named: str) -> None:
 def test_the_table_of_types_is_the_file() -> None:
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| ([^|]+) \|", (DOCS / "lesions.md").read_text(), flags=re.MULTILINE)
     table = {name: (places.strip(), kinds.strip()) for name, places, kinds in rows}
+    bodies = {name: (t.organs, t.kinds) for name, t in lesion_types.lesion_types().items()}
+    extents = {name: ((t.organ,), t.kinds) for name, t in extent_types.extent_types().items()}
     assert table == {
-        name: (", ".join(o.value for o in t.organs), ", ".join(k.value for k in t.kinds))
-        for name, t in lesion_types.lesion_types().items()
+        name: (", ".join(o.value for o in organs), ", ".join(k.value for k in kinds))
+        for name, (organs, kinds) in (bodies | extents).items()
     }
