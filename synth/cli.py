@@ -306,6 +306,47 @@ def scan(
 
 
 @app.command()
+def xray(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="CASE|CT...", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
+    ],
+    view: Annotated[
+        list[str] | None,
+        typer.Option(help="ap, pa, lateral, or degrees to the left,head: 30,-10. Repeat.", show_default="pa"),
+    ] = None,
+    detector: Annotated[int, typer.Option(help="Pixels along a side of the film.")] = 512,
+    field_mm: Annotated[float | None, typer.Option(help="Side of the film in mm.", show_default="all of it")] = None,
+    centre: Annotated[str | None, typer.Option(help="x,y,z in mm to aim at.", show_default="the body's middle")] = None,
+    organs: Annotated[Path | None, typer.Option(help="Organ labels of a CT.", show_default=False)] = None,
+    organ_ids: OrganIds = None,
+    seed: Seed = 0,
+    out: Annotated[Path, typer.Option(help="Folder for the radiographs' folders.")] = Path("xrays"),
+    quiet: Quiet = False,
+) -> None:
+    """Take radiographs of a CT, with a mask and path length for each structure and lesion; needs synthct\\[xray].
+
+    Example: synthct xray out/case_00000 --view pa --view lateral --out xrays
+    """
+    from synth.xray import command
+
+    with _progress(quiet) as progress:
+        folders = command.xray(
+            paths,
+            view or ["pa"],
+            detector=detector,
+            field_mm=field_mm,
+            centre=centre,
+            organs=organs,
+            organ_ids=organ_ids,
+            seed=seed,
+            out=out,
+            progress=progress,
+        )
+    for folder in folders:
+        typer.echo(folder)
+
+
+@app.command()
 def check(cases: Cases) -> None:
     """Measure finished cases again; exit 1 and name every sentence of a report that does not hold.
 
