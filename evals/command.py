@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synth.options import MOST_SEED, finite
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -26,11 +28,17 @@ Protocol = Annotated[str, typer.Option(help="How volumes become slices: windows 
 Network = Annotated[str, typer.Option(help="Feature network: efficientnet-lite0, or a TorchScript file by path.")]
 Spacing = Annotated[
     float | None,
-    typer.Option(min=0.2, max=16, help="Resample all volumes to this, in mm.", show_default="as found, one for all"),
+    typer.Option(
+        min=0.2,
+        max=16,
+        callback=finite,
+        help="Resample all volumes to this, in mm.",
+        show_default="as found, one for all",
+    ),
 ]
 Slices = Annotated[int, typer.Option(min=1, max=512, help="Slices a plane and volume (protocol windows).")]
 Resamples = Annotated[int, typer.Option(min=20, max=10000, help="Bootstrap samples.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of bootstrap, splits and pairs.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Of bootstrap, splits and pairs.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out volumes that cannot be used, naming them.")]
 OrganIds = Annotated[
     str | None, typer.Option(help="Names of label ids that are not TotalSegmentator's: 1=brainstem,2=spinal_cord.")

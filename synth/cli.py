@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,28 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synth import __version__
+from synth import __version__, failure
 from synth.cohort import Store
 from synth.cohort.processes import Engine
 from synth.errors import InputError
 from synth.export import Labels, Layout
+from synth.options import MOST_CASES, MOST_SEED, finite
 from synth.scanner.settings import MAX_SLICE_MM
 
 if TYPE_CHECKING:
     from synth.progress import Progress
 
 _SHOWN = 80  # letters of a value in a message
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-
-# What the operating system refuses, and what to do about it; any other OSError is a defect and keeps its traceback.
-_REMEDIES = {
-    errno.ENOSPC: "free some space or choose another --out",
-    errno.EDQUOT: "free some space or choose another --out",
-    errno.EROFS: "choose another --out",
-    errno.EACCES: "change its mode or choose another path",
-    errno.EPERM: "change its mode or choose another path",
-}
-
 app = typer.Typer(
     help="Words to labelled CT: volumes in HU, organ and lesion masks, and a report measured on them.",
     add_completion=False,
@@ -43,9 +32,16 @@ app = typer.Typer(
 )
 
 Prompt = Annotated[str, typer.Argument(help="What to make, in words.", show_default=False)]
-Seed = Annotated[int, typer.Option(min=0, help="All randomness follows from it; the same seed gives the same files.")]
-Spacing = Annotated[float, typer.Option(min=0.5, max=16, help="Voxel spacing in mm along all axes: 8, 4, 2 or 1.")]
-Start = Annotated[int, typer.Option(min=0, help="Number of the first case; case 3 of 8 alone is --start 3 -n 1.")]
+Seed = Annotated[
+    int,
+    typer.Option(min=0, max=MOST_SEED, help="All randomness follows from it; the same seed gives the same files."),
+]
+Spacing = Annotated[
+    float, typer.Option(min=0.5, max=16, callback=finite, help="Voxel spacing in mm along all axes: 8, 4, 2 or 1.")
+]
+Start = Annotated[
+    int, typer.Option(min=0, max=MOST_CASES, help="Number of the first case; case 3 of 8 alone is --start 3 -n 1.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Cases = Annotated[list[Path], typer.Argument(help="Case folders.", show_default=False)]
 OrganIds = Annotated[
@@ -68,6 +64,9 @@ class Network(StrEnum):
 def _top(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    debug: Annotated[
+        bool, typer.Option(failure.DEBUG, help="Show where an error comes from; may stand anywhere.")
+    ] = False,
 ) -> None:
     if version:
         typer.echo(f"synthct {__version__}")
@@ -78,7 +77,7 @@ def _top(
 @app.command()
 def generate(
     prompt: Prompt,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many cases.")] = 1,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=MOST_CASES, help="How many cases.")] = 1,
     seed: Seed = 0,
     spacing: Spacing = 4.0,
     out: Annotated[Path, typer.Option(help="Folder for the case folders.")] = Path("out"),
@@ -92,6 +91,7 @@ def generate(
         typer.Option(
             min=0.5,
             max=MAX_SLICE_MM,
+            callback=finite,
             help="Thickness and distance of the slices in mm, --spacing or more; as it when left out.",
             show_default=False,
         ),
@@ -141,7 +141,7 @@ def insert(
         str | None, typer.Option(help="Also write the same lesions so much later: 90d or 13w.", show_default=False)
     ] = None,
     growth: Annotated[
-        float | None, typer.Option(help="Factor of every long axis at follow-up.", show_default=False)
+        float | None, typer.Option(callback=finite, help="Factor of every long axis at follow-up.", show_default=False)
     ] = None,
     change: Annotated[
         list[str] | None,
@@ -270,13 +270,17 @@ def scan(
     paths: Annotated[
         list[Path], typer.Argument(metavar="CASE|CT...", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
     ],
-    dose: Annotated[float | None, typer.Option(help="Share of the exposure, above 0, to 1.")] = None,
+    dose: Annotated[float | None, typer.Option(callback=finite, help="Share of the exposure, above 0, to 1.")] = None,
     modulation: Annotated[bool, typer.Option("--modulation", help="Tube current by direction.")] = False,
     views: Annotated[int | None, typer.Option(help="Directions of rays out of 720.")] = None,
-    angle: Annotated[float | None, typer.Option(help="Arc of the directions, degrees out of 180.")] = None,
+    angle: Annotated[
+        float | None, typer.Option(callback=finite, help="Arc of the directions, degrees out of 180.")
+    ] = None,
     sirt: Annotated[int | None, typer.Option(help="Reconstruct missing views in so many steps of SIRT.")] = None,
     kernel: Annotated[str | None, typer.Option(help="soft, standard or sharp.")] = None,
-    slice_mm: Annotated[float | None, typer.Option(help="Thickness of slices, which overlap: the grid stays.")] = None,
+    slice_mm: Annotated[
+        float | None, typer.Option(callback=finite, help="Thickness of slices, which overlap: the grid stays.")
+    ] = None,
     profile: Annotated[str | None, typer.Option(help="Of a slice: box, triangle or bell.")] = None,
     metal: Annotated[str | None, typer.Option(help="hip, dental, spine or none; needs labels of the bone.")] = None,
     beam_hardening: Annotated[bool, typer.Option("--beam-hardening", help="Bone hardens the beam.")] = False,
@@ -359,7 +363,7 @@ def check(cases: Cases) -> None:
             typer.echo(f"{folder}: {line}")
         failed = failed or bool(wrong)
     if failed:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(failure.EXIT_FAILED)
 
 
 @app.command()
@@ -457,7 +461,7 @@ def plan(
     prompt: Prompt,
     seed: Seed = 0,
     spacing: Spacing = 4.0,
-    index: Annotated[int, typer.Option(min=0, help="Number of the case, counted from 0.")] = 0,
+    index: Annotated[int, typer.Option(min=0, max=MOST_CASES, help="Number of the case, counted from 0.")] = 0,
 ) -> None:
     """Print the plan that a prompt and seed lead to: the request, with every random choice drawn.
 
@@ -500,35 +504,15 @@ _add_evaluate()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code. Input that cannot be used is one line on stderr and exit code 2."""
     _print_notes()
-    try:
-        code: Any = app(args=None if arguments is None else list(arguments), standalone_mode=False, prog_name="synthct")
-    except (KeyboardInterrupt, typer.Abort):
-        code = EXIT_INTERRUPTED  # typer itself turns an interrupt inside a command into this code
-    except Exception as error:
-        line = _one_line(error)
-        if line is None:
-            raise
-        print(f"synthct: error: {line}", file=sys.stderr)
-        code = EXIT_BAD_INPUT
-    if code == EXIT_INTERRUPTED:
-        print("synthct: interrupted; run the same command again to go on", file=sys.stderr)
-    return code if isinstance(code, int) else 0
+    return failure.ended(_run, "synthct", arguments)
 
 
-def _one_line(error: Exception) -> str | None:
-    """What the user can put right, in one line; None for a defect of ours."""
-    from prompts.errors import PromptError
-
-    if isinstance(error, (InputError, PromptError)):
-        line = str(error)
-    elif callable(usage := getattr(error, "format_message", None)):  # typer's errors: unknown option, bad value
-        context = getattr(error, "ctx", None)
-        line = f"{usage().rstrip('.')}; see `{context.command_path if context else 'synthct'} --help`"
-    elif isinstance(error, OSError) and error.errno in _REMEDIES:
-        line = f"{error.filename or 'output'}: {error.strerror}; {_REMEDIES[error.errno]}"
-    else:
-        return None
-    return " ".join(line.split())
+def _run(arguments: list[str]) -> Any:
+    """The exit code of the command, or nothing."""
+    code = app(args=arguments, standalone_mode=False, prog_name="synthct")
+    if code == failure.EXIT_INTERRUPTED:  # what typer makes of an interrupt inside a command
+        raise KeyboardInterrupt
+    return code
 
 
 def _progress(quiet: bool) -> Progress:

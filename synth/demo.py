@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from synth import cli, labels
+from synth import cli, failure, labels
 from synth.errors import InputError
 
 GENERATE_PROMPT = "CT of the head and neck, non-contrast, with a 70 Gy target on the left side"
@@ -44,14 +44,14 @@ def organ_ids(table: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make both cases and say where to look; the exit code."""
+    return failure.ended(_demo, "synthct", arguments)
+
+
+def _demo(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m synth.demo", description=__doc__)
     parser.add_argument("--out", default="demo", help="folder for the two cases (default: demo)")
     out = parser.parse_args(arguments).out
-    try:
-        ct, organs, table = chest_ct()
-    except InputError as error:
-        print(f"synthct: error: {error}", file=sys.stderr)
-        return cli.EXIT_BAD_INPUT
+    ct, organs, table = chest_ct()
     commands = (
         ["generate", GENERATE_PROMPT, "--seed", "1", "--out", f"{out}/generate"],
         ["insert", str(ct), INSERT_PROMPT, "--organs", str(organs), "--organ-ids", organ_ids(table),

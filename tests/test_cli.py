@@ -103,6 +103,11 @@ def test_every_command_has_help_with_an_example(verb: str, capsys: pytest.Captur
         (["generate", "x", "--seed", "-1"], "'--seed'"),
         (["generate", "x", "--spacing", "0.1"], "'--spacing'"),
         (["generate", "x", "--spacing", "fine"], "'--spacing'"),
+        (["generate", "x", "--spacing", "nan"], "--spacing"),
+        (["generate", "x", "--slice-mm", "nan"], "--slice-mm"),
+        (["insert", "h", "x", "--organs", "l", "--follow-up", "90d", "--growth", "inf"], "inf is no finite number"),
+        (["generate", "x", "--seed", "9" * 30], "'--seed'"),
+        (["generate", "x", "-n", "9" * 30], "'--count' / '-n'"),
         (["generate", "x", "--colour", "red"], "No such option: --colour"),
         (["insert", "host.nii.gz", "x"], "'--organs'"),
         (["draw"], "No such command 'draw'"),
@@ -153,10 +158,24 @@ def test_what_the_user_can_put_right_is_one_line(
     assert err.startswith(f"synthct: error: {line}") and err.count("\n") == 1
 
 
-def test_a_defect_keeps_its_traceback(pipeline: SimpleNamespace) -> None:
-    pipeline.generate = failing(ZeroDivisionError("ours"))
-    with pytest.raises(ZeroDivisionError):
-        cli.main(["generate", "x"])
+@pytest.mark.parametrize("error", [ZeroDivisionError("ours"), EOFError("cut"), OSError("no number"), RecursionError()])
+def test_a_defect_is_one_line_with_its_place_and_a_traceback_only_where_asked_for(
+    pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    pipeline.generate = failing(error)
+    assert cli.main(["generate", "x"]) == 1
+    err = capsys.readouterr().err.strip()
+    assert (
+        err.startswith(f"synthct: error: {type(error).__name__}: {error}".rstrip())
+        and " (" in err
+        and ".py:" in err
+        and "report it" in err
+    )
+    assert "Traceback" not in err and err.count("\n") == 0
+    assert cli.main(["generate", "x", "--debug"]) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert cli.main(["generate", "x\udcff"]) == 2
+    assert "holds bytes that are no UTF-8" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_130(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:

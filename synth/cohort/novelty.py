@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from synth.errors import InputError
+from synth.failure import ended
 from synth.files.whole import whole_file
 from synth.frames import BASE_SPACING_MM, FRAMES
 from synth.types import Volume
@@ -107,18 +108,17 @@ def _ratios(distances: np.ndarray) -> np.ndarray:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build a reference; the exit code."""
+    return ended(_build, "synth.cohort.novelty", arguments)
+
+
+def _build(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.cohort.novelty", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("prepared", type=Path, help="folder of *.npz that `synthct prepare` wrote")
     parser.add_argument("--out", type=Path, default=Path("reference.npz"))
     args = parser.parse_args(arguments)
-    try:
-        reference = build(args.prepared)
-        save(reference, args.out)
-    except InputError as error:
-        print(f"synth.cohort.novelty: error: {error}", file=sys.stderr)
-        return 2
+    reference = build(args.prepared)
+    save(reference, args.out)
     print(f"{args.out}: {len(reference.blocks)} patients, a ratio below {reference.limit:.3f} is a copy")
-    return 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from typing import Any, Literal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from synth.failure import ended
 from synth.models.library import Weights, export
 from synth.torso.model import TORSO_FILE
 
@@ -53,16 +55,20 @@ def draw_curve(rows: list[dict[str, Any]], path: Path) -> None:
     FigureCanvasAgg(figure).print_png(path, metadata={"Software": None})
 
 
-def main() -> None:
-    """Parse and publish."""
+def main(arguments: list[str] | None = None) -> int:
+    """Parse and publish; the exit code."""
+    return ended(_publish, "synth.training.publish", arguments)
+
+
+def _publish(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
     parser.add_argument("network", choices=["shape", "base", "refine", "torso", "lesion"])
     parser.add_argument("run", type=Path)
     parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
     parser.add_argument("--best", action="store_true", help="the weights of the best validation, not the last")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     print(publish(args.network, args.run, args.weights, args.best))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from synth import case_folder
 from synth.data.dataset import load_subjects, pool
 from synth.errors import InputError
+from synth.failure import ended
 from synth.models import library
 from synth.tone import Tone, fit
 
@@ -44,16 +46,20 @@ def _halved(hu: np.ndarray) -> np.ndarray:
     return pool(torch.from_numpy(hu.astype(np.float32))[None])[0].numpy()
 
 
-def main() -> None:
-    """Parse and fit."""
+def main(arguments: list[str] | None = None) -> int:
+    """Parse and fit; the exit code."""
+    return ended(_fit, "synth.training.tone", arguments)
+
+
+def _fit(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.training.tone", description=__doc__)
     parser.add_argument("cases", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="prepared training patients (*.npz)")
     parser.add_argument("--out", type=Path, required=True, help="the weights' folder; tone.json is written there")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     path = fit_tone(args.cases, args.data, args.out)
     print(path, json.loads(path.read_text()).keys())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

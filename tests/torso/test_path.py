@@ -68,7 +68,7 @@ def test_organs_cannot_be_given(tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_refused_in_one_line(
     prompt: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["generate", prompt, "--out", str(tmp_path / "out")]) == cli.EXIT_BAD_INPUT
+    assert cli.main(["generate", prompt, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
