@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
+from synth.errors import InputError, OutputError
+from synth.files.arrays import MOST_BYTES, all_arrays
+from synth.files.content import bytes_of
+from synth.files.whole import whole_file
 from synth.provenance import sha256
 
 CACHE_ENV = "SYNTHCT_CACHE"
 Arrays = Mapping[str, np.ndarray]
 
+logger = logging.getLogger(__name__)
+
 
 def default_folder() -> Path:
-    """`$SYNTHCT_CACHE`, else ~/.cache/synthct."""
-    return Path(os.environ.get(CACHE_ENV) or Path.home() / ".cache" / "synthct")
+    """`$SYNTHCT_CACHE`, else ~/.cache/synthct. Raises InputError where this user has no home."""
+    if folder := os.environ.get(CACHE_ENV):
+        return Path(folder)
+    try:
+        return Path.home() / ".cache" / "synthct"
+    except RuntimeError as error:
+        raise InputError(f"no home folder to keep features in; set ${CACHE_ENV} or give --cache") from error
 
 
 class Cache:
@@ -26,9 +37,10 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.hits = self.misses = 0
+        self._cannot_keep = False
 
     def get(self, content: str, method: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray]:
-        """What was kept, or what `make` gives now. A damaged file is made again. Raises OSError."""
+        """What was kept, or what `make` gives now. A damaged file is made again."""
         key = sha256(f"{content}\n{method}".encode())
         path = self.folder / key[:2] / f"{key}.npz"
         if (kept := _load(path)) is not None:
@@ -36,19 +48,26 @@ class Cache:
             return kept
         self.misses += 1
         arrays = dict(make())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{key}.{os.getpid()}.npz")
-        try:
-            np.savez(partial, **arrays)  # type: ignore[arg-type]  # its stub takes the keywords for allow_pickle
-            partial.replace(path)  # whole or not there, whoever else writes the same
-        finally:
-            partial.unlink(missing_ok=True)
+        self._keep(path, arrays)
         return arrays
+
+    def _keep(self, path: Path, arrays: Arrays) -> None:
+        """Whole or not there, whoever else writes the same; where it cannot be kept it is made anew each time."""
+        if self._cannot_keep:
+            return
+        try:
+            with whole_file(path) as partial, partial.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # its stub takes the keywords for allow_pickle
+        except OutputError as error:
+            self._cannot_keep = True
+            reason = str(error).removeprefix(f"{path}: ").split(";")[0]
+            logger.warning("%s: features are not kept (%s); set $%s or give --cache", self.folder, reason, CACHE_ENV)
 
 
 def _load(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.is_file():
+        return None
     try:
-        with np.load(path) as data:
-            return dict(data)
-    except (FileNotFoundError, ValueError, EOFError, zipfile.BadZipFile, KeyError):
+        return all_arrays(bytes_of(path, most=MOST_BYTES), str(path), remedy="remove it")
+    except InputError:
         return None

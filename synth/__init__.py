@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from synth.environment import name_the_user
+
 __version__ = "0.1.0"
+
+name_the_user()
 
 _LOADERS = ("load_cohort", "CohortDataset", "CohortStream", "ReadCase")
 

@@ -559,10 +559,11 @@ class _NoteHandler(logging.Handler):
 
 
 def _print_notes() -> None:
-    logger = logging.getLogger("synth")
-    if not any(isinstance(handler, _NoteHandler) for handler in logger.handlers):
-        logger.addHandler(_NoteHandler(logging.WARNING))
-        logger.propagate = False
+    for name in ("synth", "evals"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(handler, _NoteHandler) for handler in logger.handlers):
+            logger.addHandler(_NoteHandler(logging.WARNING))
+            logger.propagate = False
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from synth.files.flock import taken_or_no_locks
+
 _PAUSE_S = 1.0
 
 
@@ -18,17 +20,9 @@ def claimed(folder: Path, name: str) -> Iterator[bool]:
     folder.mkdir(parents=True, exist_ok=True)
     file = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _taken(file)
+        yield taken_or_no_locks(file, fcntl.LOCK_EX | fcntl.LOCK_NB, str(folder))
     finally:
         os.close(file)
-
-
-def _taken(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def share(left: Callable[[], Sequence[str]], do: Callable[[str], None], folder: Path) -> None:

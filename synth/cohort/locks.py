@@ -11,6 +11,7 @@ from pathlib import Path
 
 from synth.cohort.processes import Process
 from synth.errors import InputError
+from synth.files.flock import taken_or_no_locks
 from synth.files.whole import explained
 
 FOLDER = ".run"  # of a cohort: locks, nothing that belongs to the data set
@@ -24,7 +25,7 @@ def held(out: Path, process: Process) -> Iterator[None]:
     with ExitStack() as stack:
         run = stack.enter_context(_opened(folder / "run.lock"))
         own = stack.enter_context(_opened(folder / f"process_{process.rank:05d}_of_{process.world:05d}.lock"))
-        if not _join(run, process.run) or not _taken(own, fcntl.LOCK_EX):
+        if not _join(run, process.run, str(out)) or not _free(own, fcntl.LOCK_EX, str(out)):
             raise InputError(f"{out}: another run is at work there; wait for it, or choose another --out")
         yield
 
@@ -33,32 +34,28 @@ def held(out: Path, process: Process) -> Iterator[None]:
 def alone(out: Path) -> Iterator[None]:
     """Wait for the other processes of this run: what is inside is done by one at a time."""
     with _opened(out / FOLDER / "finish.lock") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        taken_or_no_locks(file, fcntl.LOCK_EX, str(out))
         yield
 
 
-def _join(file: int, run: str) -> bool:
+def _join(file: int, run: str, out: str) -> bool:
     """Take a share in the lock of a run: the first process writes the run's name, the others must read their own.
 
     Going from exclusive to shared is not atomic. Another run may come between; then the name is its own. A process
     of this run may find the lock still exclusive; it asks again.
     """
     for _ in range(_PATIENCE):
-        if _taken(file, fcntl.LOCK_EX):
+        if _free(file, fcntl.LOCK_EX, out):
             os.ftruncate(file, 0)
             os.pwrite(file, run.encode(), 0)
-        if _taken(file, fcntl.LOCK_SH):
+        if _free(file, fcntl.LOCK_SH, out):
             return os.pread(file, 4096, 0).decode() == run
         time.sleep(_PAUSE_S)
     return False
 
 
-def _taken(file: int, kind: int) -> bool:
-    try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _free(file: int, kind: int, out: str) -> bool:
+    return taken_or_no_locks(file, kind | fcntl.LOCK_NB, out)
 
 
 @contextmanager

@@ -19,9 +19,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from synth.errors import InputError, OutputError
+from synth.files.flock import taken
 
 _OURS = re.compile(r"\..+\.[0-9a-f]{12}(\.old)?\.partial")  # names of what is half-written
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that keeps none
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 _TRIES = 20
@@ -88,14 +88,11 @@ def _sweep_once(folder: Path) -> None:
 def _sweep_one(partial: Path) -> None:
     file = os.open(partial, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return
-        except OSError:
-            if time.time() - os.fstat(file).st_mtime < _ABANDONED_S:
-                return
-        _remove(partial)
+        free = taken(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if free is None:
+            free = time.time() - os.fstat(file).st_mtime > _ABANDONED_S
+        if free:
+            _remove(partial)
     finally:
         os.close(file)
 
@@ -122,12 +119,7 @@ def _claimed(path: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
             file = os.open(partial, os.O_RDONLY)
         except FileNotFoundError:
             continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                os.close(file)
-                raise
+        taken(file, fcntl.LOCK_SH)
         if os.fstat(file).st_nlink and partial.exists():
             return partial, file
         os.close(file)

@@ -1,0 +1,37 @@
+"""File locks, and what to do on a file system that keeps none (some network and container file systems)."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+from functools import cache
+
+_NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+logger = logging.getLogger(__name__)
+
+
+def taken(file: int, kind: int) -> bool | None:
+    """Take a lock (`fcntl.LOCK_EX`, ..) on an open file: whether it was free; None where there are no locks."""
+    try:
+        fcntl.flock(file, kind)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NONE:
+            raise
+        return None
+    return True
+
+
+def taken_or_no_locks(file: int, kind: int, folder: str) -> bool:
+    """As `taken`, and true where there are no locks, with a note: nothing keeps two runs on a folder apart then."""
+    if (found := taken(file, kind)) is None:
+        _note(folder)
+    return found is not False
+
+
+@cache
+def _note(folder: str) -> None:
+    logger.warning("%s: its file system keeps no locks; see to it that one run at a time works there", folder)
