@@ -16,6 +16,8 @@ import torch
 from scipy import ndimage
 
 from synth import intensity
+from synth.errors import InputError
+from synth.files.documents import read_table
 
 KNOTS_HU = np.array([*range(-1000, -200, 50), *range(-200, 300, 10), *range(300, 2001, 50)], float)
 _EDGES = np.arange(-1024.5, 2050.0)
@@ -33,7 +35,13 @@ class Tone:
         """Of a JSON of spacing -> HU at `KNOTS_HU`; no curves where there is no file."""
         if not path.is_file():
             return Tone({})
-        return Tone({float(s): np.array(curve, float) for s, curve in json.loads(path.read_text()).items()})
+        try:
+            curves = {float(s): np.array(curve, float) for s, curve in read_table(path).items()}
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: no tone curves ({error}); copy the weights again") from error
+        if not all(c.shape == KNOTS_HU.shape and (np.diff(c) >= 0).all() for c in curves.values()):
+            raise InputError(f"{path}: a curve is not {len(KNOTS_HU)} rising values; copy the weights again")
+        return Tone(curves)
 
     def to_json(self) -> str:
         """The text that `read` reads."""

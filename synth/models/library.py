@@ -17,6 +17,7 @@ from synth.frames import TORSO_REGIONS
 from synth.models.denoiser import Denoiser
 from synth.models.lesion_weights import WEIGHTS_ENV as WEIGHTS_ENV
 from synth.models.precision import Precision, default_precision
+from synth.models.weights import CONFIG, load_model
 from synth.shape.model import ShapeModel
 from synth.tone import Tone
 from synth.torso.model import TORSO_FILE, TorsoModel
@@ -33,7 +34,7 @@ def _root() -> Path:
 def weights_folder(network: Weights) -> Path:
     """Where a network's weights are; InputError if they are not there."""
     folder = _root() / network
-    if not (folder / "config.json").is_file():
+    if not all((folder / name).is_file() for name in (CONFIG, SAFETENSORS_WEIGHTS_NAME)):
         raise InputError(
             f"{folder}: no weights of '{network}' here; unset {WEIGHTS_ENV} or train with `synthct train {network}`"
         )
@@ -79,7 +80,7 @@ def load_from(folder: Path, precision: Precision | None = None) -> Denoiser:
 
 @cache
 def _loaded(folder: Path, precision: Precision) -> Denoiser:
-    model: Denoiser = Denoiser.from_pretrained(folder, torch_dtype=torch.float32)
+    model = load_model(Denoiser, folder)
     model.computed_in = getattr(torch, precision)
     return model.to(device(), memory_format=torch.channels_last_3d).eval().requires_grad_(False)
 
@@ -87,8 +88,7 @@ def _loaded(folder: Path, precision: Precision) -> Denoiser:
 @cache
 def load_shape() -> ShapeModel:
     """The shape model, on the CPU."""
-    model: ShapeModel = ShapeModel.from_pretrained(weights_folder("shape"), torch_dtype=torch.float32)
-    return model.eval()
+    return load_model(ShapeModel, weights_folder("shape")).eval()
 
 
 @cache
@@ -113,7 +113,7 @@ def forget() -> None:
 
 def export(trained: Path, network: Weights, out: Path) -> Path:
     """Write trained weights as bf16 safetensors under out/network."""
-    model = ShapeModel.from_pretrained(trained).lean() if network == "shape" else Denoiser.from_pretrained(trained)
+    model = load_model(ShapeModel, trained).lean() if network == "shape" else load_model(Denoiser, trained)
     folder = out / network
     model.to(torch.bfloat16).save_pretrained(folder)
     config = json.loads((folder / "config.json").read_text())

@@ -41,7 +41,9 @@ class TextEncoder:
         path = path or default_encoder()
         local = Path(path).exists()
         self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=local)
-        self.model = AutoModel.from_pretrained(path, local_files_only=local).eval().requires_grad_(False)
+        self.model = (
+            AutoModel.from_pretrained(path, local_files_only=local, use_safetensors=True).eval().requires_grad_(False)
+        )
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:

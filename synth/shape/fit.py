@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from synth import intensity
 from synth.data.dataset import Subject, load_subjects, parts_of
 from synth.errors import InputError
 from synth.facts import encode, mirrored
 from synth.frames import BASE_SPACING_MM, HEAD_NECK
+from synth.models.weights import load_tensors
 from synth.settings import read_settings
 from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
@@ -205,7 +206,7 @@ def load_placed(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
     for name in (PLACED, PLACES):
         if not (out / name).is_file():
             raise InputError(f"{out / name}: no fitted shapes here; run `synthct train shape` first")
-    return {name: v.float() for name, v in load_file(out / PLACED).items()}, load_file(out / PLACES)
+    return {name: v.float() for name, v in load_tensors(out / PLACED).items()}, load_tensors(out / PLACES)
 
 
 def load_shape_config(path: Path, overrides: dict[str, Any]) -> ShapeConfig:

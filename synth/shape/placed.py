@@ -9,6 +9,7 @@ from types import MappingProxyType
 import torch
 
 from synth.data.dataset import Parts, Subject
+from synth.models.weights import load_model
 from synth.shape.fit import load_placed
 from synth.shape.model import ShapeModel, cut
 
@@ -35,7 +36,7 @@ class Placed:
     @staticmethod
     def load(folder: Path) -> Placed:
         """What `synthct train shape` wrote; InputError if it did not."""
-        return Placed(ShapeModel.from_pretrained(folder / "weights"), *load_placed(folder))
+        return Placed(load_model(ShapeModel, folder / "weights"), *load_placed(folder))
 
     def parts(self, subject: Subject) -> Parts:
         """The scaffold's CT, and its organs as the rest, cut to the patient's field of view."""

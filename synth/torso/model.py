@@ -14,6 +14,10 @@ import torch.nn.functional as F
 
 from synth import wavelet
 from synth.errors import InputError
+from synth.files.arrays import TEXT, Wanted, read_arrays
+from synth.files.compressed import unxz
+from synth.files.content import bytes_of
+from synth.files.documents import parse_json
 from synth.frames import TORSO
 
 ATLAS_MM = 4.0
@@ -21,6 +25,8 @@ VELOCITY_MM = 32.0
 TORSO_FILE = "torso.npz.xz"
 _LEVELS = 100  # grey levels of a look per intensity unit: 4 HU of soft tissue, 17 HU of bone
 DETAIL_STEP = 0.07  # intensity units: 28 HU of soft tissue, 119 HU of bone
+_MOST_BYTES = 2**30
+_REMEDY = "copy it again, or train again with `synthct train torso`"
 _ROUND_FROM = 0.35  # of a step
 
 
@@ -93,9 +99,43 @@ class TorsoModel:
         """InputError where there is no such file."""
         if not path.is_file():
             raise InputError(f"{path}: no torso model here; unset SYNTHCT_WEIGHTS or train with `synthct train torso`")
-        with np.load(io.BytesIO(lzma.decompress(path.read_bytes()))) as data:
-            donors = tuple(Donor(**row) for row in json.loads(str(data["donors"])))
-            return TorsoModel(donors, **{f.name: data[f.name] for f in fields(TorsoModel) if f.name != "donors"})
+        content = unxz(bytes_of(path, most=_MOST_BYTES), _MOST_BYTES, str(path))
+        arrays = read_arrays(content, _WANTED, str(path), remedy=_REMEDY)
+        try:
+            donors = tuple(Donor(**row) for row in parse_json(str(arrays.pop("donors")), str(path), remedy=_REMEDY))
+        except TypeError as error:
+            raise InputError(f"{path}: donors are not as they should be ({error}); {_REMEDY}") from error
+        return TorsoModel(donors, **arrays)._checked(path)
+
+    def _checked(self, path: Path) -> TorsoModel:
+        """Itself. Raises InputError where its arrays do not belong together."""
+        n, k, grid = len(self.donors), len(self.scale), self.coarse.shape[1:]
+        expected = {
+            "coarse": (n, *grid),
+            "details": (7, n, *grid),
+            "chest": grid,
+            "abdomen": grid,
+            "modes": (k, *self.mean.shape),
+            "habitus": (k,),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise InputError(f"{path}: array '{name}' has the shape {getattr(self, name).shape}; {_REMEDY}")
+        return self
+
+
+_WANTED = {
+    "donors": TEXT,
+    "coarse": Wanted(4, "u"),
+    "details": Wanted(5, "i"),
+    "chest": Wanted(3, "u"),
+    "abdomen": Wanted(3, "u"),
+    "atlas": Wanted(3, "u"),
+    "mean": Wanted(4, "f"),
+    "modes": Wanted(5, "i"),
+    "scale": Wanted(1, "f"),
+    "habitus": Wanted(1, "f"),
+}
 
 
 def quantised(unit: np.ndarray, scanned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

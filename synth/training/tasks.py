@@ -31,6 +31,7 @@ from synth.models.conditioning import Condition, grid_vector, position_map, stac
 from synth.models.denoiser import Denoiser, scaffold_of
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
 from synth.models.text import TEXT_DIM
+from synth.models.weights import load_model
 from synth.shape.placed import Placed
 from synth.shape.scaffold import base_maps, refine_maps
 from synth.training.config import TrainConfig
@@ -395,7 +396,7 @@ def _places(subject: Subject) -> dict[int, np.ndarray]:
 def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
     """A fresh denoiser of the task's channels, or the one that training starts from."""
     if config.init is not None:
-        return Denoiser.from_pretrained(config.init, torch_dtype=torch.float32)
+        return load_model(Denoiser, config.init)
     return Denoiser(
         channels=task.channels,
         refine=task.refine,

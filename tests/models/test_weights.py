@@ -1,0 +1,99 @@
+"""Weights: a whole folder loads; every damaged one is one line, and nothing in it is run."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from synth.errors import InputError
+from synth.models.denoiser import Denoiser
+from synth.models.weights import load_model, load_tensors
+from synth.tone import Tone
+from synth.torso.model import TORSO_FILE, TorsoModel
+from tests.networks import refine
+
+FILE = "diffusion_pytorch_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights")
+    refine().save_pretrained(folder)
+    return folder
+
+
+def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(folder / FILE)
+    change(tensors)
+    save_file(tensors, folder / FILE)
+
+
+def configured(folder: Path, **values: object) -> None:
+    (folder / "config.json").write_text(json.dumps(json.loads((folder / "config.json").read_text()) | values))
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, tuple[str, ...]]:
+        return print, ("EVIL",)
+
+
+def pickled(folder: Path) -> None:
+    (folder / FILE).unlink()
+    (folder / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Evil()))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pickle in place of it": (pickled, "no such file"),
+    "cut": (lambda f: (f / FILE).write_bytes((f / FILE).read_bytes()[:1000]), "damaged"),
+    "empty": (lambda f: (f / FILE).write_bytes(b""), "damaged"),
+    "junk": (lambda f: (f / FILE).write_bytes(b"\xff" * 64), "damaged"),
+    "nan": (lambda f: changed(f, lambda t: next(iter(t.values())).fill_(torch.nan)), "NaN or infinite"),
+    "missing": (lambda f: changed(f, lambda t: t.popitem()), "missing keys"),
+    "left over": (lambda f: changed(f, lambda t: t.update(more=torch.zeros(1))), "unexpected keys"),
+    "no config": (lambda f: (f / "config.json").unlink(), "no such file"),
+    "config of text": (lambda f: (f / "config.json").write_text("[]"), "not a table"),
+    "config that is cut": (lambda f: (f / "config.json").write_text("{"), "not JSON"),
+    "other widths": (lambda f: configured(f, widths=[8, 16, 64]), "no weights of a Denoiser"),
+    "huge widths": (lambda f: configured(f, widths=[10**9, 10**9, 10**9]), "more than the weights have"),
+    "endless blocks": (lambda f: configured(f, blocks=[10**9, 1, 1]), "more than the weights have"),
+    "widths of text": (lambda f: configured(f, widths="wide"), "no weights of a Denoiser"),
+}
+
+
+def test_what_was_saved_is_loaded(saved: Path) -> None:
+    assert isinstance(load_model(Denoiser, saved), Denoiser)
+    assert load_tensors(saved / FILE).keys() == load_file(saved / FILE).keys()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_weights_are_one_line(
+    saved: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], damage: str
+) -> None:
+    for file in saved.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    change, said = DAMAGES[damage]
+    change(tmp_path)
+    with pytest.raises(InputError, match=said) as caught:
+        load_model(Denoiser, tmp_path)
+    assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"4": [1]}', '{"x": [1]}', '{"4": null}', '{"4": [NaN]}'])
+def test_damaged_tone_curves_are_one_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "tone.json").write_text(text)
+    with pytest.raises(InputError, match="tone.json"):
+        Tone.read(tmp_path / "tone.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"\xfd7zXZ\0" + bytes(20)])
+def test_a_damaged_torso_model_is_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / TORSO_FILE).write_bytes(content)
+    with pytest.raises(InputError, match=TORSO_FILE):
+        TorsoModel.read(tmp_path / TORSO_FILE)
