@@ -247,7 +247,8 @@ def export(
     to: Annotated[Layout, typer.Option(help="Which layout.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for it; for nnunet the folder of data sets (nnUNet_raw).")],
     labels: Annotated[
-        Labels | None, typer.Option(help="What label maps of nnunet, decathlon hold.", show_default="lesions")
+        Labels | None,
+        typer.Option(help="What label maps of nnunet, decathlon and boxes of coco hold.", show_default="lesions"),
     ] = None,
     dataset_id: Annotated[
         int | None, typer.Option(min=1, max=999, help="Number of the data set, for nnunet.", show_default="1")

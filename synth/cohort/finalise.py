@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synth import __version__, case_folder, provenance
-from synth.cohort import card, layout, quarantine
+from synth.cohort import card, films, layout, quarantine
 from synth.cohort.achieved import Achieved
 from synth.cohort.planning import TWIN, CohortPlan
 from synth.cohort.records import Record, read_records
@@ -69,7 +69,7 @@ def _noted(record: Record, achieved: Achieved, summary: _Summary) -> Record:
 
 def _sweep(out: Path) -> None:
     """Remove what killed processes left half-written: every case is there without it."""
-    for folder in (out, out / layout.CASES, out / layout.QUARANTINE):
+    for folder in (out, out / layout.CASES, out / layout.RADIOGRAPHS, out / layout.QUARANTINE):
         sweep(folder)
     for name in set(layout.given_up(out)) & set(layout.complete(out)):
         layout.quarantine_file(out, name).unlink()
@@ -175,6 +175,7 @@ def checksums(out: Path) -> str:
             files = {file: digest for file, digest in files.items() if (folder / file).is_file()}
             files[case_folder.DELTA] = provenance.sha256(delta.read_bytes())
         lines |= {f"{layout.CASES}/{name}/{file}": digest for file, digest in files.items()}
+    lines |= films.checksums(out)
     for name in layout.given_up(out):
         file = layout.quarantine_file(out, name)
         lines[file.relative_to(out).as_posix()] = provenance.sha256(file.read_bytes())

@@ -6,13 +6,18 @@ import re
 from pathlib import Path
 
 _DIGITS = re.compile(r"([0-9]+)")
-CASES, QUARANTINE = "cases", "quarantine"
+CASES, QUARANTINE, RADIOGRAPHS = "cases", "quarantine", "radiographs"
 RECIPE, COHORT, TABLE, CARD, CHECKSUMS = "recipe.json", "cohort.json", "cases.parquet", "README.md", "checksums.sha256"
 
 
 def case_folder(out: Path, name: str) -> Path:
     """Where a case of a name is written."""
     return out / CASES / name
+
+
+def radiographs(out: Path, name: str) -> Path:
+    """Where the radiographs of a case are written."""
+    return out / RADIOGRAPHS / name
 
 
 def quarantine_file(out: Path, name: str) -> Path:

@@ -21,6 +21,7 @@ from synth.plan import case_name, check_request, check_spacing
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Twin
+from synth.xray.settings import require_nanodrr
 
 HEALTHY, TWIN, SCANNER = "healthy", "twin", "scanner"
 _NUMBERS = {"size_mm", "count"}
@@ -257,6 +258,8 @@ class CohortPlan:
         for age in recipe.patients.age or ():
             if age != UNSAID:
                 bounds(age, "patients.age")
+        if recipe.radiographs is not None:
+            require_nanodrr()
         if recipe.hosts is not None:
             for prompt in recipe.prompts or ():
                 if not parse(prompt).findings:

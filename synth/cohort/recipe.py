@@ -11,6 +11,7 @@ from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
 from synth.scanner import Scanner, ScannerSettings
 from synth.settings import read_settings
+from synth.xray.settings import Radiographs
 
 UNSAID = "unsaid"  # a value that leaves a field open
 
@@ -91,8 +92,8 @@ class Group(_Strict):
 
 
 _QUOTA_FIELDS: dict[str, Any] = {
-    name: (Weights | None, None) for name in FindingRequest.model_fields if name not in ("organ", "kind")
-}
+    name: (Weights | None, None) for name in FindingRequest.model_fields if name not in Group.model_fields
+}  # `share` in a recipe is the group's, not the extent of a finding
 FindingGroup = create_model("FindingGroup", __base__=Group, **_QUOTA_FIELDS)
 FindingGroup.__doc__ = """Findings of one organ and kind, and a table value -> weight for any other field of a finding.
 
@@ -150,6 +151,7 @@ class Recipe(_Strict):
     findings: tuple[FindingGroup, ...] | None = None
     patients: PatientQuotas = PatientQuotas()
     scanners: dict[str, ScannerShare] | None = None
+    radiographs: Radiographs | None = None
     healthy: Share = 0.0
     twins: Share = Field(0.0, description="share of the cases with lesions whose healthy host is a case beside them")
     gates: Gates = Gates()
@@ -190,8 +192,9 @@ class Recipe(_Strict):
         if self.hosts is not None:
             table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index")}
         table["gates"].pop("reference")  # pinned by its content
-        if self.scanners is None:
-            del table["scanners"]
+        for name in ("scanners", "radiographs"):
+            if getattr(self, name) is None:
+                del table[name]
         return table
 
 

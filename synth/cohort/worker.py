@@ -14,12 +14,13 @@ from pathlib import Path
 from scipy import stats
 
 from synth.case_folder import is_whole
-from synth.cohort import delta, layout, quarantine
+from synth.cohort import delta, films, layout, quarantine
 from synth.cohort.draw import Attempt, Drawn, draw
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
 from synth.cohort.progress import CohortProgress, Tally
 from synth.cohort.recipe import Recipe
+from synth.draft import Draft
 from synth.errors import InputError, OutputError
 from synth.progress import Progress
 from synth.provenance import command_line
@@ -65,7 +66,8 @@ class Worker:
 
     def _is_dealt_with(self, case: PlannedCase) -> bool:
         """Whether a case is complete, or in quarantine and to stay there."""
-        if all(is_whole(layout.case_folder(self.out, name)) for name in case.names):
+        asked = self.plan.recipe.radiographs
+        if all(is_whole(layout.case_folder(self.out, n)) and films.are_taken(self.out, n, asked) for n in case.names):
             layout.quarantine_file(self.out, case.name).unlink(missing_ok=True)  # of a run killed while it retried
             self.tally.skipped += 1
             self.tally.groups[case.group] += 1
@@ -87,9 +89,16 @@ class Worker:
         finish = partial(delta.finish, self.out, command=command, progress=Progress(quiet=True))
         if drawn.twin is not None and drawn.case.twin is not None:  # first: a case that is there has its twin
             finish(layout.case_folder(self.out, drawn.case.twin), drawn.twin, preview=False)
+            self._take_films(drawn.case.twin, drawn.twin)
         written = finish(layout.case_folder(self.out, drawn.case.name), drawn.draft, preview=drawn.case.preview)
+        self._take_films(drawn.case.name, drawn.draft)
         layout.quarantine_file(self.out, drawn.case.name).unlink(missing_ok=True)
         return written
+
+    def _take_films(self, name: str, draft: Draft) -> None:
+        """The radiographs of a case that is written, where the recipe asks for them."""
+        if (asked := self.plan.recipe.radiographs) is not None:
+            films.take_films(self.out, name, draft.case, asked, draft.plan.seed)
 
     def _settle(self, drawn: Drawn, written: Future[Path], progress: CohortProgress) -> None:
         """Wait for the writer and count. A case that cannot be measured is given up; a full disk stops the run."""

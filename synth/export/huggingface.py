@@ -12,6 +12,7 @@ import yaml
 
 from synth import case_folder
 from synth.cohort import layout
+from synth.export.films import box_text, films, has_films
 from synth.export.samples import ROW, VOLUMES, samples
 from synth.export.source import Source, read_source, whole
 from synth.preview import render
@@ -21,6 +22,8 @@ CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"
 _NAMES = tuple(file.removesuffix(".nii.gz") for file in VOLUMES)
 # A typed table: text would leave the type of a column that is empty in one part to be guessed.
 _LINE = pa.schema([pa.field(name, pa.string()) for name in ("file_name", *_NAMES)] + list(ROW))
+FILMS = "radiographs"
+_FILM = pa.schema([pa.field(n, pa.string()) for n in ("file_name", "case", "view", "masks", "report", "structures")])
 _SPLITS = {"val": "validation"}  # the name that the library gives that part
 
 
@@ -43,7 +46,25 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
             step.advance()
     for part, lines in rows.items():
         pq.write_table(pa.Table.from_pylist(lines, _LINE), out / part / METADATA)
-    (out / CARD).write_text(_card(source, sorted(rows)), encoding="utf-8")
+    parts = _write_films(source, out) if has_films(source) else []
+    (out / CARD).write_text(_card(source, sorted(rows), parts), encoding="utf-8")
+
+
+def _write_films(source: Source, out: Path) -> list[str]:
+    """`out`/radiographs/PART/CASE_VIEW.png, metadata.parquet and masks/; the parts that there are."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for film in films(source):
+        part = _SPLITS.get(film.case["split"], film.case["split"])
+        folder, masks = out / FILMS / part, f"{FILMS}/{part}_masks/{film.file.removesuffix('.png')}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(film.folder / film.view["film"], folder / film.file)
+        shutil.copytree(film.folder / film.view["masks"], out / masks)
+        said = {"case": film.case["case"], "view": film.view["view"], "masks": masks, "report": film.report()}
+        line = {"file_name": film.file, **said, "structures": box_text(film.view)}
+        rows.setdefault(part, []).append(line)
+    for part, lines in rows.items():
+        pq.write_table(pa.Table.from_pylist(lines, _FILM), out / FILMS / part / METADATA)
+    return sorted(rows)
 
 
 def _copied(folder: Path, row: dict[str, Any], out: Path, part: str) -> dict[str, Any]:
@@ -67,13 +88,17 @@ def _preview(folder: Path) -> bytes:
     return render(case, (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines())
 
 
-def _card(source: Source, parts: list[str]) -> str:
+def _card(source: Source, parts: list[str], of_films: list[str]) -> str:
     """The cohort's own data card under the header that the Hub reads."""
     files = [{"split": part, "path": [f"{part}/{METADATA}", f"{part}/*.png"]} for part in parts]
+    films_at = [{"split": p, "path": [f"{FILMS}/{p}/{METADATA}", f"{FILMS}/{p}/*.png"]} for p in of_films]
     header = {
         "pretty_name": source.cohort["name"],
         "tags": ["medical", "ct", "synthetic", "segmentation"],
-        "configs": [{"config_name": "default", "data_files": files}],
+        "configs": [
+            {"config_name": "default", "data_files": files},
+            *([{"config_name": FILMS, "data_files": films_at}] if films_at else []),
+        ],
     }
     licence = source.cohort["licence"]
     if licence:
@@ -89,6 +114,9 @@ _USE = """## Use
     rows = load_dataset("this folder")["train"]
     rows[0]["prompt"], rows[0]["report"], rows[0]["image"]  # the image is a preview
     rows[0]["ct"], rows[0]["organs"], rows[0]["lesions"]  # NIfTI files, relative to this folder
+
+Where there are radiographs, `load_dataset("this folder", "radiographs")` gives a row a film: `image`, the sentences
+that it can show (`report`), the folder of its masks and `structures`, a JSON list of names with boxes.
 
 `organ_ids` and `lesion_ids` name the ids of the label maps of a case. Every volume is synthetic, or a CT with synthetic
 lesions: nothing here may be used to diagnose or treat a person.

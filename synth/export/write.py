@@ -9,7 +9,7 @@ from synth.errors import InputError
 from synth.export import Labels, Layout
 from synth.progress import Progress
 
-_CLASSES = (Layout.nnunet, Layout.decathlon)  # layouts with label maps of classes
+_CLASSES = (Layout.nnunet, Layout.decathlon, Layout.coco)  # layouts with classes
 _NEEDS = {Layout.dicom: ("highdicom", "dicom"), Layout.webdataset: ("webdataset", "webdataset")}
 
 
@@ -45,6 +45,10 @@ def _write(cohort: Path, to: Layout, out: Path, labels: Labels, dataset_id: int,
         from synth.export.shards import export_webdataset
 
         return export_webdataset(cohort, out, progress)
+    if to is Layout.coco:
+        from synth.export.coco import export_coco
+
+        return export_coco(cohort, out, labels, progress)
     from synth.export.huggingface import export_huggingface
 
     return export_huggingface(cohort, out, progress)

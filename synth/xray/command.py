@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synth import __version__, nifti, provenance
+from synth import nifti, provenance
 from synth.errors import InputError
-from synth.files.documents import read_table
-from synth.files.whole import whole_folder
 from synth.progress import Progress
 from synth.subject import Subject, read_subject
-from synth.xray.project import require_nanodrr
-from synth.xray.radiograph import Radiograph, identity_of_folder, take, write
+from synth.xray.folder import holds, write_folder
+from synth.xray.radiograph import identity_of_folder, take
+from synth.xray.settings import require_nanodrr
 from synth.xray.views import directions
 
-XRAYS = "xrays.json"
+if TYPE_CHECKING:
+    from synth.dicom.identity import Identity
 
 
 def xray(
@@ -51,7 +51,7 @@ def xray(
             told = {"views": list(views), "detector": detector, "field_mm": field_mm, "centre": centre, "seed": seed}
             told |= {"inputs": subject.hashes()}
             folder = out / subject.name
-            if not (folder.exists() and _holds(folder, told)):
+            if not (folder.exists() and holds(folder, told)):
                 films = []
                 for view in views:
                     film = take(
@@ -65,7 +65,8 @@ def xray(
                     )
                     films.append(film)
                     step.advance()
-                _write(folder, subject, films, told)
+                own = None if subject.folder is None else identity_of_folder(subject.folder)
+                write_folder(folder, subject.name, films, told, own or _identity(subject))
             folders.append(folder)
     return folders
 
@@ -78,35 +79,11 @@ def _point(text: str) -> np.ndarray:
     raise InputError(f"--centre '{text}': give x,y,z in mm (RAS), such as 0,-20,150")
 
 
-def _holds(folder: Path, told: Mapping[str, Any]) -> bool:
-    """True where the folder holds these radiographs; InputError where it is anything else."""
-    with suppress(InputError):
-        held = read_table(folder / XRAYS)
-        if held.get("asked") == told:
-            return True
-    raise InputError(f"{folder}: is there already and holds something else; choose another --out or remove it")
-
-
-def _write(folder: Path, subject: Subject, films: Sequence[Radiograph], told: Mapping[str, Any]) -> None:
-    with whole_folder(folder, lambda: _holds(folder, told)) as partial:
-        identity = None if subject.folder is None else identity_of_folder(subject.folder)
-        views = write(partial, films, identity or _identity(subject))
-        files = {
-            file.relative_to(partial).as_posix(): provenance.sha256_of_file(file)
-            for file in sorted(partial.rglob("*")) if file.is_file()
-        }  # fmt: skip
-        content = {
-            **{"format": 1, "synthetic": True, "synthct": __version__, "case": subject.name},
-            **{"asked": told, "views": views, "files": files},
-        }
-        (partial / XRAYS).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _identity(subject: Subject) -> Any:
+def _identity(subject: Subject) -> Identity | None:
     """Of radiographs of a user's own CT; None where the extra `dicom` is not installed."""
-    try:
-        from synth.dicom.identity import Identity
-    except ImportError:
+    if find_spec("highdicom") is None:
         return None
+    from synth.dicom.identity import Identity
+
     content = provenance.sha256(repr(sorted(subject.hashes().items())).encode())
     return Identity(content, subject.name[:64], subject.name, "xray", "none", "none")

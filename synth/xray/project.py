@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synth.errors import InputError
 from synth.scanner.metal import to_mu
 from synth.types import Case
+from synth.xray.settings import require_nanodrr
 from synth.xray.views import Camera
 
 _SAMPLES_AT_ONCE = 6_000_000  # of rays: some 300 MB
 _LONGER = 1.25  # than the volume is deep: oblique rays
-
-
-def require_nanodrr() -> None:
-    """Raise InputError where the extra is not installed."""
-    if find_spec("nanodrr") is None:
-        raise InputError("xray: needs the package nanodrr; pip install 'synthct[xray]'")
 
 
 def attenuation(case: Case, camera: Camera) -> np.ndarray:

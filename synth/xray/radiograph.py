@@ -6,41 +6,23 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from synth import case_folder
-from synth.dicom.identity import Identity
 from synth.files.documents import read_table
 from synth.seeding import derive
 from synth.types import Case
 from synth.xray.film import Film, exposed
 from synth.xray.findings import boxes, sentences
 from synth.xray.project import attenuation, lengths
-from synth.xray.views import MAX_DETECTOR, MIN_DETECTOR, Camera, camera, directions
+from synth.xray.views import Camera, camera
+
+if TYPE_CHECKING:
+    from synth.dicom.identity import Identity
 
 MASKS, PATHS = "masks", "_mm.npz"
-
-
-class Radiographs(BaseModel):
-    """Which films are taken of a case: `views`, pixels of the detector, and its side in mm (fitted when left out)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    views: tuple[str, ...] = ("pa",)
-    detector: int = Field(512, ge=MIN_DETECTOR, le=MAX_DETECTOR)
-    field_mm: float | None = Field(None, gt=0)
-
-    @field_validator("views")
-    @classmethod
-    def _known(cls, views: tuple[str, ...]) -> tuple[str, ...]:
-        if not views or len(set(views)) < len(views):
-            raise ValueError("give one view or more, none of them twice")
-        for view in views:
-            directions(view)
-        return views
 
 
 @dataclass(frozen=True)

@@ -203,8 +203,8 @@ def test_bad_input_is_one_line(
 
 
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    from synth.xray import project
+    from synth.xray import settings
 
-    monkeypatch.setattr(project, "find_spec", lambda _: None)
+    monkeypatch.setattr(settings, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"needs the package nanodrr; pip install 'synthct\[xray\]'"):
-        project.require_nanodrr()
+        settings.require_nanodrr()
