@@ -48,6 +48,9 @@ OrganIds = Annotated[
     str | None,
     typer.Option(help="Names of the label ids where they are not TotalSegmentator's: 3=liver,7=kidney_left or a JSON."),
 ]
+TrustLabels = Annotated[
+    bool, typer.Option("--trust-labels", help="Go on where labels do not look like those of their CT.")
+]
 
 
 class Network(StrEnum):
@@ -147,6 +150,7 @@ def insert(
         list[str] | None,
         typer.Option(help="Also write the same lesions with one attribute changed: density=hyperdense."),
     ] = None,
+    trust_labels: TrustLabels = False,
     quiet: Quiet = False,
 ) -> None:
     """Put the lesions that a prompt asks for into your own CT and print the case folder.
@@ -168,6 +172,7 @@ def insert(
             out=out,
             organ_ids=table,
             lesion_weights=lesion_weights,
+            trust_labels=trust_labels,
             progress=progress,
         )
     for folder in folders:
@@ -402,6 +407,7 @@ def prepare(
     priors: Annotated[
         Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
     ] = None,
+    trust_labels: TrustLabels = False,
     quiet: Quiet = False,
 ) -> None:
     """Make the training set of the networks from real CT and print how many patients are in it.
@@ -426,6 +432,7 @@ def prepare(
             organ_ids=table,
             lesions=lesions,
             lesion_id=lesion_id,
+            trust_labels=trust_labels,
         )
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")

@@ -52,6 +52,11 @@ def from_ras(array: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return apply_orientation(array, back)
 
 
+def slice_axis(affine: np.ndarray) -> int:
+    """The voxel axis that runs closest to superior-inferior."""
+    return int(np.flatnonzero(io_orientation(affine)[:, 0] == 2)[0])
+
+
 def world_of(index: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """RAS mm of voxel indices, (..., 3) -> (..., 3)."""
     return np.asarray(index, float) @ affine[:3, :3].T + affine[:3, 3]

@@ -55,6 +55,9 @@ def read_volume(path: str | Path, *, plausible: bool = True) -> Volume:
         raise InputError(f"{path}: {bad} voxels are NaN or infinite; fill them (air is -1000 HU) and save again")
     if plausible:
         ct_likeness.require_ct(array, str(path))
+        axis = geometry.slice_axis(affine)
+        if (odd := ct_likeness.odd_slice(array.clip(HU_MIN, HU_MAX), axis)) is not None:
+            raise InputError(f"{path}: slice {odd[0]} of axis {axis}: {odd[1]}; convert the series again, or mend it")
     return Volume(_as_hu(array, path), affine)
 
 

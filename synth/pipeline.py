@@ -238,6 +238,7 @@ def insert(
     out: Path = Path("out"),
     organ_ids: Mapping[int, str] | None = None,
     lesion_weights: Path | None = None,
+    trust_labels: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """The lesions that a prompt asks for, put into a CT on its own grid; returns the case folder."""
@@ -250,6 +251,7 @@ def insert(
         out=out,
         organ_ids=organ_ids,
         lesion_weights=lesion_weights,
+        trust_labels=trust_labels,
         progress=progress,
     )[0]
 
@@ -264,11 +266,13 @@ def insert_with_siblings(
     out: Path = Path("out"),
     organ_ids: Mapping[int, str] | None = None,
     lesion_weights: Path | None = None,
+    trust_labels: bool = False,
     progress: Progress | None = None,
 ) -> list[Path]:
     """As `insert`, and each sibling as a case of its own beside it; returns the folders, that of `insert` first.
 
-    `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`).
+    `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`). `trust_labels`: go on
+    where the organs do not look like those of the CT.
     A folder that is complete already is left as it is. Raises RejectedError for a sibling that does not show what it
     is to show; those before it are written by then.
     """
@@ -276,9 +280,10 @@ def insert_with_siblings(
     trained = lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
     with progress.step("read", 1):
-        volume, labels = read_host(host, organs, organ_ids)
+        volume, labels = read_host(host, organs, organ_ids, trust_labels=trust_labels)
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
+    options |= {"trust_labels": True} if trust_labels else {}
     command = partial(command_line, "insert", host, prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
     inputs = {"ct": host, "organs": organs} | ({lesion_networks.ROLE: trained} if trained else {})

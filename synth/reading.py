@@ -9,6 +9,7 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 
 from synth import nifti
+from synth.label_check import require_match
 from synth.types import LabelMap, Volume
 
 
@@ -21,16 +22,21 @@ def read_ct(path: Path) -> Volume:
     return nifti.read_volume(path)
 
 
-def read_host(ct: Path, organs: Path, organ_ids: Mapping[int, str] | None = None) -> tuple[Volume, LabelMap]:
+def read_host(
+    ct: Path, organs: Path, organ_ids: Mapping[int, str] | None = None, *, trust_labels: bool = False
+) -> tuple[Volume, LabelMap]:
     """A CT and its organ labels on one grid.
 
     A DICOM series has no axis order of its own: it gets that of the labels, whose converter chose one. Raises
-    InputError as `read_ct` and `nifti.read_labels` do.
+    InputError as `read_ct` and `nifti.read_labels` do, and where the labels belong to another CT; `trust_labels` makes
+    that a note.
     """
     volume = read_ct(ct)
     if ct.is_dir():
         volume = _turned(volume, nifti.read_ids(organs)[1])
-    return volume, nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
+    labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
+    require_match(volume, labels, str(organs), trust=trust_labels)
+    return volume, labels
 
 
 def _turned(volume: Volume, affine: np.ndarray) -> Volume:

@@ -149,7 +149,7 @@ REFUSED = {
     "z-score": (((HU + 400.0) / 40).astype(np.float32), "hold no air or lung"),
     "no intercept": ((HU + 1024).astype(np.int16), "HU = value - 1024"),
     "constant": (np.zeros_like(HU), "one value everywhere"),
-    "window": (HU.clip(-160, 240), "air is cut off at -160 (a display window?)"),
+    "window": (HU.clip(-160, 240), "air is cut off at -160 (a window, or HU off?)"),
     "bone alone": (np.where(HU < -150, HU, 900).astype(np.int16), "no soft tissue"),
 }
 

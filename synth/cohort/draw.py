@@ -96,7 +96,9 @@ def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> tuple
         host = plan.hosts[name]
         attempts.plan = None
         try:
-            volume, organs = read_host(host, plan.recipe.hosts.organ_ids if plan.recipe.hosts else None)
+            folder = plan.recipe.hosts
+            assert folder is not None  # a case has hosts where its recipe has them
+            volume, organs = read_host(host, folder.organ_ids, trust_labels=folder.trust_labels)
         except Exception as error:
             attempts.note(error, host, unread=True)
             continue

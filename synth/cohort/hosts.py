@@ -14,6 +14,7 @@ from synth import nifti
 from synth.cohort.recipe import HostFolder
 from synth.errors import InputError
 from synth.files.tables import read_csv
+from synth.label_check import require_match
 from synth.types import LabelMap, Volume
 
 COLUMNS = ("host", "patient", "phase", "sex", "age")
@@ -79,15 +80,20 @@ def _described(host: HostFiles, row: Mapping[str, str], path: Path) -> HostFiles
     return HostFiles(host.name, host.ct, host.organs, row.get("patient") or host.name, phase, sex, years)
 
 
-def read_host(host: HostFiles, organ_ids: Mapping[int, str] | None) -> tuple[Volume, LabelMap]:
-    """CT and organs of a host; the last few are kept. Raises InputError."""
-    return _read(host.ct, host.organs, None if organ_ids is None else tuple(sorted(organ_ids.items())))
+def read_host(
+    host: HostFiles, organ_ids: Mapping[int, str] | None, *, trust_labels: bool = False
+) -> tuple[Volume, LabelMap]:
+    """CT and organs of a host; the last few are kept. Raises InputError as `synth.reading.read_host` does."""
+    return _read(host.ct, host.organs, None if organ_ids is None else tuple(sorted(organ_ids.items())), trust_labels)
 
 
 @lru_cache(maxsize=_KEPT)
-def _read(ct: Path, organs: Path, organ_ids: tuple[tuple[int, str], ...] | None) -> tuple[Volume, LabelMap]:
+def _read(
+    ct: Path, organs: Path, organ_ids: tuple[tuple[int, str], ...] | None, trust_labels: bool
+) -> tuple[Volume, LabelMap]:
     volume = nifti.read_volume(ct)
     labels = nifti.read_labels(organs, like=volume, organ_ids=None if organ_ids is None else dict(organ_ids))
+    require_match(volume, labels, str(organs), trust=trust_labels, remedy="hosts.trust_labels: true")
     for array in (volume.hu, labels.ids):
         array.setflags(write=False)  # shared by every case of the host
     return volume, labels

@@ -62,6 +62,7 @@ class HostFolder(_Strict):
     ct: str = "*/ct.nii.gz"
     organs: str = "*/organs.nii.gz"
     organ_ids: dict[int, str] | None = None
+    trust_labels: bool = Field(False, description="go on where labels do not look like those of their CT")
     index: Path | None = Field(None, description="CSV with the columns host and any of patient, phase, sex, age")
 
     @model_validator(mode="after")
@@ -190,7 +191,7 @@ class Recipe(_Strict):
         """What the cases follow from, as JSON values: a folder holds cases of one such recipe."""
         table = self.model_dump(mode="json", exclude=_NOT_PINNED)
         if self.hosts is not None:
-            table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index")}
+            table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index", "trust_labels")}
         table["gates"].pop("reference")  # pinned by its content
         for name in ("scanners", "radiographs"):
             if getattr(self, name) is None:

@@ -47,11 +47,14 @@ def split_of(case: str) -> str:
     return "val" if number / 2**64 < _HELD_OUT else "train"
 
 
-def patients(folders: list[Path], organ_ids: Mapping[int, str] | None = None) -> Iterator[Patient]:
+def patients(
+    folders: list[Path], organ_ids: Mapping[int, str] | None = None, trust_labels: bool = False
+) -> Iterator[Patient]:
     """Each patient in RAS order. An organ without a voxel counts as not annotated. InputError names a bad file."""
     for folder in folders:
         ct = folder / "ct"
-        volume, labels = read_host(ct if ct.is_dir() else folder / "ct.nii.gz", folder / "organs.nii.gz", organ_ids)
+        file = ct if ct.is_dir() else folder / "ct.nii.gz"
+        volume, labels = read_host(file, folder / "organs.nii.gz", organ_ids, trust_labels=trust_labels)
         hu, affine = to_ras(volume.hu, volume.affine)
         report = folder / "report.txt"
         yield Patient(

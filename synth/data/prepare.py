@@ -107,15 +107,17 @@ def prepare(
     organ_ids: Mapping[int, str] | None = None,
     lesions: Path | None = None,
     lesion_id: int = 1,
+    trust_labels: bool = False,
 ) -> dict[str, int]:
     """Write a whole training set: head-and-neck patients by split, CT at native spacing, tumours; returns counts.
 
-    `patients`: a folder of your own (synth.data.own); `organ_ids`: names of the ids of its labels. With `priors`, also
-    the facts that plans draw from, measured on the training split. Raises InputError for a folder that is missing or
+    `patients`: a folder of your own (synth.data.own); `organ_ids`: names of the ids of its labels; `trust_labels`: take
+    them where they do not look like those of their CT. With `priors`, also the facts that plans draw from, measured on
+    the training split. Raises InputError for a folder that is missing or
     lists no patients, before anything is written.
     """
     progress = progress or Progress(quiet=True)
-    parts = _found(headneck_root, patients, native, priors, organ_ids, lesions)
+    parts = _found(headneck_root, patients, native, priors, organ_ids, lesions, trust_labels)
     counts: dict[str, int] = {}
     for part in parts:
         name = f"{part.source}/{part.split}"
@@ -143,6 +145,7 @@ def _found(
     priors: Path | None,
     organ_ids: Mapping[int, str] | None,
     lesions: Path | None,
+    trust_labels: bool,
 ) -> list[Part]:
     """What is to be prepared; InputError for what is not there."""
     if headneck_root is None and patients is None and not native and lesions is None:
@@ -161,7 +164,7 @@ def _found(
     _require_distinct(native)
     parts = [] if headneck_root is None else _openkbp(headneck_root)
     if patients is not None:
-        parts += _own(patients, organ_ids, {file.name for file in _folders_of(headneck_root)})
+        parts += _own(patients, organ_ids, {file.name for file in _folders_of(headneck_root)}, trust_labels)
     return parts
 
 
@@ -175,14 +178,17 @@ def _openkbp(root: Path) -> list[Part]:
     return parts
 
 
-def _own(root: Path, organ_ids: Mapping[int, str] | None, taken: Container[str]) -> list[Part]:
+def _own(root: Path, organ_ids: Mapping[int, str] | None, taken: Container[str], trust_labels: bool) -> list[Part]:
     folders = own.cases(root)
     if twice := [folder for folder in folders if folder.name in taken]:
         raise InputError(f"--patients {twice[0]}: --headneck has a case of this name too; rename one of them")
     if missing := [folder for folder in folders if not (folder / "organs.nii.gz").is_file()]:
         raise InputError(f"--patients {missing[0]}: no organs.nii.gz in it; label both parotid glands at least")
     splits = {split: [f for f in folders if own.split_of(f.name) == split] for split in ("train", "val")}
-    return [Part("patients", split, len(f), partial(own.patients, f, organ_ids)) for split, f in splits.items()]
+    return [
+        Part("patients", split, len(f), partial(own.patients, f, organ_ids, trust_labels))
+        for split, f in splits.items()
+    ]
 
 
 def _folders_of(root: Path | None) -> list[Path]:

@@ -110,16 +110,18 @@ def _plan_extents(
     return host, organs
 
 
-def plan_quickly(finding: FindingRequest, host: Volume, organs: LabelMap, rng: np.random.Generator) -> AnyPlan | None:
+def plan_quickly(
+    finding: FindingRequest, host: Volume, organs: LabelMap, rng: np.random.Generator, phase: Phase | None = None
+) -> AnyPlan | None:
     """One lesion as `plan_lesions` plans it, its place found by trial; None where some trials found no room.
 
     For bodies that may be anywhere in an organ and lie wholly inside; the others are planned as always.
     """
     if extent_type_of(finding.kind):
-        return plan_lesions([finding], host, organs, rng)[0]
+        return plan_lesions([finding], host, organs, rng, phase)[0]
     kind = type_of(finding.organ, finding.kind)
     if kind.place != "anywhere" or kind.wall or finding.segment or finding.side or finding.invasion:
-        return plan_lesions([finding], host, organs, rng)[0]
+        return plan_lesions([finding], host, organs, rng, phase)[0]
     looked_up = Host.of(host, organs, [finding])
     size_mm = _size(kind, finding, rng)
     structures = structures_for(finding, looked_up, None)
@@ -127,7 +129,8 @@ def plan_quickly(finding: FindingRequest, host: Volume, organs: LabelMap, rng: n
     centre = spot_centre(looked_up, structure, size_mm, rng)
     if centre is None:
         return None
-    return _assemble(1, kind, finding, looked_up, looked_up.phase(), (structure, centre, size_mm), structures, rng)
+    place, in_phase = (structure, centre, size_mm), _phase(looked_up, phase)
+    return _assemble(1, kind, finding, looked_up, in_phase, place, structures, rng)
 
 
 def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> tuple[FindingRequest, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -13,37 +14,49 @@ from monai.transforms import MapTransform, Randomizable
 
 from prompts import parse
 from prompts.request import FindingRequest
+from prompts.vocabulary import Phase, Side
 from synth import labels
 from synth.errors import InputError
+from synth.label_check import require_match
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.insertion import Redraw, insert, keep_painted
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.planning import plan_quickly
+from synth.lesions.planning import plan_lesions, plan_quickly
+from synth.lesions.plans import AnyPlan
 from synth.report.location import Box
 from synth.report.noise import measure_noise
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _CONTEXT = 10  # voxels
 _NOISE_PATCHES = 32  # fewer than a case gets: the noise's SD is known to about 1%
+_LEAST_SPAN = 50.0  # HU between the lowest and the highest voxel of any CT
+_PILED_UP = 1e-3  # share of voxels at a lowest value of 0 or above: cut off there
+
+logger = logging.getLogger(__name__)
 
 
 class InsertLesiond(Randomizable, MapTransform):
     """Put lesions into a CT, given its organs; with probability `prob`, one of the findings drawn for each sample.
 
     Reads `data[keys]`, (1, X, Y, Z) in HU, and `data[organs_key]`, (1, X, Y, Z) ids; writes the CT with its lesions,
-    the organs where they were pushed, and `data[lesion_key]`, (1, X, Y, Z) uint8, ids from 1. A sample without room
-    for the finding stays as it is, with an empty lesion map: tries are bounded. Chance comes from `self.R` alone
-    (`set_random_state`), so workers of a DataLoader behave as with any other random transform.
+    the organs where they were pushed, and `data[lesion_key]`, (1, X, Y, Z) uint8, ids from 1. Voxels that no lesion
+    reaches keep their value to the last bit. A sample without room for the finding stays as it is, with an empty lesion
+    map: tries are bounded, and a logged warning says how often. Chance comes from `self.R` alone (`set_random_state`),
+    so workers of a DataLoader behave as with any other random transform. It stands before ScaleIntensityRanged and its
+    like: numbers that are no HU are an InputError, as are labels that do not belong to the CT.
 
     Args:
         keys: the key of the CT.
-        findings: prompts ("12 mm liver cyst") or FindingRequests, one of which is drawn for each sample.
+        findings: prompts ("12 mm liver cyst", "portal venous phase, two liver metastases") or FindingRequests, one of
+            which is drawn for each sample. A number in it is inserted as often; what it says of contrast holds.
         organs_key: key of the organ labels.
         lesion_key: key that the lesion map is written to.
         names: label id -> TotalSegmentator name; the project's own table when left out.
         prob: probability of a lesion.
         tries: plans drawn before a sample is left as it is.
         redraw: redraws the detail (`synth.redraw.RefineRedraw`); painted lesions when left out.
+        spacing: (3,) mm, for samples that are no MetaTensor with an affine.
+        trust_labels: take labels that do not look like those of their CT.
         allow_missing_keys: see MapTransform.
     """
 
@@ -57,24 +70,30 @@ class InsertLesiond(Randomizable, MapTransform):
         prob: float = 1.0,
         tries: int = 3,
         redraw: Redraw = keep_painted,
+        spacing: Sequence[float] | None = None,
+        trust_labels: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         if len(self.keys) != 1:
             raise InputError(f"InsertLesiond: keys {self.keys}: give one, the CT's")
+        if isinstance(findings, (str, FindingRequest)):
+            raise InputError(f"InsertLesiond: findings '{findings}': give a list of them")
         if not findings or not 0 <= prob <= 1 or tries < 1:
             raise InputError("InsertLesiond: give findings, a prob from 0 to 1 and one try or more")
-        self.findings = tuple(f for one in findings for f in _requests(one))
+        self.findings = tuple(wanted for one in findings for wanted in _requests(one))
         self.organs_key, self.lesion_key = organs_key, lesion_key
         self.names = dict(names or labels.names())
         self.prob, self.tries, self.redraw = prob, tries, redraw
-        self._chosen: tuple[FindingRequest, int] | None = None
+        self.spacing, self.trust_labels = spacing, trust_labels
+        self._chosen: tuple[int, int] | None = None
+        self._without_room = [0] * len(self.findings)
 
     def randomize(self, data: Any = None) -> None:
         """Draw whether there is a lesion, which, and the seed of its plan."""
         happens = self.R.random_sample() < self.prob
         index, seed = int(self.R.randint(len(self.findings))), int(self.R.randint(2**31 - 1))
-        self._chosen = (self.findings[index], seed) if happens else None
+        self._chosen = (index, seed) if happens else None
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample with its lesion."""
@@ -84,11 +103,13 @@ class InsertLesiond(Randomizable, MapTransform):
         if key is None:
             return out
         image, ids = out[key], out[self.organs_key]
-        case = self._insert(image, ids)
+        case = None if self._chosen is None else self._inserted(*self._host(image, ids))
         if case is None:
             lesions = np.zeros(tuple(image.shape), np.uint8)
         else:
-            out[key] = _like(image, case.ct.hu[None])
+            stored = np.asarray(image)[0]
+            changed = case.ct.hu != _as_hu(stored)
+            out[key] = _like(image, np.where(changed, case.ct.hu, stored)[None])
             out[self.organs_key] = _like(ids, case.organs.ids[None])
             lesions = case.lesions.ids[None]
         as_tensor = torch.from_numpy(lesions)
@@ -97,39 +118,100 @@ class InsertLesiond(Randomizable, MapTransform):
         )
         return out
 
-    def _insert(self, image: Any, ids: Any) -> Case | None:
-        """The case, or None where no lesion was drawn or none fits."""
-        if self._chosen is None:
-            return None
-        finding, seed = self._chosen
-        affine = image.affine.numpy().astype(float) if isinstance(image, MetaTensor) else np.eye(4)
-        hu = np.rint(np.asarray(image)[0]).clip(HU_MIN, HU_MAX).astype(np.int16)
-        host = Volume(hu, affine)
-        organs = LabelMap(np.asarray(ids)[0].astype(np.uint8), affine, self.names)
+    def _host(self, image: Any, ids: Any) -> tuple[Volume, LabelMap]:
+        """The sample as CT and labels; InputError where it is no CT in HU, or the labels are not its own."""
+        stored = np.asarray(image)[0]
+        _require_hu(stored)
+        placed = isinstance(image, MetaTensor)
+        if placed:
+            affine = image.affine.numpy().astype(float)
+        elif self.spacing is None:
+            raise InputError(
+                "InsertLesiond: the image has no affine, so mm are unknown; load MetaTensors or say spacing="
+            )
+        else:
+            affine = np.diag([*self.spacing, 1.0])
+        host = Volume(_as_hu(stored), affine)
+        organs = LabelMap(_as_ids(np.asarray(ids)[0]), affine, self.names)
+        if not self.trust_labels:
+            require_match(host, organs, "InsertLesiond", remedy="trust_labels=True", placed=placed)
+        return host, organs
+
+    def _inserted(self, host: Volume, organs: LabelMap) -> Case | None:
+        """The case, or None where none of some tries fits."""
+        assert self._chosen is not None
+        index, seed = self._chosen
+        finding, phase = self.findings[index]
+        why = "some trials found no room"
         for attempt in range(self.tries):
             try:
-                plan = plan_quickly(finding, host, organs, np.random.default_rng([seed, attempt]))
-                if isinstance(plan, ExtentPlan):
-                    return insert(host, organs, [plan], self.redraw)
-                if plan is not None:
-                    return _insert_on_crop(host, organs, plan, self.redraw)
-            except InputError:
-                continue
+                plans = _plans(finding, phase, host, organs, np.random.default_rng([seed, attempt]))
+                bodies = [plan for plan in plans if not isinstance(plan, ExtentPlan)]
+                if len(bodies) < len(plans):
+                    return insert(host, organs, plans, self.redraw)
+                if bodies:
+                    return _insert_on_crop(host, organs, bodies, self.redraw)
+            except InputError as error:
+                why = str(error)
+        self._tell(index, why)
         return None
 
+    def _tell(self, index: int, why: str) -> None:
+        """Warn of the 1st, 2nd, 4th, .. sample that stays without this finding."""
+        self._without_room[index] += 1
+        if (times := self._without_room[index]).bit_count() == 1:
+            finding = self.findings[index][0]
+            size = "" if finding.size_mm is None else f"{finding.size_mm:g} mm "
+            note = "InsertLesiond: %s%s %s left out of %d sample%s so far (%s)"
+            logger.warning(note, size, finding.organ, finding.kind, times, "s" if times > 1 else "", why)
 
-def _insert_on_crop(host: Volume, organs: LabelMap, plan: LesionPlan, redraw: Redraw) -> Case:
-    """`insert` on the part of the sample that the lesion reaches and some tissue round it, where noise is measured."""
-    box = _crop_of(plan, host)
+
+def _plans(
+    finding: FindingRequest, phase: Phase | None, host: Volume, organs: LabelMap, rng: np.random.Generator
+) -> Sequence[AnyPlan]:
+    """A plan for each lesion that a finding asks for; none where some trials found no room."""
+    if finding.count != 1 or finding.side is Side.BILATERAL:
+        return plan_lesions([finding], host, organs, rng, phase)
+    plan = plan_quickly(finding, host, organs, rng, phase)
+    return () if plan is None else (plan,)
+
+
+def _require_hu(stored: np.ndarray) -> None:
+    """InputError for numbers that were scaled: this transform stands before what scales them."""
+    low, high = float(stored.min()), float(stored.max())
+    at_low = float((stored == low).mean())
+    if not np.isfinite([low, high]).all() or high - low < _LEAST_SPAN or (low >= 0 and at_low > _PILED_UP):
+        raise InputError(
+            f"InsertLesiond: the image runs from {low:.4g} to {high:.4g}, which is no HU; put InsertLesiond before "
+            "ScaleIntensityRanged and its like"
+        )
+
+
+def _as_hu(stored: np.ndarray) -> np.ndarray:
+    return np.rint(stored).clip(HU_MIN, HU_MAX).astype(np.int16)
+
+
+def _as_ids(stored: np.ndarray) -> np.ndarray:
+    ids = stored if stored.dtype.kind in "iub" else np.rint(stored)
+    if not np.array_equal(ids, stored) or ids.min() < 0 or ids.max() > 2**16 - 1:
+        raise InputError(
+            f"InsertLesiond: organ ids from {stored.min():.4g} to {stored.max():.4g} are no label ids; resample "
+            "labels with nearest neighbour"
+        )
+    return ids.astype(np.uint8 if ids.max() < 256 else np.uint16)
+
+
+def _insert_on_crop(host: Volume, organs: LabelMap, plans: Sequence[LesionPlan], redraw: Redraw) -> Case:
+    """`insert` on the part of the sample that lesions reach and some tissue round it, where noise is measured."""
+    box = _crop_of(plans, host)
     affine = host.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ [s.start for s in box]
-    centre = tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))
     part, ids = Volume(host.hu[box], affine), LabelMap(organs.ids[box], affine, organs.names)
     try:
         noise = measure_noise(part, ids, _NOISE_PATCHES)
     except InputError:
         noise = measure_noise(host, organs, _NOISE_PATCHES)
-    case = insert(part, ids, [plan.model_copy(update={"centre": centre})], redraw, noise)
+    case = insert(part, ids, [_within(plan, box) for plan in plans], redraw, noise)
     whole = [host.hu.copy(), organs.ids.copy(), np.zeros(host.hu.shape, np.uint8)]
     for array, new in zip(whole, (case.ct.hu, case.organs.ids, case.lesions.ids), strict=True):
         array[box] = new
@@ -141,22 +223,28 @@ def _insert_on_crop(host: Volume, organs: LabelMap, plan: LesionPlan, redraw: Re
     )
 
 
-def _crop_of(plan: LesionPlan, host: Volume) -> Box:
-    """The lesion's ball with `_CONTEXT` voxels round it, from an even start as the Haar transform wants."""
-    reach = np.ceil(plan.ball_mm / host.spacing).astype(int) + _CONTEXT
-    low = np.maximum(np.array(plan.centre) - reach, 0) // 2 * 2
-    high = np.minimum(np.array(plan.centre) + reach + 1, host.hu.shape)
+def _within(plan: LesionPlan, box: Box) -> LesionPlan:
+    """The plan on the grid of a box."""
+    return plan.model_copy(update={"centre": tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))})
+
+
+def _crop_of(plans: Sequence[LesionPlan], host: Volume) -> Box:
+    """The lesions' balls with `_CONTEXT` voxels round them, from an even start as the Haar transform wants."""
+    centres = np.array([plan.centre for plan in plans])
+    reaches = np.ceil(np.array([plan.ball_mm for plan in plans])[:, None] / host.spacing).astype(int) + _CONTEXT
+    low = np.maximum((centres - reaches).min(axis=0), 0) // 2 * 2
+    high = np.minimum((centres + reaches).max(axis=0) + 1, host.hu.shape)
     i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
     return i, j, k
 
 
-def _requests(finding: str | FindingRequest) -> Sequence[FindingRequest]:
+def _requests(finding: str | FindingRequest) -> Sequence[tuple[FindingRequest, Phase | None]]:
     if isinstance(finding, FindingRequest):
-        return (finding,)
-    found = parse(finding).findings
-    if not found:
+        return ((finding, None),)
+    request = parse(finding)
+    if not request.findings:
         raise InputError(f"InsertLesiond: '{finding}' names no lesion; say one, such as '12 mm liver cyst'")
-    return found
+    return [(one, request.phase) for one in request.findings]
 
 
 def _like(old: Any, new: np.ndarray) -> Any:

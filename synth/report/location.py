@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.orientations import io_orientation
 from scipy import ndimage
 
 from synth import labels
+from synth.geometry import slice_axis as slice_axis  # used as location.slice_axis
 from synth.geometry import world_of
 from synth.types import LabelMap
 
@@ -21,11 +21,6 @@ _BODY_HU = -300
 POLES = ("lower", "interpolar", "upper")
 
 Box = tuple[slice, slice, slice]
-
-
-def slice_axis(affine: np.ndarray) -> int:
-    """The voxel axis that runs closest to superior-inferior."""
-    return int(np.flatnonzero(io_orientation(affine)[:, 0] == 2)[0])
 
 
 def boxes(ids: np.ndarray) -> dict[int, Box]:

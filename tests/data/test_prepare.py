@@ -21,7 +21,7 @@ from synth.frames import HEAD_NECK
 
 SPACING = (8.0, 10.0, 6.0)
 SHAPE = (40, 24, 40)
-RIGHT, LEFT = (slice(12, 15), slice(10, 13), slice(24, 29)), (slice(25, 28), slice(10, 13), slice(26, 31))
+LEFT, RIGHT = (slice(12, 15), slice(10, 13), slice(24, 29)), (slice(25, 28), slice(10, 13), slice(26, 31))
 ANCHOR_MM = np.array([19.5 * 8, 11 * 10, 27 * 6])  # midway between the middles of the two blocks, index * spacing
 INDEX = ("case", "split", "organs_annotated")
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
 
+from prompts.vocabulary import Phase
 from synth import labels
 from synth.errors import InputError
 from synth.lesions import transform
@@ -19,7 +20,7 @@ def sample(spacing: float = 1.0, size: int = SIZE) -> dict[str, MetaTensor]:
     """A liver in fat, as float32 and uint8 tensors with an affine."""
     rng = np.random.default_rng(0)
     ids = np.zeros((1, size, size, size), np.uint8)
-    ids[:, 4:-4, 4:-4, 4:-4] = labels.ids()["liver"]
+    ids[:, 4:-4, 4:-4] = labels.ids()["liver"]
     hu = np.where(ids > 0, 100.0, -90.0) + 10 * rng.standard_normal(ids.shape)
     affine = torch.diag(torch.tensor([spacing, spacing, spacing, 1.0]))
     return {
@@ -82,6 +83,59 @@ def test_without_a_lesion_the_sample_is_as_it_was(make: Callable[..., InsertLesi
     after = make(*findings, **options).set_random_state(0)(sample())
     assert after["image"].equal(sample()["image"])
     assert after["lesion"].sum() == 0
+
+
+def test_what_no_lesion_reaches_keeps_its_fractions(make: Callable[..., InsertLesiond]) -> None:
+    before = sample()
+    before["image"] += 0.3
+    after = make("10 mm liver cyst").set_random_state(0)(before)
+    changed = after["image"] != before["image"]
+    assert 100 < changed.sum() < 0.2 * changed.numel()
+
+
+def test_numbers_that_are_no_hu_are_refused(make: Callable[..., InsertLesiond]) -> None:
+    for scale in (lambda hu: (hu + 175) / 425, lambda hu: ((hu + 160) / 400 * 255).clip(0, 255) * (hu > 0)):
+        scaled = sample()
+        scaled["image"] = scale(scaled["image"])
+        with pytest.raises(InputError, match="no HU; put InsertLesiond before ScaleIntensityRanged"):
+            make().set_random_state(0)(scaled)
+
+
+def test_labels_of_another_table_are_refused_unless_trusted(make: Callable[..., InsertLesiond]) -> None:
+    wrong = sample()
+    wrong["organs"] = (wrong["organs"] > 0).to(torch.uint8) * labels.ids()["lung_upper_lobe_left"]
+    with pytest.raises(InputError, match="lung_upper_lobe_left has a median of 100 HU .* go on with trust_labels=True"):
+        make().set_random_state(0)(wrong)
+    make("8 mm lung nodule", trust_labels=True).set_random_state(0)(wrong)
+
+
+def test_what_finds_no_room_is_told(make: Callable[..., InsertLesiond], caplog: pytest.LogCaptureFixture) -> None:
+    insert = make("60 mm liver cyst").set_random_state(0)
+    for _ in range(3):
+        insert(sample())
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and "60 mm liver cyst left out of 2 samples so far" in told[1]
+
+
+def test_ids_above_255_do_not_wrap(make: Callable[..., InsertLesiond]) -> None:
+    high = sample()
+    high["organs"] = high["organs"].to(torch.int32) + 256
+    after = make("10 mm liver cyst", names={256 + labels.ids()["liver"]: "liver"}).set_random_state(0)(high)
+    assert after["lesion"].any() and int(after["organs"].max()) == 256 + labels.ids()["liver"]
+
+
+def test_the_number_and_the_phase_of_a_prompt_hold(make: Callable[..., InsertLesiond]) -> None:
+    after = make("three 6 mm liver cysts").set_random_state(0)(sample())
+    assert after["lesion"].unique().tolist() == [0, 1, 2, 3]
+    phases = [make(f"CT in {phase} phase, 12 mm liver cyst").findings[0][1] for phase in ("arterial", "portal venous")]
+    assert phases == [Phase.ARTERIAL, Phase.PORTAL_VENOUS]
+
+
+def test_without_an_affine_mm_are_asked_for(make: Callable[..., InsertLesiond]) -> None:
+    plain = {key: value.as_tensor() for key, value in sample().items()}
+    with pytest.raises(InputError, match="no affine, so"):
+        make().set_random_state(0)(plain)
+    assert make(spacing=(1, 1, 1)).set_random_state(0)(plain)["lesion"].any()
 
 
 def test_it_works_in_the_workers_of_a_loader(make: Callable[..., InsertLesiond]) -> None:
