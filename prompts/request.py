@@ -44,7 +44,8 @@ class _Frozen(BaseModel):
 
 
 class FindingRequest(_Frozen):
-    """One finding, or `count` alike. `size_mm` is the long axis; count None = several, number not said.
+    """One finding, or `count` alike. `size_mm` is the long axis, `size_range_mm` what to draw it
+    from where only a range was said ("small", "5 to 8 mm"); count None = several, number not said.
 
     Of kinds that are told by their extent: `share` is that of the organ (0 to 1), of the lung or lobe where one was
     said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio.
@@ -57,6 +58,7 @@ class FindingRequest(_Frozen):
     side: Side | None = None
     segment: Segment | None = None
     size_mm: float | None = None
+    size_range_mm: tuple[float, float] | None = None
     count: int | None = 1
     shape: Shape | None = None
     density: Density | None = None
@@ -77,7 +79,8 @@ class FindingRequest(_Frozen):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_range("size", self.size_mm, MAX_SIZE_MM, "mm")
+        for size in (self.size_mm, *(self.size_range_mm or ())):
+            _check_range("size", size, MAX_SIZE_MM, "mm")
         if self.count is not None and not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count {self.count}: give 1 to {MAX_COUNT}, or say 'no {self.kind}'")
         _check_place(self.organ, self.side, self.segment)

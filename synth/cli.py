@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 Prompt = Annotated[str, typer.Argument(help="What to make, in words.", show_default=False)]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse words that are not understood or cannot be drawn.")]
 Seed = Annotated[
     int,
     typer.Option(min=0, max=MOST_SEED, help="All randomness follows from it; the same seed gives the same files."),
@@ -61,6 +62,13 @@ class Network(StrEnum):
     refine = "refine"
     torso = "torso"
     lesion = "lesion"
+
+
+class DoorName(StrEnum):
+    """The commands that draw."""
+
+    insert = "insert"
+    generate = "generate"
 
 
 @app.callback(invoke_without_command=True)
@@ -99,6 +107,7 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Make cases from a prompt and print their folders.
@@ -112,7 +121,7 @@ def generate(
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
         folders = pipeline.generate(
-            prompt,
+            _asked(prompt, "generate", strict),
             count=count,
             seed=seed,
             spacing=spacing,
@@ -123,6 +132,7 @@ def generate(
             slice_mm=slice_mm,
             progress=progress,
         )
+    _tell(prompt, "generate")
     for folder in folders:
         typer.echo(folder)
 
@@ -151,6 +161,7 @@ def insert(
         typer.Option(help="Also write the same lesions with one attribute changed: density=hyperdense."),
     ] = None,
     trust_labels: TrustLabels = False,
+    strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
     """Put the lesions that a prompt asks for into your own CT and print the case folder.
@@ -166,7 +177,7 @@ def insert(
         folders = pipeline.insert_with_siblings(
             host,
             organs,
-            prompt,
+            _asked(prompt, "insert", strict),
             siblings,
             seed=seed,
             out=out,
@@ -175,6 +186,7 @@ def insert(
             trust_labels=trust_labels,
             progress=progress,
         )
+    _tell(prompt, "insert")
     for folder in folders:
         typer.echo(folder)
 
@@ -465,11 +477,28 @@ def train(
 
 
 @app.command()
+def read(
+    text: Annotated[str, typer.Argument(metavar="TEXT|FILE|-", help="A prompt, a report, a file, or - for stdin.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole reading as JSON.")] = False,
+    at: Annotated[DoorName, typer.Option("--door", help="Whose list of what is drawn.")] = DoorName.insert,
+    strict: Strict = False,
+) -> None:
+    """Print what a text means, and what of it would be drawn.
+
+    Example: synthct read "CT chest, 2 cm nodule RUL, hiatal hernia" --json
+    """
+    from synth import reading_command
+
+    typer.echo(reading_command.shown(text, at.value, as_json=as_json, strict=strict))
+
+
+@app.command()
 def plan(
     prompt: Prompt,
     seed: Seed = 0,
     spacing: Spacing = 4.0,
     index: Annotated[int, typer.Option(min=0, max=MOST_CASES, help="Number of the case, counted from 0.")] = 0,
+    strict: Strict = False,
 ) -> None:
     """Print the plan that a prompt and seed lead to: the request, with every random choice drawn.
 
@@ -477,7 +506,8 @@ def plan(
     """
     from synth import pipeline
 
-    typer.echo(pipeline.plan_json(prompt, seed, spacing, index))
+    typer.echo(pipeline.plan_json(_asked(prompt, "generate", strict), seed, spacing, index))
+    _tell(prompt, "generate")
 
 
 @app.command()
@@ -521,6 +551,22 @@ def _run(arguments: list[str]) -> Any:
     if code == failure.EXIT_INTERRUPTED:  # what typer makes of an interrupt inside a command
         raise KeyboardInterrupt
     return code
+
+
+def _asked(prompt: str, door: str, strict: bool) -> str:
+    """The prompt; with `strict`, refused where a word of it is not understood or cannot be drawn."""
+    from synth import doors
+
+    if strict:
+        doors.ask(prompt, door, strict=True)
+    return prompt
+
+
+def _tell(prompt: str, door: str) -> None:
+    """Say on stderr what a prompt was read as, once its cases are there: an error is one line and nothing else."""
+    from synth import doors
+
+    print(f"synthct: {doors.ask(prompt, door).line()}", file=sys.stderr)
 
 
 def _progress(quiet: bool) -> Progress:

@@ -12,9 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prompts import CaseRequest, parse
+from prompts import CaseRequest, Reading
 from synth import case_folder, nifti
 from synth.checks import check_generated, check_given, check_inserted
+from synth.doors import ask
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
 from synth.errors import InputError
 from synth.frames import FRAMES, TORSO_REGIONS
@@ -45,7 +46,7 @@ MAX_ATTEMPTS = 10  # a case that fails a check is drawn again, this often at mos
 
 
 def generate(
-    prompt: str,
+    prompt: str | Reading,
     *,
     count: int = 1,
     seed: int = 0,
@@ -65,7 +66,7 @@ def generate(
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
-    request = parse(prompt)
+    request = _read(prompt, "generate").case_request
     given = None if organs is None else _read_given(request, organs, organ_ids, spacing)
     scanner = None if slice_mm is None else _sliced(request, slice_mm, spacing)
     progress = progress or Progress(quiet=True)
@@ -259,7 +260,7 @@ def insert(
 def insert_with_siblings(
     host: Path,
     organs: Path,
-    prompt: str,
+    prompt: str | Reading,
     siblings: Sequence[Twin | FollowUp | Change],
     *,
     seed: int = 0,
@@ -276,7 +277,7 @@ def insert_with_siblings(
     A folder that is complete already is left as it is. Raises RejectedError for a sibling that does not show what it
     is to show; those before it are written by then.
     """
-    request = parse(prompt)
+    request = _read(prompt, "insert").request
     trained = lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
     with progress.step("read", 1):
@@ -284,7 +285,7 @@ def insert_with_siblings(
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
     options |= {"trust_labels": True} if trust_labels else {}
-    command = partial(command_line, "insert", host, prompt, **options)
+    command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
     inputs = {"ct": host, "organs": organs} | ({lesion_networks.ROLE: trained} if trained else {})
     folder, done = out / plan.case, _plan_in(out / plan.case)
@@ -436,9 +437,14 @@ def _without(lesions: Sequence[AnyPlan], failed: Sequence[Check]) -> tuple[AnyPl
     return tuple(p for p in lesions if not any(check.name.startswith(f"{p.name}_") for check in failed))
 
 
-def plan_json(prompt: str, seed: int, spacing: float, index: int) -> str:
+def _read(prompt: str | Reading, door: str) -> Reading:
+    """The reading of a prompt that may have been read already."""
+    return prompt if isinstance(prompt, Reading) else ask(prompt, door)
+
+
+def plan_json(prompt: str | Reading, seed: int, spacing: float, index: int) -> str:
     """The plan of a generated case (first attempt) as JSON, without drawing it."""
-    return _attempt(parse(prompt), seed, index, spacing, attempt=0).to_json()
+    return _attempt(_read(prompt, "generate").case_request, seed, index, spacing, attempt=0).to_json()
 
 
 def _attempt(

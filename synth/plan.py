@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from prompts import CaseRequest
-from prompts.vocabulary import Phase
+from prompts.vocabulary import Phase, Region
 from synth import priors
+from synth.doors import reading_of
 from synth.errors import InputError
 from synth.frames import BASE_SPACING_MM, FRAMES, LOOK_MM, TORSO_REGIONS, spacings
 from synth.given import GivenFile
@@ -73,7 +74,7 @@ class CasePlan(_Frozen):
     `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
     that it is a sibling of, if it is one. `scanner` is put on the case when it is drawn, with the noise of
     `scanner_seed`; a plan without one does not speak of either, nor of `lesion_weights_sha256` where its lesions are
-    not drawn by weights of their own.
+    not drawn by weights of their own. `reading` is what the words of the request were read as (`synthct read --json`).
     """
 
     version: int = PLAN_VERSION
@@ -82,6 +83,7 @@ class CasePlan(_Frozen):
     seed: int
     attempt: int = 0
     request: CaseRequest
+    reading: dict[str, Any] | None = None
     region: str | None = None
     spacing_mm: float | None = None
     organs_sha256: str | None = None
@@ -103,6 +105,7 @@ class CasePlan(_Frozen):
         table: dict[str, Any] = handler(self)
         left_out = set() if self.scanner else {"scanner", "scanner_seed"}
         left_out |= set() if self.lesion_weights_sha256 else {"lesion_weights_sha256"}
+        left_out |= set() if self.reading else {"reading"}
         return {name: value for name, value in table.items() if name not in left_out}
 
     def refine_evaluations(self) -> int:
@@ -152,6 +155,7 @@ def draw_generate(
         seed=seed,
         attempt=attempt,
         request=request,
+        reading=reading_of(request.prompt, "generate"),
         region=region,
         spacing_mm=check_spacing(spacing),
         organs_sha256=given.sha256 if given else None,
@@ -204,6 +208,7 @@ def draw_insert(
         seed=seed,
         attempt=attempt,
         request=request,
+        reading=reading_of(request.prompt, "insert"),
         refine_seed=derive(seed, case, "refine", attempt),
         lesion_seed=derive(seed, case, "lesions", attempt),
         host=HostReference(ct_sha256=sha256_of_input(ct), organs_sha256=sha256_of_file(organs)),
@@ -215,7 +220,7 @@ def draw_insert(
 
 def check_request(request: CaseRequest) -> str:
     """The region to draw; InputError for a region or a finding that the shipped weights cannot make."""
-    region = str(request.region) if request.region else "head_neck"
+    region = _region(request)
     if region not in FRAMES:
         raise InputError(
             f"region '{region}': the shipped weights draw {', '.join(FRAMES)}; "
@@ -233,6 +238,15 @@ def check_request(request: CaseRequest) -> str:
             f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out"
         )
     return region
+
+
+def _region(request: CaseRequest) -> str:
+    """What was said, or where targets are; InputError rather than a guess."""
+    if request.region is None and not request.targets:
+        raise InputError(
+            f"'{request.prompt}': a CT of what? say one of {', '.join(r.replace('_', ' ') for r in FRAMES)}"
+        )
+    return str(request.region or Region.HEAD_NECK)
 
 
 def _check_nested(request: CaseRequest) -> None:

@@ -106,7 +106,7 @@ def test_limits_state_the_code_s_numbers() -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    ["pelvis CT", "abdomen CT with a 63 Gy target", "CT of the head and neck with a 9 mm nodule in the left lung"],
+    ["pelvis CT", "abdomen CT with a 63 Gy target", "CT"],
 )
 def test_what_generate_cannot_draw_is_refused(prompt: str) -> None:
     with pytest.raises(InputError):

@@ -199,16 +199,16 @@ def test_generate_hands_on_what_was_asked(
 
 
 def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
-    arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a cyst", "--organ-ids", "9=liver", "--seed", "2"]
+    arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a liver cyst", "--organ-ids", "9=liver", "--seed", "2"]
     assert cli.main(["insert", *arguments, "--out", str(tmp_path)]) == 0
     (given_arguments, given) = pipeline.asked[0]
     given.pop("progress")
-    assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a cyst", ())
+    assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a liver cyst", ())
     assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}, "lesion_weights": None}
 
 
 def test_insert_hands_on_the_siblings_that_were_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
-    arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a cyst", "--out", str(tmp_path)]
+    arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a liver cyst", "--out", str(tmp_path)]
     options = ["--twin", "--follow-up", "13w", "--growth", "1.4", "--change", "density=isodense"]
     assert cli.main(["insert", *arguments, *options]) == 0
     ((*_, siblings), _) = pipeline.asked[0]

@@ -39,7 +39,11 @@ def chest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ([GENERATE, "--spacing", "3"], "--spacing 3: choose one of 8, 4, 2, 1 mm"),
         ([GENERATE, "--spacing", "16"], "--spacing 16: choose one of 8, 4, 2, 1 mm"),
         (["CT of the pelvis"], "region 'pelvis': the shipped weights draw head_neck"),
-        (["CT of the head and neck with a 9 mm lung nodule"], "'lung nodule' in a generated head_neck CT"),
+        (
+            ["CT of the head and neck with a 9 mm lung nodule", "--strict"],
+            "not drawn yet; use synthct insert (--strict)",
+        ),
+        (["CT with a shiny head"], "a CT of what? say one of head neck, chest"),
         (["CT of the head and neck with a 0 mm lung nodule"], "0 mm"),
         (["CT of the head and neck with a 12 mm liver cyst"], "'liver' is not in a CT of region 'head_neck'"),
         (["CT of the head and neck with a 45 Gy target"], "45"),

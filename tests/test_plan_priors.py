@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from prompts import CaseRequest, TargetRequest, parse
-from prompts.vocabulary import Extent, Habitus, Phase, Side
+from prompts.vocabulary import Extent, Habitus, Phase, Region, Side
 from synth import priors
 from synth.errors import InputError
 from synth.facts import FACTS, NAMES, ORGANS, encode, mirrored
@@ -27,7 +27,7 @@ def draws(request: CaseRequest) -> Sequence[dict[str, float]]:
 
 def a_plan(request: CaseRequest | None = None, **changes: object) -> CasePlan:
     options = {"seed": 0, "index": 0, "attempt": 0, "spacing": 4.0, "sampling": Sampling()} | changes
-    return draw_generate(request or CaseRequest(), **options)  # type: ignore[arg-type]
+    return draw_generate(request or CaseRequest(region=Region.HEAD_NECK), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("dose", "side"), itertools.product((56, 63, 70), (Side.LEFT, Side.RIGHT, Side.BILATERAL)))

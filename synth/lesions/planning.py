@@ -220,7 +220,11 @@ def _same_side(structure: str, structures: Sequence[str]) -> tuple[str, ...]:
 
 
 def _size(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> float:
-    drawn = kind.size_at(float(rng.random()))
+    chance = float(rng.random())
+    drawn = kind.size_at(chance)
+    if finding.size_range_mm is not None:  # log-uniform, as sizes are
+        low, high = finding.size_range_mm
+        drawn = low * (high / low) ** chance
     if finding.shape is Shape.PUNCTATE:
         if (finding.size_mm or 0) > _PUNCTATE_MM:
             raise InputError(
@@ -325,7 +329,7 @@ def _place(
     order = rng.choice(len(structures), len(structures), replace=False, p=voxels / voxels.sum())
     if looks["pools"]:
         order = _lowest_first(order, structures, host)
-    smallest = 0.0 if finding.size_mm else kind.size_at(0.0)
+    smallest = finding.size_range_mm[0] if finding.size_range_mm else 0.0 if finding.size_mm else kind.size_at(0.0)
     largest = 0.0
     for index in order:
         taken = _taken(others, structures[index], layer, host)

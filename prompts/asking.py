@@ -1,0 +1,307 @@
+"""What of a reading can be asked for: each finding as a request, or the reason why not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from prompts.findings import Told
+from prompts.phrases import load
+from prompts.reading import SEVERAL, Finding
+from prompts.request import CaseRequest, FindingRequest, TargetRequest
+from prompts.vocabulary import (
+    EXTENT_KINDS,
+    HOME_REGION,
+    KIND_ORGANS,
+    PATTERNS,
+    REGION_ORGANS,
+    SEGMENTS,
+    SIDED_ORGANS,
+    Dose,
+    FindingKind,
+    Organ,
+    Region,
+    Segment,
+    Side,
+    Texture,
+)
+
+_FIELDS = ("shape", "density", "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic",
+           "calcified", "rim")  # fmt: skip
+_SEVERITY = {"tiny": "mild", "small": "mild", "moderate": "moderate", "large": "severe"}
+_BY_VOLUME = (FindingKind.EFFUSION, FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX)
+_LISTED = 12  # of a closed set, in a message of one line
+_ORGANS = f"{', '.join(list(Organ)[:_LISTED])} and {len(Organ) - _LISTED} more"
+_STATUS = {"possible": "only possible", "past": "past"}
+
+
+@dataclass(frozen=True)
+class Door:
+    """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold.
+
+    `why_not` is said of the others. The tables of synth/doors.py make them.
+    """
+
+    name: str
+    findings: frozenset[tuple[str, str]] | None = None
+    why_not: str = "not drawn yet"
+
+    def draws(self, request: FindingRequest) -> bool:
+        """Whether a finding is in the table."""
+        return self.findings is None or (request.organ, request.kind) in self.findings
+
+
+ANYWHERE = Door("request")
+"""All that a request can hold, whoever draws it."""
+
+
+@dataclass
+class Asked:
+    """`requests`: what is drawn; `valid`: what could be, at another door; `findings`: all, and what becomes of them."""
+
+    requests: list[FindingRequest]
+    valid: list[FindingRequest]
+    findings: list[Finding]
+    assumed: dict[str, Any]
+
+
+def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
+    """What of the findings of a text is drawn at a door."""
+    requests: list[FindingRequest] = []
+    valid: list[FindingRequest] = []
+    findings: list[Finding] = []
+    assumed: dict[str, Any] = {}
+    places = [_with_organ(one, told, region) for one in told]
+    for one, finding in zip(told, places, strict=True):
+        if finding.status != "present":
+            findings.append(replace(finding, why_not=_STATUS.get(finding.status, "")))
+            continue
+        request, why = _request(finding, one, assumed)
+        invalid = request is None and isinstance(why, _Invalid)
+        if request is not None:
+            valid.append(request)
+            if door.draws(request):
+                requests.append(request)
+            else:
+                request, why = None, door.why_not
+        findings.append(replace(finding, drawn=request is not None, why_not=str(why), invalid=invalid))
+    return Asked(requests, valid, findings, assumed)
+
+
+def _with_organ(one: Told, told: Sequence[Told], region: str | None) -> Finding:
+    """A nodule in a chest CT, or with a lung texture or spicules, is in the lung; else where others of its kind are."""
+    finding = one.finding
+    if finding.organ is not None or finding.status != "present" or one.strange:
+        return finding
+    attributes = finding.attributes
+    lung_like = (
+        attributes.get("texture") in (Texture.GROUND_GLASS, Texture.PART_SOLID) or attributes.get("spiculated") is True
+    )
+    if finding.kind == FindingKind.LYMPH_NODE and region in (Region.CHEST, Region.ABDOMEN):
+        return replace(finding, organ="mediastinum" if region == Region.CHEST else "retroperitoneum")
+    if finding.kind == FindingKind.NODULE and (lung_like or region == Region.CHEST):
+        return replace(finding, organ="lung")
+    if finding.part in ("upper", "middle", "lower") and finding.kind in (FindingKind.NODULE, FindingKind.MASS):
+        return replace(finding, organ="lung")
+    shared = {t.finding.organ for t in told if t.finding.kind == finding.kind and t.finding.organ}
+    return replace(finding, organ=shared.pop()) if len(shared) == 1 else finding
+
+
+class _Invalid(str):
+    """A reason that lies in what was said."""
+
+
+def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[FindingRequest | None, str]:
+    """The request that draws a finding, and why not, or what of it is not drawn."""
+    finding = _in_words_of_a_request(finding)
+    if finding.kind not in list(FindingKind):
+        return None, f"{finding.kind} is not drawn yet"
+    if finding.organ is None:
+        if one.strange:
+            return None, _Invalid(f"organ '{one.strange}' is not known: say one of {_ORGANS}")
+        return None, _Invalid(f"'{one.draft.text}' in which organ? say one of {_ORGANS}")
+    if finding.organ not in list(Organ):
+        return None, f"nothing is drawn in '{finding.organ}' yet"
+    if one.conflicts:
+        return None, _Invalid(one.conflicts[0])
+    values, left_out = _values(finding, assumed)
+    if finding.organ == Organ.LIVER and finding.part and finding.part not in list(Segment):
+        return None, _Invalid(f"segment {finding.part}: the liver has segments 1 to 8")
+    try:
+        request = FindingRequest(**values)
+    except ValidationError as error:
+        return None, _Invalid(error.errors()[0]["msg"].removeprefix("Value error, "))
+    return request, "; ".join(left_out)
+
+
+def _in_words_of_a_request(finding: Finding) -> Finding:
+    """The finding with the kind and organ that a request calls it by (words/asked.yaml)."""
+    table = load("words/asked.yaml")
+    kind = table["kinds"].get(finding.kind, finding.kind)
+    organ = table["organ of a kind"].get(kind) or table["organs"].get(finding.organ, finding.organ)
+    return replace(finding, kind=kind, organ=organ)
+
+
+def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    organ, kind = Organ(finding.organ or ""), FindingKind(finding.kind)
+    left_out: list[str] = []
+    values: dict[str, Any] = {"kind": kind, "organ": organ}
+    if finding.side and (organ in SIDED_ORGANS or finding.side == Side.MIDLINE):
+        values["side"] = finding.side
+    elif finding.side:
+        left_out.append(f"side '{finding.side}' is not drawn in the {organ}")
+    if finding.part and (organ in SEGMENTS or finding.part in list(Segment)):
+        values["segment"] = finding.part
+    elif finding.part:
+        left_out.append(f"'{finding.part}' is not drawn: anywhere in the {organ}")
+    values["count"] = None if finding.count == SEVERAL else 1 if finding.count is None else finding.count
+    _size(finding, values, assumed)
+    values |= {f: finding.attributes[f] for f in _FIELDS if f in finding.attributes}
+    if kind in EXTENT_KINDS:
+        values |= _extent(finding, kind)
+    if values.get("texture") == Texture.SOLID and organ is not Organ.LUNG:
+        values.pop("texture")
+    return values, left_out
+
+
+def _extent(finding: Finding, kind: FindingKind) -> dict[str, Any]:
+    """How much of it there is, and in which pattern."""
+    attributes = finding.attributes
+    values: dict[str, Any] = {name: attributes[name] for name in ("share", "ratio") if name in attributes}
+    said = [attributes.get("pattern"), attributes.get("distribution")]
+    pattern = next((p for p in said if p in PATTERNS.get(kind, ())), None)
+    values |= {"pattern": pattern} if pattern else {}
+    return values | ({"severity": _SEVERITY[finding.size]} if finding.size else {})
+
+
+def _size(finding: Finding, values: dict[str, Any], assumed: dict[str, Any]) -> None:
+    """One size, or a range that the plan draws from."""
+    name = finding.named()
+    if (volume := finding.attributes.get("volume_ml")) and finding.kind in _BY_VOLUME and not finding.size_mm:
+        values["volume_ml"] = volume
+        return
+    if finding.kind in EXTENT_KINDS and finding.kind != FindingKind.ANEURYSM:
+        return
+    how = finding.attributes.get("size_is")
+    if (
+        finding.size_mm
+        and how in ("range", "below", "above", "largest")
+        and (how != "largest" or finding.count == SEVERAL)
+    ):
+        low, high = _bounds(finding, str(how))
+        values["size_range_mm"] = (low, high)
+        assumed[f"size of {name}"] = f"{low:g} to {high:g} mm ({how})"
+    elif finding.size_mm:
+        values["size_mm"] = max(finding.size_mm)
+    elif volume:
+        values["size_mm"] = round(math.copysign((6000 * abs(volume) / math.pi) ** (1 / 3), volume), 1)
+        assumed[f"size of {name}"] = f"{values['size_mm']:g} mm (a ball of {volume:g} mL)"
+    elif finding.size:
+        low, high = size_range(finding.kind, finding.size)
+        values["size_range_mm"] = (low, high)
+        assumed[f"size of {name}"] = f"{low:g} to {high:g} mm ({finding.size})"
+
+
+def _bounds(finding: Finding, how: str) -> tuple[float, float]:
+    assert finding.size_mm
+    mm = max(finding.size_mm)
+    if how == "range":
+        return min(finding.size_mm), mm
+    if how == "above":
+        return mm, round(1.5 * mm, 1)
+    return round(0.5 * mm, 1), mm
+
+
+def size_range(kind: str, word: str) -> tuple[float, float]:
+    """What a size word is, in mm along the longest axis (words/sizes.yaml)."""
+    table = load("words/sizes.yaml")
+    low, high = table.get(kind, table["default"])[word]
+    return float(low), float(high)
+
+
+def targets_of(told: Sequence[Told]) -> tuple[list[TargetRequest], list[str]]:
+    """Planning targets, one a dose, and what is wrong with those that cannot be."""
+    found: list[TargetRequest] = []
+    wrong: list[str] = []
+    doses_known = ", ".join(str(int(d)) for d in Dose)
+    for draft in (t.draft for t in told):
+        sides = list(dict.fromkeys(p.side for p in draft.places if p.side))
+        name = draft.text
+        if len(sides) > 1:
+            wrong.append(
+                f"'{sides[0]}' and '{sides[1]}' contradict each other for the target '{name}': say 'bilateral'"
+            )
+            continue
+        if draft.sizes:
+            length = max(draft.sizes[0][1].get("axes", (0,)))
+            wrong.append(f"{length:g} mm for the target '{name}': a target has a dose, a side and a volume")
+            continue
+        volumes: list[float | None] = list(draft.volumes)
+        if len(volumes) not in (0, len(draft.doses)):
+            wrong.append(f"{len(volumes)} volumes for {len(draft.doses)} targets ('{name}'): give one for each")
+            continue
+        for dose, volume in zip(draft.doses, volumes or [None] * len(draft.doses), strict=True):
+            if dose not in list(Dose):
+                wrong.append(f"dose {dose:g} Gy in '{name}': say {doses_known} Gy")
+                continue
+            try:
+                found.append(TargetRequest(dose_gy=Dose(int(dose)), side=sides[0] if sides else None, volume_ml=volume))
+            except ValidationError as error:
+                wrong.append(error.errors()[0]["msg"].removeprefix("Value error, "))
+    return found, wrong
+
+
+def region_of(organs: Sequence[str | None]) -> str | None:
+    """The region that shows all of these organs, as far as one does."""
+    home = _home_regions()
+    regions = {home[o] for o in organs if o in home}
+    if len(regions) == 1:
+        return regions.pop()
+    if regions and regions <= {"chest", "abdomen"}:
+        return "chest_abdomen"
+    if regions and regions <= {"abdomen", "pelvis"}:
+        return "abdomen_pelvis"
+    return "torso" if regions and regions <= {"chest", "abdomen", "pelvis"} else None
+
+
+@cache
+def _home_regions() -> dict[str, str]:
+    """Organ -> the region whose CT is for it."""
+    own = {organ.value: region.value for organ, region in HOME_REGION.items()}
+    table = load("words/places.yaml")["regions"]
+    return own | {organ.strip(): region for region, organs in table.items() for organ in organs.split(",")}
+
+
+def outside(region: str | None, requests: Sequence[FindingRequest]) -> list[FindingRequest]:
+    """Those whose organ a CT of the region does not show."""
+    if region not in list(Region):
+        return []
+    return [r for r in requests if r.organ not in REGION_ORGANS[Region(region)]]
+
+
+def absent_name(finding: Finding) -> str:
+    """What a request calls a finding that is ruled out."""
+    if finding.kind == FindingKind.EFFUSION:
+        return "pleural effusion"
+    if finding.kind == FindingKind.LYMPH_NODE:
+        return "lymphadenopathy"
+    anywhere = finding.kind in list(FindingKind) and FindingKind(finding.kind) not in KIND_ORGANS
+    if anywhere and finding.organ in list(Organ):
+        return f"{finding.organ} {finding.kind}"
+    return finding.kind
+
+
+def case_request(
+    text: str,
+    facts: dict[str, Any],
+    requests: Sequence[FindingRequest],
+    targets: Sequence[TargetRequest],
+    absent: Sequence[str],
+) -> CaseRequest:
+    """The request of a text; ValidationError where its parts cannot go together."""
+    return CaseRequest(prompt=text, **facts, findings=tuple(requests), targets=tuple(targets), absent=tuple(absent))

@@ -1,0 +1,296 @@
+"""From a head with its words to findings: one a place, each with its own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from prompts.drafts import Draft
+from prompts.lexicon import Kind, Term, kind_named
+from prompts.phrases import load
+from prompts.places import Place
+from prompts.reading import SEVERAL, Finding
+from prompts.scopes import coordinates, is_mark
+
+_PLAIN_ORGAN = {
+    "hilum": "lung",
+    "abdominal aorta": "aorta",
+    "vertebra": "bone",
+    "septa": "lung",
+    "bronchus": "lung",
+    "joint": "bone",
+    "artery": "vessel",
+}
+_LUNG_FAMILY = frozenset(
+    ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart")
+)
+_OWN_SIZE = (None, "largest", "below", "above", "range")
+_AS_THICKNESS = frozenset(
+    ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
+)
+
+
+@dataclass
+class Told:
+    """A finding with what merging needs to know of how it was said.
+
+    `conflicts`: what contradicts itself, in words; `strange`: an unknown word where the organ should stand.
+    """
+
+    finding: Finding
+    draft: Draft
+    conflicts: tuple[str, ...] = ()
+    strange: str = ""
+
+    def become(self, **changes: Any) -> None:
+        """Change the finding."""
+        self.finding = replace(self.finding, **changes)
+
+
+def findings_of(draft: Draft, items: Sequence[Term], heading: Term | None) -> list[Told]:
+    """The findings that a head of a sentence stands for; `heading` is the organ that the sentence stands under."""
+    assert draft.kind
+    places, conflicts = _places(draft, items, heading)
+    split = _split(draft, places)
+    found = [_finding(draft, place, size, count) for place, size, count in split]
+    kept = _without_doubles([f for f in found if f is not None])
+    if draft.kind.also:
+        kept += [replace(kept[0], kind=draft.kind.also, organ=kind_named(draft.kind.also).organ)]
+    return [Told(f, draft, (*draft.conflicts, *conflicts), _strange(draft, items)) for f in kept]
+
+
+def _strange(draft: Draft, items: Sequence[Term]) -> str:
+    """ "spork" in "8 mm nodule in the spork"."""
+    behind = [i for i in items[draft.last :] if not i.has("definite") and not i.has("article")]
+    for preposition, word in zip(behind, behind[1:], strict=False):
+        if "finding" in word.means or coordinates(preposition):
+            return ""
+        if preposition.has("in") and "unknown" in word.means and not word.text.isdigit():
+            return word.text
+    return ""
+
+
+def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[list[Place], list[str]]:
+    """The places that the finding has, those that speak of one place put together; and contradictions."""
+    own = [p for p in draft.places if not p.weak and not p.subset]
+    if not any(p.side or p.part for p in own):
+        own = own + [p for p in draft.places if p.subset and not p.largest]
+    found: list[Place] = []
+    conflicts: list[str] = []
+    for place in own:
+        _add(found, place, items, conflicts)
+    if not found and draft.kind and not draft.kind.organ and draft.kind.name != "lymph node":
+        found = [p for p in draft.places if p.weak][:1]
+    if heading is not None:
+        under = Place(0, 0, organ=heading.means.get("organ") or heading.means.get("place", {}).get("organ"))
+        found = found or [under]
+        for place in found:
+            place.organ = place.organ or under.organ
+    return found, conflicts
+
+
+def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:
+    if not place.joined:
+        for earlier in reversed(found):
+            if _compatible(earlier, place):
+                _merge(earlier, place)
+                return
+        if found and _contradicts(found[-1], place, items):
+            a = " ".join(i.text for i in items[found[-1].first : found[-1].last])
+            b = " ".join(i.text for i in items[place.first : place.last])
+            conflicts.append(f"'{a}' and '{b}' contradict each other: say 'bilateral', or name two findings")
+            return
+    found.append(replace(place, segments=list(place.segments)))
+
+
+def _compatible(a: Place, b: Place) -> bool:
+    """Whether both may speak of one place."""
+    alike = _organ_family(a.organ) == _organ_family(b.organ) or a.organ is None or b.organ is None
+    sides = a.side == b.side or a.side is None or b.side is None
+    parts = a.part == b.part or a.part is None or b.part is None or a.implied or b.implied
+    return alike and sides and parts
+
+
+def _organ_family(organ: str | None) -> str | None:
+    return (
+        "lung"
+        if organ in ("lung", "bronchus", "septa", "pleura", "hilum")
+        else "bone"
+        if organ in ("bone", "vertebra")
+        else organ
+    )
+
+
+def _merge(a: Place, b: Place) -> None:
+    finer = a.organ in (None, "lung", "bone") and b.organ not in (None, "lung")
+    a.organ = b.organ if finer else a.organ or b.organ
+    a.side = a.side or b.side
+    if a.part is None or (a.implied and b.part and not b.implied):
+        a.part, a.implied = b.part, b.implied
+    a.segments += b.segments
+    if not a.parts:
+        a.parts, a.across = b.parts, b.across
+
+
+def _contradicts(a: Place, b: Place, items: Sequence[Term]) -> bool:
+    """Two sides of one organ without a comma or "and" between them."""
+    if a.side == b.side or not a.side or not b.side or "bilateral" in (a.side, b.side):
+        return False
+    between = items[min(a.last, b.last) : max(a.first, b.first)]
+    plain = not any(coordinates(i) or is_mark(i, "(", ")", ":") or "size" in i.means or i.has("with") for i in between)
+    return (
+        plain and not any("finding" in i.means for i in between) and (a.organ == b.organ or not a.organ or not b.organ)
+    )
+
+
+Piece = tuple[Place | None, dict[str, Any] | None, int | str | None]
+
+
+def _split(draft: Draft, places: list[Place]) -> list[Piece]:
+    """(place, size, number) of each finding that the words stand for."""
+    assert draft.kind
+    sizes = [(i, s) for i, s in draft.sizes if s["is"] in _OWN_SIZE]
+    if not sizes:  # thicknesses are shared out as sizes are
+        sizes = [(i, s) for i, s in draft.sizes if s["is"] in ("thickness", "short axis")]
+    count = counted(draft)
+    expanded = _by_couinaud(places)
+    if draft.status == "absent":
+        return [(p, None, None) for p in expanded] or [(None, None, None)]
+    lists = [s["list"] for _, s in sizes if "list" in s]
+    if len(expanded) <= 1:
+        place = expanded[0] if expanded else None
+        if lists:
+            many = lists[0]
+            if isinstance(count, int) and count not in (1, len(many)) or (count == 1 and draft.counts):
+                listed = " and ".join(f"{mm:g} mm" for mm in many)
+                draft.conflicts.append(f"{listed} for {count} x '{draft.text}': give one size, or one for each")
+            return [(place, {"axes": (mm,), "is": None}, 1) for mm in many]
+        return [(place, sizes[0][1] if sizes else None, count)]
+    if lists and len(lists[0]) == len(expanded):
+        return [(p, {"axes": (mm,), "is": None}, 1) for p, mm in zip(expanded, lists[0], strict=True)]
+    each = 1 if count == len(expanded) else count
+    if len(sizes) < 2:
+        shared = sizes[0][1] if sizes else None
+        return [(p, shared, each) for p in expanded]
+    return [(p, size, each) for p, size in zip(expanded, _shared_out(sizes, expanded), strict=True)]
+
+
+def _shared_out(sizes: Sequence[tuple[int, dict[str, Any]]], places: Sequence[Place]) -> list[dict[str, Any] | None]:
+    """Each size to the place that follows it, where a size comes first; else to the place before it."""
+    found: list[dict[str, Any] | None] = [None] * len(places)
+    leads = sizes[0][0] < places[0].first
+    for index, size in sizes:
+        if leads:
+            k = next((n for n, p in enumerate(places) if p.first > index), len(places) - 1)
+        else:
+            k = next((n for n in range(len(places) - 1, -1, -1) if places[n].first < index), 0)
+        found[k] = found[k] or size
+    return found
+
+
+def _by_couinaud(places: Sequence[Place]) -> list[Place]:
+    """ "segments V and VII" are two places; "segment 6/7" is one that lies across both."""
+    found: list[Place] = []
+    for place in places:
+        if place.parts and not place.across:
+            found += [replace(place, part=part, parts=()) for part in place.parts]
+        else:
+            found.append(place)
+    return found
+
+
+def counted(draft: Draft) -> int | str | None:
+    """A number, "several" or None; a plural without a number is several."""
+    assert draft.kind
+    said = [t for t in draft.counts if "count" in t.means]
+    if said:
+        numbers = [t for t in said if t.means["count"].isdigit()]
+        value = (numbers or said)[0].means["count"]
+        return int(value) if value.isdigit() else SEVERAL
+    if draft.plural or draft.kind.several:
+        return SEVERAL
+    return None if draft.kind.mass else 1
+
+
+def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, count: int | str | None) -> Finding | None:
+    assert draft.kind
+    if draft.kind.needs_place and (place is None or place.organ not in draft.kind.elsewhere):
+        return None
+    name, organ = resolved(draft.kind, place.organ if place else None)
+    attributes = {k: _typed(v) for k, v in draft.attributes.items()}
+    if size is not None and size["is"] in ("thickness", "short axis"):
+        _other_length(attributes, size)
+        size = None
+    for _, other in draft.sizes:
+        _other_length(attributes, other)
+    side, part = (place.side, place.part) if place else (None, None)
+    if place and place.segments:
+        attributes["segment"] = " ".join(dict.fromkeys(s for s in place.segments if s))
+    if place and place.across:
+        attributes["parts"] = list(place.parts)
+    if draft.volumes:
+        attributes["volume_ml"] = draft.volumes[0]
+    axes = None
+    if size is not None:
+        axes = tuple(size.get("axes") or size.get("range") or size["list"])
+        if size["is"]:
+            attributes["size_is"] = size["is"]
+        if name in _AS_THICKNESS:
+            attributes["thickness_mm"], axes = axes[0], None
+    if draft.status == "absent":
+        attributes, axes, count = {}, None, None
+    word = None if draft.status == "absent" else draft.size_word
+    return Finding(name, organ, side, part, axes, word, count, attributes, draft.status)
+
+
+def _other_length(attributes: dict[str, Any], size: dict[str, Any]) -> None:
+    names = {
+        "thickness": "thickness_mm",
+        "short axis": "short_axis_mm",
+        "earlier": "earlier_mm",
+        "distance": "distance_mm",
+    }
+    if size["is"] in names:
+        values = size.get("axes") or size.get("range") or size["list"]
+        attributes.setdefault(names[size["is"]], max(values))
+
+
+def _typed(value: Any) -> Any:
+    return {"True": True, "False": False}.get(value, value) if isinstance(value, str) else value
+
+
+def resolved(kind: Kind, said: str | None) -> tuple[str, str | None]:
+    """(kind, organ) with the organ that was said: calcification of the aorta is one of its wall."""
+    if said is not None and said in kind.elsewhere:
+        other = kind_named(kind.elsewhere[said])
+        return other.name, plain(other.organ if other.always else said)
+    if kind.always:
+        return kind.name, kind.organ
+    if kind.name == "lymph node":
+        return kind.name, _nodes_at().get(said or "", plain(said))
+    if kind.organ == "lung" and said in _LUNG_FAMILY:
+        return kind.name, "lung"
+    return kind.name, plain(said) or kind.organ
+
+
+@cache
+def _nodes_at() -> dict[str, str]:
+    """Where a word is -> the space that holds the lymph nodes there."""
+    table = load("words/places.yaml")["lymph nodes"]
+    return {organ.strip(): space for space, organs in table.items() for organ in organs.split(",")}
+
+
+def plain(organ: str | None) -> str | None:
+    """A vertebra is bone."""
+    return _PLAIN_ORGAN.get(organ, organ) if organ else None
+
+
+def _without_doubles(found: Sequence[Finding]) -> list[Finding]:
+    """Of findings that came out alike, the first: "subpleural and peripheral areas of both lungs"."""
+    kept: dict[Any, Finding] = {}
+    for finding in found:
+        kept.setdefault((finding.kind, finding.organ, finding.side, finding.part, finding.size_mm), finding)
+    bare = {(f.kind, f.organ, f.size_mm) for f in kept.values() if f.side or f.part}
+    return [f for f in kept.values() if f.side or f.part or (f.kind, f.organ, f.size_mm) not in bare or len(kept) == 1]

@@ -1,0 +1,43 @@
+"""Whether a text is in another language than English, by its script and its small words."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+
+from prompts.phrases import load
+
+_SCRIPTS = {
+    "CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
+    "CYRILLIC": "Russian or another language in Cyrillic", "ARABIC": "Arabic", "HEBREW": "Hebrew", "GREEK": "Greek",
+    "DEVANAGARI": "Hindi", "THAI": "Thai", "BENGALI": "Bengali", "TAMIL": "Tamil", "GEORGIAN": "Georgian",
+    "ARMENIAN": "Armenian",
+}  # fmt: skip
+_MOSTLY = 0.2  # of the letters
+_FEWEST = 2  # small words of a language, and more than of English
+_BEGINNING = 20000  # characters that are looked at
+
+
+def foreign(text: str) -> str | None:
+    """The language that a text is in, None for English or too little to tell."""
+    text = text[:_BEGINNING]
+    letters = [c for c in text if c.isalpha()]
+    odd = [c for c in letters if ord(c) > 0x36F]
+    if odd and len(odd) >= _MOSTLY * len(letters) and len(odd) > 1:
+        scripts = Counter(unicodedata.name(c, "").split()[0] for c in odd)
+        name = scripts.most_common(1)[0][0]
+        return _SCRIPTS.get(name)
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    table = _table()
+    scores = {language: sum(w in small for w in words) for language, small in table.items()}
+    english = scores.pop("English")
+    best = max(scores, key=lambda language: scores[language])
+    enough = max(_FEWEST, 0.12 * len(words))
+    return best if scores[best] >= enough and scores[best] > english else None
+
+
+@cache
+def _table() -> dict[str, frozenset[str]]:
+    return {language: frozenset(words.split()) for language, words in load("words/languages.yaml").items()}

@@ -1,0 +1,111 @@
+"""Findings that are said more than once: "the lesion", "it", and an impression that repeats the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from prompts.drafts import FOCAL
+from prompts.findings import Told
+from prompts.reading import SEVERAL, Finding
+
+_GENERIC = frozenset(("lesion", "lung opacity"))
+_DEPTH = 6  # how many findings back "the lesion" may speak of
+_SIZE_TOLERANCE = 0.06  # 17.6 mm is repeated as 18 mm
+
+
+def spoken_of(told: Sequence[Told], kind: str) -> Told | None:
+    """The finding that "the lesion" speaks of: the last one that may be called so."""
+    for earlier in list(reversed(told))[:_DEPTH]:
+        finding = earlier.finding
+        if finding.status != "present":
+            continue
+        if finding.kind == kind or (kind in _GENERIC and finding.kind in FOCAL) or {finding.kind, kind} <= FOCAL:
+            return earlier
+    return None
+
+
+def without_repeats(told: Sequence[Told]) -> list[Told]:
+    """What an impression repeats is put together with what it repeats; what it adds is kept."""
+    kept: list[Told] = []
+    answered: set[int] = set()
+    for one in told:
+        earlier = _repeated(kept, one, answered)
+        if earlier is None:
+            kept.append(one)
+        else:
+            answered.add(id(earlier))
+            _absorb(earlier, one)
+    return kept
+
+
+def _repeated(kept: Sequence[Told], one: Told, answered: set[int]) -> Told | None:
+    """The finding that one in the impression repeats; each is repeated by one alone, but for a summary."""
+    if one.draft.section != "impression":
+        return None
+    there = [k for k in kept if k.draft.section != "impression" or k.finding == one.finding]
+    alike = [k for k in there if _alike(k.finding, one.finding)]
+    summary = one.finding.count not in (None, 1) or one.finding.size_mm is None
+    fresh = [k for k in alike if id(k) not in answered]
+    exact = [k for k in fresh if _same_size(k.finding, one.finding) is True]
+    for choice in (exact, fresh):
+        if choice:
+            return choice[0]
+    return alike[0] if alike and summary else None
+
+
+def _alike(a: Finding, b: Finding) -> bool:
+    """Whether `b` may speak of `a`."""
+    if a.status != b.status or _same_size(a, b) is False:
+        return False
+    kinds = a.kind == b.kind or b.kind in _GENERIC or (a.kind in _GENERIC and b.kind in FOCAL)
+    return kinds and _fits(a.organ, b.organ) and _sides(a.side, b.side) and _fits(a.part, b.part)
+
+
+def _fits(a: str | None, b: str | None) -> bool:
+    return a == b or a is None or b is None
+
+
+def _sides(a: str | None, b: str | None) -> bool:
+    return _fits(a, b) or "bilateral" in (a, b)
+
+
+def _same_size(a: Finding, b: Finding) -> bool | None:
+    """None where one of them has none."""
+    if not a.size_mm or not b.size_mm:
+        return None
+    longest = max(a.size_mm), max(b.size_mm)
+    return abs(longest[0] - longest[1]) <= _SIZE_TOLERANCE * max(longest)
+
+
+def _absorb(a: Told, b: Told) -> None:
+    """What the repetition adds to what stands."""
+    old, new = a.finding, b.finding
+    count = old.count
+    if isinstance(new.count, int) and old.count == SEVERAL:
+        count = new.count
+    a.become(
+        kind=new.kind if old.kind in _GENERIC else old.kind,
+        organ=old.organ or new.organ,
+        side=old.side or new.side,
+        part=old.part or new.part,
+        size_mm=old.size_mm or new.size_mm,
+        size=old.size or new.size,
+        count=count,
+        attributes={**new.attributes, **old.attributes},
+    )
+
+
+def merged(a: Told, b: Told) -> None:
+    """ "A mass is seen. The lesion measures 3 cm.": what the second says is told of the first."""
+    old, new = a.finding, b.finding
+    a.finding = replace(
+        old,
+        kind=new.kind if old.kind in _GENERIC else old.kind,
+        organ=old.organ or new.organ,
+        side=old.side or new.side,
+        part=old.part or new.part,
+        size_mm=old.size_mm or new.size_mm,
+        size=old.size or new.size,
+        attributes={**new.attributes, **old.attributes},
+    )

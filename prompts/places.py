@@ -1,0 +1,213 @@
+"""Where: runs of words such as "right upper and lower lobes of the lung" become places, one each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from prompts.lexicon import Term
+from prompts.scopes import Scopes, coordinates, is_place
+
+_INSIDE: dict[str, frozenset[str]] = {
+    "lung": frozenset(("hilum", "bronchus", "septa", "airway", "mediastinum", "pleura", "pulmonary artery", "vessel")),
+    "bone": frozenset(("vertebra", "disc", "joint")),
+    "vertebra": frozenset(("disc",)),
+    "liver": frozenset(("bile duct", "hepatic artery", "vessel", "retroperitoneum", "peritoneum")),
+    "kidney": frozenset(("ureter", "renal artery")),
+    "heart": frozenset(("valve", "coronary", "pericardium")),
+    "pleura": frozenset(),
+    "mediastinum": frozenset(("hilum", "aorta", "esophagus", "airway", "vessel", "pericardium", "thyroid")),
+    "stomach": frozenset(),
+    "pancreas": frozenset(("bile duct",)),
+    "abdomen": frozenset(("aorta", "liver", "spleen", "kidney", "bowel", "peritoneum", "retroperitoneum", "pancreas")),
+    "chest": frozenset(("aorta", "lung", "bone", "vertebra", "esophagus", "chest wall", "mediastinum", "airway")),
+    "neck": frozenset(("thyroid", "larynx", "carotid artery", "vessel")),
+    "vessel": frozenset(
+        ("aorta", "coronary", "carotid artery", "iliac artery", "pulmonary artery", "mesenteric artery")
+    ),
+    "artery": frozenset(
+        ("aorta", "coronary", "carotid artery", "iliac artery", "pulmonary artery", "mesenteric artery")
+    ),
+}
+_OF_NOUN = {"lobe": "lung", "pole": "kidney"}
+_LOBED = ("lung",)
+
+
+@dataclass
+class Place:
+    """One place. `organ` may be any organ of words/places.yaml; `first` to before `last` are items of the sentence.
+
+    `parts`: Couinaud numbers, one lesion `across` them or one in each. `joined`: coordinated with the place before it.
+    `weak`: said of a neighbour; `subset`: of most of several; `largest`: of the largest of them.
+    """
+
+    first: int
+    last: int
+    organ: str | None = None
+    side: str | None = None
+    part: str | None = None
+    segments: list[str] = field(default_factory=list)
+    parts: tuple[str, ...] = ()
+    across: bool = False
+    level: str | None = None
+    noun: str | None = None
+    implied: bool = False
+    joined: bool = False
+    weak: bool = False
+    subset: bool = False
+    largest: bool = False
+    own_organ: bool = False
+
+    @property
+    def key(self) -> tuple[str | None, str | None, str | None]:
+        """Organ, side, part."""
+        return self.organ, self.side, self.part
+
+
+def places(items: list[Term], scopes: Scopes, scan: Collection[int] = ()) -> list[Place]:
+    """The places of a sentence in order; items in `scan` speak of the scan and not of a finding."""
+    found: list[Place] = []
+    pancreas = any(_of_pancreas(item) for item in items)
+    for index, item in enumerate(items):
+        if "bare" in item.means and pancreas:
+            item = items[index] = replace(item, means={"place": {"part": item.means["bare"]}})  # noqa: PLW2901
+        if index in scan or not (is_place(item) or "region" in item.means) or "finding" in item.means:
+            continue
+        link = _link(items, found[-1].last, index) if found else None
+        if link is None or not _same_scope(scopes, found[-1].first, index):
+            found.append(_new(item, index, scopes))
+        elif link == "joined" or not _extend(found[-1], item, index, items):
+            found.append(_new(item, index, scopes))
+            found[-1].joined = link == "joined" or bool(found[-1].part and found[-2].part)
+    for group in _groups(found):
+        _share(group)
+    return [p for p in found if p.organ or p.side or p.part or p.segments]
+
+
+def _of_pancreas(item: Term) -> bool:
+    means = item.means
+    kind = means.get("finding")
+    return "pancreas" in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
+
+
+def _same_scope(scopes: Scopes, a: int, b: int) -> bool:
+    return all((name in scopes[a]) == (name in scopes[b]) for name in ("beside", "subset", "largest"))
+
+
+def _link(items: Sequence[Term], last: int, index: int) -> str | None:
+    """How an item is tied to the place that ends before `last`: "one", "joined" or not at all."""
+    between = items[last:index]
+    if all(i.has("in") or i.has("definite") or i.text == "-" for i in between):
+        return "one"
+    joins = [i for i in between if coordinates(i)]
+    rest = [i for i in between if not coordinates(i)]
+    if len(joins) <= 2 and all(i.has("in") or i.has("definite") or "segment" in i.means for i in rest):
+        return "joined"
+    return None
+
+
+def _new(item: Term, index: int, scopes: Scopes) -> Place:
+    place = Place(index, index + 1)
+    place.weak = "beside" in scopes[index]
+    place.largest = "largest" in scopes[index]
+    place.subset = place.largest or "subset" in scopes[index]
+    _extend(place, item, index, ())
+    return place
+
+
+def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool:
+    """Add an item to a place; False where it says something else of it."""
+    says = _says(item)
+    if "couinaud" in item.means and place.organ in ("lung", "bronchus"):
+        says = {"segment": item.text.lower()}
+    organ, side, part = says.get("organ"), says.get("side"), says.get("part")
+    if side and place.side and side != place.side:
+        return False
+    if part and place.part and part != place.part and not (says.get("implied") or place.implied):
+        return False
+    if says.get("level") and place.level and says["level"] != place.level:
+        return False
+    merged = _merged(place.organ, organ)
+    if organ and place.organ and merged is None:
+        return False
+    place.organ = merged or place.organ
+    place.own_organ = place.own_organ or bool(organ and not says.get("implied"))
+    place.side = place.side or side
+    if part and (place.part is None or place.implied):
+        place.part, place.implied = part, bool(says.get("implied"))
+    if not place.parts and "parts" in says:
+        place.parts, place.across = says["parts"], says["across"]
+    place.level = place.level or says.get("level")
+    place.noun = place.noun or says.get("noun")
+    if segment := says.get("segment"):
+        place.segments.append(segment)
+    place.last = index + 1
+    return True
+
+
+def _says(item: Term) -> dict[str, Any]:
+    means = item.means
+    if "place" in means:
+        fine = "segment" in means["place"]
+        return {**means["place"], "implied": fine}
+    if "couinaud" in means:
+        parts = means["couinaud"]
+        return {"organ": "liver", "part": parts[0], "parts": parts, "across": means["across"]}
+    if "vertebra" in means:
+        return {"organ": "vertebra", "segment": means["vertebra"]}
+    said: dict[str, Any] = {name: means[name] for name in ("organ", "side", "level", "noun") if name in means}
+    if "segment" in means:
+        said["segment"] = item.text.lower()
+    if "region" in means and "organ" not in said:
+        said["organ"] = {"head_neck": "neck", "head": "brain"}.get(means["region"], means["region"])
+    return said
+
+
+def _merged(a: str | None, b: str | None) -> str | None:
+    """The finer of two organs of which one holds the other; None where they are two."""
+    if a is None or b is None or a == b:
+        return a or b
+    if b in _INSIDE.get(a, ()):
+        return b
+    return a if a in _INSIDE.get(b, ()) else None
+
+
+def _groups(found: Sequence[Place]) -> list[list[Place]]:
+    groups: list[list[Place]] = []
+    for place in found:
+        if groups and (place.joined or place.first == groups[-1][-1].last):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups
+
+
+def _share(group: list[Place]) -> None:
+    """What coordinated places leave unsaid is said by their neighbours: "left upper and lower lobes"."""
+    for place, following in zip(reversed(group[:-1]), reversed(group[1:]), strict=True):
+        if place.level and not place.noun:
+            place.noun = following.noun
+        if place.organ is None and (place.level or place.noun or place.side or place.segments):
+            place.organ = following.organ
+        alike = place.organ == following.organ and not place.own_organ
+        if place.side is None and alike and place.level and following.level:
+            place.side = following.side
+    for place, before in zip(group[1:], group[:-1], strict=True):
+        if place.organ is None:
+            place.organ = before.organ
+        if place.side is None and place.level and before.level and not place.own_organ:
+            place.side = before.side
+    for place in group:
+        _resolve(place)
+
+
+def _resolve(place: Place) -> None:
+    """ "upper" with "lobe" is a part, of the lung where no organ was said."""
+    if place.organ is None and place.noun in _OF_NOUN and place.level:
+        place.organ = _OF_NOUN[place.noun]
+    named = place.noun in ("lobe", "pole") or place.organ in _LOBED
+    if place.level and named and (place.part is None or place.implied):
+        place.part, place.implied = place.level, False
+    if place.organ == "kidney" and place.part == "middle":
+        place.part = "interpolar"

@@ -1,0 +1,148 @@
+"""What a text means: findings that are drawn, ruled out or only noted, facts of the scan, and what was left over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from prompts.request import CaseRequest
+from prompts.vocabulary import Region
+
+Status = Literal["present", "absent", "possible", "past"]
+SEVERAL = "several"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding in one place. `size_mm`: axes, longest first, or the ends of a range (attribute `size_is`: "range").
+
+    `kind` is a line of words/findings.yaml, `organ` one of words/places.yaml; `part` a lobe, a pole, a Couinaud number
+    or what an organ has of the kind. `size` is a word (tiny, small, moderate, large), `count` a number, "several" or
+    None where it has none. `span` is where in the text it stands, first to behind the last character. `invalid`: it is
+    not drawn because what is said of it cannot be, not for want of a way to draw it.
+    """
+
+    kind: str
+    organ: str | None = None
+    side: str | None = None
+    part: str | None = None
+    size_mm: tuple[float, ...] | None = None
+    size: str | None = None
+    count: int | str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    status: Status = "present"
+    drawn: bool = False
+    why_not: str = ""
+    invalid: bool = False
+    text: str = ""
+    span: tuple[int, int] = (0, 0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of `synthct read --json`."""
+        return {
+            "kind": self.kind,
+            "organ": self.organ,
+            "side": self.side,
+            "part": self.part,
+            "size_mm": list(self.size_mm) if self.size_mm else None,
+            "size": self.size,
+            "count": self.count,
+            "attributes": dict(self.attributes),
+            "status": self.status,
+            "drawn": self.drawn,
+            "why_not": self.why_not,
+            "text": self.text,
+            "span": list(self.span),
+        }
+
+    def named(self) -> str:
+        """ "18 mm nodule in the right upper lung"."""
+        size = "x".join(f"{mm:g}" for mm in self.size_mm) + " mm" if self.size_mm else self.size or ""
+        if self.size_mm and self.attributes.get("size_is") == "range":
+            size = f"{self.size_mm[0]:g}-{self.size_mm[1]:g} mm"
+        count = "" if self.count in (None, 1) else f"{self.count} x"
+        part = f"segment {self.part}" if self.part and self.part.isdigit() else self.part
+        place = " ".join(w for w in (self.side, part, self.organ) if w)
+        where = f" in the {place}" if place and place != "none" else ""
+        return " ".join(w for w in (count, size, self.kind) if w) + where
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text, read. `request` is what of it can be drawn; `assumed` what was not said and had to be taken."""
+
+    text: str
+    request: CaseRequest
+    findings: tuple[Finding, ...] = ()
+    region: str | None = None
+    assumed: Mapping[str, Any] = field(default_factory=dict)
+    ignored: tuple[tuple[int, int], ...] = ()
+    corrected: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    parser: str = "grammar"
+
+    @property
+    def drawn(self) -> tuple[Finding, ...]:
+        """Present and drawable."""
+        return tuple(f for f in self.findings if f.drawn)
+
+    @property
+    def ruled_out(self) -> tuple[Finding, ...]:
+        """Said not to be there."""
+        return tuple(f for f in self.findings if f.status == "absent")
+
+    @property
+    def noted(self) -> tuple[Finding, ...]:
+        """Understood, and not drawn, with the reason."""
+        return tuple(f for f in self.findings if not f.drawn and f.status != "absent")
+
+    @property
+    def case_request(self) -> CaseRequest:
+        """The request with the region that was assumed, where none was said and one can be drawn."""
+        if self.request.region is not None or self.region not in list(Region):
+            return self.request
+        return self.request.model_copy(update={"region": Region(self.region)})
+
+    def ignored_words(self) -> tuple[str, ...]:
+        """The stretches of text without meaning here."""
+        return tuple(self.text[a:b] for a, b in self.ignored)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `synthct read --json` prints."""
+        request = self.request
+        return {
+            "region": self.region,
+            "phase": request.phase and str(request.phase),
+            "sex": request.sex and str(request.sex),
+            "age": request.age,
+            "habitus": request.habitus and str(request.habitus),
+            "findings": [f.as_json() for f in self.findings],
+            "assumed": dict(self.assumed),
+            "ignored": [list(span) for span in self.ignored],
+        }
+
+    def line(self) -> str:
+        """One line, "read as: ...": what is drawn, then what is noted but not drawn."""
+        request = self.request
+        facts: list[Any] = [self.region and self.region.replace("_", " "), request.phase, request.extent, request.sex]
+        facts += [request.age and f"{request.age} years", request.habitus and f"{request.habitus} habitus"]
+        said = [str(f).replace("_", " ") for f in facts if f]
+        said += [f"{int(t.dose_gy)} Gy target{f' {t.side}' if t.side else ''}" for t in request.targets]
+        said += [f.named() for f in self.drawn]
+        parts = [f"read as: {', '.join(said) or 'nothing'}"]
+        if self.noted:
+            parts.append(f"not drawn: {', '.join(_noted(f) for f in self.noted)}")
+        if self.ruled_out:
+            parts.append(f"ruled out: {', '.join(f.named() for f in self.ruled_out)}")
+        parts += [f"assumed {name}: {value}" for name, value in self.assumed.items()]
+        return "; ".join(parts)
+
+    def with_findings(self, findings: tuple[Finding, ...]) -> Reading:
+        """The same with other findings."""
+        return replace(self, findings=findings)
+
+
+def _noted(finding: Finding) -> str:
+    why = finding.why_not or finding.status
+    return f"{finding.named()} ({why})"

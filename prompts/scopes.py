@@ -1,0 +1,271 @@
+"""What a clause says of its words: ruled out, possible, past, beside, a part of several (ConText, Harkema et al. 2009).
+
+`items` are the terms of a sentence with everything between them (prompts.sentence); each gets the names of the scopes
+that it is in: absent, possible, past, beside, subset, largest, equal, due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prompts.lexicon import Term
+
+Scopes = list[set[str]]
+
+_COORDINATING = ("joins", "either")
+_FINITE = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "has",
+        "have",
+        "there",
+        "shows",
+        "show",
+        "demonstrates",
+        "demonstrate",
+        "reveals",
+        "reveal",
+        "contains",
+        "contain",
+        "appears",
+        "appear",
+        "exist",
+        "exists",
+        "catches",
+        "draws",
+        "attracts",
+        "measures",
+        "developed",
+    ]
+)
+_NEAR = frozenset(("previous", "prior", "previously", "formerly", "post"))
+_SMALL_REACH = 4
+_PLACES = frozenset(("organ", "side", "place", "level", "noun", "segment", "couinaud", "vertebra"))
+
+
+def scopes(items: Sequence[Term]) -> Scopes:
+    """The scopes of every item of a sentence."""
+    found: Scopes = [set() for _ in items]
+    for index, item in enumerate(items):
+        contexts = item.means.get("context", ())
+        if contexts:
+            _spread(items, index, contexts, found)
+        elif item.means.get("mark") == "?":
+            _question(items, index, found)
+    return found
+
+
+def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: Scopes) -> None:
+    answers = index > 0 and is_mark(items[index - 1], ":")
+    closes = index + 1 == len(items) or is_mark(items[index + 1], ",", ")")
+    both = "absent before" in contexts and "absent after" in contexts
+    if "absent before" in contexts and not (both and answers and closes):
+        reach(found, "absent", forward(items, index))
+    if "absent after" in contexts and (not both or (answers and closes)):
+        reach(found, "absent", backward(items, index))
+    if "normal" in contexts and index and (answers or _links(items[index - 1])):
+        reach(found, "absent", backward(items, index - 1))
+    if "possible before" in contexts:
+        reach(found, "possible", _to_comma(items, forward(items, index)))
+    if "possible after" in contexts:
+        reach(found, "possible", backward(items, index))
+    past_after = "past after" in contexts and (closes or "past before" not in contexts)
+    if "past before" in contexts and not (past_after and index and closes):
+        near = items[index].text.lower() in _NEAR
+        reach(found, "past", _near(items, index) if near else _to_comma(items, forward(items, index)))
+    if past_after and index:
+        reach(found, "past", backward(items, index))
+    for name, scope in (("beside", "beside"), ("mostly", "subset"), ("example", "largest")):
+        if name in contexts:
+            reach(found, scope, _places(items, index))
+    if "largest" in contexts:
+        reach(found, "largest", _of_one(items, index))
+    for name in ("equal", "due"):
+        if name in contexts:
+            reach(found, name, forward(items, index))
+
+
+def reach(found: Scopes, name: str, indices: Sequence[int]) -> None:
+    """Put items into a scope."""
+    for index in indices:
+        found[index].add(name)
+
+
+def is_mark(item: Term, *marks: str) -> bool:
+    """Whether an item is one of these marks."""
+    return item.means.get("mark") in marks
+
+
+def coordinates(item: Term) -> bool:
+    """Whether an item joins things alike."""
+    return is_mark(item, ",", "/") or any(item.has(name) for name in _COORDINATING)
+
+
+def is_finite(item: Term) -> bool:
+    """Whether an item is the verb of a clause, not a participle ("seen in the earlier scan")."""
+    return item.has("seen") and item.text.split()[0].lower() in _FINITE
+
+
+def _links(item: Term) -> bool:
+    return item.text.lower() in ("is", "are", "was", "were", "appear", "appears", "remain", "remains", "within", "of")
+
+
+def forward(items: Sequence[Term], index: int) -> list[int]:
+    """From behind an item to the end of its clause."""
+    inside, verb = [], False
+    depth = 0
+    for j in range(index + 1, len(items)):
+        item = items[j]
+        depth += is_mark(item, "(") - is_mark(item, ")")
+        if item.has("stop") or depth < 0:
+            break
+        verb = verb or is_finite(item) or item.has("absent after")
+        if coordinates(item) or item.has("with"):
+            if verb and not _lists_place(items, j):
+                break
+            if opens_anew(items, j + 1) and not _or_follows(items, j):
+                break
+        elif item.has("absent before") and j > index + 1:
+            break
+        inside.append(j)
+    return inside
+
+
+def _to_comma(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
+    """Up to the first comma, if the list does not go on to an "or"."""
+    kept: list[int] = []
+    for j in indices:
+        if is_mark(items[j], ",") and not _or_follows(items, j):
+            break
+        kept.append(j)
+    return kept
+
+
+def backward(items: Sequence[Term], index: int) -> list[int]:
+    """From before an item back to the beginning of its clause."""
+    inside: list[int] = []
+    depth = 0
+    for j in range(index - 1, -1, -1):
+        item = items[j]
+        depth += is_mark(item, ")") - is_mark(item, "(")
+        if item.has("stop") or is_finite(item) or depth < 0 or item.has("absent after") or item.has("normal"):
+            break
+        if coordinates(item) and any("size" in i.means for i in _chunk_before(items, j)):
+            break
+        inside.append(j)
+    return inside
+
+
+def opens_anew(items: Sequence[Term], start: int) -> bool:
+    """Whether what follows a comma or "and" is a finding of its own: "no effusion, 8 mm nodule in the left lung"."""
+    chunk = _chunk_after(items, start)
+    named = [k for k, item in enumerate(chunk) if "finding" in item.means or "dose" in item.means]
+    if not named:
+        return False
+    first = next((i for i in chunk if not i.has("definite")), None)
+    if first is None:
+        return False
+    opening = first.means
+    if first.has("article") or "side" in opening or "size" in opening or "side" in opening.get("place", {}):
+        return True
+    if opening.get("count", "0") != "0" and not first.text.lower().startswith("any"):
+        return True
+    if opening.get("size_word") and not first.text.lower().startswith("signif"):
+        return True
+    return any("size" in i.means for i in chunk) or any(i.has("in") for i in chunk[named[0] :])
+
+
+def _chunk_after(items: Sequence[Term], start: int) -> list[Term]:
+    chunk: list[Term] = []
+    for item in items[start:]:
+        if coordinates(item) or item.has("stop") or is_finite(item) or item.has("absent after"):
+            break
+        chunk.append(item)
+    return chunk
+
+
+def _chunk_before(items: Sequence[Term], end: int) -> list[Term]:
+    chunk: list[Term] = []
+    for item in reversed(items[:end]):
+        if coordinates(item) or item.has("stop"):
+            break
+        chunk.append(item)
+    return chunk
+
+
+def _or_follows(items: Sequence[Term], index: int) -> bool:
+    """Whether a list goes on to an "or": "no pneumothorax, large effusion or mass"."""
+    for item in items[index:]:
+        if item.has("either"):
+            return True
+        if item.has("stop") or is_finite(item) or item.has("joins") or item.has("absent after"):
+            return False
+    return False
+
+
+def _lists_place(items: Sequence[Term], index: int) -> bool:
+    """Whether a list of places goes on: "no mass was seen in the liver, spleen or pancreas"."""
+    chunk = _chunk_after(items, index + 1)
+    return bool(chunk) and not any("finding" in i.means for i in chunk)
+
+
+def _question(items: Sequence[Term], index: int, found: Scopes) -> None:
+    """ "(cyst?)": the nearest finding before the mark."""
+    for j in range(index - 1, max(-1, index - 1 - _SMALL_REACH), -1):
+        if is_mark(items[j], ",", "?"):
+            return
+        if "finding" in items[j].means:
+            found[j].add("possible")
+            return
+
+
+def _near(items: Sequence[Term], index: int) -> list[int]:
+    """The next finding, if it is close and no scan is meant ("the previous CT")."""
+    for j in range(index + 1, min(len(items), index + 1 + _SMALL_REACH)):
+        item = items[j]
+        if is_mark(item, ",", "(", ")") or "ct" in item.means or "modality" in item.means or item.has("seen"):
+            return []
+        if "finding" in item.means:
+            return list(range(index + 1, j + 1))
+    return []
+
+
+def _places(items: Sequence[Term], index: int) -> list[int]:
+    """The places behind an item, through a list of them, up to the next thing said."""
+    inside: list[int] = []
+    for j in range(index + 1, len(items)):
+        item = items[j]
+        if "finding" in item.means or item.has("stop") or item.has("seen") or is_mark(item, "(", ")"):
+            break
+        placed = any(is_place(items[k]) for k in inside)
+        if item.has("in") and placed and item.text.lower() not in ("of", "of the"):
+            break
+        if (coordinates(item) or item.has("with")) and not _place_next(items, j + 1):
+            break
+        inside.append(j)
+    return inside
+
+
+def _place_next(items: Sequence[Term], start: int) -> bool:
+    """Whether the next thing said is a place and no finding follows it in the same breath."""
+    chunk = [i for i in _chunk_after(items, start) if not i.has("definite") and not i.has("in")]
+    return bool(chunk) and is_place(chunk[0]) and not any("finding" in i.means or "size" in i.means for i in chunk)
+
+
+def _of_one(items: Sequence[Term], index: int) -> list[int]:
+    """What is said of the largest one: all up to the next finding or verb of another."""
+    inside: list[int] = []
+    for j in range(index + 1, len(items)):
+        item = items[j]
+        if item.has("stop") or ("finding" in item.means and j > index + 2):
+            break
+        inside.append(j)
+    return inside
+
+
+def is_place(item: Term) -> bool:
+    """Whether an item says where."""
+    return not _PLACES.isdisjoint(item.means)

@@ -1,0 +1,154 @@
+"""A text as sentences, each with the section and the organ that it stands under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from prompts.lexicon import Term, phrases
+from prompts.phrases import load
+from prompts.source import Source, Token
+
+UNTITLED = "text"
+_SHORT_FORMS = (
+    "approx ca vs resp incl max min diam dr no fig e g i a p st lt rt seg ser im img "
+    "se cf dd pt hx sup inf ant post lat"
+)
+_ABBREVIATIONS = frozenset(_SHORT_FORMS.split())
+_ENDS = frozenset(".;!\u2022")
+_OPENS_A_LINE = frozenset("-*\u2022")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Tokens `first` to before `last`. `section` is one of words/headings.yaml or UNTITLED, `organ` the heading's.
+
+    `detail`: under a heading that speaks of the finding before it ("Size: 3 cm").
+    """
+
+    first: int
+    last: int
+    section: str
+    organ: Term | None = None
+    detail: bool = False
+    opens_line: bool = False
+
+
+def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
+    """All sentences with a word in them. A heading opens a sentence and ends with a colon, or stands alone."""
+    at = {term.first: term for term in terms}
+    found: list[Sentence] = []
+    section, organ, detail = UNTITLED, None, False
+    for first, last, opens_line in _stretches(source, terms):
+        while first < last:
+            heading = _heading(source, at, first, last)
+            if heading is None:
+                break
+            name, behind, of = heading
+            if name == "detail":
+                detail = True
+            elif of is not None:
+                organ, detail = of, False
+            else:
+                section, organ, detail = name, None, False
+            first = behind
+        else:
+            continue
+        found.append(Sentence(first, last, section, organ, detail, opens_line))
+        detail = False
+    return found
+
+
+def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int, bool]]:
+    """Token ranges between the marks that end a sentence, and whether each opens a line."""
+    tokens = source.tokens
+    inside = bytearray(len(tokens) + 1)  # a mark inside a term ends nothing
+    for term in terms:
+        if term.last - term.first > 1:
+            inside[term.first : term.last] = b"\1" * (term.last - term.first)
+    first, opens = 0, True
+    for index, token in enumerate(tokens):
+        new_line = index > first and _breaks_line(source, tokens[index - 1], token)
+        if new_line:
+            yield first, index, opens
+            first, opens = index, True
+        if not inside[index] and _ends(source, tokens, index):
+            if index > first:
+                yield first, index, opens
+            first, opens = index + 1, False
+    if first < len(tokens):
+        yield first, len(tokens), opens
+
+
+def _ends(source: Source, tokens: Sequence[Token], index: int) -> bool:
+    mark = tokens[index].text
+    if mark == '"':
+        return True
+    if mark not in _ENDS:
+        return False
+    if mark != ".":
+        return True
+    before = tokens[index - 1] if index else None
+    if before is None or before.end != tokens[index].start:
+        return True
+    following = source.text[tokens[index].end : tokens[index].end + 1]
+    if following and not following.isspace() and following not in "\"')\u2022":
+        return following.isupper() and not before.text.isdigit() and len(before.text) > 1
+    short = before.key in _ABBREVIATIONS
+    upper = source.text[tokens[index].end :].lstrip()[:1].isupper()
+    return not short or (upper and len(before.text) > 2)
+
+
+def _breaks_line(source: Source, before: Token, token: Token) -> bool:
+    """Whether a new line between two tokens starts anew; one that goes on in lower case was only wrapped."""
+    gap = source.text[before.end : token.start]
+    if "\n" not in gap:
+        return False
+    if gap.count("\n") > 1 or any(mark in gap for mark in "-*#"):
+        return True
+    return not (token.text[:1].islower() or token.text in ",;)") or before.text in ":."
+
+
+def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> tuple[str, int, Term | None] | None:
+    """(section, where its text begins, organ) of a heading that starts here."""
+    tokens = source.tokens
+    behind, name = _named(tokens, first, last)
+    term = at.get(first)
+    organ = None
+    if name is None and term is not None and {"organ", "place"} & set(term.means) and "region" not in term.means:
+        organ, behind = term, term.last
+        name = "organ"
+    if name is None:
+        return None
+    words = " ".join(t.text for t in tokens[first:behind])
+    if behind < last and tokens[behind].text == ":":
+        return name, behind + 1, organ
+    alone = behind == last and name not in ("organ", "detail")
+    shouted = words.isupper() and len(words) > 3 and name not in ("organ", "detail") and behind < last
+    if alone and (words.isupper() or _alone_on_line(source, tokens, first, behind)):
+        return name, behind, organ
+    if shouted and not tokens[behind].text.isupper() and tokens[behind].text[0].isalnum():
+        return name, behind, organ
+    return None
+
+
+def _alone_on_line(source: Source, tokens: Sequence[Token], first: int, behind: int) -> bool:
+    """Whether nothing else stands on the line, which is not the last."""
+    before = source.text[: tokens[first].start].rpartition("\n")[2].strip(" -*#_")
+    line, new_line, rest = source.text[tokens[behind - 1].end :].partition("\n")
+    return not before and not line.strip(" -*#_:") and bool(new_line and rest.strip())
+
+
+def _named(tokens: Sequence[Token], first: int, last: int) -> tuple[int, str | None]:
+    table = _headings()
+    for length in range(min(4, last - first), 0, -1):
+        name = table.get(tuple(t.key for t in tokens[first : first + length]))
+        if name is not None:
+            return first + length, name
+    return first, None
+
+
+@cache
+def _headings() -> dict[tuple[str, ...], str]:
+    return {words: name for name, say in load("words/headings.yaml").items() for words in phrases(say)}
