@@ -286,7 +286,7 @@ def export(
 @app.command()
 def scan(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="CASE|CT...", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
+        list[Path], typer.Argument(metavar="CASE|CT", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
     ],
     dose: Annotated[float | None, typer.Option(callback=finite, help="Share of the exposure, above 0, to 1.")] = None,
     modulation: Annotated[bool, typer.Option("--modulation", help="Tube current by direction.")] = False,
@@ -330,7 +330,7 @@ def scan(
 @app.command()
 def xray(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="CASE|CT...", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
+        list[Path], typer.Argument(metavar="CASE|CT", help="Case folders, or CT: .nii.gz or a DICOM series' folder.")
     ],
     view: Annotated[
         list[str] | None,
