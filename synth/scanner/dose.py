@@ -13,9 +13,9 @@ from torch import Tensor
 from synth.scanner.projector import ARC_DEG, PITCH_MM, VIEWS, Geometry
 
 # Photons of a ray through air, at full dose, for each mm of the slice, in one of `VIEWS` views of a cell of `PITCH_MM`:
-# about 200 mAs at 120 kV. Assumed; docs/scanner.md compares with a validated simulator.
+# about 200 mAs at 120 kV, where XCIST has 5.5e5 of 70 keV (studies/scanner/judge.py).
 PHOTONS = 5e5
-ELECTRONIC = 10.0  # SD of the electronic noise, in photons
+ELECTRONIC = 3.0  # SD of the electronic noise, in photons; 3500 electrons, XCIST's default
 _LEAST = 1.0  # photons: what a scanner takes the logarithm of at least
 _SWING = 3.0  # a tube's current at most so many times its mean, and as many times less
 

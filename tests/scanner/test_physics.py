@@ -9,7 +9,7 @@ from nibabel.affines import apply_affine
 
 from synth.errors import InputError
 from synth.scanner.acquisition import Acquisition
-from synth.scanner.dose import missing_noise, modulated
+from synth.scanner.dose import ELECTRONIC, missing_noise, modulated
 from synth.scanner.implants import place
 from synth.scanner.metal import spectrum, to_mu
 from synth.scanner.projector import Geometry, projector
@@ -58,7 +58,7 @@ def test_noise_that_is_added_makes_up_that_of_the_lower_dose() -> None:
     added = missing_noise(line, 0.25, 2e5, 3)
     assert float((had + added).std()) == pytest.approx(float(low.std()), rel=0.03)
     assert float(had.std()) < 0.6 * float(low.std())
-    expected = (1 / (0.25 * 2e5 * np.exp(-2.0)) + (10 / (0.25 * 2e5 * np.exp(-2.0))) ** 2) ** 0.5
+    expected = (1 / (0.25 * 2e5 * np.exp(-2.0)) + (ELECTRONIC / (0.25 * 2e5 * np.exp(-2.0))) ** 2) ** 0.5
     bright = missing_noise(torch.full_like(line, 2.0), 0.25, 2e5, 4, had=torch.full_like(line, -20.0))
     assert float(bright.std()) == pytest.approx(expected, rel=0.03)
 
