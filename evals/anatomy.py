@@ -23,15 +23,13 @@ from scipy import ndimage
 
 from evals.bootstrap import Interval, apart, mean_interval
 from prompts.vocabulary import Extent
-from synth import case_folder, intensity, priors
+from synth import case_folder, intensity
 from synth.data import headneck
-from synth.data.measure_facts import measure
 from synth.data.prepare import PREPARED_SPACING_MM, anchor_mm, place
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
+from synth.models.weights_folder import Weights
+from synth.regions import shipped
 from synth.types import Case
-from synth.wording import extent_of
 
 LEVELS_MM = (16.0, 8.0, 4.0)
 QUANTILES = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.9)
@@ -43,7 +41,7 @@ _BODY_SHARE = 0.5  # of a coarse voxel, from which on it counts as body
 
 @dataclass(frozen=True)
 class Subject:
-    """A volume of the head-and-neck frame: HU and organ numbers (1 + position in ORGANS), (X, Y, Z), isotropic RAS.
+    """A volume of the head-and-neck frame: HU and organ numbers (1 + position in its organs), (X, Y, Z), isotropic RAS.
 
     `annotated`: organs whose absence means that they are not there.
     """
@@ -85,40 +83,39 @@ def synthetic_subjects(folder: Path) -> Iterator[Subject]:
 def subject_of(name: str, case: Case) -> Subject:
     """A generated case. Raises InputError unless it lies on the head-and-neck frame at a spacing of the pyramid."""
     spacing = float(case.ct.spacing[0])
-    fits = case.ct.hu.shape == HEAD_NECK.shape_at(spacing) and spacing <= LEVELS_MM[1]
-    if not fits or not np.allclose(case.ct.affine, HEAD_NECK.affine_at(spacing), atol=1e-3):
+    region = shipped()
+    fits = case.ct.hu.shape == region.frame.shape_at(spacing) and spacing <= LEVELS_MM[1]
+    if not fits or not np.allclose(case.ct.affine, region.frame.affine_at(spacing), atol=1e-3):
         raise InputError(
-            f"{name}: grid {case.ct.hu.shape} at {spacing:g} mm is not the {HEAD_NECK.region} frame; "
+            f"{name}: grid {case.ct.hu.shape} at {spacing:g} mm is not the {region.name} frame; "
             "give cases that `synthct generate` wrote"
         )
-    organs = np.zeros(case.organs.ids.shape, np.uint8)
-    for number, organ in enumerate(ORGANS, start=1):
-        organs[case.organs.mask(organ)] = number
-    return Subject(name, case.ct.hu, organs, case.ct.affine, ORGANS)
+    return Subject(name, case.ct.hu, region.numbers(case.organs), case.ct.affine, region.organs)
 
 
 def real_subjects(root: Path, split: str) -> Iterator[Subject]:
     """Real patients placed on the frame at 4 mm, as in training; those without both parotids have no place there."""
-    for patient in headneck.patients(root, split):
-        anchor = anchor_mm(patient)
+    region = shipped()
+    for patient in headneck.patients(root, split, region):
+        anchor = anchor_mm(patient, region)
         if anchor is None:
             continue
-        hu = place(patient.hu.astype(np.float32), patient.spacing, anchor, _AIR_HU, order=1)
-        organs = place(patient.organs, patient.spacing, anchor, 0, order=0)
-        affine = HEAD_NECK.affine_at(PREPARED_SPACING_MM)
+        hu = place(patient.hu.astype(np.float32), patient.spacing, anchor, region.frame, _AIR_HU, order=1)
+        organs = place(patient.organs, patient.spacing, anchor, region.frame, 0, order=0)
+        affine = region.frame.affine_at(PREPARED_SPACING_MM)
         yield Subject(patient.name, np.rint(hu).astype(np.int16), organs, affine, patient.annotated)
 
 
 def of_extent(subjects: Iterable[Subject], extent: Extent | None) -> Iterator[Subject]:
     """Those whose field of view is `extent`; all where it is None."""
     for subject in subjects:
-        if extent is None or extent_of(_facts(subject)) is extent:
+        if extent is None or shipped().field_of(_facts(subject)) == extent:
             yield subject
 
 
 def _facts(subject: Subject) -> dict[str, float]:
-    nothing = np.zeros_like(subject.organs)
-    return measure(subject.hu, subject.organs, nothing, subject.annotated, subject.affine)
+    region, nothing = shipped(), np.zeros_like(subject.organs)
+    return region.measure(region.placed(subject.hu, subject.affine, subject.organs, nothing, subject.annotated))
 
 
 def body_mask(hu: np.ndarray) -> np.ndarray:
@@ -164,11 +161,12 @@ def _level(hu: np.ndarray, name: str) -> dict[str, float]:
 
 def _organs(subject: Subject) -> dict[str, float]:
     """Volume of each annotated organ, and whether it lies within the training patients' 1st to 99th percentile."""
-    facts = _facts(subject)
+    facts, prior = _facts(subject), Weights.covering(shipped().name).prior
+    assert prior is not None
     numbers = {}
     for organ in subject.annotated:
         volume = facts.get(f"{organ}_ml", 0.0)
-        low, high = priors.organ_range(organ)
+        low, high = prior.organ_range(organ)
         numbers[f"{organ} volume"] = volume
         numbers[f"{organ} in range"] = 100 * float(low <= volume <= high)
     return numbers
@@ -180,7 +178,7 @@ def measure_names() -> dict[str, str]:
     for level in LEVELS_MM:
         names |= {f"{level:g} mm q{q:g}": "HU" for q in QUANTILES}
         names |= {f"{level:g} mm bone": "% of body", f"{level:g} mm airway": "% of body"}
-    for organ in ORGANS:
+    for organ in shipped().organs:
         names |= {f"{organ} volume": "mL", f"{organ} in range": "% of cases"}
     return names
 
@@ -227,7 +225,7 @@ def evaluate(
             raise InputError(f"{where}: no case of extent '{extent}'; leave --extent out or choose another")
     measures = compare(*(list(sides.get(side, {}).values()) for side in ("synthetic", "real")))
     return {
-        "frame": HEAD_NECK.region,
+        "frame": shipped().name,
         "split": split if real is not None else None,
         "extent": extent,
         "measures": [m.model_dump() for m in measures],

@@ -20,9 +20,8 @@ from evals.utility.config import Drawing
 from evals.utility.drawing import CaseDrawer, Drawn
 from evals.utility.preparing import ensure_prepared
 from prompts import sampler, write
-from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.progress import Progress
-from synth.provenance import sha256_of_file
 from synth.settings import read_settings
 
 Found = tuple[Result, list[Picture]]
@@ -102,7 +101,7 @@ def _drawn(folder: Path, drawing: Drawing, count: int, progress: Progress, say: 
 
 def _noted(found: Found, drawn: Drawn) -> Found:
     """The result with the weights that drew the cases, and how many draws they took: a strict gate hides bad draws."""
-    weights = {f"weights_{n}": sha256_of_file(p) for n, p in library.weights_files("generate").items()}
+    weights = {f"weights_{name}": digest for name, digest in Weights.covering(None).hashes().items()}
     kept = len(drawn.draws) - drawn.refused
     note = f"{kept} cases took {sum(drawn.draws)} draws; {drawn.refused} more were given up after ten draws each."
     one, pictures = found

@@ -20,14 +20,11 @@ from prompts import parse
 from synth import intensity
 from synth.checks import dice_of
 from synth.data.dataset import Subject, load_subjects
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.given import Given, GivenFile
-from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.pipeline import default_sampling, draw_given_case
 from synth.plan import draw_generate
 from synth.progress import Progress
-from synth.provenance import sha256_of_file
 from synth.refine import read_organs
 
 SPACING_MM = 4.0  # of prepared patients
@@ -38,25 +35,32 @@ Row = dict[str, float]
 def real_row(subject: Subject) -> Row:
     """Dice of a patient's organs with those read off the patient's own CT."""
     ct = torch.from_numpy(intensity.to_unit(subject.hu))[None, None]
-    seen = read_organs(ct, HEAD_NECK, SPACING_MM, library.load("refine"))
-    return dice_of(subject.organs, seen[0].argmax(dim=0).numpy())
+    seen = read_organs(ct, SPACING_MM, Weights.covering(None).refine())
+    return dice_of(subject.organs, seen[0].argmax(dim=0).numpy(), subject.region.organs)
 
 
 def drawn_row(subject: Subject, seed: int) -> Row:
     """The same with a CT that was drawn for these organs."""
-    given = GivenFile(Given(subject.organs, SPACING_MM), Path(subject.name), "")
-    request = parse(_PROMPT)
+    given = GivenFile(Given(subject.region, subject.organs, SPACING_MM), Path(subject.name), "")
+    request, weights = parse(_PROMPT), Weights.covering(None)
     plan = draw_generate(
-        request, seed=seed, index=0, attempt=0, spacing=SPACING_MM, sampling=default_sampling(), given=given
+        request,
+        weights=weights,
+        seed=seed,
+        index=0,
+        attempt=0,
+        spacing=SPACING_MM,
+        sampling=default_sampling(),
+        given=given,
     )
-    _, checks = draw_given_case(plan, given.organs, Progress(quiet=True))
+    _, checks = draw_given_case(plan, weights, given.organs, Progress(quiet=True))
     return {check.name.removesuffix("_shown_dice"): check.value for check in checks}
 
 
 def table(real: Sequence[Row], drawn: Sequence[Row]) -> dict[str, dict[str, object]]:
     """Mean Dice with its bootstrap interval by organ, in patients who have it."""
     out: dict[str, dict[str, object]] = {}
-    for organ in ORGANS:
+    for organ in Weights.covering(None).region.organs:
         both = [(r[organ], d[organ]) for r, d in zip(real, drawn, strict=True) if organ in r]
         if both:
             columns = np.array(both).T
@@ -79,7 +83,7 @@ def main(
             rows[0].append(real_row(subject))
             rows[1].append(drawn_row(subject, seed + i))
             step.advance()
-    weights = {name: sha256_of_file(file) for name, file in library.weights_files("generate").items()}
+    weights = Weights.covering(None).hashes()
     result = json.dumps({"dice": table(*rows), "weights": weights, "seed": seed}, indent=1)
     typer.echo(result)
     if out is not None:

@@ -30,6 +30,7 @@ from synth.lesions.seam import joined
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
 from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.plan import Sampling
 from synth.redraw import LesionRedraw, RefineRedraw
 from synth.report.diameters import longest_in_slice
@@ -206,7 +207,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     sampling = Sampling()
     redraws: dict[str, Redraw] = {
-        PLAIN: RefineRedraw(library.load("refine"), sampling),
+        PLAIN: RefineRedraw(Weights.covering(None).refine(), sampling),
         TRAINED: LesionRedraw(library.load_from(options.weights), sampling),
     }
     rows, shown = [], []

@@ -348,11 +348,11 @@ def redraw_of(network: bool) -> Redraw:
     """The refine network's redraw, or none."""
     if not network:
         return keep_painted
-    from synth.models import library
+    from synth.models.weights_folder import Weights
     from synth.plan import Sampling
     from synth.redraw import RefineRedraw
 
-    return RefineRedraw(library.load("refine"), Sampling())
+    return RefineRedraw(Weights.covering(None).refine(), Sampling())
 
 
 if __name__ == "__main__":

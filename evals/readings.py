@@ -18,12 +18,11 @@ from prompts import parse
 from prompts.errors import PromptError
 from prompts.request import CaseRequest, FindingRequest
 from prompts.vocabulary import Density, FindingKind, Phase, Texture
-from synth.data import measure_facts
-from synth.frames import HEAD_NECK
+from synth.regions import shipped
+from synth.regions.words import side_of, word_of
 from synth.report.lesions import core_of
 from synth.report.measurements import LesionMeasurement, Measurements
 from synth.types import Case
-from synth.wording import extent_of, habitus_of, phase_of, side_of
 
 Reading = dict[str, str]
 YES, NO = "yes", "no"
@@ -129,13 +128,13 @@ def _planned(lesion: Mapping[str, Any]) -> Reading:
 def _of_facts(facts: Mapping[str, float]) -> Reading:
     """Extent, habitus and contrast from measured facts, by the thresholds of training; unfair words are left out."""
     reading: Reading = {}
-    if {"top_mm", "shoulder_width_mm"} <= set(facts):
-        reading["extent"] = extent_of(dict(facts)).value
-    if "neck_area_cm2" in facts:
-        habitus = habitus_of(facts["neck_area_cm2"])
-        reading["habitus"] = habitus.value if habitus else "average"
-    if phase := phase_of(facts.get("neck_vessels_hu", math.nan)):
-        reading["contrast"] = NO if phase is Phase.NON_CONTRAST else YES
+    region = shipped()
+    if {"top_mm", "shoulder_width_mm"} <= set(facts) and (extent := region.field_of(facts)):
+        reading["extent"] = extent
+    if habitus := word_of(region, "habitus", facts):
+        reading["habitus"] = habitus
+    if phase := word_of(region, "phase", facts):
+        reading["contrast"] = NO if phase == Phase.NON_CONTRAST else YES
     return reading
 
 
@@ -143,8 +142,8 @@ def of_volume(case: Case, measured: Measurements, asked: Sequence[FindingRequest
     """What masks and CT show. The plan is not seen; of a mask's name only the number."""
     reading: Reading = {"region": measured.volume.region} if measured.volume.region else {}
     if _is_framed(case):
-        nothing = np.zeros(case.ct.hu.shape, np.uint8)
-        reading |= _of_facts(measure_facts.measure(case.ct.hu, nothing, nothing, (), case.ct.affine))
+        region = shipped()
+        reading |= _of_facts(region.measure(region.placed(case.ct.hu, case.ct.affine)))
     for target in measured.targets:
         reading |= _target(target.dose_gy, target.side, target.volume_ml)
     reading |= _counts([t.dose_gy for t in measured.targets], len(measured.lesions))
@@ -153,10 +152,9 @@ def of_volume(case: Case, measured: Measurements, asked: Sequence[FindingRequest
 
 def _is_framed(case: Case) -> bool:
     """Whether the facts' coordinates hold: on the head-and-neck frame, as generated cases are."""
-    spacing = float(case.ct.spacing[0])
-    return case.ct.hu.shape == HEAD_NECK.shape_at(spacing) and np.allclose(
-        case.ct.affine, HEAD_NECK.affine_at(spacing), atol=1e-2
-    )
+    spacing, frame = float(case.ct.spacing[0]), shipped().frame
+    same = case.ct.hu.shape == frame.shape_at(spacing)
+    return same and np.allclose(case.ct.affine, frame.affine_at(spacing), atol=1e-2)
 
 
 def _seen(case: Case, lesion: LesionMeasurement) -> Reading:

@@ -15,11 +15,12 @@ from prompts import parse
 from synth import intensity, nifti
 from synth.compose import Drawn, compose
 from synth.data.dataset import Subject, parts_of, pool
-from synth.frames import BASE_SPACING_MM, FACTOR, HEAD_NECK
 from synth.models import library
 from synth.models.denoiser import Denoiser
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan, Sampling, draw_generate
 from synth.refine import refine
+from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.shape.model import MEAN_SPACING_MM
 from synth.shape.placed import Placed
 from synth.shape.scaffold import draw_scaffold
@@ -28,8 +29,8 @@ from synth.training.tasks import with_background
 from synth.types import HU_MAX, HU_MIN, Volume
 
 SPACING_MM = 4.0  # of prepared patients
-REAL, FINE, COARSE, SHAPE, FACTS = "real", "8 mm", "16 mm", "shape", "facts"
-STAGES = (REAL, FINE, COARSE, SHAPE, FACTS)  # what of the patient is kept
+REAL, FINE, COARSE, SHAPE, MEASURED = "real", "8 mm", "16 mm", "shape", "facts"
+STAGES = (REAL, FINE, COARSE, SHAPE, MEASURED)  # what of the patient is kept
 METRICS = ("kid", "fid", "gradient", "power_spectrum", "precision", "recall", "coverage", "ms_ssim")
 _PROMPT = "CT of the head and neck"
 _ONE_STEP = 1.01
@@ -41,7 +42,7 @@ class Redrawer:
     """Draws patients as cases are drawn, without the checks that reject some.
 
     Args:
-        placed: the patients' own deformed mean patients, which the stages but REAL, FINE and FACTS need.
+        placed: the patients' own deformed mean patients, which the stages but REAL, FINE and MEASURED need.
         sampling: how the networks are sampled; seed: patient `number` has the same noise at every stage and sampling.
         weights: folder of the `refine` to draw with, if it is not the one in use.
     """
@@ -50,31 +51,38 @@ class Redrawer:
         self, sampling: Sampling, seed: int, placed: Placed | None = None, weights: Path | None = None
     ) -> None:
         self.sampling, self.seed, self.placed, self.weights = sampling, seed, placed, weights
+        self.use = Weights.covering(None)
 
     def draw(self, stage: str, subject: Subject, number: int) -> Volume:
         """HU on the prepared grid. Grey values are on the weights' curve where all of the CT is drawn."""
         if stage == REAL:
-            return Volume(subject.hu, HEAD_NECK.affine_at(SPACING_MM))
-        plan, tone = self._plan(subject, number), library.load_tone()
-        if stage == FACTS:
-            drawn = compose(
-                plan, draw_scaffold(plan, library.load_shape()), library.load("base", plan.sampling.precision)
-            )
+            return Volume(subject.hu, subject.region.frame.affine_at(SPACING_MM))
+        plan, tone, base = self._plan(subject, number), self.use.tone, self.use.base(self.sampling.precision)
+        if stage == MEASURED:
+            assert base is not None and self.use.shape is not None
+            drawn = compose(plan, draw_scaffold(plan, self.use.shape), base)
         elif stage == SHAPE:
-            drawn = compose(plan, self._shape(subject), library.load("base", plan.sampling.precision))
+            assert base is not None
+            drawn = compose(plan, self._shape(subject), base)
         else:
             drawn, tone = self._kept(subject, MEAN_SPACING_MM if stage == FINE else BASE_SPACING_MM), Tone({})
         drawn = refine(plan, drawn, self._refine(), SPACING_MM, tone=tone)
         hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
-        return Volume(hu, HEAD_NECK.affine_at(SPACING_MM))
+        return Volume(hu, subject.region.frame.affine_at(SPACING_MM))
 
     def _refine(self) -> Denoiser:
         precision = self.sampling.precision
-        return library.load("refine", precision) if self.weights is None else library.load_from(self.weights, precision)
+        return self.use.refine(precision) if self.weights is None else library.load_from(self.weights, precision)
 
     def _plan(self, subject: Subject, number: int) -> CasePlan:
         plan = draw_generate(
-            parse(_PROMPT), seed=self.seed, index=number, attempt=0, spacing=SPACING_MM, sampling=self.sampling
+            parse(_PROMPT),
+            weights=self.use,
+            seed=self.seed,
+            index=number,
+            attempt=0,
+            spacing=SPACING_MM,
+            sampling=self.sampling,
         )
         return plan.model_copy(update={"facts": dict(subject.facts)})
 
@@ -89,7 +97,9 @@ class Redrawer:
         while at * _ONE_STEP < spacing:
             ct, labels, at = pool(ct), pool(labels), at * FACTOR
         scaffold = self._shape(subject) if spacing > MEAN_SPACING_MM else None
-        return Drawn(HEAD_NECK, spacing, ct[None], torch.zeros(1, 1, *HEAD_NECK.shape), labels[None], scaffold)
+        region = subject.region
+        dose = torch.zeros(1, 1, *region.frame.shape)
+        return Drawn(region, region.frame, spacing, ct[None], dose, labels[None], scaffold)
 
 
 def draw_set(redrawer: Redrawer, stage: str, subjects: Sequence[Subject], folder: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from evals.redrawn import FACTS, Redrawer, Row, as_text, draw_set, row_of
+from evals.redrawn import MEASURED, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
 from synth.pipeline import default_sampling
 
@@ -41,7 +41,7 @@ def main(
         folder = out / f"base{base:02d}_refine{refine:02d}"
         started = time.process_time()
         sampling = usual.model_copy(update={"base_steps": base, "refine_steps": refine})
-        draw_set(Redrawer(sampling, seed), FACTS, subjects, folder)
+        draw_set(Redrawer(sampling, seed), MEASURED, subjects, folder)
         drawing = time.process_time() - started
         rows[title] = row_of(data / "headneck" / "train", folder, seed)
         typer.echo(f"{title}: KID x 1000 {rows[title]['kid mean'][0]:.0f}, {drawing:.0f} CPU s", err=True)

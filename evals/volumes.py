@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from synth import case_folder, nifti
+from synth.data.dataset import region_at
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.geometry import to_ras
 from synth.provenance import sha256
 from synth.types import LabelMap, Volume
@@ -163,11 +162,12 @@ def _read_prepared(source: Source) -> Subject:
         annotated = tuple(about["annotated"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise InputError(f"{source.ct}: no prepared subject ({error}); run `synthct prepare` again") from error
-    spacing = HEAD_NECK.shape[0] * 16.0 / hu.shape[0]
-    if hu.shape != HEAD_NECK.shape_at(spacing):
-        raise InputError(f"{source.ct}: grid {hu.shape} is not the {HEAD_NECK.region} frame; prepare it again")
-    affine = HEAD_NECK.affine_at(spacing)
-    names = {number: organ for number, organ in enumerate(ORGANS, start=1) if organ in annotated}
+    region = region_at(source.ct.parent.parent.parent)
+    spacing = region.frame.size_mm[0] / hu.shape[0]
+    if hu.shape != region.frame.shape_at(spacing):
+        raise InputError(f"{source.ct}: grid {hu.shape} is not the {region.name} frame; prepare it again")
+    affine = region.frame.affine_at(spacing)
+    names = {number: organ for number, organ in enumerate(region.organs, start=1) if organ in annotated}
     return Subject(source.name, sha256(content), hu, affine, LabelMap(ids, affine, names), annotated)
 
 

@@ -34,7 +34,7 @@ _PROMPTS = {
 }
 _GIVEN = "neck_given"
 _NODULE = "14 mm solid nodule in the right upper lobe"
-_INSERTED = ("nodule", "nodule_healthy", "nodule_90d", "nodule_calcified_yes")
+_INSERTED = ("nodule", "nodule_healthy", "nodule_90d", "nodule_hyperdense")
 
 
 def names() -> list[str]:
@@ -66,7 +66,7 @@ def _inserted(folder: Path) -> list[Path]:
     from synth.sibling import siblings_asked
     from tests import hosts
 
-    siblings = siblings_asked(twin=True, follow_up="90d", growth=1.3, change=("calcified=yes",))
+    siblings = siblings_asked(twin=True, follow_up="90d", growth=1.4, change=("density=hyperdense",))
     return pipeline.insert_with_siblings(
         *hosts.write_chest(folder / "host"), _NODULE, siblings, seed=2, out=folder / "inserted"
     )

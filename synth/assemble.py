@@ -7,11 +7,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from prompts.vocabulary import Side
-from synth import intensity, labels, priors
+from synth import intensity, labels
 from synth.compose import Drawn
-from synth.facts import ORGANS
-from synth.models.scaling import DOSE_STEPS
 from synth.plan import CasePlan
+from synth.regions.prior import Prior
 from synth.sides import side_range, side_share
 from synth.torso.organs import read_masks
 from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
@@ -24,27 +23,28 @@ _SIDE_MARGIN = 0.05
 _KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
 
 
-def assemble(plan: CasePlan, drawn: Drawn) -> Case:
-    """The case of a finished frame, on the frame's own RAS grid at the drawn spacing."""
+def assemble(plan: CasePlan, drawn: Drawn, prior: Prior | None) -> Case:
+    """The case of a finished frame, on the frame's own RAS grid at the drawn spacing. `prior`: of the weights."""
     affine = drawn.frame.affine_at(drawn.spacing)
     hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
     if drawn.atlas is not None:
         masks = read_masks(hu, drawn.atlas.at(drawn.spacing), drawn.spacing)
         names = {i: name for i, name in labels.names().items() if (masks == i).any()}
         return Case(Volume(hu, affine), LabelMap(masks, affine, names), _targets(plan, drawn, hu, affine))
-    return Case(Volume(hu, affine), _organs(drawn, affine), _targets(plan, drawn, hu, affine))
+    return Case(Volume(hu, affine), _organs(drawn, affine, prior), _targets(plan, drawn, hu, affine))
 
 
-def _organs(drawn: Drawn, affine: np.ndarray) -> LabelMap:
+def _organs(drawn: Drawn, affine: np.ndarray, prior: Prior | None) -> LabelMap:
     """The organs in their main pieces; one that few patients taught, and that came out as a stump, is not annotated."""
+    assert drawn.labels is not None
     number = drawn.labels[0].argmax(dim=0).numpy()
     voxel_ml = drawn.spacing**3 / 1000
     ids = np.zeros(number.shape, np.uint8)
     names = {}
-    for i, name in enumerate(ORGANS, start=1):
+    for i, name in enumerate(drawn.region.organs, start=1):
         given = drawn.given is not None and bool(drawn.given.known[i - 1])
         mask = number == i if given else main_pieces(number == i)
-        if given or not priors.is_stump(name, float(mask.sum()) * voxel_ml):
+        if given or prior is None or not prior.is_stump(name, float(mask.sum()) * voxel_ml):
             ids[mask] = labels.ids()[name]
             names[labels.ids()[name]] = name
     return LabelMap(ids, affine, names)
@@ -69,6 +69,8 @@ def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -
     the highest. Where it is not on the side that was asked for, the dose is weighted towards that side, as little as it
     takes.
     """
+    if drawn.dose is None:
+        return LabelMap(np.zeros(hu.shape, np.uint8), affine, {})
     steps = F.interpolate(drawn.dose, size=hu.shape, mode="trilinear", align_corners=False)[0, 0].numpy()
     body = ndimage.binary_closing(hu > _BODY_HU)
     x = affine[0, 3] + affine[0, 0] * np.arange(hu.shape[0])
@@ -77,7 +79,10 @@ def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -
     names = {}
     sides = {int(t.dose_gy): t.side for t in plan.request.targets}
     for number, dose in enumerate(sorted(sides, reverse=True), start=1):
-        voxels, usual = plan.facts.get(f"target_{dose}_ml", 0.0) / voxel_ml, DOSE_STEPS.index(dose) - 0.5
+        voxels, usual = (
+            plan.facts.get(drawn.region.dose_names(dose)[0], 0.0) / voxel_ml,
+            drawn.region.doses_gy.index(dose) + 0.5,
+        )
         target = np.zeros(hu.shape, bool)
         for tilt in _TILTS:
             weight = 1 - tilt * (x / _TILT_MM).clip(-1, 1)[:, None, None]  # where no dose was drawn there is none

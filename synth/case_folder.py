@@ -71,6 +71,11 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
     return Case(ct, organs, lesions), plan, report, manifest
 
 
+def read_manifest(folder: str | Path) -> dict[str, Any]:
+    """The manifest of a case folder. Raises InputError where it cannot be read."""
+    return read_table(Path(folder) / MANIFEST, remedy=_AGAIN)
+
+
 def has_plan(folder: str | Path, plan_json: str) -> bool:
     """Whether `folder` holds this very plan, with or without the other files."""
     plan = Path(folder) / PLAN

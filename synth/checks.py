@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from prompts import CaseRequest
-from prompts.vocabulary import Extent, Habitus, Phase, Side
-from synth import priors
-from synth.data.measure_facts import measure
-from synth.facts import ORGANS
-from synth.frames import TORSO_REGIONS
+from prompts.vocabulary import Side
 from synth.given import Given
 from synth.lesions.acceptance import attribute_checks
 from synth.lesions.extent_acceptance import extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.plan import CasePlan
 from synth.provenance import Check
+from synth.regions import Region
+from synth.regions.prior import Prior
+from synth.regions.words import asked_words
 from synth.report.measurements import Measurements
 from synth.sides import side_range, side_share
 from synth.torso.checks import check_torso
 from synth.types import Case
-from synth.wording import HABITUS_CM2, SHOULDERS_MM, VESSELS_HU
 
 _TARGET_ML = (2.0, 5000.0)
 _OWN_ML = 0.5  # a target that is all of a higher dose is not to be seen
-_MAX_WIDTH_MM = 1000.0
 _ANY = 5000.0  # beyond every HU and every cross-section
 _SCAFFOLD_MM = 8.0  # where `refine` draws on the scaffold
 _SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left": 0.4, "mandible": 0.5}
 _LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
 
 
-def check_generated(case: Case, plan: CasePlan, given: Given | None = None) -> list[Check]:
+def check_generated(case: Case, plan: CasePlan, prior: Prior | None, given: Given | None = None) -> list[Check]:
     """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
 
-    An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too.
+    An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too. `prior`: of
+    the weights; None: of a torso, which has limits of its own.
     """
-    if plan.region in TORSO_REGIONS:
+    if prior is None:
         return check_torso(case, plan)
-    number = np.zeros(case.organs.ids.shape, np.uint8)
-    for i, name in enumerate(ORGANS, start=1):
-        number[case.organs.mask(name)] = i
-    facts = measure(case.ct.hu, number, np.zeros_like(number), ORGANS, case.ct.affine)
-    volumes = {name: facts.get(f"{name}_ml", 0.0) for name in ORGANS}
-    drawn = [name for name in ORGANS if given is None or name not in given.volumes_ml()]
-    checks = [_organ(name, volumes[name]) for name in drawn if volumes[name] > 0 or not priors.may_be_missing(name)]
-    if (plan.request.extent or Extent.COMPLETE) in (Extent.COMPLETE, Extent.LOWER):
-        checks.append(Check("shoulder_width_mm", facts["shoulder_width_mm"], SHOULDERS_MM, _MAX_WIDTH_MM))
-    checks += _words(plan.request, facts)
+    region = prior.region
+    number = region.numbers(case.organs)
+    placed = region.placed(case.ct.hu, case.ct.affine, number, np.zeros_like(number), region.organs)
+    facts = region.measure(placed)
+    volumes = {name: float((number == i).sum()) * placed.voxel_ml for i, name in enumerate(region.organs, start=1)}
+    drawn = [name for name in region.organs if given is None or name not in given.volumes_ml()]
+    drawn = [name for name in drawn if volumes[name] > 0 or not prior.may_be_missing(name)]
+    checks = [_organ(name, volumes[name], prior) for name in drawn]
+    field = str(plan.request.extent) if plan.request.extent else next(iter(region.fields), "")
+    if field in region.fields:
+        ranges = region.fields[field].check.items()
+        checks += [Check(name, facts.get(name, 0.0), low, high) for name, (low, high) in ranges]
+    checks += _words(region, plan.request, facts)
     for target in plan.request.targets:
         checks += _target(case, f"planning_target_{int(target.dose_gy)}gy", target.side)
     return [Check(c.name, round(c.value, 3), c.low, c.high) for c in checks]
@@ -59,34 +62,32 @@ def check_given(given: Given, seen: np.ndarray) -> list[Check]:
     `seen`: (X, Y, Z) numbers as in Given, read off the CT alone.
     """
     least = _SHOWN_DICE if given.spacing < _SCAFFOLD_MM else {}  # there it reads by the scaffold, which would tell it
-    shown = dice_of(given.number, seen)
+    shown = dice_of(given.number, seen, given.region.organs)
     return [Check(f"{name}_shown_dice", round(dice, 3), least.get(name, 0.0), 1.0) for name, dice in shown.items()]
 
 
-def dice_of(given: np.ndarray, seen: np.ndarray) -> dict[str, float]:
-    """Dice of each organ that is given."""
-    masks = {name: (given == i, seen == i) for i, name in enumerate(ORGANS, start=1)}
+def dice_of(given: np.ndarray, seen: np.ndarray, organs: Sequence[str]) -> dict[str, float]:
+    """Dice of each organ that is given: numbers, 1 + position in `organs`."""
+    masks = {name: (given == i, seen == i) for i, name in enumerate(organs, start=1)}
     return {n: 2 * float((a & b).sum()) / float(a.sum() + b.sum()) for n, (a, b) in masks.items() if a.any()}
 
 
-def _organ(name: str, volume_ml: float) -> Check:
-    low, high = priors.organ_range(name)
-    return Check(f"{name}_ml", volume_ml, round(low, 2), round(high, 2))
+def _organ(name: str, volume_ml: float, prior: Prior) -> Check:
+    low, high = prior.organ_range(name)
+    return Check(prior.region.volume_name(name), volume_ml, round(low, 2), round(high, 2))
 
 
-def _words(request: CaseRequest, facts: dict[str, float]) -> list[Check]:
-    """Contrast, and habitus, where a word was said of them; contrast can be read at 4 mm and finer.
+def _words(region: Region, request: CaseRequest, facts: Mapping[str, float]) -> list[Check]:
+    """Contrast and habitus where a word was said of them, and the fact can be read at this spacing.
 
-    Asked for, it must not read as none; faint contrast passes.
+    Contrast that was asked for must not read as none; faint contrast passes (Fact.checked).
     """
     checks = []
-    if request.phase and "neck_vessels_hu" in facts:
-        low, high = (-_ANY, VESSELS_HU[0]) if request.phase is Phase.NON_CONTRAST else (VESSELS_HU[0], _ANY)
-        checks.append(Check("neck_vessels_hu", facts["neck_vessels_hu"], low, high))
-    if request.habitus:
-        slim, large = HABITUS_CM2
-        ranges = {Habitus.SLIM: (0.0, slim), Habitus.AVERAGE: (slim, large), Habitus.LARGE: (large, _ANY)}
-        checks.append(Check("neck_area_cm2", facts["neck_area_cm2"], *ranges[request.habitus]))
+    for attribute, word in asked_words(region, request):
+        fact = region.word_fact(attribute)
+        if fact is not None and fact.name in facts:
+            low, high = fact.checked(attribute, word)
+            checks.append(Check(fact.name, facts[fact.name], max(low, -_ANY), min(high, _ANY)))
     return checks
 
 

@@ -45,6 +45,10 @@ Start = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Cases = Annotated[list[Path], typer.Argument(help="Case folders.", show_default=False)]
+WeightsFolder = Annotated[
+    Path | None,
+    typer.Option("--weights", help="Folder of weights of your own; else $SYNTHCT_WEIGHTS, else those that ship."),
+]
 OrganIds = Annotated[
     str | None,
     typer.Option(help="Names of the label ids where they are not TotalSegmentator's: 3=liver,7=kidney_left or a JSON."),
@@ -107,6 +111,7 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    weights: WeightsFolder = None,
     strict: Strict = False,
     quiet: Quiet = False,
 ) -> None:
@@ -130,6 +135,7 @@ def generate(
             organs=organs,
             organ_ids=table,
             slice_mm=slice_mm,
+            weights=weights,
             progress=progress,
         )
     _tell(prompt, "generate")
@@ -420,17 +426,22 @@ def prepare(
         Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
     ] = None,
     trust_labels: TrustLabels = False,
+    region: Annotated[
+        str, typer.Option(help="What the patients show: head_neck, or the YAML of a region of your own.")
+    ] = "head_neck",
     quiet: Quiet = False,
 ) -> None:
     """Make the training set of the networks from real CT and print how many patients are in it.
 
-    A case of your own is a folder with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz with both parotid
-    glands at least; targets.nii.gz in Gy and report.txt if there are. One in seven is kept for validation.
+    A case of your own is a folder with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz with the organs that the
+    region is placed by (both parotid glands for head_neck); targets.nii.gz in Gy and report.txt if there are. One in
+    seven is kept for validation.
 
     Example: synthct prepare --patients ours --native ours --native data/legs --out runs/data
     """
     from synth import nifti
     from synth.data.prepare import prepare as prepare_all
+    from synth.regions.region import named
 
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
@@ -445,6 +456,7 @@ def prepare(
             lesions=lesions,
             lesion_id=lesion_id,
             trust_labels=trust_labels,
+            region=named(region),
         )
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")
@@ -499,6 +511,7 @@ def plan(
     spacing: Spacing = 4.0,
     index: Annotated[int, typer.Option(min=0, max=MOST_CASES, help="Number of the case, counted from 0.")] = 0,
     strict: Strict = False,
+    weights: WeightsFolder = None,
 ) -> None:
     """Print the plan that a prompt and seed lead to: the request, with every random choice drawn.
 
@@ -506,7 +519,7 @@ def plan(
     """
     from synth import pipeline
 
-    typer.echo(pipeline.plan_json(_asked(prompt, "generate", strict), seed, spacing, index))
+    typer.echo(pipeline.plan_json(_asked(prompt, "generate", strict), seed, spacing, index, weights))
     _tell(prompt, "generate")
 
 

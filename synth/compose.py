@@ -7,62 +7,57 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from synth.facts import ORGANS, encode
 from synth.flow.guidance import asked, away_from, away_from_prior
 from synth.flow.samplers import euler
-from synth.frames import BASE_SPACING_MM, FRAMES, Frame
 from synth.given import Given
-from synth.models.conditioning import FACTS_DIM, Condition, grid_vector, position_map, stack_maps
+from synth.models.condition import Asked, Condition, Known, told_base
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
-from synth.models.text import TEXT_DIM, text_encoder
+from synth.models.text import text_encoder
 from synth.models.threads import one_thread
 from synth.plan import CasePlan
+from synth.regions import Region
+from synth.regions.frame import BASE_SPACING_MM, Frame
 from synth.seeding import normal
-from synth.shape.scaffold import base_maps
+from synth.shape.model import MEAN_SPACING_MM
 from synth.torso.patchwork import Atlas
-
-_NATIVE_VESSELS_HU = 55.0  # about the lower of the training patients' two peaks
 
 
 @dataclass(frozen=True)
 class Drawn:
     """A frame at one spacing.
 
-    ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps of the dose ladder at the base spacing;
-    labels: (1, CLASSES, X, Y, Z) organ fractions; scaffold: the deformed mean patient at 8 mm, see synth.shape.
-    given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso: the networks
-    read none there. details: (1, 7, X, Y, Z) of the next finer grid in network units, which `refine` starts from.
+    region: whose frame, or part of whose frame, it is. ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps
+    of the region's doses at the base spacing, None where it has none; labels: (1, 1 + organs, X, Y, Z) organ fractions,
+    None where no network reads them; scaffold: the deformed mean patient at 8 mm, see synth.shape.
+    given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso.
+    details: (1, 7, X, Y, Z) of the next finer grid in network units, which `refine` starts from.
     """
 
+    region: Region
     frame: Frame
     spacing: float
     ct: torch.Tensor
-    dose: torch.Tensor
-    labels: torch.Tensor
+    dose: torch.Tensor | None
+    labels: torch.Tensor | None
     scaffold: torch.Tensor | None
     given: Given | None = None
     atlas: Atlas | None = None
     details: torch.Tensor | None = None
 
 
-def request_tensors(plan: CasePlan) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Facts (1, F), text features (1, L, D), text mask (1, L) of a plan."""
-    facts = torch.from_numpy(encode(plan.facts))[None]
+def asked_of(plan: CasePlan, model: Denoiser) -> Asked:
+    """What a plan asks of a network of its region."""
+    facts = torch.from_numpy(model.region.encode(plan.facts))[None]
     if not plan.request.prompt:
-        return (facts, *no_request()[1:])
-    return (facts, *text_encoder()([plan.request.prompt]))
-
-
-def no_request() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The same where nothing is asked."""
-    return torch.zeros(1, FACTS_DIM), torch.zeros(1, 1, TEXT_DIM), torch.zeros(1, 1, dtype=torch.bool)
+        return replace(Asked.nothing(model.region, model.config.text_dim), facts=facts)
+    return Asked(facts, *text_encoder()([plan.request.prompt]))
 
 
 @torch.no_grad()
 def compose(
     plan: CasePlan,
-    scaffold: torch.Tensor,
+    scaffold: torch.Tensor | None,
     model: Denoiser,
     on_step: Callable[[], None] = lambda: None,
     given: Given | None = None,
@@ -71,11 +66,11 @@ def compose(
 
     Organs that are given stand in place of those that are read.
     """
-    frame = FRAMES[str(plan.region)]
-    condition = _condition(plan, frame, scaffold, model).to(model.device)
+    frame = model.region.frame
+    condition = _condition(plan, scaffold, model).to(model.device)
     noise = normal((1, model.config.channels, *frame.shape), plan.base_seed).to(model.device)
     noise = plan.sampling.temperature * noise
-    native = replace(condition, facts=_without_contrast(plan).to(model.device))
+    native = replace(condition, facts=_without_contrast(plan, model.region).to(model.device))
     velocity = asked(model, condition)
     velocity = away_from(velocity, model, condition.without_request(), plan.sampling.guidance - 1)
     velocity = away_from(velocity, model, native, plan.sampling.contrast_guidance)
@@ -84,29 +79,33 @@ def compose(
         x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
         labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
     ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
+    dose = dose_from_network(x[:, 1:2]) if model.region.doses_gy else None
     if given is not None:
         labels = given.impose(labels, BASE_SPACING_MM)
-    return Drawn(frame, BASE_SPACING_MM, ct, dose_from_network(x[:, 1:2]), labels, scaffold, given)
+    return Drawn(model.region, frame, BASE_SPACING_MM, ct, dose, labels, scaffold, given)
 
 
-def _without_contrast(plan: CasePlan) -> torch.Tensor:
+def of_scaffold(region: Region, scaffold: torch.Tensor, given: Given | None = None) -> Drawn:
+    """The deformed mean patient as it is, at 8 mm, where no `base` draws on it."""
+    organs = scaffold[:, 1:]
+    labels = torch.cat([(1 - organs.sum(dim=1, keepdim=True)).clamp(min=0), organs], dim=1)
+    if given is not None:
+        labels = given.impose(labels, MEAN_SPACING_MM)
+    return Drawn(region, region.frame, MEAN_SPACING_MM, scaffold[:, :1] - 1.0, None, labels, scaffold, given)
+
+
+def _without_contrast(plan: CasePlan, region: Region) -> torch.Tensor:
     """The facts of a plan as if nothing had been injected, (1, F)."""
-    return torch.from_numpy(encode({**plan.facts, "neck_vessels_hu": _NATIVE_VESSELS_HU}))[None]
+    native = {fact.name: fact.without for fact in region.facts if fact.without is not None}
+    return torch.from_numpy(region.encode({**plan.facts, **native}))[None]
 
 
-def _condition(plan: CasePlan, frame: Frame, scaffold: torch.Tensor, model: Denoiser) -> Condition:
-    facts, text, text_mask = request_tensors(plan)
-    spacing = torch.full((1, 3), BASE_SPACING_MM)
-    nothing = torch.zeros(1, 1, *frame.shape)
-    return Condition(
-        facts=facts,
-        text=text,
-        text_mask=text_mask,
-        grid=grid_vector(spacing, torch.ones(1, len(ORGANS)), torch.zeros(1, 1)),
-        maps=stack_maps(
-            nothing.expand(-1, model.config.channels, -1, -1, -1),
-            nothing,
-            position_map(torch.tensor([frame.lower_mm]), spacing, frame.shape),
-            scaffold=base_maps(scaffold),
-        ),
+def _condition(plan: CasePlan, scaffold: torch.Tensor | None, model: Denoiser) -> Condition:
+    frame, organs = model.region.frame, model.region.organs
+    return told_base(
+        asked_of(plan, model),
+        torch.tensor([frame.lower_mm]),
+        torch.ones(1, len(organs)),
+        Known.nothing(model.config.channels, frame.shape),
+        scaffold,
     )

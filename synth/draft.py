@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synth.errors import InputError
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.report.comparison import Prior
@@ -43,7 +44,7 @@ class Draft:
     """A case that is drawn and has passed its checks; its report and folder are still to be made.
 
     `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
-    follow-up, which its report compares with.
+    follow-up, which its report compares with. `weights`: that drew a generated case.
     """
 
     plan: CasePlan
@@ -53,3 +54,4 @@ class Draft:
     rejections: tuple[Rejection, ...] = ()
     measured: Measurements | None = None
     prior: Prior | None = None
+    weights: Weights | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from synth import case_folder, provenance, report
 from synth.draft import Draft
 from synth.models import lesion_weights, library
+from synth.models.weights_folder import insertion_files
 from synth.preview import render
 
 
@@ -26,7 +27,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
             "lesions": plan.lesion_seed,
             **({"scanner": plan.scanner_seed} if plan.scanner else {}),
         },
-        weights=library.weights_files(plan.door, plan.region, trained),
+        weights=draft.weights.files() if draft.weights else insertion_files(trained),
         device=str(library.device()),
         attempts=len(draft.rejections) + 1,
         checks=draft.checks,

@@ -14,9 +14,9 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK, Frame
 from synth.geometry import world_of
+from synth.regions import Region
+from synth.regions.measures import Reach
 from synth.types import LabelMap
 
 if TYPE_CHECKING:
@@ -28,40 +28,44 @@ _MARGIN_MM = 4.0  # of tissue above and below the organs
 
 @dataclass(frozen=True)
 class Given:
-    """`number` (X, Y, Z) uint8 on the frame's grid at `spacing` mm: 1 + position in ORGANS, 0 elsewhere."""
+    """`number` (X, Y, Z) uint8 on the frame's grid at `spacing` mm: 1 + position in the organs of `region`, else 0."""
 
+    region: Region
     number: np.ndarray
     spacing: float
 
     @property
     def known(self) -> np.ndarray:
-        """(len(ORGANS),) bool: which organs are given."""
-        return np.isin(1 + np.arange(len(ORGANS)), self.number)
+        """(organs,) bool: which of the region's organs are given."""
+        return np.isin(1 + np.arange(len(self.region.organs)), self.number)
 
     def volumes_ml(self) -> dict[str, float]:
         """Volume of each given organ by name."""
-        counts = np.bincount(self.number.ravel(), minlength=1 + len(ORGANS))[1:]
-        return {name: n * self.spacing**3 / 1000 for name, n in zip(ORGANS, counts, strict=True) if n}
+        counts = np.bincount(self.number.ravel(), minlength=self.region.classes)[1:]
+        return {name: n * self.spacing**3 / 1000 for name, n in zip(self.region.organs, counts, strict=True) if n}
 
-    def facts(self, drawn: Mapping[str, float], frame: Frame = HEAD_NECK) -> dict[str, float]:
+    def facts(self, drawn: Mapping[str, float]) -> dict[str, float]:
         """The facts of a patient with these organs: their volumes, and a field of view that holds them."""
+        frame, region = self.region.frame, self.region
         slices = np.flatnonzero(self.number.any(axis=(0, 1)))
         low = frame.lower_mm[2] + self.spacing * float(slices[0]) - _MARGIN_MM
         high = frame.lower_mm[2] + self.spacing * float(slices[-1] + 1) + _MARGIN_MM
-        volumes = {f"{name}_ml": round(ml, 3) for name, ml in self.volumes_ml().items()}
-        field = {"top_mm": max(drawn["top_mm"], high), "bottom_mm": max(drawn["bottom_mm"], -low)}
-        return {**drawn, **volumes, **field}
+        volumes = {region.volume_name(name): round(ml, 3) for name, ml in self.volumes_ml().items()}
+        top, bottom = region.of_measure(Reach("up")), region.of_measure(Reach("down"))
+        ends = [(fact.name, end) for fact, end in ((top, high), (bottom, -low)) if fact and fact.name in drawn]
+        known = {name: ml for name, ml in volumes.items() if name in region.names}
+        return {**drawn, **known, **{name: max(drawn[name], end) for name, end in ends}}
 
     def fractions(self, spacing: float) -> torch.Tensor:
-        """(len(ORGANS), X, Y, Z) share of each organ in the voxels of a grid of this spacing or a coarser one."""
+        """(organs, X, Y, Z) share of each organ in the voxels of a grid of this spacing or a coarser one."""
         import torch
         import torch.nn.functional as F
 
-        onehot = F.one_hot(torch.from_numpy(self.number.astype(np.int64)), 1 + len(ORGANS)).permute(3, 0, 1, 2)[1:]
+        onehot = F.one_hot(torch.from_numpy(self.number.astype(np.int64)), self.region.classes).permute(3, 0, 1, 2)[1:]
         return F.avg_pool3d(onehot.float()[None], round(spacing / self.spacing))[0]
 
     def impose(self, labels: torch.Tensor, spacing: float) -> torch.Tensor:
-        """Fractions (1, CLASSES, X, Y, Z) with the given organs as given; all else shares the room that is left."""
+        """Fractions (1, 1 + organs, X, Y, Z) with the given organs as given; all else shares the room that is left."""
         import torch
 
         known = torch.from_numpy(self.known)
@@ -91,30 +95,29 @@ class GivenFile:
         return {"organs": self.path, "organ_ids": names or None}
 
 
-def place(organs: LabelMap, mean_organs: np.ndarray, spacing: float, frame: Frame = HEAD_NECK) -> Given:
+def place(organs: LabelMap, mean_organs: np.ndarray, spacing: float, region: Region) -> Given:
     """The organs of a label map on the frame: moved, not turned, to where the mean patient has the same organs.
 
     Args:
-        organs: on any grid; mean_organs: (len(ORGANS), X, Y, Z) fractions of the mean patient on a grid of the frame;
+        organs: on any grid; mean_organs: (K, X, Y, Z) fractions of the mean patient on a grid of the frame;
         spacing: mm.
 
-    Raises InputError where the map has none of ORGANS, or one of its organs does not fit into the frame.
+    Raises InputError where the map has none of the region's organs, or one of them does not fit into the frame.
     """
-    number = np.zeros(organs.ids.shape, np.uint8)
-    for i, name in enumerate(ORGANS, start=1):
-        number[organs.mask(name)] = i
-    found = [name for i, name in enumerate(ORGANS, start=1) if (number == i).any()]
+    number, frame = region.numbers(organs), region.frame
+    found = [name for i, name in enumerate(region.organs, start=1) if (number == i).any()]
     if not found:
         has = ", ".join(organs.present()[:6]) or "nothing with a name"
-        raise InputError(f"--organs: none of {', '.join(ORGANS)} in it ({has}); label one, or name ids by --organ-ids")
-    shift = _shift(number, organs.affine, mean_organs, [n for n in found if n not in _LONG] or found, frame)
+        wanted = ", ".join(region.organs)
+        raise InputError(f"--organs: none of {wanted} in it ({has}); label one, or name ids by --organ-ids")
+    shift = _shift(number, organs.affine, mean_organs, [n for n in found if n not in _LONG] or found, region)
     move = np.eye(4)
     move[:3, 3] = shift
     matrix = np.linalg.inv(organs.affine) @ move @ frame.affine_at(spacing)
     placed = ndimage.affine_transform(
         number, matrix[:3, :3], matrix[:3, 3], output_shape=frame.shape_at(spacing), order=0, prefilter=False
     )
-    given = Given(placed, spacing)
+    given = Given(region, placed, spacing)
     if missing := [name for name in found if name not in given.volumes_ml()]:
         size = " x ".join(f"{n * 16}" for n in frame.shape)
         raise InputError(f"--organs: {missing[0]} lies outside the frame of {size} mm; check the affine, or drop it")
@@ -122,13 +125,13 @@ def place(organs: LabelMap, mean_organs: np.ndarray, spacing: float, frame: Fram
 
 
 def _shift(
-    number: np.ndarray, affine: np.ndarray, mean_organs: np.ndarray, names: list[str], frame: Frame
+    number: np.ndarray, affine: np.ndarray, mean_organs: np.ndarray, names: list[str], region: Region
 ) -> np.ndarray:
     """(3,) mm from a point of the frame to the same point of the label map's world."""
-    frame_affine = frame.affine_at(16.0 * frame.shape[0] / mean_organs.shape[1])
+    frame_affine = region.frame.affine_at(region.frame.size_mm[0] / mean_organs.shape[1])
     apart = []
     for name in names:
-        i = ORGANS.index(name)
+        i = region.organs.index(name)
         here = world_of(np.array(ndimage.center_of_mass(number == i + 1)), affine)
         apart.append(here - world_of(np.array(ndimage.center_of_mass(mean_organs[i])), frame_affine))
     return np.mean(apart, axis=0)

@@ -18,13 +18,13 @@ from synth.checks import check_generated, check_given, check_inserted
 from synth.doors import ask
 from synth.draft import Draft, Gate, RejectedError, Rejection, no_gate
 from synth.errors import InputError
-from synth.frames import FRAMES, TORSO_REGIONS
 from synth.given import Given, GivenFile, place
 from synth.lesions import insert as insert_lesions
 from synth.lesions.insertion import Redraw
 from synth.lesions.planning import one_by_one, plan_each
 from synth.lesions.plans import AnyPlan
 from synth.models import lesion_weights as lesion_networks
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan, Sampling, case_name, check_request, check_spacing, draw_generate, draw_insert
 from synth.progress import Progress
 from synth.provenance import Check, command_line, sha256_of_file
@@ -56,25 +56,29 @@ def generate(
     organs: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
     slice_mm: float | None = None,
+    weights: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
     """Cases start .. start + count - 1 of a prompt, each from its own seed; returns their folders.
 
     `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
-    thickness and distance of the slices, which are means of those that were drawn.
+    thickness and distance of the slices, which are means of those that were drawn. `weights`: a folder of
+    weights of your own (synth.models.weights_folder).
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
     request = _read(prompt, "generate").case_request
-    given = None if organs is None else _read_given(request, organs, organ_ids, spacing)
-    scanner = None if slice_mm is None else _sliced(request, slice_mm, spacing)
+    use = Weights.covering(request.region, weights)
+    use.files()  # all there, or refused before anything is drawn
+    given = None if organs is None else _read_given(request, organs, organ_ids, spacing, use)
+    scanner = None if slice_mm is None else _sliced(request, slice_mm, spacing, use)
     progress = progress or Progress(quiet=True)
     folders: list[Path] = []
     rejected: list[RejectedError] = []
     for index in range(start, start + count):
         try:
-            folders.append(_generate_case(request, seed, index, spacing, out, progress, given, scanner))
+            folders.append(_generate_case(request, use, seed, index, spacing, out, progress, given, scanner))
         except RejectedError as error:
             rejected.append(error)
     if rejected:
@@ -83,24 +87,29 @@ def generate(
     return folders
 
 
-def _read_given(request: CaseRequest, organs: Path, organ_ids: Mapping[int, str] | None, spacing: float) -> GivenFile:
+def _read_given(
+    request: CaseRequest, organs: Path, organ_ids: Mapping[int, str] | None, spacing: float, weights: Weights
+) -> GivenFile:
     """The organs of a label map on the frame; InputError where they, or the request, cannot be drawn."""
-    region = check_request(request)
-    if region in TORSO_REGIONS:
+    region = check_request(request, weights.region)
+    if not weights.region.organs:
         raise InputError(
             f"--organs with a CT of region '{region}': organs can be given in the head and neck; leave it out"
         )
     check_spacing(spacing)
     labels = nifti.read_labels(organs, organ_ids=organ_ids)
-    from synth.models import library
-
-    placed = place(labels, library.load_shape().mean_organs.numpy(), spacing)
+    if (shape := weights.shape) is None:
+        raise InputError(
+            f"--organs: needs a mean patient to place them by, and {weights.folder} has no shape; train it"
+        )
+    placed = place(labels, shape.mean_organs.numpy(), spacing, weights.region)
     return GivenFile(placed, organs, sha256_of_file(organs), organ_ids)
 
 
-def _sliced(request: CaseRequest, slice_mm: float, spacing: float) -> Scanner:
+def _sliced(request: CaseRequest, slice_mm: float, spacing: float, weights: Weights) -> Scanner:
     """A scanner that gives slices of this thickness and nothing else. Raises InputError where they are too thin."""
-    frame = FRAMES[str(check_request(request))]
+    check_request(request, weights.region)
+    frame = weights.region.frame
     check_spacing(spacing)
     Slicing.of(frame.shape_at(spacing), frame.affine_at(spacing), 2, slice_mm)
     return Scanner(name="slices", slice_mm=slice_mm)
@@ -108,6 +117,7 @@ def _sliced(request: CaseRequest, slice_mm: float, spacing: float) -> Scanner:
 
 def _generate_case(
     request: CaseRequest,
+    weights: Weights,
     seed: int,
     index: int,
     spacing: float,
@@ -118,25 +128,49 @@ def _generate_case(
 ) -> Path:
     """One case: what is complete already is left as it is."""
     folder = out / case_name(index)
-    plans = [_attempt(request, seed, index, spacing, attempt, given, scanner) for attempt in range(MAX_ATTEMPTS)]
+    plans = [
+        _attempt(request, weights, seed, index, spacing, attempt, given, scanner) for attempt in range(MAX_ATTEMPTS)
+    ]
     texts = [plan.to_json() for plan in plans]
     if any(case_folder.is_complete(folder, text) for text in texts):
+        _require_same_weights(folder, weights)
         return folder
     ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
     case_folder.require_free(folder, (ours or texts)[0])
     draft = draft_generated(
-        request, seed=seed, index=index, spacing=spacing, progress=progress, given=given, scanner=scanner
+        request,
+        weights=weights,
+        seed=seed,
+        index=index,
+        spacing=spacing,
+        progress=progress,
+        given=given,
+        scanner=scanner,
     )
     options = given.options() if given else {}
+    if weights.folder != Weights.shipped(weights.region.name).folder:
+        options["weights"] = weights.folder
     if scanner:
         options["slice_mm"] = f"{scanner.slice_mm:g}"
     command = command_line("generate", request.prompt, seed=seed, start=index, spacing=f"{spacing:g}", **options)
     return finish_draft(folder, draft, command, progress)
 
 
+def _require_same_weights(folder: Path, weights: Weights) -> None:
+    """InputError where a finished case was drawn with weights that are not these any more."""
+    drawn_with = case_folder.read_manifest(folder).get("weights", {})
+    for role, digest in weights.hashes().items():
+        if role in drawn_with and drawn_with[role]["sha256"] != digest:
+            raise InputError(
+                f"{folder}: was drawn with other weights ('{role}' of {weights.folder} has changed); "
+                "remove it, or choose another --out"
+            )
+
+
 def draft_generated(
     request: CaseRequest,
     *,
+    weights: Weights,
     seed: int,
     index: int,
     spacing: float,
@@ -152,8 +186,8 @@ def draft_generated(
     """
     rejections: list[Rejection] = []
     for attempt in range(attempts):
-        plan = _attempt(request, seed, index, spacing, attempt, given, scanner)
-        case, shown = _drawn(plan, given, progress)
+        plan = _attempt(request, weights, seed, index, spacing, attempt, given, scanner)
+        case, shown = _drawn(plan, weights, given, progress)
         measured = measure(case)
         checks = [*shown, *gate(plan, case, measured)]
         if not (failed := [check for check in checks if not check.ok]):
@@ -161,7 +195,9 @@ def draft_generated(
                 case = scan(case, plan.scanner, plan.scanner_seed)
                 measured = measure(case)
             inputs = {"organs": given.path} if given else {}
-            return Draft(plan, case, tuple(checks), inputs, rejections=tuple(rejections), measured=measured)
+            return Draft(
+                plan, case, tuple(checks), inputs, rejections=tuple(rejections), measured=measured, weights=weights
+            )
         rejections.append(Rejection(_reason(failed), plan))
     raise RejectedError(
         f"{case_name(index)}: drawn {attempts} times and rejected, at last because {rejections[-1].reason}; "
@@ -170,64 +206,57 @@ def draft_generated(
     )
 
 
-def _drawn(plan: CasePlan, given: GivenFile | None, progress: Progress) -> tuple[Case, list[Check]]:
+def _drawn(plan: CasePlan, weights: Weights, given: GivenFile | None, progress: Progress) -> tuple[Case, list[Check]]:
     """A case and its checks."""
     if given is None:
-        case = draw_case(plan, progress)
-        return case, check_generated(case, plan)
-    case, shown = draw_given_case(plan, given.organs, progress)
-    return case, [*check_generated(case, plan, given.organs), *shown]
+        case = draw_case(plan, weights, progress)
+        return case, check_generated(case, plan, weights.prior)
+    case, shown = draw_given_case(plan, weights, given.organs, progress)
+    return case, [*check_generated(case, plan, weights.prior, given.organs), *shown]
 
 
-def draw_case(plan: CasePlan, progress: Progress) -> Case:
+def draw_case(plan: CasePlan, weights: Weights, progress: Progress) -> Case:
     """The volume and masks of a generate plan."""
     from synth.assemble import assemble
 
-    return assemble(plan, _draw(plan, progress))
+    return assemble(plan, _draw(plan, weights, progress), weights.prior)
 
 
-def draw_given_case(plan: CasePlan, given: Given, progress: Progress) -> tuple[Case, list[Check]]:
+def draw_given_case(plan: CasePlan, weights: Weights, given: Given, progress: Progress) -> tuple[Case, list[Check]]:
     """The same with organs that are given, and how far its CT shows them to a network that is not told of them."""
     from synth.assemble import assemble
-    from synth.models import library
     from synth.refine import read_organs
 
-    drawn = _draw(plan, progress, given)
-    seen = read_organs(drawn.ct, drawn.frame, drawn.spacing, library.load("refine"))
-    return assemble(plan, drawn), check_given(given, seen[0].argmax(dim=0).numpy())
+    drawn = _draw(plan, weights, progress, given)
+    seen = read_organs(drawn.ct, drawn.spacing, weights.refine())
+    return assemble(plan, drawn, weights.prior), check_given(given, seen[0].argmax(dim=0).numpy())
 
 
-def _draw(plan: CasePlan, progress: Progress, given: Given | None = None) -> Drawn:
-    """Compose a coarse volume as the region asks, then refine it down to the plan's spacing."""
-    from synth.models import library
+def _draw(plan: CasePlan, weights: Weights, progress: Progress, given: Given | None = None) -> Drawn:
+    """Compose a coarse volume as the weights do, then refine it down to the plan's spacing."""
     from synth.refine import refine
 
-    torso = plan.region in TORSO_REGIONS
-    drawn = _patched(plan, progress) if torso else _composed(plan, progress, given)
-    fine = library.load("refine", plan.sampling.precision)
-    with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
-        tone = library.load_tone(torso)
-        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, tone)
-
-
-def _composed(plan: CasePlan, progress: Progress, given: Given | None) -> Drawn:
-    """Head and neck: shape, then base."""
-    from synth.compose import compose
-    from synth.models import library
-    from synth.shape.scaffold import draw_scaffold
-
-    base = library.load("base", plan.sampling.precision)
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
-        return compose(plan, draw_scaffold(plan, library.load_shape(), given), base, step.advance, given)
+        drawn = _composed(plan, weights, step.advance, given)
+    fine = weights.refine(plan.sampling.precision)
+    with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
+        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, weights.tone)
 
 
-def _patched(plan: CasePlan, progress: Progress) -> Drawn:
-    """Chest and abdomen: a deformation, and scans that lend their look."""
-    from synth.models import library
+def _composed(plan: CasePlan, weights: Weights, on_step: Callable[[], None], given: Given | None) -> Drawn:
+    """A patchwork of scans; or a scaffold, and what base draws on it; or, without base, the scaffold as it is."""
+    from synth.compose import compose, of_scaffold
+    from synth.shape.scaffold import draw_scaffold
     from synth.torso.patchwork import draw_patchwork
 
-    with progress.step(f"{plan.case}: compose", 1) as step:
-        return draw_patchwork(plan, library.load_torso(), step.advance)
+    if torso := weights.torso:
+        return draw_patchwork(plan, torso, on_step)
+    shape, base = weights.shape, weights.base(plan.sampling.precision)
+    scaffold = draw_scaffold(plan, shape, given) if shape else None
+    if base is not None:
+        return compose(plan, scaffold, base, on_step, given)
+    assert scaffold is not None  # Weights has one of them at least
+    return of_scaffold(weights.region, scaffold, given)
 
 
 def insert(
@@ -442,13 +471,15 @@ def _read(prompt: str | Reading, door: str) -> Reading:
     return prompt if isinstance(prompt, Reading) else ask(prompt, door)
 
 
-def plan_json(prompt: str | Reading, seed: int, spacing: float, index: int) -> str:
+def plan_json(prompt: str | Reading, seed: int, spacing: float, index: int, weights: Path | None = None) -> str:
     """The plan of a generated case (first attempt) as JSON, without drawing it."""
-    return _attempt(_read(prompt, "generate").case_request, seed, index, spacing, attempt=0).to_json()
+    request = _read(prompt, "generate").case_request
+    return _attempt(request, Weights.covering(request.region, weights), seed, index, spacing, attempt=0).to_json()
 
 
 def _attempt(
     request: CaseRequest,
+    weights: Weights,
     seed: int,
     index: int,
     spacing: float,
@@ -458,6 +489,7 @@ def _attempt(
 ) -> CasePlan:
     return draw_generate(
         request,
+        weights=weights,
         seed=seed,
         index=index,
         attempt=attempt,
@@ -475,7 +507,7 @@ def _inserted(plan: CasePlan, host: Case, inputs: Mapping[str, Path]) -> Case:
     trained = lesion_networks.of_plan(plan.lesion_weights_sha256, inputs)
     redraw: Redraw
     if trained is None:
-        redraw = RefineRedraw(library.load("refine", plan.sampling.precision), plan.sampling)
+        redraw = RefineRedraw(Weights.covering(None).refine(plan.sampling.precision), plan.sampling)
     else:
         redraw = LesionRedraw(library.load_from(trained.parent, plan.sampling.precision), plan.sampling)
     return insert_lesions(host.ct, host.organs, plan.lesions, redraw)

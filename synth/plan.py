@@ -9,15 +9,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from prompts import CaseRequest
-from prompts.vocabulary import Phase, Region
-from synth import priors
+from prompts.vocabulary import Phase
 from synth.doors import reading_of
 from synth.errors import InputError
-from synth.frames import BASE_SPACING_MM, FRAMES, LOOK_MM, TORSO_REGIONS, spacings
 from synth.given import GivenFile
 from synth.lesions.plans import AnyPlan
 from synth.models.precision import Precision, default_precision
+from synth.models.weights_folder import Weights
 from synth.provenance import sha256_of_file, sha256_of_input
+from synth.regions import Region, for_words, shipped, shipped_names
+from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, spacings
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
@@ -69,7 +70,7 @@ class HostReference(_Frozen):
 
 
 class CasePlan(_Frozen):
-    """One case, drawn. `facts` condition `base` (see synth.facts); seeds are per step.
+    """One case, drawn. `facts` condition `base` (see synth.regions.facts); seeds are per step.
 
     `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
     that it is a sibling of, if it is one. `scanner` is put on the case when it is drawn, with the noise of
@@ -110,7 +111,8 @@ class CasePlan(_Frozen):
 
     def refine_evaluations(self) -> int:
         """Sampler steps of all refine levels, for progress bars."""
-        coarse = LOOK_MM if self.region in TORSO_REGIONS else BASE_SPACING_MM
+        region = for_words(self.region or "")
+        coarse = BASE_SPACING_MM if region is None or region.facts else LOOK_MM  # a patchwork starts finer
         levels = round(math.log2(coarse / self.spacing_mm)) if self.spacing_mm else 1
         return levels * self.sampling.refine_steps
 
@@ -133,6 +135,7 @@ def host_name(ct: Path) -> str:
 def draw_generate(
     request: CaseRequest,
     *,
+    weights: Weights,
     seed: int,
     index: int,
     attempt: int,
@@ -143,12 +146,13 @@ def draw_generate(
 ) -> CasePlan:
     """Draw the plan of one generated case; lesions are planned once their host exists.
 
-    `given`: organs that the case is to have. Raises InputError where the weights do not cover the request.
+    `weights`: whose patients it is to be like. `given`: organs that the case is to have. Raises InputError where the
+    weights do not cover the request.
     """
-    region = check_request(request)
+    region = check_request(request, weights.region)
     case = case_name(index)
     rng = numpy_rng(derive(seed, case, "facts", attempt))
-    facts = {} if region in TORSO_REGIONS else priors.draw(request, rng)
+    facts = weights.prior.draw(request, rng) if weights.prior else {}
     return CasePlan(
         door="generate",
         case=case,
@@ -160,7 +164,7 @@ def draw_generate(
         spacing_mm=check_spacing(spacing),
         organs_sha256=given.sha256 if given else None,
         facts=given.organs.facts(facts) if given else facts,
-        sampling=_steered(sampling, request, region),
+        sampling=_steered(sampling, request, weights.region),
         shape_seed=derive(seed, case, "shape", attempt),
         base_seed=derive(seed, case, "base", attempt),
         refine_seed=derive(seed, case, "refine", attempt),
@@ -170,9 +174,10 @@ def draw_generate(
     )
 
 
-def _steered(sampling: Sampling, request: CaseRequest, region: str) -> Sampling:
+def _steered(sampling: Sampling, request: CaseRequest, region: Region) -> Sampling:
     """With guidance where contrast is asked for: a quarter of the training patients have it, and it hardly shows."""
-    if region in TORSO_REGIONS or request.phase in (None, Phase.NON_CONTRAST):
+    tells_contrast = any(fact.without is not None for fact in region.facts)
+    if not tells_contrast or request.phase in (None, Phase.NON_CONTRAST):
         return sampling
     return sampling.model_copy(update={"contrast_guidance": _CONTRAST_GUIDANCE})
 
@@ -218,35 +223,24 @@ def draw_insert(
     )
 
 
-def check_request(request: CaseRequest) -> str:
-    """The region to draw; InputError for a region or a finding that the shipped weights cannot make."""
-    region = _region(request)
-    if region not in FRAMES:
-        raise InputError(
-            f"region '{region}': the shipped weights draw {', '.join(FRAMES)}; "
-            "ask for one of these, or insert lesions into a CT of your own with `synthct insert`"
-        )
+def check_request(request: CaseRequest, of: Region) -> str:
+    """What a prompt calls the region to draw; InputError for what weights of a region `of` cannot make."""
+    if request.region is None and not request.targets and of.answers:
+        known = ", ".join(word.replace("_", " ") for name in shipped_names() for word in shipped(name).answers)
+        raise InputError(f"'{request.prompt}': a CT of what? say one of {known}")
+    region = str(request.region) if request.region else next(iter(of.answers), of.name)
     for finding in request.findings:
         raise InputError(
             f"'{finding.organ} {finding.kind}' in a generated {region} CT: lesions are not drawn there yet; "
             "use `synthct insert` on a CT that shows the organ"
         )
     _check_nested(request)
-    if region in TORSO_REGIONS and request.targets:
-        dose = f"{request.targets[0].dose_gy:g} Gy"
+    if undrawn := [t for t in request.targets if int(t.dose_gy) not in of.doses_gy]:
+        dose = f"{undrawn[0].dose_gy:g} Gy"
         raise InputError(
             f"'{dose} target' in a generated {region} CT: targets are drawn in the head and neck; leave it out"
         )
     return region
-
-
-def _region(request: CaseRequest) -> str:
-    """What was said, or where targets are; InputError rather than a guess."""
-    if request.region is None and not request.targets:
-        raise InputError(
-            f"'{request.prompt}': a CT of what? say one of {', '.join(r.replace('_', ' ') for r in FRAMES)}"
-        )
-    return str(request.region or Region.HEAD_NECK)
 
 
 def _check_nested(request: CaseRequest) -> None:

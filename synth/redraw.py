@@ -8,12 +8,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from synth import intensity, wavelet
-from synth.facts import ORGANS
 from synth.flow.samplers import euler
-from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, position_map, stack_maps
+from synth.models.condition import Asked, Condition, Known, told_refine
 from synth.models.denoiser import Denoiser
-from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
-from synth.models.text import TEXT_DIM
+from synth.models.scaling import detail_from_network, detail_to_network
 from synth.plan import Sampling
 from synth.refine import tiled_velocity
 from synth.seeding import derive, normal
@@ -22,7 +20,7 @@ _NETWORK_MULTIPLE = 4  # positions: the network halves twice
 _LEVELS = 3  # that `lesion` is trained on
 _COARSEST_MM = 16.0
 _ACROSS = 3.0  # coarsest blocks that a lesion is thick, at least: they keep the attenuation that was planned
-_INSIDE_NOISE = 0.1  # on the coarse CT that `lesion` drew itself, in units of training
+_INSIDE_NOISE = 0.01  # intensity units: SD of what is wrong in the coarse CT that `lesion` drew itself
 
 
 class RefineRedraw:
@@ -135,34 +133,33 @@ def _details(
         bands: (1, 8, X, Y, Z), coarse CT and details as they are.
         redraw: (1, 1, 2X, 2Y, 2Z), 1 where to redraw.
         spacing: of the finer grid, mm, (3,).
-        coarse_noise: told of the coarse CT.
+        coarse_noise: SD of it that is told of the coarse CT, in intensity units.
         guidance: `detail_guidance`, for what is drawn from noise alone.
     """
     coarse, details = bands[:, :1], detail_to_network(bands[:, 1:])
     known_mask = 1 - F.max_pool3d(redraw, 2)
-    velocity = tiled_velocity(model, _condition(coarse, details, known_mask, spacing, coarse_noise), guidance)
+    velocity = tiled_velocity(model, _condition(model, coarse, details, known_mask, spacing, coarse_noise), guidance)
     noised = (1 - start) * details + start * normal(tuple(details.shape), seed)
     drawn = euler(velocity, noised, sampling.refine_steps, sampling.refine_shift, details, known_mask, start)
     return detail_from_network(drawn)
 
 
 def _condition(
-    coarse: torch.Tensor, details: torch.Tensor, known_mask: torch.Tensor, spacing: np.ndarray, coarse_noise: float
+    model: Denoiser,
+    coarse: torch.Tensor,
+    details: torch.Tensor,
+    known_mask: torch.Tensor,
+    spacing: np.ndarray,
+    coarse_noise: float,
 ) -> Condition:
     """No request, no labels, no place: only the grid, the coarse CT and what is known."""
-    shape = tuple(coarse.shape[2:])
-    mm = torch.from_numpy(np.asarray(spacing)).float()[None]
-    maps = stack_maps(
-        details,
-        known_mask,
-        position_map(torch.full((1, 3), torch.nan), 2 * mm, shape),
-        ct_to_network(coarse),
-        torch.zeros(1, CLASSES, *shape),
-    )
-    return Condition(
-        facts=torch.zeros(1, FACTS_DIM),
-        text=torch.zeros(1, 1, TEXT_DIM),
-        text_mask=torch.zeros(1, 1, dtype=torch.bool),
-        grid=grid_vector(mm, torch.zeros(1, len(ORGANS)), torch.full((1, 1), coarse_noise)),
-        maps=maps,
+    return told_refine(
+        Asked.nothing(model.region, model.config.text_dim),
+        torch.from_numpy(np.asarray(spacing)).float()[None],
+        torch.full((1, 3), torch.nan),
+        torch.zeros(1, len(model.region.organs)),
+        Known(details, known_mask),
+        coarse,
+        torch.zeros(1, model.region.classes, *coarse.shape[2:]),
+        [coarse_noise],
     )

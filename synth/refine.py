@@ -8,26 +8,25 @@ from dataclasses import replace
 import torch
 
 from synth import wavelet
-from synth.compose import Drawn, no_request, request_tensors
-from synth.facts import ORGANS
+from synth.compose import Drawn, asked_of
 from synth.flow.guidance import sharpened
 from synth.flow.samplers import euler
-from synth.frames import FACTOR, Frame
-from synth.models.conditioning import CLASSES, Condition, grid_vector, position_map, stack_maps
+from synth.models.condition import Asked, Condition, Known, coarse_of, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
 from synth.models.threads import one_thread
 from synth.models.tiles import Place, blended
 from synth.plan import CasePlan
+from synth.regions import Region
+from synth.regions.frame import FACTOR, Frame
 from synth.seeding import derive, normal
 from synth.shape.model import MEAN_SPACING_MM
-from synth.shape.scaffold import refine_maps
 from synth.tone import Tone
 
 _AIR_UNIT = -0.97  # a tile with nothing brighter is air and has no detail
 _NO_TONE = Tone({})
 _HALF_BELOW_MM = 2.0  # on finer grids organ fractions, which are most of the memory, are kept in 16 bits
-_FORGIVE = 0.5  # coarse-noise level told to the network for a drawn coarse volume, in units of training
+_FORGIVEN = 0.05  # intensity units: SD of the noise that a drawn coarse volume is said to carry
 
 
 def refine(
@@ -48,7 +47,7 @@ def refine(
 @torch.no_grad()
 def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
     finer = drawn.spacing / FACTOR
-    condition = _told(plan, drawn, finer)
+    condition = _told(plan, drawn, finer, model)
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
     start = 1.0
@@ -59,59 +58,64 @@ def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[
     details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
     del noise  # memory is scarcest from here on
     ct = wavelet.inverse(torch.cat([drawn.ct, detail_from_network(details)], dim=1)).clamp_(-1.0, 1.5)
-    if drawn.atlas is not None:
-        labels = background([1, 1, 1]).expand(-1, -1, *ct.shape[2:])
-    else:
+    labels = None
+    if _knows(model, drawn.region):
         labels = _tiled_labels(model, condition, details, torch.float32 if finer >= _HALF_BELOW_MM else torch.float16)
-    if drawn.given is not None:
+    if drawn.given is not None and labels is not None:
         labels = drawn.given.impose(labels, finer)
     return replace(drawn, spacing=finer, ct=ct, labels=labels, details=None)
 
 
-def _told(plan: CasePlan, drawn: Drawn, finer: float) -> Condition:
-    """The request and the place in the frame; of the torso neither, for `refine` learned it from crops without."""
-    if drawn.atlas is not None:
-        return _condition(no_request(), None, finer, drawn.ct, drawn.labels, None)
-    scaffold = None if drawn.scaffold is None or finer != MEAN_SPACING_MM else refine_maps(drawn.scaffold)
-    return _condition(request_tensors(plan), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
+def _knows(model: Denoiser, region: Region) -> bool:
+    """Whether a network was trained on a region; of another it is told neither request nor place, and reads no organs:
+    to it that is CT as any other, as the crops without labels are that it learned detail from."""
+    return model.region.name == region.name
+
+
+def _told(plan: CasePlan, drawn: Drawn, finer: float, model: Denoiser) -> Condition:
+    """The request and the place in the frame, as far as the network knows the region."""
+    if not _knows(model, drawn.region):
+        return _condition(model, Asked.nothing(model.region, model.config.text_dim), None, finer, drawn.ct, None)
+    scaffold = None if finer != MEAN_SPACING_MM else drawn.scaffold
+    return _condition(model, asked_of(plan, model), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
 
 
 @torch.no_grad()
-def read_organs(ct: torch.Tensor, frame: Frame, spacing: float, model: Denoiser) -> torch.Tensor:
-    """Organ fractions (1, CLASSES, X, Y, Z) that the network sees in a CT, told of nothing else.
+def read_organs(ct: torch.Tensor, spacing: float, model: Denoiser) -> torch.Tensor:
+    """Organ fractions (1, 1 + organs, X, Y, Z) that the network sees in a CT, told of nothing else.
 
     Args:
-        ct: (1, 1, X, Y, Z) intensity units, a whole frame at `spacing` mm.
+        ct: (1, 1, X, Y, Z) intensity units, the whole frame of the network's region at `spacing` mm.
     """
     bands = wavelet.forward(ct)
-    labels = ct.new_zeros(1, CLASSES, *bands.shape[2:])
-    condition = _condition(no_request(), frame, spacing, bands[:, :1], labels, None)
+    labels = ct.new_zeros(1, model.region.classes, *bands.shape[2:])
+    asked = Asked.nothing(model.region, model.config.text_dim)
+    condition = _condition(model, asked, model.region.frame, spacing, bands[:, :1], labels)
     return _tiled_labels(model, condition, detail_to_network(bands[:, 1:]))
 
 
 def _condition(
-    request: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    model: Denoiser,
+    asked: Asked,
     frame: Frame | None,
     finer: float,
     coarse: torch.Tensor,
-    labels: torch.Tensor,
-    scaffold: torch.Tensor | None,
+    labels: torch.Tensor | None,
+    scaffold: torch.Tensor | None = None,
 ) -> Condition:
     """What the network is told at the level of a spacing, the coarse CT being on the grid above it."""
-    shape, spacing = tuple(coarse.shape[2:]), torch.full((1, 3), finer)
-    nothing = torch.zeros(1, 1, *shape)
-    lower = torch.tensor([frame.lower_mm]) if frame else torch.full((1, 3), torch.nan)
-    maps = stack_maps(
-        nothing.expand(-1, 7, -1, -1, -1),
-        nothing,
-        position_map(lower, spacing * FACTOR, shape),
-        ct_to_network(coarse),
-        labels,
+    shape = tuple(coarse.shape[2:])
+    return told_refine(
+        asked,
+        torch.full((1, 3), finer),
+        torch.tensor([frame.lower_mm]) if frame else torch.full((1, 3), torch.nan),
+        torch.full((1, len(model.region.organs)), float(frame is not None)),
+        Known.nothing(model.config.channels, shape),
+        coarse,
+        background(shape, model.region.classes) if labels is None else labels,
+        [_FORGIVEN],
         scaffold,
     )
-    annotated = torch.full((1, len(ORGANS)), float(frame is not None))
-    grid = grid_vector(spacing, annotated, torch.full((1, 1), _FORGIVE))
-    return Condition(*request, grid, maps)
 
 
 def tiled_velocity(
@@ -123,7 +127,7 @@ def tiled_velocity(
     def velocity(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         def tile(place: Place) -> torch.Tensor:
             part, maps = x[place], condition.maps[place]
-            if _is_air(maps):
+            if _is_air(maps, channels):
                 return part / t.clamp(min=1e-3)  # x_0 = 0
             out = _run(model, part, t, replace(condition, maps=maps)).velocity
             if data_sd is None:  # then nothing is known of its details
@@ -139,27 +143,28 @@ def tiled_velocity(
 def _tiled_labels(
     model: Denoiser, condition: Condition, details: torch.Tensor, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
-    """Organ fractions (1, CLASSES, 2X, 2Y, 2Z) read off the finished details."""
+    """Organ fractions (1, 1 + organs, 2X, 2Y, 2Z) read off the finished details."""
+    classes = model.region.classes
 
     def tile(place: Place) -> torch.Tensor:
         part, maps = details[place], condition.maps[place]
-        if _is_air(maps):
-            return background([FACTOR * n for n in part.shape[2:]])
+        if _is_air(maps, model.config.channels):
+            return background([FACTOR * n for n in part.shape[2:]], classes)
         return _run(model, part, part.new_zeros(len(part)), replace(condition, maps=maps)).labels.softmax(dim=1)
 
-    return blended(details.shape[2:], CLASSES, tile, model.device, FACTOR, dtype)
+    return blended(details.shape[2:], classes, tile, model.device, FACTOR, dtype)
 
 
-def background(shape: Sequence[int]) -> torch.Tensor:
-    """(1, CLASSES, X, Y, Z) organ fractions where there is no organ."""
-    labels = torch.zeros(1, CLASSES, *shape)
+def background(shape: Sequence[int], classes: int) -> torch.Tensor:
+    """(1, classes, X, Y, Z) organ fractions where there is no organ."""
+    labels = torch.zeros(1, classes, *shape)
     labels[:, 0] = 1
     return labels
 
 
-def _is_air(maps: torch.Tensor) -> bool:
-    """Whether nothing in the coarse CT among the stacked maps (known (7), mask (1), position (4), coarse) is tissue."""
-    return bool((maps[:, 12:13] < ct_to_network(torch.tensor(_AIR_UNIT))).all())
+def _is_air(maps: torch.Tensor, channels: int) -> bool:
+    """Whether nothing in the coarse CT is tissue."""
+    return bool((coarse_of(maps, channels) < ct_to_network(torch.tensor(_AIR_UNIT))).all())
 
 
 def _run(model: Denoiser, x: torch.Tensor, t: torch.Tensor, condition: Condition):  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from prompts.vocabulary import Side
-from synth.wording import SIDED
+from synth.regions.words import SIDED
 
 
 def side_share(target: np.ndarray, x: np.ndarray) -> float:

@@ -12,11 +12,13 @@ import pytest
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of weights like the shipped one, of tiny random networks."""
     from tests import networks
+    from tests.regions import prior
 
     folder = tmp_path_factory.mktemp("weights")
     networks.shape().save_pretrained(folder / "shape")
     networks.base().save_pretrained(folder / "base")
     networks.refine().save_pretrained(folder / "refine")
+    (folder / "prior.json").write_text(prior().to_json())
     return folder
 
 
@@ -28,11 +30,13 @@ def tiny_path(tiny_weights: Path) -> Iterator[None]:
     from synth.provenance import Check
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
+        from synth.models.weights_folder import WEIGHTS_ENV
+
+        patch.setenv(WEIGHTS_ENV, str(tiny_weights))
         patch.setattr(
             pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2, guidance=1.5)
         )
-        patch.setattr(pipeline, "check_generated", lambda case, plan: [Check("volume_ml", 1.0, 0.0, 2.0)])
+        patch.setattr(pipeline, "check_generated", lambda case, plan, prior: [Check("volume_ml", 1.0, 0.0, 2.0)])
         library.forget()
         yield
     library.forget()

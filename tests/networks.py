@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from synth.frames import HEAD_NECK
 from synth.models.denoiser import Denoiser
 from synth.shape.model import ShapeModel
+from tests.regions import HEAD_NECK
 
 # channels in eights, as the real ones: convolutions over others depend on the number of threads
 SIZE = {"widths": (8, 8, 16), "blocks": (1, 1, 1), "embedding_dim": 8, "heads": 2}

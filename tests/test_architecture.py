@@ -11,16 +11,15 @@ import pytest
 from prompts import parse
 from prompts.request import MAX_COUNT, MAX_SIZE_MM
 from prompts.vocabulary import Dose, Organ
-from synth import pipeline, priors
+from synth import pipeline
 from synth.errors import InputError
-from synth.facts import FACTS, ORGANS
-from synth.frames import BASE_SPACING_MM, HEAD_NECK, spacings
 from synth.lesions.lesion_plan import MAX_LESIONS
 from synth.lesions.lesion_types import lesion_types
 from synth.lesions.planning import plan_lesions
-from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM
 from synth.plan import Sampling
+from synth.regions.frame import BASE_SPACING_MM, spacings
 from synth.types import LabelMap, Volume
+from tests.regions import CLASSES, FACTS, FACTS_DIM, GRID_DIM, HEAD_NECK, ORGANS, prior
 
 REPOSITORY = Path(__file__).parents[1]
 ARCHITECTURE = (REPOSITORY / "docs/architecture.md").read_text()
@@ -101,7 +100,7 @@ def test_limits_state_the_code_s_numbers() -> None:
     eight, four, two, one = (f"{s:g}" for s in spacings()[1:])
     assert f"at {eight}, {four}, {two} or {one} mm, isotropic" in LIMITS
     assert len(ORGANS) == 7 and "**Seven organs**" in LIMITS
-    assert {organ for organ in ORGANS if priors.annotated_share(organ) < 0.5}  # that some may be missing
+    assert {organ for organ in ORGANS if prior().annotated_share(organ) < 0.5}  # that some may be missing
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,14 @@ import torch
 
 from prompts import CaseRequest, TargetRequest
 from prompts.vocabulary import Side
-from synth import intensity, labels, priors
+from synth import intensity, labels
 from synth.assemble import assemble, isodose, main_pieces
 from synth.compose import Drawn
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
-from synth.models.conditioning import CLASSES
 from synth.plan import CasePlan
+from synth.regions.prior import Prior
 from synth.sides import side_share
 from synth.types import Case
+from tests.regions import CLASSES, HEAD_NECK, ORGANS, REGION, prior
 
 SHAPE = HEAD_NECK.shape
 SOFT = float(intensity.to_unit(np.array(40.0)))
@@ -38,7 +37,9 @@ def a_case(
     plan = CasePlan(door="generate", case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=16.0)
     plan = plan.model_copy(update={"facts": facts or {}})
     return assemble(
-        plan, Drawn(HEAD_NECK, 16.0, ct, torch.zeros(1, 1, *SHAPE) if dose is None else dose, fractions, ct)
+        plan,
+        Drawn(REGION, HEAD_NECK, 16.0, ct, torch.zeros(1, 1, *SHAPE) if dose is None else dose, fractions, ct),
+        prior(),
     )
 
 
@@ -79,16 +80,16 @@ def test_organs_have_the_ids_of_the_table_and_no_islands() -> None:
 
 
 def test_a_stump_of_an_organ_that_few_patients_taught_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(priors, "organ_range", lambda organ: (5.0, 500.0))
+    monkeypatch.setattr(Prior, "organ_range", lambda self, organ: (5.0, 500.0))
     fractions = torch.zeros(1, CLASSES, *SHAPE)
     fractions[:, 0] = 0.4
     for i in range(1, CLASSES):
         fractions[:, i, 3 * i, 8, 8] = 0.6  # a voxel of 4.1 mL
     case = a_case(fractions=fractions)
-    left = {name for name in ORGANS if not priors.may_be_missing(name)}
+    left = {name for name in ORGANS if not prior().may_be_missing(name)}
     assert set(case.organs.names.values()) == left and "esophagus" not in left and "mandible" in left
     assert set(np.unique(case.organs.ids)) - {0} == {labels.ids()[name] for name in left}
-    assert not priors.is_stump("esophagus", 5.1) and priors.is_stump("esophagus", 4.1)
+    assert not prior().is_stump("esophagus", 5.1) and prior().is_stump("esophagus", 4.1)
 
 
 def shells() -> torch.Tensor:

@@ -10,23 +10,22 @@ import torch
 import torch.nn.functional as F
 
 from prompts import CaseRequest
-from synth import intensity, priors, wavelet
+from synth import intensity, wavelet
 from synth import refine as refining
 from synth.compose import Drawn, compose
-from synth.data.measure_facts import extent
-from synth.facts import ORGANS
-from synth.frames import FRAMES, HEAD_NECK, Frame
-from synth.models import library, tiles
-from synth.models.conditioning import CLASSES, FACTS_DIM, Condition, grid_vector, map_channels
+from synth.models import tiles
+from synth.models.condition import Condition, map_channels
 from synth.models.denoiser import Denoiser
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan, Sampling
 from synth.redraw import LesionRedraw, RefineRedraw, levels_of
-from synth.shape.model import MEAN_CHANNELS
+from synth.regions.frame import Frame
 from synth.shape.scaffold import draw_scaffold
 from tests import networks
+from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, MEAN_CHANNELS, ORGANS, REGION, prior
 
 SHAPE = (12, 8, 16)
-CUBE = Frame("head_neck", "a corner", SHAPE, (-96.0, -64.0, -128.0))
+CUBE = Frame(SHAPE, (-96.0, -64.0, -128.0))
 FEW = Sampling(base_steps=2, refine_steps=2)
 
 
@@ -39,7 +38,13 @@ def drawn(ct: torch.Tensor) -> Drawn:
     labels = torch.zeros(1, CLASSES, *SHAPE)
     labels[:, 0] = 1
     return Drawn(
-        CUBE, 16.0, ct, torch.zeros(1, 1, *SHAPE), labels, torch.zeros(1, MEAN_CHANNELS, *(2 * n for n in SHAPE))
+        REGION,
+        CUBE,
+        16.0,
+        ct,
+        torch.zeros(1, 1, *SHAPE),
+        labels,
+        torch.zeros(1, MEAN_CHANNELS, *(2 * n for n in SHAPE)),
     )
 
 
@@ -53,13 +58,13 @@ def tissue(seed: int = 0) -> torch.Tensor:
 
 
 def a_condition(coarse: float) -> Condition:
-    maps = torch.randn(1, map_channels(7, True), *SHAPE, generator=torch.Generator().manual_seed(3))
+    maps = torch.randn(1, map_channels(7, True, REGION), *SHAPE, generator=torch.Generator().manual_seed(3))
     maps[:, 12] = coarse
     return Condition(
         facts=torch.zeros(1, FACTS_DIM),
         text=torch.zeros(1, 1, 384),
         text_mask=torch.zeros(1, 1, dtype=torch.bool),
-        grid=grid_vector(torch.full((1, 3), 8.0), torch.ones(1, len(ORGANS)), torch.zeros(1, 1)),
+        grid=torch.cat([torch.ones(1, 3), torch.ones(1, len(ORGANS)), torch.zeros(1, 1)], dim=1),
         maps=maps,
     )
 
@@ -77,7 +82,7 @@ def refine() -> Denoiser:
 def test_compose_draws_the_whole_frame_from_plan_and_seed_alone(base: Denoiser) -> None:
     steps: list[int] = []
     first = compose(a_plan(), scaffold(), base, lambda: steps.append(1))
-    assert first.spacing == 16.0 and first.frame is FRAMES["head_neck"] and len(steps) == FEW.base_steps
+    assert first.spacing == 16.0 and first.frame is HEAD_NECK and len(steps) == FEW.base_steps
     assert first.ct.shape == first.dose.shape == (1, 1, *HEAD_NECK.shape)
     assert first.ct.min() >= -1 and first.ct.max() <= 1.5 and first.ct.std() > 0
     torch.testing.assert_close(first.labels.sum(dim=1), torch.ones(1, *HEAD_NECK.shape))
@@ -98,14 +103,14 @@ def test_the_scaffold_follows_from_plan_and_seed_and_ends_with_the_field_of_view
 
 def test_of_several_shapes_the_one_of_the_sizes_that_were_asked_is_kept() -> None:
     """With the weights that ship: the neck comes nearer to what was asked in the mean, and may not go further off."""
-    model, apart = library.load_shape(), []
+    model, apart = Weights.shipped().shape, []
     for shapes in (1, 6):
         off = []
-        for seed, like in enumerate(priors.table()[:4]):
+        for seed, like in enumerate(prior().patients[:4]):
             facts = {name: like[name] for name in ("top_mm", "bottom_mm", "neck_area_cm2")}
             sampling = FEW.model_copy(update={"shapes": shapes})
             patient = draw_scaffold(a_plan(shape_seed=seed, facts=facts, sampling=sampling), model)
-            sizes = extent(intensity.to_hu(patient[0, 0].numpy() - 1.0), HEAD_NECK.affine_at(8.0))
+            sizes = REGION.measure_outline(intensity.to_hu(patient[0, 0].numpy() - 1.0), HEAD_NECK.affine_at(8.0))
             off.append(abs(np.log(sizes["neck_area_cm2"] / facts["neck_area_cm2"])))
         apart.append(np.array(off))
     assert (apart[1] <= apart[0] + 1e-2).all() and apart[1].mean() < 0.6 * apart[0].mean()

@@ -13,19 +13,20 @@ from synth import cli, labels, nifti, pipeline
 from synth.case_folder import read_case
 from synth.checks import check_given
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.given import Given, place
 from synth.models import library
-from synth.models.conditioning import CLASSES, FACTS_DIM
+from synth.models.weights_folder import WEIGHTS_ENV
 from synth.provenance import Check
 from synth.shape.fitting import fit_velocity
 from synth.shape.model import ShapeModel
 from synth.types import LabelMap
 from tests import networks
+from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, ORGANS, REGION, prior
 
 LEFT, RIGHT = 1 + ORGANS.index("parotid_gland_left"), 1 + ORGANS.index("parotid_gland_right")
 PROMPT = "CT of the head and neck"
+
+REAL = prior()
 
 
 def shape_with_parotids() -> ShapeModel:
@@ -52,7 +53,7 @@ def parotids(shift_mm: float = 0.0, spacing: float = 4.0) -> LabelMap:
 
 def test_a_label_map_is_placed_where_the_mean_patient_has_its_organs() -> None:
     mean = shape_with_parotids().mean_organs.numpy()
-    given = place(parotids(), mean, 4.0)
+    given = place(parotids(), mean, 4.0, REGION)
     assert given.number.shape == HEAD_NECK.shape_at(4.0)
     assert list(np.flatnonzero(given.known)) == [RIGHT - 1, LEFT - 1]
     volume = 4 * 6 * 6 * 8**3 / 1000
@@ -62,12 +63,12 @@ def test_a_label_map_is_placed_where_the_mean_patient_has_its_organs() -> None:
     centre = np.argwhere(given.number == RIGHT).mean(axis=0)
     # the left one is lower than the mean patient's by 12 mm, so both are laid 6 mm too high
     np.testing.assert_allclose(centre, [75.5, 45.5, 61.5 + 1.5], atol=0.6)
-    again = place(parotids(spacing=8.0), mean, 4.0)
+    again = place(parotids(spacing=8.0), mean, 4.0, REGION)
     assert (again.number != given.number).mean() < 1e-3
 
 
 def test_facts_follow_the_organs() -> None:
-    given = place(parotids(), shape_with_parotids().mean_organs.numpy(), 4.0)
+    given = place(parotids(), shape_with_parotids().mean_organs.numpy(), 4.0, REGION)
     facts = given.facts({"top_mm": -500.0, "bottom_mm": -500.0, "larynx_ml": 3.0})
     slices = np.flatnonzero(given.number.any(axis=(0, 1)))
     assert facts["top_mm"] == -240 + 4 * (slices[-1] + 1) + 4 and facts["bottom_mm"] == 240 - 4 * slices[0] + 4
@@ -78,7 +79,7 @@ def test_facts_follow_the_organs() -> None:
 def test_imposed_fractions_are_those_given_and_sum_to_one() -> None:
     number = np.zeros(HEAD_NECK.shape_at(4.0), np.uint8)
     number[40:50, 40:50, 40:51] = LEFT
-    given = Given(number, 4.0)
+    given = Given(REGION, number, 4.0)
     drawn = torch.rand(1, CLASSES, *HEAD_NECK.shape_at(8.0), generator=torch.Generator().manual_seed(0)).softmax(dim=1)
     out = given.impose(drawn, 8.0)
     assert torch.allclose(out.sum(dim=1), torch.ones(out.shape[0], *out.shape[2:]), atol=1e-5)
@@ -92,7 +93,7 @@ def test_organs_are_imposed_on_fractions_in_16_bits_too() -> None:
     number = np.zeros(HEAD_NECK.shape_at(4.0), np.uint8)
     number[40:50, 40:50, 40:50] = LEFT
     drawn = torch.rand(1, CLASSES, *HEAD_NECK.shape_at(8.0)).softmax(dim=1)
-    given = Given(number, 4.0)
+    given = Given(REGION, number, 4.0)
     half = given.impose(drawn.half(), 8.0)
     assert half.dtype == torch.float16
     torch.testing.assert_close(half.float(), given.impose(drawn, 8.0), atol=2e-3, rtol=0)
@@ -102,7 +103,7 @@ def test_the_shape_moves_onto_the_organs_and_stays_near_where_it_started() -> No
     model = shape_with_parotids()
     facts, start = torch.zeros(1, FACTS_DIM), torch.tensor([[0.5, 0.0]])
     target = model.deform(model.velocity(facts, torch.tensor([[-1.5, 0.0]])))[0, 1:]
-    known = torch.tensor(Given(np.array([[[LEFT, RIGHT]]]), 4.0).known)
+    known = torch.tensor(Given(REGION, np.array([[[LEFT, RIGHT]]]), 4.0).known)
 
     def misfit(velocity: torch.Tensor) -> float:
         return float((model.deform(velocity)[0, 1:] - target).square().sum())
@@ -118,12 +119,12 @@ def test_a_map_without_our_organs_or_beyond_the_frame_is_refused() -> None:
     mean = shape_with_parotids().mean_organs.numpy()
     liver = LabelMap(np.full((4, 4, 4), 5, np.uint8), np.eye(4), labels.names())
     with pytest.raises(InputError, match=r"none of brainstem.*\(liver\)"):
-        place(liver, mean, 4.0)
+        place(liver, mean, 4.0, REGION)
     far = parotids()
     far.ids[:, :, 0] = labels.ids()["spinal_cord"]
     stretched = LabelMap(far.ids, far.affine @ np.diag([1, 1, 12, 1]), far.names)
     with pytest.raises(InputError, match="lies outside the frame"):
-        place(stretched, mean, 4.0)
+        place(stretched, mean, 4.0, REGION)
 
 
 @pytest.fixture
@@ -132,9 +133,12 @@ def given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     shape_with_parotids().save_pretrained(tmp_path / "weights" / "shape")
     networks.base().save_pretrained(tmp_path / "weights" / "base")
     networks.refine().save_pretrained(tmp_path / "weights" / "refine")
-    monkeypatch.setenv(library.WEIGHTS_ENV, str(tmp_path / "weights"))
+    monkeypatch.setenv(WEIGHTS_ENV, str(tmp_path / "weights"))
     monkeypatch.setattr(pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2))
-    monkeypatch.setattr(pipeline, "check_generated", lambda case, plan, given=None: [Check("volume_ml", 1.0, 0.0, 2.0)])
+    monkeypatch.setattr(
+        pipeline, "check_generated", lambda case, plan, prior, given=None: [Check("volume_ml", 1.0, 0.0, 2.0)]
+    )
+    (tmp_path / "weights" / "prior.json").write_text(REAL.to_json())
     library.forget()
     nifti.write_labels(tmp_path / "organs.nii.gz", parotids())
     yield tmp_path / "organs.nii.gz"
@@ -145,7 +149,7 @@ def test_a_case_has_the_organs_as_given_and_says_how_far_its_ct_shows_them(given
     options = {"seed": 1, "spacing": 8.0, "organs": given_path}
     (folder,) = pipeline.generate(PROMPT, out=tmp_path / "a", **options)  # type: ignore[arg-type]
     case, plan, _, manifest = read_case(folder)
-    placed = place(parotids(), library.load_shape().mean_organs.numpy(), 8.0)
+    placed = place(parotids(), shape_with_parotids().mean_organs.numpy(), 8.0, REGION)
     for name in ("parotid_gland_left", "parotid_gland_right"):
         np.testing.assert_array_equal(case.organs.mask(name), placed.number == 1 + ORGANS.index(name))
     shown = {c["name"]: c["value"] for c in manifest["checks"] if c["name"].endswith("_shown_dice")}
@@ -159,12 +163,12 @@ def test_a_case_has_the_organs_as_given_and_says_how_far_its_ct_shows_them(given
 
 
 def test_a_ct_that_does_not_show_the_organs_is_rejected() -> None:
-    given = place(parotids(), shape_with_parotids().mean_organs.numpy(), 4.0)
+    given = place(parotids(), shape_with_parotids().mean_organs.numpy(), 4.0, REGION)
     assert all(check.ok and check.value == 1 for check in check_given(given, given.number))
     nothing = check_given(given, np.zeros_like(given.number))
     assert [check.ok for check in nothing] == [False, False]
     # at 8 mm the network reads by the scaffold, which it is not told here
-    coarse = Given(given.number[::2, ::2, ::2], 8.0)
+    coarse = Given(REGION, given.number[::2, ::2, ::2], 8.0)
     assert all(check.ok for check in check_given(coarse, np.zeros_like(coarse.number)))
 
 

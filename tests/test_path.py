@@ -17,9 +17,9 @@ from scipy import ndimage
 from synth import case_folder, cli, nifti, pipeline
 from synth.case_folder import FILES, read_case
 from synth.errors import InputError
-from synth.models import library
 from synth.models.lesion_weights import ROLE, of_plan
 from synth.models.text import text_encoder
+from synth.models.weights_folder import WEIGHTS_ENV, Weights
 from synth.plan import CasePlan
 from synth.progress import Progress
 from synth.provenance import Check, sha256_of_file
@@ -77,7 +77,7 @@ def test_generated_cases_are_complete_and_differ(pair: list[Path]) -> None:
         case, plan, report, manifest = read_case(folder)
         assert case.ct.hu.shape == (64, 40, 48) and case.ct.hu.std() > 0
         assert plan["request"]["prompt"] == PROMPT and report["sentences"]
-        assert manifest["checks"] and set(manifest["weights"]) == {"shape", "base", "refine"}
+        assert manifest["checks"] and set(manifest["weights"]) == {"shape", "base", "refine", "prior", "region"}
         cases.append(case)
     assert not np.array_equal(cases[0].ct.hu, cases[1].ct.hu)
     assert sorted(pair[0].parent.iterdir()) == pair  # and nothing beside them
@@ -103,7 +103,7 @@ def test_thick_slices_are_means_of_those_that_were_drawn(pair: list[Path], tmp_p
     assert thick.ct.hu.shape == (64, 40, 24) and tuple(thick.ct.spacing) == (8, 8, 16)
     means = thin.ct.hu.astype(float).reshape(64, 40, 24, 2).mean(axis=3)
     assert np.abs(thick.ct.hu - means).max() <= 0.5
-    assert plan["scanner"]["slice_mm"] == 16 and manifest["command"].endswith("--spacing 8 --slice-mm 16")
+    assert plan["scanner"]["slice_mm"] == 16 and manifest["command"].endswith("--slice-mm 16")
     before = state(folder)
     assert pipeline.generate(PROMPT, out=tmp_path, seed=1, spacing=8.0, slice_mm=16.0) == [folder]
     assert state(folder) == before
@@ -131,7 +131,7 @@ def test_a_plan_replays_bit_for_bit_on_any_number_of_threads(
 ) -> None:
     plan = CasePlan.model_validate_json((pair[0] / "plan.json").read_text())
     threads(count)
-    case, stored = pipeline.draw_case(plan, Progress(quiet=True)), read_case(pair[0])[0]
+    case, stored = pipeline.draw_case(plan, Weights.covering(None), Progress(quiet=True)), read_case(pair[0])[0]
     np.testing.assert_array_equal(case.ct.hu, stored.ct.hu)
     np.testing.assert_array_equal(case.organs.ids, stored.organs.ids)
     np.testing.assert_array_equal(case.lesions.ids, stored.lesions.ids)
@@ -147,7 +147,7 @@ def test_a_set_with_a_case_missing_is_completed(pair: list[Path], tmp_path: Path
 def rejecting(times: int) -> Callable[[Case, CasePlan], list[Check]]:
     seen: list[int] = []
 
-    def check(case: Case, plan: CasePlan) -> list[Check]:
+    def check(case: Case, plan: CasePlan, *_: object) -> list[Check]:
         seen.append(plan.attempt)
         return [BAD] if len(seen) <= times else [Check("larynx_ml", 1.5, 1.0, 2.0)]
 
@@ -171,7 +171,7 @@ def test_a_second_attempt_with_a_file_missing_is_repaired(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
     monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
     (folder,) = generate(tmp_path)
     whole = content(folder)
@@ -186,7 +186,7 @@ def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
 ) -> None:
     drawn: list[int] = []
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: (drawn.append(plan.base_seed), stored)[1])
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, *_: (drawn.append(plan.base_seed), stored)[1])
     monkeypatch.setattr(pipeline, "check_generated", rejecting(99))
     with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
         generate(tmp_path / "out")
@@ -198,7 +198,7 @@ def test_a_rejected_case_does_not_keep_the_next_from_being_drawn(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
     monkeypatch.setattr(pipeline, "check_generated", rejecting(pipeline.MAX_ATTEMPTS))
     with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* \(1 of 2 cases are in "):
         pipeline.generate(PROMPT, count=2, seed=3, spacing=8.0, out=tmp_path)
@@ -219,7 +219,7 @@ def test_an_interrupt_leaves_nothing_behind(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
     with monkeypatch.context() as patch:
         patch.setattr(where, interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -233,7 +233,7 @@ def test_what_a_killed_process_left_is_gone_after_the_next_run(
 ) -> None:
     """SIGKILL lets nothing clean up: the hidden folder stays, and the case is not there."""
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
     child = os.fork()
     if child == 0:
         try:
@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, progress: stored)
+    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
     monkeypatch.setattr(nifti, "write_labels", no_space)
     host, organs = map(str, chest)
     for arguments in (["generate", PROMPT, "--spacing", "8"], ["insert", host, NODULE, "--organs", organs]):
@@ -399,7 +399,7 @@ def test_lesion_weights_are_found_beside_the_others(
 ) -> None:
     given = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "a", lesion_weights=lesion_weights)
     shutil.copytree(tiny_weights / "refine", lesion_weights.parent / "refine")
-    monkeypatch.setenv(library.WEIGHTS_ENV, str(lesion_weights.parent))
+    monkeypatch.setenv(WEIGHTS_ENV, str(lesion_weights.parent))
     found = pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "b")
     assert content(found)["ct.nii.gz"] == content(given)["ct.nii.gz"]
     assert content(found)["plan.json"] == content(given)["plan.json"]

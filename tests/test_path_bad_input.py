@@ -12,6 +12,7 @@ import pytest
 
 from synth import cli, pipeline
 from synth.models import library
+from synth.models.weights_folder import WEIGHTS_ENV
 from tests import hosts
 
 GENERATE = "CT of the head and neck"
@@ -178,12 +179,12 @@ def test_an_out_that_is_a_file_is_refused_before_anything_is_drawn(
 def test_weights_that_are_not_there(
     chest: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(library.WEIGHTS_ENV, str(tmp_path / "nowhere"))
+    monkeypatch.setenv(WEIGHTS_ENV, str(tmp_path / "nowhere"))
     library.forget()
     insert = ["insert", str(chest[0]), NODULE, "--organs", str(chest[1])]
-    for arguments, network in ((["generate", GENERATE], "base"), (insert, "refine")):
+    for arguments in (["generate", GENERATE], insert):
         line = refused(arguments, tmp_path / "out", capsys)
-        assert f"no weights of '{network}' here" in line and library.WEIGHTS_ENV in line
+        assert f"{WEIGHTS_ENV} {tmp_path / 'nowhere'}: no such folder" in line
 
 
 def test_a_host_without_air(chest: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,23 +11,24 @@ import pytest
 
 from prompts import CaseRequest, TargetRequest, parse
 from prompts.vocabulary import Extent, Habitus, Phase, Region, Side
-from synth import priors
 from synth.errors import InputError
-from synth.facts import FACTS, NAMES, ORGANS, encode, mirrored
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name
+from synth.regions.words import request_of, side_of, word_of
 from synth.seeding import numpy_rng
-from synth.wording import extent_of, habitus_of, phase_of, request_of, side_of
+from tests.regions import FACTS, NAMES, ORGANS, REGION, encode, mirrored, prior
 
 SEEDS = range(60)
 
 
 def draws(request: CaseRequest) -> Sequence[dict[str, float]]:
-    return [priors.draw(request, numpy_rng(seed)) for seed in SEEDS]
+    return [prior().draw(request, numpy_rng(seed)) for seed in SEEDS]
 
 
 def a_plan(request: CaseRequest | None = None, **changes: object) -> CasePlan:
     options = {"seed": 0, "index": 0, "attempt": 0, "spacing": 4.0, "sampling": Sampling()} | changes
-    return draw_generate(request or CaseRequest(region=Region.HEAD_NECK), **options)  # type: ignore[arg-type]
+    request = request or CaseRequest(region=Region.HEAD_NECK)
+    return draw_generate(request, weights=Weights.covering(request.region), **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("dose", "side"), itertools.product((56, 63, 70), (Side.LEFT, Side.RIGHT, Side.BILATERAL)))
@@ -43,7 +44,7 @@ def test_a_volume_in_numbers_is_taken_as_it_is() -> None:
 
 @pytest.mark.parametrize("extent", [None, *Extent])
 def test_the_extent_is_as_asked_and_complete_where_nothing_is_said(extent: Extent | None) -> None:
-    assert {extent_of(facts) for facts in draws(CaseRequest(extent=extent))} == {extent or Extent.COMPLETE}
+    assert {REGION.field_of(facts) for facts in draws(CaseRequest(extent=extent))} == {extent or Extent.COMPLETE}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,9 @@ def test_the_extent_is_as_asked_and_complete_where_nothing_is_said(extent: Exten
 )
 def test_contrast_is_steered_with_guidance(prompt: str, guided: bool) -> None:
     request = parse(f"CT of the head and neck, {prompt}")
-    plan = draw_generate(request, seed=0, index=0, attempt=0, spacing=4.0, sampling=Sampling())
+    plan = draw_generate(
+        request, weights=Weights.shipped(), seed=0, index=0, attempt=0, spacing=4.0, sampling=Sampling()
+    )
     assert (plan.sampling.contrast_guidance > 0) is guided
     assert plan.sampling.model_copy(update={"contrast_guidance": 0.0}) == Sampling()
 
@@ -60,12 +63,12 @@ def test_contrast_is_steered_with_guidance(prompt: str, guided: bool) -> None:
 @pytest.mark.parametrize("phase", list(Phase))
 def test_the_words_for_contrast_agree_with_the_facts(phase: Phase) -> None:
     expected = Phase.NON_CONTRAST if phase is Phase.NON_CONTRAST else Phase.ENHANCED
-    assert {phase_of(facts["neck_vessels_hu"]) for facts in draws(CaseRequest(phase=phase))} == {expected}
+    assert {word_of(REGION, "phase", facts) for facts in draws(CaseRequest(phase=phase))} == {expected}
 
 
 @pytest.mark.parametrize("habitus", list(Habitus))
 def test_the_habitus_agrees_with_the_neck(habitus: Habitus) -> None:
-    found = {habitus_of(facts["neck_area_cm2"]) or Habitus.AVERAGE for facts in draws(CaseRequest(habitus=habitus))}
+    found = {word_of(REGION, "habitus", facts) for facts in draws(CaseRequest(habitus=habitus))}
     assert found == {habitus}
 
 
@@ -73,14 +76,14 @@ def test_everything_that_was_asked_holds_together() -> None:
     """Two training patients are like this, too few to choose from."""
     request = parse("non-contrast CT of the head and neck of a slim man with a 70 Gy target on the left side")
     for facts in draws(request):
-        again = request_of(facts)
+        again = request_of(REGION, facts)
         assert (again.extent, again.phase, again.habitus) == (Extent.COMPLETE, Phase.NON_CONTRAST, Habitus.SLIM)
         assert again.targets[0].dose_gy == 70 and again.targets[0].side is Side.LEFT
 
 
 def test_facts_stay_near_a_real_patient_and_in_their_range() -> None:
     """Jitter is an eighth of a fact's scale: every draw has a training patient within a few of those in every fact."""
-    pool = [*priors.table(), *map(mirrored, priors.table())]
+    pool = [*prior().patients, *map(mirrored, prior().patients)]
     known = {f: np.array([f.encode(p.get(f.name, np.nan)) for p in pool]) for f in FACTS}
     for facts in draws(CaseRequest()):
         away = np.zeros(len(pool))
@@ -108,11 +111,11 @@ def test_new_patients_differ() -> None:
 
 @pytest.mark.parametrize("organ", ORGANS)
 def test_the_range_of_an_organ_holds_98_of_100_real_patients(organ: str) -> None:
-    volumes = [p[f"{organ}_ml"] for p in priors.table() if f"{organ}_ml" in p]
-    low, high = priors.organ_range(organ)
+    volumes = [p[f"{organ}_ml"] for p in prior().patients if f"{organ}_ml" in p]
+    low, high = prior().organ_range(organ)
     assert min(volumes) <= low < np.median(volumes) < high <= max(volumes)
     assert 0.96 <= np.mean([low <= v <= high for v in volumes]) < 1
-    assert priors.organ_range(organ, 0, 100) == (min(volumes), max(volumes))
+    assert prior().organ_range(organ, 0, 100) == (min(volumes), max(volumes))
 
 
 def test_a_plan_follows_from_seed_case_and_attempt() -> None:
@@ -179,7 +182,7 @@ def test_volumes_that_are_not_said_fit_the_one_that_is(volume: int) -> None:
         f"CT of the head and neck with a 70 Gy target, a 63 Gy target of {volume} mL and a 56 Gy target on both sides"
     )
     for seed in range(20):
-        facts = priors.draw(request, np.random.default_rng(seed))
+        facts = prior().draw(request, np.random.default_rng(seed))
         inner, said, outer = (facts[f"target_{dose}_ml"] for dose in (70, 63, 56))
         assert said == volume
         assert 0 < inner <= said / 1.24

@@ -11,7 +11,7 @@ from scipy.stats import wasserstein_distance
 
 from synth import intensity
 from synth.errors import InputError
-from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.tone import KNOTS_HU, Tone, fit
 from synth.training.tone import fit_tone
 
@@ -62,7 +62,7 @@ def test_a_fit_needs_cases(tmp_path: Path) -> None:
 
 def test_the_weights_that_ship_have_curves_that_brighten_bone() -> None:
     """From 16 to 4 mm a grey value goes through the curve of 8 mm and that of 4 mm."""
-    curves = library.load_tone().curves
+    curves = Weights.shipped().tone.curves
     bone, soft = (np.interp(np.interp(hu, KNOTS_HU, curves[8.0]), KNOTS_HU, curves[4.0]) for hu in (300, 40))
     assert bone > 305 and abs(soft - 40) < 10
-    assert "tone" in library.weights_files("generate")
+    assert "tone" in Weights.shipped().files()

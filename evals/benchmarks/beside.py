@@ -25,9 +25,9 @@ from evals.benchmarks import maisi, path
 from evals.benchmarks.cost import count_flops, machine, peak_mb, seconds
 from synth.compose import compose
 from synth.errors import InputError
-from synth.frames import FRAMES
 from synth.models import library
 from synth.models.precision import PRECISIONS, Precision
+from synth.models.weights_folder import Weights
 from synth.plan import Sampling
 from synth.refine import refine
 from synth.shape.scaffold import draw_scaffold
@@ -40,8 +40,9 @@ Cost = dict[str, Any]  # voxels, seconds of a case, flop of a case, peak_mb
 def ours(spacing: float, precision: Precision, compiled: bool, repeat: int) -> Cost:
     """Scaffold, base and every refine level of one case."""
     plan = path.case_plan(spacing, Sampling(precision=precision))
-    base, fine = (library.load(name, precision) for name in ("base", "refine"))
-    shape = library.load_shape()
+    weights = Weights.covering(None)
+    base, fine, shape = weights.base(precision), weights.refine(precision), weights.shape
+    assert base is not None and shape is not None
 
     def case() -> object:
         return refine(plan, compose(plan, draw_scaffold(plan, shape), base), fine, spacing)
@@ -52,7 +53,7 @@ def ours(spacing: float, precision: Precision, compiled: bool, repeat: int) -> C
         fine.compile()
     case()
     return {
-        "voxels": math.prod(FRAMES[str(plan.region)].shape_at(spacing)),
+        "voxels": math.prod(base.region.frame.shape_at(spacing)),
         "seconds": seconds(case, repeat)[1]["median"],
         "flop": flop,
         "peak_mb": peak_mb(),

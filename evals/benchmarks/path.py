@@ -23,16 +23,16 @@ from evals.benchmarks.cost import count_flops, machine, peak_mb, seconds
 from prompts import parse
 from synth import report
 from synth.assemble import assemble
-from synth.compose import compose, request_tensors
+from synth.compose import asked_of, compose
 from synth.errors import InputError
-from synth.frames import BASE_SPACING_MM, FACTOR, FRAMES
 from synth.lesions import insert, plan_lesions
-from synth.models import library
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISIONS, default_precision
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan, Sampling, draw_generate
 from synth.redraw import RefineRedraw
 from synth.refine import refine
+from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.seeding import numpy_rng
 from synth.shape.model import ShapeModel
 from synth.shape.scaffold import draw_scaffold
@@ -61,18 +61,20 @@ class Costs:
 
 def case_plan(spacing: float, sampling: Sampling) -> CasePlan:
     """The plan that is timed. Raises InputError for a spacing that the pyramid does not reach."""
-    return draw_generate(parse(PROMPT), seed=1, index=0, attempt=0, spacing=spacing, sampling=sampling)
+    weights = Weights.covering(None)
+    return draw_generate(parse(PROMPT), weights=weights, seed=1, index=0, attempt=0, spacing=spacing, sampling=sampling)
 
 
 def time_generate(plan: CasePlan, shape: ShapeModel, base: Denoiser, fine: Denoiser, costs: Costs) -> None:
     """Every step of a generated case but the checks, preview and files."""
-    request_tensors(plan)  # loads the text encoder, once a process
+    asked_of(plan, base)  # loads the text encoder, once a process
+    prior = Weights.covering(None).prior
     scaffold = costs.run("scaffold", lambda: draw_scaffold(plan, shape))
     drawn = costs.run("compose", lambda: compose(plan, scaffold, base))
     while drawn.spacing > float(plan.spacing_mm or 0) + 1e-6:
         finer = drawn.spacing / FACTOR
         drawn = costs.run(f"refine {drawn.spacing:g} to {finer:g} mm", partial(refine, plan, drawn, fine, finer))
-    case = costs.run("assemble", lambda: assemble(plan, drawn), counted=False)
+    case = costs.run("assemble", lambda: assemble(plan, drawn, prior), counted=False)
     costs.run("report", lambda: report.write(report.measure(case)), counted=False)
 
 
@@ -107,7 +109,7 @@ def measure_path(
     costs = Costs(repeat)
     time_generate(plan, shape, base, fine, costs)
     generated = list(costs.steps.values())
-    voxels = math.prod(FRAMES[str(plan.region)].shape_at(float(plan.spacing_mm or BASE_SPACING_MM)))
+    voxels = math.prod(base.region.frame.shape_at(float(plan.spacing_mm or BASE_SPACING_MM)))
     flop = sum(step["flop"] or 0 for step in generated)
     time_insert(fine, plan.sampling, costs, host_size)
     return {
@@ -171,8 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from evals.benchmarks import maisi
 
         rival = maisi.count() if args.maisi else None
-        base, fine = (library.load(name, precision) for name in ("base", "refine"))
-        result = measure_path(library.load_shape(), base, fine, plan, repeat=args.repeat)
+        weights = Weights.covering(None)
+        base, fine, shape = weights.base(precision), weights.refine(precision), weights.shape
+        assert base is not None and shape is not None
+        result = measure_path(shape, base, fine, plan, repeat=args.repeat)
     except InputError as error:
         print(f"evals.benchmarks.path: error: {error}", file=sys.stderr)
         return 2

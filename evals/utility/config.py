@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evals.volumes import LESION
 from prompts import write
-from synth import labels, priors
+from synth import labels
+from synth.models.weights_folder import Weights
 from synth.provenance import sha256
+from synth.regions.words import request_of
 from synth.settings import read_settings
-from synth.wording import request_of
 
 _NEWER = {"spacing", "tissue", "insertions", "redraw", "mixed_precision"}  # runs kept from before have the defaults
 _TRAINING = 2  # version of how a segmenter is trained and scored, in the key of every kept run
@@ -63,7 +64,9 @@ class Drawing(_Section):
         """The prompts, written where none are given."""
         if self.prompts:
             return self.prompts
-        written = [write(request_of(facts)) for facts in priors.table()]
+        prior = Weights.covering(None).prior
+        assert prior is not None
+        written = [write(request_of(prior.region, facts)) for facts in prior.patients]
         random.Random(self.seed).shuffle(written)
         return tuple(written)
 

@@ -14,10 +14,9 @@ from evals.utility.config import Drawing
 from synth import case_folder, pipeline
 from synth.draft import RejectedError
 from synth.errors import InputError
-from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.plan import case_name
 from synth.progress import Progress
-from synth.provenance import sha256_of_file
 
 _LOG, _LOCKS, _MADE_WITH = ".log", ".locks", "drawn_with.json"
 _MOST_REFUSED = 0.5  # of the cases tried, from `_TRIED` on: then something is wrong with the weights
@@ -115,7 +114,7 @@ class CaseDrawer:
         """Write down what the cases are drawn with, or refuse to put others beside them."""
         made = self.drawing.model_dump(mode="json") | {
             "sampling": pipeline.default_sampling().model_dump(),
-            "weights": {name: sha256_of_file(path) for name, path in library.weights_files("generate").items()},
+            "weights": Weights.covering(None).hashes(),
         }
         file = self.out / _MADE_WITH
         share(lambda: [] if file.is_file() else ["pin"], lambda _: self._write(_MADE_WITH, made), self.out / _LOCKS)

@@ -8,14 +8,17 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from evals.utility.claims import share
 from evals.utility.config import Generator
-from evals.utility.preparing import PRIORS, restrict
+from evals.utility.preparing import restrict
 from evals.volumes import Source
-from synth import priors
 from synth.errors import InputError
 from synth.models import library
+from synth.models.weights_folder import WEIGHTS_ENV, Part
+from synth.regions.prior import FILE as PRIORS
+from synth.regions.region import FILE as REGION
 
 _PATIENTS = "patients.json"
 _NETWORKS = {"base", "refine"}
@@ -51,7 +54,9 @@ def _done(generator: Generator, step: str) -> bool:
 def _data(generator: Generator, patients: Sequence[Source]) -> None:
     data = restrict([source.ct for source in patients], generator.out / "data")
     (generator.out / "weights").mkdir(exist_ok=True)
-    shutil.copyfile(data / PRIORS, generator.out / "weights" / PRIORS)
+    for name in (PRIORS, REGION):
+        if (data / name).is_file():
+            shutil.copyfile(data / name, generator.out / "weights" / name)
     (generator.out / _PATIENTS).write_text(json.dumps(sorted(source.name for source in patients)) + "\n")
 
 
@@ -71,7 +76,7 @@ def _refine(generator: Generator, _: Sequence[Source]) -> None:
     _network(generator, "refine", generator.refine, generator.refine_minutes)
 
 
-def _network(generator: Generator, name: library.Network, config: Path, minutes: float) -> None:
+def _network(generator: Generator, name: Literal["base", "refine"], config: Path, minutes: float) -> None:
     from synth.training.main import train
 
     out = generator.out / name
@@ -92,7 +97,7 @@ def minutes_spent(log: Path) -> float:
     return sum(ends) / 60
 
 
-def _export(generator: Generator, name: library.Weights) -> None:
+def _export(generator: Generator, name: Part) -> None:
     aside = generator.out / f".exported_{name}"
     folder = library.export(generator.out / name / "weights", name, aside)
     folder.rename(generator.out / "weights" / name)
@@ -100,24 +105,19 @@ def _export(generator: Generator, name: library.Weights) -> None:
 
 @contextmanager
 def in_use(weights: Path | None) -> Iterator[None]:
-    """Draw with these weights and hold draws against the priors beside them; None: with what ships.
+    """Draw with these weights, and so with the prior beside them; None: with what ships.
 
-    The shipped priors are measured on all training patients: a generator of a few patients must not know them.
+    The shipped prior is measured on all training patients: a generator of a few patients must not know it.
     """
     if weights is None:
         yield
         return
-    own = tuple(json.loads((weights / PRIORS).read_text())["patients"])
-    shipped, before = priors.table, os.environ.get(library.WEIGHTS_ENV)
-    os.environ[library.WEIGHTS_ENV] = str(weights)
-    priors.table = lambda: own  # type: ignore[assignment]  # it has no other door
-    library.forget()
+    before = os.environ.get(WEIGHTS_ENV)
+    os.environ[WEIGHTS_ENV] = str(weights)
     try:
         yield
     finally:
-        priors.table = shipped
         if before is None:
-            del os.environ[library.WEIGHTS_ENV]
+            del os.environ[WEIGHTS_ENV]
         else:
-            os.environ[library.WEIGHTS_ENV] = before
-        library.forget()
+            os.environ[WEIGHTS_ENV] = before

@@ -10,12 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from evals.utility.claims import share
+from synth.data.dataset import region_at
 from synth.data.prepare import prepare, write_priors
 from synth.errors import InputError
 from synth.progress import Progress
+from synth.regions import shipped
+from synth.regions.prior import FILE as PRIORS
+from synth.regions.region import FILE as REGION
 
 TRAIN, VAL = "train", "val"
-PRIORS = "priors.json"
 _CHECKED = 4  # patients whose losses a training prints
 
 
@@ -59,7 +62,10 @@ def restrict(files: Sequence[Path], out: Path) -> Path:
         shutil.copyfile(file, aside / "headneck" / TRAIN / file.name)
     for file in files[:_CHECKED]:
         _renamed(file, aside / "headneck" / VAL / f"check_{file.name}")
-    write_priors(aside / "headneck" / TRAIN, aside / PRIORS)
+    region = region_at(files[0].parents[2])
+    if region != shipped():
+        (aside / REGION).write_text(region.text, encoding="utf-8")
+    write_priors(aside / "headneck" / TRAIN, aside / PRIORS, region)
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return out

@@ -72,6 +72,7 @@ def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progres
     try:
         draft = pipeline.draft_generated(
             case.request,
+            weights=plan.weights_for(case.request),
             seed=recipe.seed,
             index=case.index,
             spacing=recipe.spacing_mm,

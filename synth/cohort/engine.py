@@ -25,7 +25,8 @@ from synth.cohort.recipe import read_recipe
 from synth.cohort.worker import Worker, too_many
 from synth.errors import InputError
 from synth.files.whole import explained, write_whole
-from synth.models import lesion_weights, library
+from synth.models import lesion_weights
+from synth.models.weights_folder import insertion_files
 from synth.provenance import sha256_of_file
 
 
@@ -92,10 +93,12 @@ def taken(plan: CohortPlan, out: Path, process: Process) -> Iterator[None]:
 def weights_of(plan: CohortPlan) -> dict[str, Path]:
     """The files of weights that the cases of a plan are drawn with; InputError if one is not there."""
     if plan.recipe.hosts:
-        return library.weights_files("insert", lesion=lesion_weights.find(None))
+        return insertion_files(lesion_weights.find(None))
     files: dict[str, Path] = {}
-    for region in plan.regions:
-        files |= library.weights_files("generate", region)
+    for weights in plan.weights:
+        files |= {
+            role if role not in files else f"{weights.region.name}/{role}": f for role, f in weights.files().items()
+        }
     return files
 
 

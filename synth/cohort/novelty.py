@@ -22,7 +22,8 @@ import numpy as np
 from synth.errors import InputError
 from synth.failure import ended
 from synth.files.whole import whole_file
-from synth.frames import BASE_SPACING_MM, FRAMES
+from synth.regions import shipped
+from synth.regions.frame import BASE_SPACING_MM
 from synth.types import Volume
 
 NEXT = 4  # neighbours after the nearest
@@ -72,7 +73,7 @@ def build(prepared: Path) -> Reference:
     subjects = load_subjects(prepared)
     if len(subjects) < NEXT + 2:
         raise InputError(f"{prepared}: {len(subjects)} patients; a reference needs {NEXT + 2} or more")
-    affine = FRAMES["head_neck"].affine_at(PREPARED_SPACING_MM)
+    affine = shipped().frame.affine_at(PREPARED_SPACING_MM)
     found = Reference(np.stack([blocks_of(Volume(s.hu, affine)) for s in subjects]), 0.0)
     distances = np.stack([found.distances(blocks) for blocks in found.blocks])
     np.fill_diagonal(distances, np.inf)

@@ -22,7 +22,7 @@ from synth.cohort.processes import Process
 from synth.cohort.progress import CohortProgress, Tally
 from synth.cohort.worker import Worker, why_stop
 from synth.errors import InputError
-from synth.models.lesion_weights import WEIGHTS_ENV
+from synth.models.weights_folder import WEIGHTS_ENV
 
 RETRIES = 2  # of a case whose actor died
 _ACTORS_A_GPU = 2  # one draws while the other writes

@@ -17,6 +17,7 @@ from synth.cohort.recipe import UNSAID, Group, Recipe
 from synth.cohort.requests import finding_of, matches, of_patient
 from synth.errors import InputError
 from synth.lesions.lesion_types import type_of
+from synth.models.weights_folder import Weights
 from synth.plan import case_name, check_request, check_spacing
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
@@ -131,7 +132,19 @@ class CohortPlan:
     def regions(self) -> tuple[str, ...]:
         """What generated cases are drawn of; InputError for what cannot be."""
         firsts = sorted({self._groups.index(group) for group in set(self._groups)})
-        return tuple(sorted({check_request(self[index].request) for index in firsts}, reverse=True))
+        requests = [self[index].request for index in firsts]
+        return tuple(sorted({check_request(r, self.weights_for(r).region) for r in requests}, reverse=True))
+
+    def weights_for(self, request: CaseRequest) -> Weights:
+        """What a generated case is drawn with; InputError where the recipe's weights draw another region."""
+        return Weights.covering(request.region, self.recipe.weights)
+
+    @cached_property
+    def weights(self) -> tuple[Weights, ...]:
+        """All that its generated cases are drawn with."""
+        firsts = sorted({self._groups.index(group) for group in set(self._groups)})
+        found = {w.folder: w for w in (self.weights_for(self[index].request) for index in firsts)}
+        return tuple(found.values())
 
     @cached_property
     def _with_twin(self) -> frozenset[int]:

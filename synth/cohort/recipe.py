@@ -147,6 +147,7 @@ class Recipe(_Strict):
     licence: str = ""
     hosts: HostFolder | None = None
     spacing_mm: float = 4.0
+    weights: Path | None = Field(None, description="folder of weights of your own that generated cases are drawn with")
     prompts: Weights | None = None
     draw: str | None = Field(None, description="a set of prompts/sets, to draw whole requests from")
     findings: tuple[FindingGroup, ...] | None = None
@@ -177,6 +178,8 @@ class Recipe(_Strict):
             raise ValueError("draw is for generated cases; with hosts give findings or prompts")
         if self.hosts is not None and self.gates.reference:
             raise ValueError("gates.reference is for generated cases: a case with a host is a copy of it on purpose")
+        if self.hosts is not None and self.weights:
+            raise ValueError("weights are for generated cases; with hosts, $SYNTHCT_WEIGHTS/lesion draws lesions")
         if self.hosts is None and self.twins:
             raise ValueError("twins need hosts: the twin of a case is its host without the lesions")
         names = [group.name for group in self.findings or ()]
@@ -189,7 +192,7 @@ class Recipe(_Strict):
 
     def pinned(self) -> dict[str, Any]:
         """What the cases follow from, as JSON values: a folder holds cases of one such recipe."""
-        table = self.model_dump(mode="json", exclude=_NOT_PINNED)
+        table = self.model_dump(mode="json", exclude=_NOT_PINNED | {"weights"})  # weights are pinned by their content
         if self.hosts is not None:
             table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index", "trust_labels")}
         table["gates"].pop("reference")  # pinned by its content
@@ -210,6 +213,8 @@ def _beside(recipe: Recipe, folder: Path) -> Recipe:
     if (hosts := recipe.hosts) is not None:
         paths = {"folder": folder / hosts.folder, "index": None if hosts.index is None else folder / hosts.index}
         update["hosts"] = hosts.model_copy(update=paths)
+    if recipe.weights is not None:
+        update["weights"] = folder / recipe.weights
     if recipe.gates.reference is not None:
         update["gates"] = recipe.gates.model_copy(update={"reference": folder / recipe.gates.reference})
     return recipe.model_copy(update=update)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,32 +15,40 @@ from scipy import ndimage
 
 from synth import intensity, wavelet
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
-from synth.models.conditioning import CLASSES
-from synth.models.scaling import DOSE_STEPS
+from synth.regions import Frame, Region, read, shipped
+from synth.regions.frame import BASE_SPACING_MM
+from synth.regions.region import DEFAULT
+from synth.regions.region import FILE as REGION_FILE
 
 COARSE_MM = 8.0  # spacing of whole frames
 _SHARPEN = 0.1
-_BEND_SHAPE = tuple(round(n * BASE_SPACING_MM / 96) for n in HEAD_NECK.shape)  # nodes, about 96 mm apart
-_MIRROR = [ORGANS.index(n.replace("right", "L").replace("left", "right").replace("L", "left")) for n in ORGANS]
+_BEND_MM = 96.0  # about how far its nodes are apart
 
 
 @dataclass(frozen=True)
 class Subject:
-    """One prepared patient of a frame: HU, organ numbers (1 + position in ORGANS), dose in Gy, at 4 mm; a report."""
+    """One prepared patient on the frame of a region, at 4 mm; a report.
 
+    hu: (X, Y, Z) HU; organs: (X, Y, Z) numbers, 1 + position in the region's organs; dose: (X, Y, Z) Gy; annotated:
+    (organs,) float, 1 where an organ was drawn.
+    """
+
+    region: Region
     name: str
     hu: np.ndarray
     organs: np.ndarray
     dose: np.ndarray
-    annotated: torch.Tensor  # (7,) float
+    annotated: torch.Tensor
     facts: dict[str, float]
     report: str = ""
 
 
 def load_subjects(folder: Path) -> list[Subject]:
-    """All prepared .npz of a folder, by name."""
+    """All prepared .npz of a split (DIR/headneck/train), by name, of the region that DIR was prepared for.
+
+    Raises InputError where there are none, or one is of another region.
+    """
+    region = region_at(folder.parent.parent)
     files = sorted(folder.glob("*.npz"))
     if not files:
         raise InputError(f"{folder}: no prepared subjects (*.npz); run `synthct prepare` first")
@@ -48,30 +56,41 @@ def load_subjects(folder: Path) -> list[Subject]:
     for file in files:
         with np.load(file) as data:
             about = json.loads(str(data["about"]))
-            flags = torch.tensor([float(name in about["annotated"]) for name in ORGANS])
+            if (other := about.get("region", DEFAULT)) != region.name or data["hu"].shape != region.frame.shape_at(4.0):
+                raise InputError(
+                    f"{file}: was prepared for the region {other}, not {region.name}; prepare it again with --region"
+                )
+            flags = torch.tensor([float(name in about["annotated"]) for name in region.organs])
             arrays = (data["hu"], data["organs"], data["dose"])
-            subjects.append(Subject(about["name"], *arrays, flags, about["facts"], about.get("report", "")))
+            subjects.append(Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", "")))
     return subjects
 
 
-def fractions(organs: torch.Tensor) -> torch.Tensor:
-    """(X, Y, Z) organ numbers -> (CLASSES, X, Y, Z) one-hot float32, background first."""
-    return F.one_hot(organs.long(), CLASSES).permute(3, 0, 1, 2).float()
+def region_at(data: Path) -> Region:
+    """The region that a folder of `synthct prepare` was made for: that of its region.yaml, else head and neck."""
+    file = data / REGION_FILE
+    return read(file) if file.is_file() else shipped()
+
+
+def fractions(organs: torch.Tensor, classes: int) -> torch.Tensor:
+    """(X, Y, Z) organ numbers -> (classes, X, Y, Z) one-hot float32, background first."""
+    return F.one_hot(organs.long(), classes).permute(3, 0, 1, 2).float()
 
 
 @dataclass(frozen=True)
 class Parts:
     """A whole frame in half precision. Air, no dose and background are all 0: what lies beyond the frame.
 
-    ct: (1, X, Y, Z) intensity + 1 at 4 mm; rest: (C, X, Y, Z) at 8 mm, seven organ fractions last.
+    ct: (1, X, Y, Z) intensity + 1 at 4 mm; rest: (C, X, Y, Z) at 8 mm, the region's organ fractions last.
     """
 
+    region: Region
     ct: torch.Tensor
     rest: torch.Tensor
 
     def to(self, device: torch.device) -> Parts:
         """The same on a device, where draws are made from it."""
-        return Parts(self.ct.to(device), self.rest.to(device))
+        return Parts(self.region, self.ct.to(device), self.rest.to(device))
 
     @cached_property
     def sharp(self) -> torch.Tensor:
@@ -86,19 +105,21 @@ class Parts:
 def parts_of(subject: Subject) -> Parts:
     """CT, and dose steps before the organs as the rest."""
     ct = torch.from_numpy(intensity.to_unit(subject.hu))[None] + 1.0
-    steps = torch.from_numpy(np.searchsorted(DOSE_STEPS, subject.dose).astype(np.float32))[None]
-    organs = fractions(torch.from_numpy(subject.organs))[1:]
-    return Parts(ct.half(), pool(torch.cat([steps, organs])).half())
+    ladder = (0, *subject.region.doses_gy)
+    steps = torch.from_numpy(np.searchsorted(ladder, subject.dose).astype(np.float32))[None]
+    organs = fractions(torch.from_numpy(subject.organs), subject.region.classes)[1:]
+    return Parts(subject.region, ct.half(), pool(torch.cat([steps, organs])).half())
 
 
 @dataclass(frozen=True)
 class Jitter:
     """One draw of the smooth augmentation: per-axis scale, rotation about each axis (rad), shift (mm), mirror, bend.
 
-    `bend_mm`: (3, *_BEND_SHAPE) displacement at the nodes of a cubic spline over the frame; that along z is the same
+    `bend_mm`: (3, X, Y, Z) displacement at the nodes of a cubic spline over the frame; that along z is the same
     all over a slice, for what was scanned ends in a plane.
     """
 
+    frame: Frame
     scale: np.ndarray
     rotation: np.ndarray
     shift_mm: np.ndarray
@@ -106,16 +127,16 @@ class Jitter:
     bend_mm: np.ndarray | None = None
 
     @staticmethod
-    def draw(rng: np.random.Generator, bend: float = 0.0) -> Jitter:
+    def draw(region: Region, rng: np.random.Generator, bend: float = 0.0) -> Jitter:
         """Habitus within 7%, pose within about 5 degrees, placement within about 8 mm, a bend of SD `bend` mm."""
         affine = np.exp(rng.normal(0, 0.035, 3)), rng.normal(0, 0.05, 3), rng.normal(0, 4.0, 3)
-        mirror = bool(rng.random() < 0.5)
-        return Jitter(*affine, mirror, _drawn_bend(rng, bend) if bend else None)
+        mirror = bool(rng.random() < 0.5) and region.symmetric
+        return Jitter(region.frame, *affine, mirror, _drawn_bend(region.frame, rng, bend) if bend else None)
 
     @staticmethod
-    def none(mirror: bool = False) -> Jitter:
+    def none(frame: Frame, mirror: bool = False) -> Jitter:
         """Every voxel as it is, or its mirror image."""
-        return Jitter(np.ones(3), np.zeros(3), np.zeros(3), mirror)
+        return Jitter(frame, np.ones(3), np.zeros(3), np.zeros(3), mirror)
 
     @property
     def moves(self) -> bool:
@@ -133,17 +154,26 @@ class Jitter:
             turn = turn @ step
         return turn @ np.diag(1.0 / self.scale)
 
+    def rise(self, height: float) -> float:
+        """By how much (mm) the bend lifts a slice at a height over the anchor."""
+        if self.bend_mm is None:
+            return 0.0
+        along = bend_field(self, self.frame.shape)[2, 0, 0].numpy()
+        heights = self.frame.lower_mm[2] + BASE_SPACING_MM * (np.arange(len(along)) + 0.5)
+        return -float(np.interp(height, heights, along))
 
-def _drawn_bend(rng: np.random.Generator, sd: float) -> np.ndarray:
-    bend = rng.normal(0, sd, (3, *_BEND_SHAPE))
-    bend[2] = rng.normal(0, sd, _BEND_SHAPE[2])
+
+def _drawn_bend(frame: Frame, rng: np.random.Generator, sd: float) -> np.ndarray:
+    nodes = [max(round(n * BASE_SPACING_MM / _BEND_MM), 2) for n in frame.shape]
+    bend = rng.normal(0, sd, (3, *nodes))
+    bend[2] = rng.normal(0, sd, nodes[2])
     return bend
 
 
 def bend_field(jitter: Jitter, shape: Sequence[int]) -> torch.Tensor:
     """(3, *shape) displacement in mm on a grid of the whole frame: cubic down to 16 mm, linear below."""
     assert jitter.bend_mm is not None
-    zoom = [n / k for n, k in zip(HEAD_NECK.shape, _BEND_SHAPE, strict=True)]
+    zoom = [n / k for n, k in zip(jitter.frame.shape, jitter.bend_mm.shape[1:], strict=True)]
     coarse = np.stack([ndimage.zoom(b, zoom, order=3, mode="nearest", grid_mode=True) for b in jitter.bend_mm])
     return F.interpolate(torch.from_numpy(coarse).float()[None], size=tuple(shape), mode="trilinear")[0]
 
@@ -162,7 +192,8 @@ def jittered_alike(many: Sequence[Parts], jitter: Jitter) -> list[torch.Tensor]:
     cts = torch.cat([parts.sharp if jitter.moves else parts.ct for parts in many]).float()
     rests = [parts.rest.float() for parts in many]
     if jitter.mirror:
-        cts, rests = cts.flip(1), [swap_sides(rest.flip(1)) for rest in rests]
+        region = many[0].region
+        cts, rests = cts.flip(1), [swap_sides(rest.flip(1), region) for rest in rests]
     counts = [len(rest) for rest in rests]
     rest = torch.cat(rests)
     if jitter.moves:
@@ -181,8 +212,8 @@ def _sharpened(ct: torch.Tensor) -> torch.Tensor:
 
 def _resampled(frame: torch.Tensor, jitter: Jitter) -> torch.Tensor:
     """(C, X, Y, Z) on any grid of the whole frame, moved."""
-    lower = np.asarray(HEAD_NECK.lower_mm)
-    size = BASE_SPACING_MM * np.array(HEAD_NECK.shape)
+    lower = np.asarray(jitter.frame.lower_mm)
+    size = BASE_SPACING_MM * np.array(jitter.frame.shape)
     centre = lower + size / 2
     # torch's grid runs over (-1, 1) from edge to edge with the axes reversed
     mat = jitter.matrix() * (size[None, :] / size[:, None])
@@ -195,36 +226,10 @@ def _resampled(frame: torch.Tensor, jitter: Jitter) -> torch.Tensor:
     return F.grid_sample(frame[None], grid, mode="bilinear", align_corners=False)[0]
 
 
-def swap_sides(frame: torch.Tensor) -> torch.Tensor:
-    """Exchange the channels of right and left organs, the last seven."""
-    other = len(frame) - len(ORGANS)
-    return frame[[*range(other), *(other + i for i in _MIRROR)]]
-
-
-def jittered_facts(facts: dict[str, float], jitter: Jitter) -> dict[str, float]:
-    """Facts of the jittered patient, to first order: no rotation, and of the bend only where the scan ends."""
-    (sx, sy, sz), (_, ty, tz) = jitter.scale, jitter.shift_mm
-    rise = _rise(jitter)
-    change = {
-        "top_mm": lambda v: v * sz + tz + rise(v),
-        "face_top_mm": lambda v: v * sz + tz + rise(v),
-        "bottom_mm": lambda v: v * sz - tz - rise(-v),
-        "shoulder_width_mm": lambda v: v * sx,
-        "front_mm": lambda v: v * sy + ty,
-        "back_mm": lambda v: v * sy - ty,
-        "neck_area_cm2": lambda v: v * sx * sy,
-    }
-    volume = sx * sy * sz
-    return {k: change[k](v) if k in change else v * volume if k.endswith("_ml") else v for k, v in facts.items()}
-
-
-def _rise(jitter: Jitter) -> Callable[[float], float]:
-    """By how much (mm) the bend lifts a slice at a height over the anchor."""
-    if jitter.bend_mm is None:
-        return lambda _: 0.0
-    along = bend_field(jitter, HEAD_NECK.shape)[2, 0, 0].numpy()
-    heights = HEAD_NECK.lower_mm[2] + BASE_SPACING_MM * (np.arange(len(along)) + 0.5)
-    return lambda height: -float(np.interp(height, heights, along))
+def swap_sides(channels: torch.Tensor, region: Region) -> torch.Tensor:
+    """Exchange the channels of right and left organs, which are the last of (C, ..)."""
+    other = len(channels) - len(region.organs)
+    return channels[[*range(other), *(other + i for i in region.mirror)]]
 
 
 def pool(x: torch.Tensor) -> torch.Tensor:

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from synth import facts as facts_table
 from synth import nifti
 from synth.errors import InputError
 from synth.files.names import require_name
 from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
+from synth.regions import Region
 from synth.types import Volume
 
-# label values in organs.nii.gz are 1 + the position in facts.ORGANS; index.csv names them like this
-_INDEX_NAMES = dict(
-    zip(
-        ("Brainstem", "SpinalCord", "RightParotid", "LeftParotid", "Esophagus", "Larynx", "Mandible"),
-        facts_table.ORGANS,
-        strict=True,
-    )
-)
+# index.csv names the organs like this; label values in organs.nii.gz are 1 + the position here
+_ORGANS_OF = {
+    "Brainstem": "brainstem",
+    "SpinalCord": "spinal_cord",
+    "RightParotid": "parotid_gland_right",
+    "LeftParotid": "parotid_gland_left",
+    "Esophagus": "esophagus",
+    "Larynx": "larynx",
+    "Mandible": "mandible",
+}
+_PRESCRIBED_GY = (56, 63, 70)  # label values in targets.nii.gz are 1 + the position here
 
 
 @dataclass(frozen=True)
 class Patient:
-    """Arrays (X, Y, Z) in RAS order; `spacing` mm; `annotated` names the organs that were drawn; `report`: as said."""
+    """Arrays (X, Y, Z) in RAS order; `spacing` mm; `annotated` names the organs that were drawn; `report`: as said.
+
+    `organs`: numbers, 1 + position in the region's organs. `columns`: what a table says of the patient.
+    """
 
     name: str
     hu: np.ndarray
@@ -37,6 +43,7 @@ class Patient:
     spacing: np.ndarray
     annotated: tuple[str, ...]
     report: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def index_rows(root: Path, split: str) -> list[dict[str, str]]:
@@ -50,16 +57,19 @@ def index_rows(root: Path, split: str) -> list[dict[str, str]]:
     return [row for row in table.rows if row["split"] == split]
 
 
-def patients(root: Path, split: str) -> Iterator[Patient]:
+def patients(root: Path, split: str, region: Region) -> Iterator[Patient]:
     """Every patient of a split (`train` or `val`) of the folder; InputError names a file that cannot be used."""
+    known = [region.organs.index(name) + 1 if name in region.organs else 0 for name in _ORGANS_OF.values()]
+    number = np.array([0, *known], np.uint8)
     for row in index_rows(root, split):
         folder = root / split / row["case"]
         ct = nifti.read_volume(folder / "ct.nii.gz", plausible=False)
         hu, affine = to_ras(ct.hu, ct.affine)
-        organs = _ids(folder / "organs.nii.gz", ct, len(facts_table.ORGANS))
-        targets = _ids(folder / "targets.nii.gz", ct, len(facts_table.DOSES_GY))
-        dose = np.array([0, *facts_table.DOSES_GY], np.uint8)[targets]
-        yield Patient(row["case"], hu, organs, dose, voxel_spacing(affine), _annotated(row, root / "index.csv"))
+        organs = number[_ids(folder / "organs.nii.gz", ct, len(_ORGANS_OF))]
+        targets = _ids(folder / "targets.nii.gz", ct, len(_PRESCRIBED_GY))
+        dose = np.array([0, *_PRESCRIBED_GY], np.uint8)[targets]
+        annotated = tuple(name for name in _annotated(row, root / "index.csv") if name in region.organs)
+        yield Patient(row["case"], hu, organs, dose, voxel_spacing(affine), annotated)
 
 
 def _ids(path: Path, ct: Volume, largest: int) -> np.ndarray:
@@ -73,6 +83,6 @@ def _ids(path: Path, ct: Volume, largest: int) -> np.ndarray:
 def _annotated(row: dict[str, str], index: Path) -> tuple[str, ...]:
     """Our names of the organs that were drawn in a patient."""
     words = [word for word in row["organs_annotated"].split(";") if word]
-    if unknown := [word for word in words if word not in _INDEX_NAMES]:
-        raise InputError(f"{index}: {row['case']}: unknown organ '{unknown[0]}'; it may be {', '.join(_INDEX_NAMES)}")
-    return tuple(_INDEX_NAMES[word] for word in words)
+    if unknown := [word for word in words if word not in _ORGANS_OF]:
+        raise InputError(f"{index}: {row['case']}: unknown organ '{unknown[0]}'; it may be {', '.join(_ORGANS_OF)}")
+    return tuple(_ORGANS_OF[word] for word in words)

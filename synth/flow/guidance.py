@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from synth.flow.samplers import Velocity
-from synth.models.conditioning import Condition
-from synth.models.denoiser import Denoiser, preconditioned, scaffold_of
+from synth.models.condition import Condition
+from synth.models.denoiser import Denoiser, preconditioned
 
 
 def asked(model: Denoiser, condition: Condition) -> Velocity:
@@ -41,7 +41,7 @@ def away_from_prior(velocity: Velocity, model: Denoiser, condition: Condition, s
 
     def pushed(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         known = velocity(x, t)
-        return known + scale * (known - prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))[1])
+        return known + scale * (known - prior(x, t, condition.facts, model.scaffold_of(condition))[1])
 
     return pushed
 

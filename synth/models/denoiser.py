@@ -16,15 +16,17 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from synth import regions
 from synth.models.attention import attend
-from synth.models.conditioning import CLASSES, FACTS_DIM, GRID_DIM, SCAFFOLD_CHANNELS, Condition, map_channels
-from synth.models.gaussian import GaussianPrior
+from synth.models.condition import BANDS, Condition, grid_dim, map_channels, scaffold_of
+from synth.models.gaussian import GaussianPart
+from synth.regions.region import Region, parse
 
 _VECTOR = 16  # float32 channels that a CPU convolution computes at once
 
 
 class Denoised(NamedTuple):
-    """velocity (B, C, X, Y, Z); label logits (B, CLASSES, X, Y, Z), or (B, CLASSES, 2X, 2Y, 2Z) for refine."""
+    """velocity (B, C, X, Y, Z); label logits (B, 1 + organs, X, Y, Z), or (B, 1 + organs, 2X, 2Y, 2Z) for refine."""
 
     velocity: torch.Tensor
     labels: torch.Tensor
@@ -120,6 +122,8 @@ class Denoiser(ModelMixin, ConfigMixin):
         text_attention: self-attention and text cross-attention at the coarsest level.
         prior_shape: (X, Y, Z) of a fixed frame whose Gaussian part is known, see synth.models.gaussian.
         prior_rank: its principal directions.
+        region: text of the region's YAML that it was trained on (None: head and neck): its organs are the label head's
+            classes, its facts what it is told.
         data_sd: SD of the data for the preconditioning of Karras et al. 2022 (eq. 7, in the flow's time): the
             network then starts at "no detail" where the prior-free velocity starts at "all noise".
     """
@@ -140,20 +144,22 @@ class Denoiser(ModelMixin, ConfigMixin):
         prior_shape: tuple[int, int, int] | None = None,
         prior_rank: int = 128,
         data_sd: float | None = None,
+        region: str | None = None,
     ) -> None:
         super().__init__()
+        of = region_of(region)
         self.gradient_checkpointing = False
         self.computed_in = torch.float32  # of convolutions and products while drawing; training has its own autocast
         self.embed_time = nn.Sequential(
             nn.Linear(64, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
         )
         self.embed_request = nn.Sequential(
-            nn.Linear(FACTS_DIM + GRID_DIM, embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
+            nn.Linear(of.facts_dim + grid_dim(of), embedding_dim), nn.SiLU(), nn.Linear(embedding_dim, embedding_dim)
         )
         self.prior = None
         if prior_shape is not None:
-            self.prior = GaussianPrior(channels * math.prod(prior_shape), FACTS_DIM, prior_rank)
-        inputs = channels * (2 if self.prior else 1) + map_channels(channels, refine)
+            self.prior = GaussianPart(channels * math.prod(prior_shape), of.facts_dim, prior_rank)
+        inputs = channels * (2 if self.prior else 1) + map_channels(channels, refine, of)
         self.stem = nn.Conv3d(inputs, widths[0], 3, padding=1)
         self.down, self.downsample = nn.ModuleList(), nn.ModuleList()
         self.up, self.upsample = nn.ModuleList(), nn.ModuleList()
@@ -171,8 +177,35 @@ class Denoiser(ModelMixin, ConfigMixin):
         self.middle = Block(widths[-1], widths[-1], embedding_dim)
         self.norm = ChannelNorm(widths[0])
         self.velocity = nn.Conv3d(widths[0], channels, 3, padding=1)
-        self.organs = nn.Conv3d(widths[0], CLASSES * (8 if refine else 1), 3, padding=1)
+        self.organs = nn.Conv3d(widths[0], of.classes * (8 if refine else 1), 3, padding=1)
         _zero(self.velocity)
+
+    @property
+    def region(self) -> Region:
+        """That it was trained on."""
+        return region_of(self.config.region)
+
+    def adapted(self, region: Region) -> Denoiser:
+        """The same network for another region: what it knows of CT stays, and it learns organs and facts anew.
+
+        Columns of the input for facts, organs and coarse labels start at zero, as if nothing were told.
+        """
+        new = Denoiser(**{**self.config, "region": region.text})
+        ours, kept = self.state_dict(), new.state_dict()
+        columns = _columns(self.region, region, self.config.channels, self.config.refine)
+        for name, value in kept.items():
+            if name in columns:
+                value.zero_()
+                for there, here in columns[name]:
+                    value[:, there] = ours[name][:, here]
+            elif ours[name].shape == value.shape and not name.startswith("organs."):
+                value.copy_(ours[name])
+        new.load_state_dict(kept)
+        return new
+
+    def scaffold_of(self, condition: Condition) -> torch.Tensor:
+        """(B, C, X, Y, Z) the scaffold of what is drawn, for `base`."""
+        return scaffold_of(condition, self.config.channels, self.region.classes)
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
         """x (B, C, X, Y, Z), t (B,); X, Y, Z divisible by 2 ** (levels - 1)."""
@@ -191,7 +224,7 @@ class Denoiser(ModelMixin, ConfigMixin):
             scale, velocity = preconditioned(x, t, self.config.data_sd)
         if self.prior is not None:
             with torch.autocast(x.device.type, enabled=False):  # near t = 0 it divides by little
-                guess, velocity = self.prior(x, t, condition.facts, scaffold_of(condition, x.shape[1]))
+                guess, velocity = self.prior(x, t, condition.facts, self.scaffold_of(condition))
             inputs.append(guess)
         h = self.stem(torch.cat(inputs, dim=1).contiguous(memory_format=torch.channels_last_3d))
         skips = []
@@ -227,10 +260,20 @@ class Denoiser(ModelMixin, ConfigMixin):
         return block(h, embedding)
 
 
-def scaffold_of(condition: Condition, channels: int) -> torch.Tensor:
-    """The scaffold of what `base` draws, (B, channels, X, Y, Z): its CT, and zero for the other channels."""
-    ct = condition.maps[:, -SCAFFOLD_CHANNELS][:, None]
-    return torch.cat([ct, torch.zeros_like(ct).expand(-1, channels - 1, -1, -1, -1)], dim=1)
+def region_of(text: str | None) -> Region:
+    """The region of a network's configuration."""
+    return regions.shipped() if text is None else parse(text)
+
+
+def _columns(old: Region, new: Region, channels: int, refine: bool) -> dict[str, list[tuple[slice, slice]]]:
+    """Input columns of the first layers that mean the same for two regions: (new, old), by the layer's weight."""
+    told = [(new.facts_dim, old.facts_dim, 3)]  # the spacing, after the facts; the noise is the last
+    request = [(slice(a, a + n), slice(b, b + n)) for a, b, n in told] + [(slice(-1, None), slice(-1, None))]
+    first = channels + map_channels(channels, refine, new) - (new.classes + BANDS if refine else new.classes)
+    seen = [(slice(0, first), slice(0, first))]  # noisy volume, known values and mask, position, coarse CT
+    if refine:
+        seen += [(slice(first, first + 1), slice(first, first + 1)), (slice(-BANDS, None), slice(-BANDS, None))]
+    return {"embed_request.0.weight": request, "stem.weight": seen}
 
 
 def _zero(*layers: nn.Module) -> None:

@@ -15,7 +15,7 @@ from synth.models.linear import fit_linear_gaussian
 _FLOOR = 1e-5  # variance below which a direction is fixed
 
 
-class GaussianPrior(nn.Module):
+class GaussianPart(nn.Module):
     """mu(facts) = mean + slope @ facts, `rank` principal directions, a variance of each voxel for the rest.
 
     Args:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from synth.errors import InputError
+from synth.models.weights_folder import WEIGHTS_ENV
 from synth.provenance import sha256_of_file
 
 ROLE = "lesion_weights"  # of the file among the inputs of a draft
 FOLDER = "lesion"  # below $SYNTHCT_WEIGHTS
-WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder with shape/, base/ and refine/ to use instead of the shipped ones
 _FILES = ("config.json", "diffusion_pytorch_model.safetensors")
 
 

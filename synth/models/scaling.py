@@ -7,7 +7,6 @@ import torch
 _CT_MEAN, _CT_SD = -0.84, 0.35  # intensity units at 16 mm, over the head-and-neck frame
 _DETAIL_SD = 0.08  # intensity units, inside the body, 0.7 to 8 mm
 _DOSE_GAIN = 1.2  # targets fill little of the frame; their step must stand above the noise early
-DOSE_STEPS = (0, 56, 63, 70)  # Gy; equal steps in network units so that nested targets separate
 
 
 def ct_to_network(unit: torch.Tensor) -> torch.Tensor:
@@ -21,7 +20,10 @@ def ct_from_network(x: torch.Tensor) -> torch.Tensor:
 
 
 def dose_to_network(steps: torch.Tensor) -> torch.Tensor:
-    """Dose in steps of the ladder DOSE_STEPS (0 to 3, fractional where averaged) -> the dose channel."""
+    """Dose in steps of the region's doses (0 to 3, fractional where averaged) -> the dose channel.
+
+    Equal steps, so that nested targets separate.
+    """
     return _DOSE_GAIN * steps
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from synth.frames import BASE_SPACING_MM, HEAD_NECK, Frame
+from synth.regions.frame import Frame
 
 _SQUARINGS = 5
 
 
-def exponential(velocity: torch.Tensor, frame: Frame = HEAD_NECK) -> torch.Tensor:
+def exponential(velocity: torch.Tensor, frame: Frame) -> torch.Tensor:
     """Displacement of the flow of a stationary velocity for unit time (scaling and squaring, Arsigny et al. 2006).
 
     Args:
@@ -25,7 +25,7 @@ def exponential(velocity: torch.Tensor, frame: Frame = HEAD_NECK) -> torch.Tenso
     return displacement
 
 
-def warp(image: torch.Tensor, displacement: torch.Tensor, frame: Frame = HEAD_NECK) -> torch.Tensor:
+def warp(image: torch.Tensor, displacement: torch.Tensor, frame: Frame) -> torch.Tensor:
     """image(x + displacement(x)), zero beyond the frame.
 
     Args:
@@ -40,10 +40,8 @@ def mirror(velocity: torch.Tensor) -> torch.Tensor:
 
 
 def _sample(image: torch.Tensor, displacement: torch.Tensor, beyond: str, frame: Frame) -> torch.Tensor:
-    size_mm = [BASE_SPACING_MM * n for n in frame.shape]
-    normalised = displacement * (2 / displacement.new_tensor(size_mm)).view(
-        1, 3, 1, 1, 1
-    )  # grid_sample's frame runs from -1 to 1
+    per_mm = (2 / displacement.new_tensor(frame.size_mm)).view(1, 3, 1, 1, 1)  # grid_sample's frame runs from -1 to 1
+    normalised = displacement * per_mm
     if image.shape[2:] != displacement.shape[2:]:
         normalised = F.interpolate(normalised, size=image.shape[2:], mode="trilinear", align_corners=False)
     still = F.affine_grid(torch.eye(3, 4, device=image.device)[None], [1, 1, *image.shape[2:]], align_corners=False)

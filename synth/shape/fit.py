@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from synth import intensity
 from synth.data.dataset import Subject, load_subjects, parts_of
 from synth.errors import InputError
-from synth.facts import encode, mirrored
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
 from synth.models.weights import load_tensors
+from synth.regions import shipped
+from synth.regions.frame import BASE_SPACING_MM
 from synth.settings import read_settings
 from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
@@ -64,15 +64,15 @@ def group_of(subjects: Sequence[Subject]) -> Group:
     """What registration compares of prepared patients."""
     frames = torch.stack([parts_of(s).whole() for s in subjects])
     known = torch.stack([torch.cat([torch.ones(2), s.annotated]) for s in subjects])
-    return Group(features(frames), torch.stack([_scanned(s) for s in subjects]), known)
+    return Group(subjects[0].region, features(frames), torch.stack([_scanned(s) for s in subjects]), known)
 
 
 def _scanned(subject: Subject) -> torch.Tensor:
     """(Z,) share of each 8 mm slice within the field of view."""
-    count = HEAD_NECK.shape_at(MEAN_SPACING_MM)[2]
-    lower = HEAD_NECK.lower_mm[2] + MEAN_SPACING_MM * torch.arange(count)
-    above = (subject.facts["top_mm"] - lower) / MEAN_SPACING_MM
-    below = (lower + MEAN_SPACING_MM + subject.facts["bottom_mm"]) / MEAN_SPACING_MM
+    frame, (top, bottom) = subject.region.frame, subject.region.ends(subject.facts)
+    lower = frame.lower_mm[2] + MEAN_SPACING_MM * torch.arange(frame.shape_at(MEAN_SPACING_MM)[2])
+    above = (top - lower) / MEAN_SPACING_MM
+    below = (lower + MEAN_SPACING_MM + bottom) / MEAN_SPACING_MM
     return above.clamp(0, 1) * below.clamp(0, 1)
 
 
@@ -149,26 +149,32 @@ def _strips(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Along the spine: the patient's intensity, what its scaffold lacks of it, and the rows that were scanned."""
     ct = intensity.to_unit(subject.hu)
-    own = spine.strip(ct, line)
-    scaffold = spine.strip(model.deform_parts(velocity[None])[0][0, 0].numpy() - 1.0, line)
+    frame, (top, bottom) = subject.region.frame, subject.region.ends(subject.facts)
+    own = spine.strip(ct, line, frame)
+    scaffold = spine.strip(model.deform_parts(velocity[None])[0][0, 0].numpy() - 1.0, line, frame)
     missing = np.nan_to_num(np.clip(own, *SOFT_BONE) - np.clip(scaffold, *SOFT_BONE))
-    height = line.points[2] + HEAD_NECK.lower_mm[2]
+    height = line.points[2] + frame.lower_mm[2]
     scanned = np.zeros(spine.LENGTH, bool)
-    scanned[: len(height)] = (height < subject.facts["top_mm"] - 4) & (height > 6 - subject.facts["bottom_mm"])
+    scanned[: len(height)] = (height < top - 4) & (height > 6 - bottom)
     return own, missing, scanned
 
 
 def _model(
     config: ShapeConfig, subjects: Sequence[Subject], organs: torch.Tensor, velocities: torch.Tensor
 ) -> ShapeModel:
-    """The shape model of the patients and their mirror images."""
-    model = ShapeModel(config.rank, patients=2 * len(subjects))
+    """The shape model of the patients, and of their mirror images where the region is symmetric."""
+    region = subjects[0].region
+    images = 2 if region.symmetric else 1
+    text = None if region == shipped() else region.text
+    model = ShapeModel(config.rank, patients=images * len(subjects), region=text)
     model.mean_ct.copy_(mean_ct(subjects, velocities))
     model.mean_organs.copy_(organs)
     facts = [s.facts for s in subjects]
-    encoded = torch.stack([torch.from_numpy(encode(f)) for f in (*facts, *map(mirrored, facts))])
-    smooth = on_grid(velocities, BASE_SPACING_MM)  # what the modes vary is smooth; the mean patient keeps the sharpness
-    model.fit(torch.cat([smooth, mirror(smooth)]), encoded, config.ridge)
+    smooth = on_grid(velocities, BASE_SPACING_MM, region.frame)  # what varies is smooth; the mean keeps the sharpness
+    if region.symmetric:
+        facts, smooth = [*facts, *map(region.mirrored, facts)], torch.cat([smooth, mirror(smooth)])
+    encoded = torch.stack([torch.from_numpy(region.encode(f)) for f in facts])
+    model.fit(smooth, encoded, config.ridge)
     return model
 
 
@@ -176,12 +182,16 @@ def _model(
 def mean_ct(subjects: Sequence[Subject], velocities: torch.Tensor) -> torch.Tensor:
     """(1, X, Y, Z) intensity + 1 at 4 mm: the average of the patients carried back, each where it was scanned."""
     total, count = torch.zeros(()), torch.zeros(())
+    region = subjects[0].region
+    frame = region.frame
     for subject, velocity in zip(subjects, velocities, strict=True):
         ct = torch.from_numpy(intensity.to_unit(subject.hu))[None] + 1.0
-        scanned = cut(torch.ones_like(ct), subject.facts["top_mm"], subject.facts["bottom_mm"])
-        back = warp(torch.cat([ct * scanned, scanned])[None], exponential(-velocity[None]))[0]
+        scanned = cut(torch.ones_like(ct), frame, region.ends(subject.facts))
+        back = warp(torch.cat([ct * scanned, scanned])[None], exponential(-velocity[None], frame), frame)[0]
         total, count = total + back[:1], count + back[1:]
-    return (total + total.flip(1)) / (count + count.flip(1)).clamp(min=1.0)
+    if region.symmetric:
+        total, count = total + total.flip(1), count + count.flip(1)
+    return total / count.clamp(min=1.0)
 
 
 def _place(
@@ -193,9 +203,10 @@ def _place(
 ) -> dict[str, torch.Tensor]:
     """Velocities of patients who had no part in the mean."""
     others = group_of(subjects)
-    found = torch.zeros(len(subjects), 3, *HEAD_NECK.shape)
+    frame = group.region.frame
+    found = torch.zeros(len(subjects), 3, *frame.shape)
     for number, level in enumerate(config.rounds):
-        found = on_grid(found, level.grid_mm)
+        found = on_grid(found, level.grid_mm, frame)
         before, after = fit_velocities(others, mean_of(group, velocities, level.pool), found, level)
         tell(f"validation, round {number}: difference {before:.4f} -> {after:.4f}")
     return dict(zip((s.name for s in subjects), found, strict=True))

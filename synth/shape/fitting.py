@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from synth.frames import HEAD_NECK
 from synth.shape.deformation import exponential, warp
 from synth.shape.model import ShapeModel
 from synth.shape.register import smooth
@@ -34,11 +33,12 @@ def fit_velocity(
     """
     # in double, and rounded at the end, so that the order of sums cannot reach the volume
     mean, target = model.mean_organs.double()[known], organs.double()[known]
-    fixed = model.usual(facts).view(1, 3, *HEAD_NECK.shape)
+    frame = model.region.frame
+    fixed = model.usual(facts).view(1, 3, *frame.shape)
     modes = model.sd.double()[:, None] * model.modes.double()
 
     def misfit(velocity: torch.Tensor) -> torch.Tensor:
-        moved = warp(mean[None], exponential(velocity))[0]
+        moved = warp(mean[None], exponential(velocity, frame), frame)[0]
         return (moved - target).square().sum() / _MISFIT_SD**2
 
     def of_modes(coefficients: torch.Tensor) -> torch.Tensor:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 
-from synth.data.measure_facts import EXTENT
-from synth.facts import FACTS, ORGANS
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
-from synth.models.conditioning import FACTS_DIM
+from synth.models.denoiser import region_of
 from synth.models.linear import fit_linear_gaussian
+from synth.regions import Frame, Region
 from synth.shape import spine
 from synth.shape.deformation import exponential, warp
 
 MEAN_SPACING_MM = 8.0
 MEAN_CT_SPACING_MM = 4.0  # the CT is kept finer than it is shown: resampling it at 8 mm costs a third of its bone
 _LIKEST = 16  # patients and mirror images, near one of whom a shape is drawn
-_KNOWN = slice(len(FACTS), None)  # the second half of encoded facts: flags
-_SIZES = [i for i, fact in enumerate(FACTS) if fact.name in EXTENT]
-MEAN_CHANNELS = 1 + len(ORGANS)  # intensity + 1 (air is 0), organ fractions
 
 
 class ShapeModel(ModelMixin, ConfigMixin):
@@ -31,7 +28,8 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
     Args:
         rank: number of modes of the velocity; spine_rank: of the vertebrae's places.
-        told: numbers of the encoded facts that `slope` has a row for; None: all FACTS_DIM.
+        told: numbers of the encoded facts that `slope` has a row for; None: all.
+        region: text of the region's YAML; None: head and neck.
         patients: how many patients' coefficients and facts are known, see `near`.
     """
 
@@ -49,31 +47,44 @@ class ShapeModel(ModelMixin, ConfigMixin):
     places_sd: torch.Tensor
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, rank: int = 44, spine_rank: int = 8, told: list[int] | None = None, patients: int = 0) -> None:
+    def __init__(
+        self,
+        rank: int = 44,
+        spine_rank: int = 8,
+        told: list[int] | None = None,
+        patients: int = 0,
+        region: str | None = None,
+    ) -> None:
         super().__init__()
-        self.told = list(range(FACTS_DIM)) if told is None else told
-        size = 3 * HEAD_NECK.shape[0] * HEAD_NECK.shape[1] * HEAD_NECK.shape[2]
-        self.register_buffer("mean_ct", torch.zeros(1, *HEAD_NECK.shape_at(MEAN_CT_SPACING_MM)))
-        self.register_buffer("mean_organs", torch.zeros(len(ORGANS), *HEAD_NECK.shape_at(MEAN_SPACING_MM)))
+        of = region_of(region)
+        self.told = list(range(of.facts_dim)) if told is None else told
+        size = 3 * math.prod(of.frame.shape)
+        self.register_buffer("mean_ct", torch.zeros(1, *of.frame.shape_at(MEAN_CT_SPACING_MM)))
+        self.register_buffer("mean_organs", torch.zeros(len(of.organs), *of.frame.shape_at(MEAN_SPACING_MM)))
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("slope", torch.zeros(len(self.told), size))
         self.register_buffer("modes", torch.zeros(rank, size))
         self.register_buffer("sd", torch.ones(rank))
         self.register_buffer("known", torch.zeros(patients, rank))
-        self.register_buffer("known_facts", torch.zeros(patients, FACTS_DIM))
+        self.register_buffer("known_facts", torch.zeros(patients, of.facts_dim))
         self.register_buffer("pattern", torch.zeros(spine.SHAPE))
         self.register_buffer("places_mean", torch.zeros(spine.LENGTH))
         self.register_buffer("places_modes", torch.zeros(spine_rank, spine.LENGTH))
         self.register_buffer("places_sd", torch.ones(spine_rank))
 
+    @property
+    def region(self) -> Region:
+        """That it was fitted to."""
+        return region_of(self.config.region)
+
     def velocity(self, facts: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
-        """(B, FACTS_DIM) encoded facts, (B, rank) coefficients in SD -> (B, 3, X, Y, Z) mm on the base grid."""
+        """(B, facts_dim) encoded facts, (B, rank) coefficients in SD -> (B, 3, X, Y, Z) mm on the base grid."""
         # in double: the order of the sums, which follows the number of threads, must not reach the volume
         flat = (self.usual(facts) + (coefficients * self.sd).double() @ self.modes.double()).float()
-        return flat.view(-1, 3, *HEAD_NECK.shape)
+        return flat.view(-1, 3, *self.region.frame.shape)
 
     def usual(self, facts: torch.Tensor) -> torch.Tensor:
-        """(B, FACTS_DIM) encoded facts -> (B, 3 X Y Z) mm in double: the mean velocity of patients who have them."""
+        """(B, facts_dim) encoded facts -> (B, 3 X Y Z) mm in double: the mean velocity of patients who have them."""
         return self.mean.double() + facts[:, self.told].double() @ self.slope.double()
 
     def lean(self) -> ShapeModel:
@@ -93,12 +104,14 @@ class ShapeModel(ModelMixin, ConfigMixin):
         1987).
 
         Args:
-            normal: (1, rank) standard normal; facts: (1, FACTS_DIM) encoded; pick: any number, for which of the likest.
+            normal: (1, rank) standard normal; facts: (1, facts_dim) encoded; pick: any number, for which of the likest.
         """
         if not len(self.known):
             return normal
-        both = self.known_facts[:, _KNOWN][:, _SIZES] * facts[:, _KNOWN][:, _SIZES]  # flags
-        apart = (both * (self.known_facts[:, _SIZES] - facts[:, _SIZES])).double().square().sum(dim=1)
+        sizes = list(self.region.outline)
+        flags = [len(self.region.facts) + i for i in sizes]
+        both = self.known_facts[:, flags] * facts[:, flags]
+        apart = (both * (self.known_facts[:, sizes] - facts[:, sizes])).double().square().sum(dim=1)
         likest = apart.sort(stable=True).indices[:_LIKEST]
         return (1 - spread**2) ** 0.5 * self.known[likest[pick % len(likest)]] + spread * normal
 
@@ -114,26 +127,32 @@ class ShapeModel(ModelMixin, ConfigMixin):
 
     def line(self, velocity: torch.Tensor) -> spine.Line | None:
         """The cord of the mean patient deformed by a velocity (3, X, Y, Z); None where the mean has no cord."""
-        curve = spine.cord_curve(self.mean_organs[ORGANS.index("spinal_cord")].numpy())
-        return None if curve is None else spine.carried(curve, exponential(-velocity[None])[0].numpy())
+        region = self.region
+        if region.spine is None:
+            return None
+        curve = spine.cord_curve(self.mean_organs[region.organs.index(region.spine.organ)].numpy(), region)
+        if curve is None:
+            return None
+        return spine.carried(curve, exponential(-velocity[None], region.frame)[0].numpy(), region.frame)
 
     def deform(self, velocity: torch.Tensor, places: np.ndarray | None = None) -> torch.Tensor:
-        """The mean patient deformed: (1, MEAN_CHANNELS, X, Y, Z) at 8 mm."""
+        """The mean patient deformed: (1, 1 + organs, X, Y, Z) at 8 mm, intensity + 1 and organ fractions."""
         ct, organs = self.deform_parts(velocity, places)
         return torch.cat([F.avg_pool3d(ct, round(MEAN_SPACING_MM / MEAN_CT_SPACING_MM)), organs], dim=1)
 
     def deform_parts(
         self, velocity: torch.Tensor, places: np.ndarray | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same before it is shown: CT (1, 1, ..) at 4 mm and organs (1, 7, ..) at 8 mm.
+        """The same before it is shown: CT (1, 1, ..) at 4 mm and organs (1, organs, ..) at 8 mm.
 
         Args:
             velocity: (1, 3, X, Y, Z) mm; places: of the vertebrae, none where they are not given.
         """
-        displacement = exponential(velocity)
-        ct, organs = warp(self.mean_ct[None], displacement), warp(self.mean_organs[None], displacement)
+        frame = self.region.frame
+        displacement = exponential(velocity, frame)
+        ct, organs = (warp(mean[None], displacement, frame) for mean in (self.mean_ct, self.mean_organs))
         if places is not None and (line := self.line(velocity[0])) is not None:
-            row = spine.painted(self.pattern.numpy(), places, line, ct.shape[2:])
+            row = spine.painted(self.pattern.numpy(), places, line, ct.shape[2:], frame)
             ct = (ct + torch.from_numpy(row)).clamp(min=0)
         return ct, organs
 
@@ -142,7 +161,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
         """Ridge regression of velocities on facts, then principal modes of what is left.
 
         Args:
-            velocities: (N, 3, X, Y, Z) on the base grid; facts: (N, FACTS_DIM), mirror images included by the caller;
+            velocities: (N, 3, X, Y, Z) on the base grid; facts: (N, facts_dim), mirror images included by the caller;
             ridge: penalty in units of N.
         """
         fitted = fit_linear_gaussian(velocities.flatten(1), facts, len(self.sd), ridge)
@@ -173,10 +192,11 @@ class ShapeModel(ModelMixin, ConfigMixin):
         self.places_sd[:found] = (size[:found] / len(places) ** 0.5).float()
 
 
-def cut(patient: torch.Tensor, top_mm: float, bottom_mm: float) -> torch.Tensor:
-    """A patient (C, X, Y, Z) on any grid of the frame, zero beyond `top_mm` above the anchor and `bottom_mm` below."""
-    spacing = BASE_SPACING_MM * HEAD_NECK.shape[2] / patient.shape[-1]
-    lower = HEAD_NECK.lower_mm[2] + spacing * torch.arange(patient.shape[-1])
+def cut(patient: torch.Tensor, frame: Frame, ends: tuple[float, float]) -> torch.Tensor:
+    """A patient (.., X, Y, Z) on any grid of a frame, zero beyond its ends, mm above the anchor and below."""
+    top_mm, bottom_mm = ends
+    spacing = frame.size_mm[2] / patient.shape[-1]
+    lower = frame.lower_mm[2] + spacing * torch.arange(patient.shape[-1])
     # a slice that is scanned in part is drawn in part
     share = ((top_mm - lower) / spacing).clamp(0, 1) * ((lower + spacing + bottom_mm) / spacing).clamp(0, 1)
     return patient * share

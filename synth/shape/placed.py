@@ -40,12 +40,12 @@ class Placed:
 
     def parts(self, subject: Subject) -> Parts:
         """The scaffold's CT, and its organs as the rest, cut to the patient's field of view."""
-        patient, top, bottom = self.patients[subject.name], subject.facts["top_mm"], subject.facts["bottom_mm"]
-        return Parts(cut(patient.ct, top, bottom).half(), cut(patient.rest, top, bottom).half())
+        patient, frame, ends = self.patients[subject.name], subject.region.frame, subject.region.ends(subject.facts)
+        return Parts(subject.region, cut(patient.ct, frame, ends).half(), cut(patient.rest, frame, ends).half())
 
 
 @torch.no_grad()
 def _deformed(model: ShapeModel, velocity: torch.Tensor, places: torch.Tensor | None) -> Parts:
     """CT and organs in half precision: all patients stay in memory."""
     ct, organs = model.deform_parts(velocity[None], None if places is None else places.numpy())
-    return Parts(ct[0].half(), organs[0].half())
+    return Parts(model.region, ct[0].half(), organs[0].half())

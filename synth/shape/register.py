@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 
-from synth.frames import HEAD_NECK
+from synth.regions import Frame, Region
 from synth.shape.deformation import exponential, mirror, warp
 
 _BATCH = 16
 _BONE_UNIT, _BONE_GAIN = 1.35, 2.0  # bone is a small step in intensity units; its surface must count
 _ORGAN_WEIGHT = 0.5
 _ROUGHNESS = 8e-5  # of the velocity's squared difference between neighbours, mm^2
-_SWAPPED = [0, 1, 2, 3, 5, 4, 6, 7, 8]  # CT, bone, then organs with right and left parotid exchanged
 
 
 class Round(BaseModel):
@@ -40,13 +39,19 @@ class Round(BaseModel):
 class Group:
     """Patients to register.
 
-    features: (N, 9, X, Y, Z) at 8 mm, see `features`; scanned: (N, Z) share of each slice in the field of view;
-    weight: (N, 9) 1 where a channel is known in a patient.
+    features: (N, 2 + organs, X, Y, Z) at 8 mm, see `features`; scanned: (N, Z) share of each slice in the field of
+    view; weight: (N, 2 + organs) 1 where a channel is known in a patient.
     """
 
+    region: Region
     features: torch.Tensor
     scanned: torch.Tensor
     weight: torch.Tensor
+
+    @property
+    def mirror(self) -> list[int]:
+        """The channels with right and left organs exchanged, after CT and bone."""
+        return [0, 1, *(2 + i for i in self.region.mirror)]
 
     def batches(self, pool: int) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
         """Slices of patients with their features and field of view at 8 mm times `pool`."""
@@ -58,7 +63,7 @@ class Group:
 
 
 def features(frames: torch.Tensor) -> torch.Tensor:
-    """Whole frames (N, 9, X, Y, Z) of synth.data.dataset -> intensity + 1, brightness of bone, organ fractions."""
+    """Frames (N, 2 + organs, X, Y, Z) of synth.data.dataset -> intensity + 1, brightness of bone, organ fractions."""
     ct = frames[:, :1]
     bone = _BONE_GAIN * (ct - _BONE_UNIT).clamp(min=0)
     return torch.cat([ct, bone, frames[:, 2:]], dim=1)
@@ -67,21 +72,24 @@ def features(frames: torch.Tensor) -> torch.Tensor:
 def register(
     group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean patient (8, X, Y, Z) at 8 mm and velocities (N, 3, X, Y, Z) mm with mean zero over both mirror images."""
-    velocities = torch.zeros(len(group.features), 3, *HEAD_NECK.shape)
+    """Mean patient (1 + organs, X, Y, Z) at 8 mm and velocities (N, 3, X, Y, Z) mm with mean zero over both mirror
+    images, or over the patients where the region is not symmetric."""
+    frame = group.region.frame
+    velocities = torch.zeros(len(group.features), 3, *frame.shape)
     for number, level in enumerate(rounds):
-        velocities = on_grid(velocities, level.grid_mm)
+        velocities = on_grid(velocities, level.grid_mm, frame)
         mean = mean_of(group, velocities, level.pool)
         before, after = fit_velocities(group, mean, velocities, level)
-        velocities -= (velocities + mirror(velocities)).mean(dim=0, keepdim=True) / 2
+        both = velocities + mirror(velocities) if group.region.symmetric else 2 * velocities
+        velocities -= both.mean(dim=0, keepdim=True) / 2
         on_round(f"round {number}: difference {before:.4f} -> {after:.4f}, {velocities.square().mean().sqrt():.1f} mm")
     mean = mean_of(group, velocities, 1)
     return torch.cat([mean[:1], mean[2:]]), velocities
 
 
-def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
-    """Velocities (N, 3, X, Y, Z) of the frame, resampled to a grid of this spacing in mm."""
-    shape = HEAD_NECK.shape_at(spacing)
+def on_grid(velocities: torch.Tensor, spacing: float, frame: Frame) -> torch.Tensor:
+    """Velocities (N, 3, X, Y, Z) of a frame, resampled to a grid of this spacing in mm."""
+    shape = frame.shape_at(spacing)
     if velocities.shape[2:] == shape:
         return velocities
     return F.interpolate(velocities, size=shape, mode="trilinear", align_corners=False)
@@ -89,19 +97,23 @@ def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
 
 @torch.no_grad()
 def mean_of(group: Group, velocities: torch.Tensor, pool: int) -> torch.Tensor:
-    """(9, X, Y, Z) average of the patients carried back to the mean, each where it was scanned and annotated."""
+    """(2 + organs, X, Y, Z) average of the patients carried back, each where it was scanned and annotated."""
     total, count = torch.zeros(()), torch.zeros(())
+    frame = group.region.frame
     for part, values, scanned in group.batches(pool):
-        back = warp(torch.cat([values * scanned, scanned], dim=1), exponential(-velocities[part]))
+        back = warp(torch.cat([values * scanned, scanned], dim=1), exponential(-velocities[part], frame), frame)
         known = group.weight[part, :, None, None, None]
         total = total + (back[:, :-1] * known).sum(dim=0)
         count = count + (back[:, -1:] * known).sum(dim=0)
-    return (total + total.flip(1)[_SWAPPED]) / (count + count.flip(1)[_SWAPPED]).clamp(min=1.0)
+    if group.region.symmetric:
+        total, count = (v + v.flip(1)[group.mirror] for v in (total, count))
+    return total / count.clamp(min=1.0)
 
 
 def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, level: Round) -> tuple[float, float]:
     """Improve velocities in place; returns the mean difference before and after."""
     before = after = 0.0
+    frame = group.region.frame
     channel = torch.tensor([1.0, 1.0, *[_ORGAN_WEIGHT] * (mean.shape[0] - 2)])
     for part, values, scanned in group.batches(level.pool):
         weight = (channel * group.weight[part])[:, :, None, None, None] * scanned
@@ -110,7 +122,7 @@ def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, l
         for step in range(level.iterations):
             optimizer.param_groups[0]["lr"] = level.step_mm * (1 - step / level.iterations)
             velocity = velocities[part] + smooth(update, level.sigma)
-            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity))
+            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity, frame), frame)
             difference = ((moved - values) ** 2 * weight).sum() / scanned[0].numel()
             optimizer.zero_grad()
             (difference + _ROUGHNESS * _roughness(velocity)).backward()

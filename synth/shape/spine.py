@@ -13,7 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, map_coordinates
 from scipy.spatial import cKDTree
 
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
+from synth.regions import Frame, Region
 
 STEP_MM = 2.0  # along the line
 LENGTH = 150  # positions along the line, from the skull base down
@@ -22,7 +22,6 @@ SIDE_MM = np.arange(-26.0, 27.0, 4.0)
 SHAPE = (LENGTH, len(FRONT_MM), len(SIDE_MM))
 
 _ORGANS_SPACING_MM = 8.0
-_TOP_MM = 262.0  # of the line above the frame's floor: the foramen magnum
 _LOWEST_MM = 8.0
 _CORD_LEAST = 0.5  # voxels of cord in a slice that counts
 _DEGREE = 5
@@ -41,34 +40,37 @@ class Line:
     side: np.ndarray
 
 
-def cord_curve(cord: np.ndarray) -> np.ndarray | None:
+def cord_curve(cord: np.ndarray, region: Region) -> np.ndarray | None:
     """(3, n) mm from the frame's lower corner, from the top down: a smooth line through the mean cord; None where
-    hardly any cord was annotated.
+    hardly any cord was annotated, or the region has no spine.
 
     Args:
         cord: (X, Y, Z) fraction of spinal cord of the mean patient at 8 mm.
     """
+    if region.spine is None:
+        return None
+    top = region.spine.top_mm - region.frame.lower_mm[2]  # above the frame's floor: the foramen magnum
     weight = cord.sum(axis=(0, 1))
     behind = (np.arange(cord.shape[1]) + 0.5) * _ORGANS_SPACING_MM
     height = (np.arange(cord.shape[2]) + 0.5) * _ORGANS_SPACING_MM
-    seen = (weight > _CORD_LEAST) & (height < _TOP_MM + 16)
+    seen = (weight > _CORD_LEAST) & (height < top + 16)
     if seen.sum() < 2 * _DEGREE:
         return None
     centre = np.einsum("xyz,y->z", cord, behind)[seen] / weight[seen]
     curve = np.polynomial.Polynomial.fit(height[seen], centre, _DEGREE)
-    z = np.arange(_TOP_MM, _LOWEST_MM, -1.0)
+    z = np.arange(top, _LOWEST_MM, -1.0)
     inside = np.clip(z, height[seen].min(), height[seen].max())
     y = curve(inside) + curve.deriv()(inside) * (z - inside)
-    return np.stack([np.full_like(z, BASE_SPACING_MM * HEAD_NECK.shape[0] / 2), y, z])
+    return np.stack([np.full_like(z, region.frame.size_mm[0] / 2), y, z])
 
 
-def carried(curve: np.ndarray, displacement: np.ndarray) -> Line:
+def carried(curve: np.ndarray, displacement: np.ndarray, frame: Frame) -> Line:
     """The curve of the mean patient where a deformation takes it.
 
     Args:
         curve: (3, n) mm; displacement: (3, X, Y, Z) mm from mean to patient: `exponential(-velocity)`.
     """
-    spacing = BASE_SPACING_MM * HEAD_NECK.shape[0] / displacement.shape[1]
+    spacing = frame.size_mm[0] / displacement.shape[1]
     at = curve / spacing - 0.5
     moved = curve + np.stack([map_coordinates(d.astype(float), at, order=1, mode="nearest") for d in displacement])
     moved = gaussian_filter1d(moved, 2 * _SMOOTH, axis=1, mode="nearest")
@@ -89,9 +91,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return np.asarray(vectors / np.linalg.norm(vectors, axis=0))
 
 
-def strip(volume: np.ndarray, line: Line) -> np.ndarray:
+def strip(volume: np.ndarray, line: Line, frame: Frame) -> np.ndarray:
     """A volume of the frame (X, Y, Z), any spacing, read along a line: SHAPE, NaN beyond the end of the line."""
-    spacing = BASE_SPACING_MM * HEAD_NECK.shape[0] / volume.shape[0]
+    spacing = frame.size_mm[0] / volume.shape[0]
     place = (
         line.points[:, :, None, None]
         + line.front[:, :, None, None] * FRONT_MM[None, None, :, None]
@@ -102,14 +104,14 @@ def strip(volume: np.ndarray, line: Line) -> np.ndarray:
     return out
 
 
-def painted(pattern: np.ndarray, places: np.ndarray, line: Line, shape: tuple[int, ...]) -> np.ndarray:
+def painted(pattern: np.ndarray, places: np.ndarray, line: Line, shape: tuple[int, ...], frame: Frame) -> np.ndarray:
     """A pattern of vertebrae laid along a line of a patient: (X, Y, Z) to add to its CT.
 
     Args:
         pattern: SHAPE, intensity; places: (LENGTH,) where along the line, in steps, each row of it stands; shape: of a
             grid of the frame.
     """
-    spacing = BASE_SPACING_MM * HEAD_NECK.shape[0] / shape[0]
+    spacing = frame.size_mm[0] / shape[0]
     out = np.zeros(shape, np.float32)
     reach = max(np.abs(FRONT_MM).max(), np.abs(SIDE_MM).max()) + spacing
     low = np.maximum(np.floor((line.points.min(axis=1) - reach) / spacing), 0).astype(int)

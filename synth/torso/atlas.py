@@ -9,9 +9,8 @@ import torch
 from scipy import ndimage
 
 from synth import labels
-from synth.frames import TORSO
 from synth.shape.deformation import warp
-from synth.torso.model import ATLAS_MM
+from synth.torso.model import ATLAS_MM, FRAME
 from synth.torso.scans import Scan
 
 LUNGS = tuple(n for n in labels.ids() if n.startswith("lung_") and "lobe" in n)
@@ -24,7 +23,7 @@ SOFT = (
     *("heart", "aorta", "liver", "spleen", "kidney_left", "kidney_right", "spinal_cord"),
     *("autochthon_left", "autochthon_right", "iliopsoas_left", "iliopsoas_right"),
 )
-ORGANS = (*LUNGS, "trachea", *SOFT, *BONES)
+LABELLED = (*LUNGS, "trachea", *SOFT, *BONES)
 
 _VERTEBRA_MM = 33.0  # a lumbar vertebra with its disc
 _POLE_MM = 40.0  # a kidney below the last labelled slice
@@ -39,7 +38,7 @@ def in_mean(ids: np.ndarray, back: torch.Tensor) -> np.ndarray:
     """Labels of a scan carried to the mean torso by the nearest voxel."""
     where = np.indices(ids.shape).astype(np.float32)
     identity = torch.from_numpy(where)[None]
-    moved = warp(identity + 1, back, TORSO)[0].numpy() - 1  # coordinates go linearly, labels cannot
+    moved = warp(identity + 1, back, FRAME)[0].numpy() - 1  # coordinates go linearly, labels cannot
     return ndimage.map_coordinates(ids, moved, order=0, mode="constant")
 
 
@@ -47,12 +46,12 @@ def build_atlas(
     scans: Sequence[Scan], back: Sequence[torch.Tensor], hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]
 ) -> np.ndarray:
     """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below all."""
-    wanted = [labels.ids()[n] for n in ORGANS]
+    wanted = [labels.ids()[n] for n in LABELLED]
     order = sorted(
         (i for i, s in enumerate(scans) if s.ids is not None),
         key=lambda i: -len(np.unique(scans[i].ids)),  # type: ignore[arg-type]
     )
-    atlas = np.zeros(TORSO.shape_at(ATLAS_MM), np.uint8)
+    atlas = np.zeros(FRAME.shape_at(ATLAS_MM), np.uint8)
     taken = np.zeros(atlas.shape, bool)
     for i in order:
         ids = scans[i].ids

@@ -16,12 +16,13 @@ from scipy import ndimage
 
 from synth import intensity
 from synth.errors import InputError
-from synth.frames import LOOK_MM, TORSO
+from synth.models.weights_folder import TORSO_FILE
+from synth.regions.frame import LOOK_MM
 from synth.settings import read_settings
 from synth.shape.deformation import exponential
 from synth.shape.register import Round
 from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
-from synth.torso.model import TORSO_FILE, VELOCITY_MM, Donor, TorsoModel, fit_modes, quantised
+from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes, quantised
 from synth.torso.patchwork import positions
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans
@@ -78,11 +79,11 @@ def build(
     config: TorsoConfig, scans: Sequence[Scan], velocities: torch.Tensor, tell: Callable[[str], None]
 ) -> TorsoModel:
     """The model of scans in register."""
-    back = [exponential(-v[None], TORSO) for v in velocities]
+    back = [exponential(-v[None], FRAME) for v in velocities]
     hus, seens = zip(*(_in_mean(scan, b) for scan, b in zip(scans, back, strict=True)), strict=True)
     atlas = build_atlas(scans, back, hus, seens)
     mean_hu = np.sum([h * s for h, s in zip(hus, seens, strict=True)], axis=0) / np.maximum(np.sum(seens, axis=0), 1e-3)
-    coarse = F.interpolate(velocities, size=TORSO.shape_at(VELOCITY_MM), mode="trilinear", align_corners=False)
+    coarse = F.interpolate(velocities, size=FRAME.shape_at(VELOCITY_MM), mode="trilinear", align_corners=False)
     seen_of = [_pooled(torch.from_numpy(scan.scanned)[None], VELOCITY_MM) for scan in scans]
     mean, modes, scale, coefficients = fit_modes(coarse.numpy(), np.stack(seen_of), config.rank)
     sizes = _sizes(scans)
@@ -142,7 +143,7 @@ def _pooled(volume: torch.Tensor, spacing: float) -> np.ndarray:
 
 def _sizes(scans: Sequence[Scan]) -> np.ndarray:
     """(N,) log cross-section of the body in the slices about the anchor, in SD over the scans; 0 where not shown."""
-    middle = round(-TORSO.lower_mm[2] / SCAN_SPACING_MM)
+    middle = round(-FRAME.lower_mm[2] / SCAN_SPACING_MM)
     out = []
     for scan in scans:
         whole = scan.scanned.any(axis=(0, 1)) & scan.whole_outline

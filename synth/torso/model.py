@@ -18,11 +18,11 @@ from synth.files.arrays import TEXT, Wanted, read_arrays
 from synth.files.compressed import unxz
 from synth.files.content import bytes_of
 from synth.files.documents import parse_json
-from synth.frames import TORSO
+from synth.regions import shipped
 
+FRAME = shipped("torso").frame
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
-TORSO_FILE = "torso.npz.xz"
 _LEVELS = 100  # grey levels of a look per intensity unit: 4 HU of soft tissue, 17 HU of bone
 DETAIL_STEP = 0.07  # intensity units: 28 HU of soft tissue, 119 HU of bone
 _MOST_BYTES = 2**30
@@ -84,7 +84,7 @@ class TorsoModel:
         sizes = coefficients * self.scale.astype(np.float64)
         flat = self.mean.astype(np.float64) + np.tensordot(sizes, self.modes.astype(np.float64), axes=1)
         coarse = torch.from_numpy(flat.astype(np.float32))[None]
-        return F.interpolate(coarse, size=TORSO.shape, mode="trilinear", align_corners=False)
+        return F.interpolate(coarse, size=FRAME.shape, mode="trilinear", align_corners=False)
 
     def save(self, path: Path) -> None:
         """One compressed file."""

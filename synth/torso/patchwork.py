@@ -18,14 +18,14 @@ from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
 from synth import labels, wavelet
-from synth.frames import BASE_SPACING_MM, LOOK_MM, TORSO, Frame
-from synth.models.conditioning import CLASSES
 from synth.models.scaling import detail_to_network
 from synth.plan import CasePlan
+from synth.regions import shipped
+from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, Frame
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
-from synth.torso.model import ATLAS_MM, TorsoModel
+from synth.torso.model import ATLAS_MM, FRAME, TorsoModel
 
 if TYPE_CHECKING:
     from synth.compose import Drawn
@@ -61,19 +61,16 @@ def draw_patchwork(plan: CasePlan, model: TorsoModel, on_step: Callable[[], None
     """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, and its atlas."""
     from synth.compose import Drawn
 
-    displacement = exponential(model.velocity(draw_coefficients(plan, model)), TORSO)
-    low, high = field(plan, Atlas(model.atlas, displacement, 0, TORSO.shape[2]))
+    displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
+    low, high = field(plan, Atlas(model.atlas, displacement, 0, FRAME.shape[2]))
     fine = sampled(patched(plan, model), displacement)
     on_step()
-    frame = Frame(str(plan.region), TORSO.anchor, (*TORSO.shape[:2], high - low), _lower(low, displacement))
+    frame = Frame((*FRAME.shape[:2], high - low), _lower(low, displacement))
     cut = slice(round(low * BASE_SPACING_MM / LOOK_MM), round(high * BASE_SPACING_MM / LOOK_MM))
     bands = wavelet.forward(torch.from_numpy(fine - 1.0)[None, None])[..., cut]
     ct, details = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
-    none = torch.zeros(1, CLASSES, *ct.shape[2:])
-    none[:, 0] = 1
-    dose = torch.zeros(1, 1, *frame.shape)
     atlas = Atlas(model.atlas, displacement, low, high)
-    return Drawn(frame, LOOK_MM, ct, dose, none, None, atlas=atlas, details=details)
+    return Drawn(shipped("torso"), frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ def field(plan: CasePlan, whole: Atlas) -> tuple[int, int]:
     low, high = low + below / BASE_SPACING_MM, high + above / BASE_SPACING_MM
     count = _SLICES * math.ceil((high - low) / _SLICES)
     first = max(0, math.floor((low + high - count) / 2 + 0.5))
-    last = min(TORSO.shape[2], first + count)
+    last = min(FRAME.shape[2], first + count)
     return last - count if last - count >= 0 else 0, last
 
 
@@ -131,30 +128,30 @@ def _ends(ids: np.ndarray, names: tuple[str, ...]) -> tuple[float, float]:
     wanted = [labels.ids()[name] for name in names]
     slices = np.flatnonzero(np.isin(ids, wanted).any(axis=(0, 1)))
     if not len(slices):
-        return TORSO.shape[2] / 2, TORSO.shape[2] / 2
+        return FRAME.shape[2] / 2, FRAME.shape[2] / 2
     scale = LOOK_MM / BASE_SPACING_MM
     return float(slices[0]) * scale, float(slices[-1] + 1) * scale
 
 
 def _slice_of(mm: float, displacement: torch.Tensor) -> float:
     """The base slice at which the spine of the drawn torso has what the mean torso has at a height."""
-    x, y = (round(-TORSO.lower_mm[i] / BASE_SPACING_MM) for i in (0, 1))
-    z = TORSO.lower_mm[2] + BASE_SPACING_MM * (np.arange(TORSO.shape[2]) + 0.5)
+    x, y = (round(-FRAME.lower_mm[i] / BASE_SPACING_MM) for i in (0, 1))
+    z = FRAME.lower_mm[2] + BASE_SPACING_MM * (np.arange(FRAME.shape[2]) + 0.5)
     shown = z + displacement[0, 2, x, y].numpy()
-    return float(np.interp(mm, shown, np.arange(TORSO.shape[2]) + 0.5))
+    return float(np.interp(mm, shown, np.arange(FRAME.shape[2]) + 0.5))
 
 
 def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
     """RAS corner of the field, the drawn torso's own anchor being the origin."""
-    index = [round(-lower / BASE_SPACING_MM) for lower in TORSO.lower_mm]
+    index = [round(-lower / BASE_SPACING_MM) for lower in FRAME.lower_mm]
     shift = displacement[0, :, index[0], index[1], index[2]].numpy().round(1)  # the mean's anchor lies that far beyond
-    x, y, z = (float(lower + s) for lower, s in zip(TORSO.lower_mm, shift, strict=True))
+    x, y, z = (float(lower + s) for lower, s in zip(FRAME.lower_mm, shift, strict=True))
     return x, y, z + BASE_SPACING_MM * low
 
 
 def patched(plan: CasePlan, model: TorsoModel) -> np.ndarray:
     """(X, Y, Z) intensity + 1 of the mean torso at LOOK_MM / 2: wall, chest and abdomen of scans drawn for them."""
-    total = np.zeros(TORSO.shape_at(LOOK_MM / 2), np.float32)
+    total = np.zeros(FRAME.shape_at(LOOK_MM / 2), np.float32)
     for index, share in sorted(shares(plan, model).items()):
         fine = F.interpolate(torch.from_numpy(share)[None, None], scale_factor=2, mode="trilinear", align_corners=False)
         total += fine[0, 0].numpy() * model.look(index)
@@ -197,7 +194,7 @@ def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
 def _order(plan: CasePlan, model: TorsoModel, layer: Layer, rng: np.random.Generator) -> list[int]:
     """Who lends first: at random among those that show most of what the region has of a layer, then the others."""
     low, high = _ASKED_MM[str(plan.region)]
-    z = TORSO.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
+    z = FRAME.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
     asked = layer.weight * ((z > low) & (z < high))
     shares = np.array([(asked * model.known(i)).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
     wish = _HABITUS_SIZE.get(plan.request.habitus) if plan.request.habitus else None
@@ -224,7 +221,7 @@ def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.n
 
 def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.ndarray:
     """(3, X, Y, Z) float32: for voxels of the frame at `spacing`, the index on the mean torso's grid at `grid_mm`."""
-    shape = TORSO.shape_at(spacing)
+    shape = FRAME.shape_at(spacing)
     moved = F.interpolate(displacement, size=shape, mode="trilinear", align_corners=False)[0].numpy()
     for axis, n in enumerate(shape):
         view = [1, 1, 1]

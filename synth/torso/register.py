@@ -12,9 +12,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from synth.frames import BASE_SPACING_MM, TORSO
+from synth.regions.frame import BASE_SPACING_MM
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round, smooth
+from synth.torso.model import FRAME
 from synth.torso.scans import SCAN_SPACING_MM, SEARCH_MM, Scan, features
 
 _CHANNEL_WEIGHT = (1.0, 0.7, 1.0)  # lung, soft tissue, bone
@@ -53,7 +54,7 @@ def register(
     group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean features (C, X, Y, Z) at SEARCH_MM and velocities (N, 3, X, Y, Z) mm of mean 0 where most scans are."""
-    velocities = torch.zeros(len(group.features), 3, *TORSO.shape)
+    velocities = torch.zeros(len(group.features), 3, *FRAME.shape)
     for number, level in enumerate(rounds):
         velocities = on_grid(velocities, level.grid_mm)
         part = group.pooled(level.pool)
@@ -68,13 +69,13 @@ def _centre(group: Group, velocities: torch.Tensor) -> torch.Tensor:
     """(1, 3, X, Y, Z) average of the velocities of the scans that have data, smooth, less where few have."""
     seen = F.interpolate(group.weight[:, :1], size=velocities.shape[2:], mode="trilinear", align_corners=False)
     total, count = (velocities * seen).sum(dim=0, keepdim=True), seen.sum(dim=0, keepdim=True)
-    sigma = 2 * BASE_SPACING_MM * TORSO.shape[0] / velocities.shape[2] / 8
+    sigma = 2 * BASE_SPACING_MM * FRAME.shape[0] / velocities.shape[2] / 8
     return smooth(total, sigma) / (smooth(count.expand_as(total), sigma) + 1.0)
 
 
 def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
     """Velocities (N, 3, X, Y, Z) of the frame, resampled to a grid of this spacing in mm."""
-    shape = TORSO.shape_at(spacing)
+    shape = FRAME.shape_at(spacing)
     if velocities.shape[2:] == shape:
         return velocities
     return F.interpolate(velocities, size=shape, mode="trilinear", align_corners=False)
@@ -85,7 +86,7 @@ def mean_of(group: Group, velocities: torch.Tensor) -> torch.Tensor:
     """(C, X, Y, Z) average of the scans carried back to the mean, each where it has data."""
     total, count = torch.zeros(()), torch.zeros(())
     for values, weight, velocity in zip(group.features, group.weight, velocities, strict=True):
-        back = warp(torch.cat([values * weight, weight])[None], exponential(-velocity[None], TORSO), TORSO)[0]
+        back = warp(torch.cat([values * weight, weight])[None], exponential(-velocity[None], FRAME), FRAME)[0]
         total, count = total + back[: len(values)], count + back[len(values) :]
     return total / count.clamp(min=1e-3)
 
@@ -104,7 +105,7 @@ def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, l
         for step in range(level.iterations):
             optimizer.param_groups[0]["lr"] = level.step_mm * (1 - step / level.iterations)
             velocity = velocities[part] + smooth(update, level.sigma)
-            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity, TORSO), TORSO)
+            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity, FRAME), FRAME)
             difference = ((moved - values) ** 2 * weight).sum(dim=(1, 2, 3, 4)) / scale
             rough = sum(velocity.diff(dim=d).square().mean(dim=(1, 2, 3, 4)) for d in (2, 3, 4))
             optimizer.zero_grad()

@@ -16,8 +16,8 @@ from scipy import ndimage
 from synth import labels
 from synth.errors import InputError
 from synth.files.tables import read_csv
-from synth.frames import TORSO
 from synth.geometry import to_ras, voxel_spacing
+from synth.torso.model import FRAME
 
 SCAN_SPACING_MM = 4.0
 SEARCH_MM = 8.0
@@ -109,7 +109,7 @@ def features(hu: np.ndarray) -> np.ndarray:
 
 def put(scan: Scan, offset: np.ndarray) -> Scan:
     """The scan on the frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
-    shape = TORSO.shape_at(SCAN_SPACING_MM)
+    shape = FRAME.shape_at(SCAN_SPACING_MM)
     scanned = _moved(scan.scanned, offset, shape, False)
     if scan.whole_outline:  # beyond its box is air
         scanned = np.broadcast_to(scanned.any(axis=(0, 1)), shape)
@@ -164,7 +164,7 @@ def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable
     target = middle(1000 * fixed[1].numpy() - 500)
     here = middle(scan.hu) / step
     deep = scan.hu.shape[2] // step * step
-    plane = (*TORSO.shape_at(SCAN_SPACING_MM)[:2], deep)
+    plane = (*FRAME.shape_at(SCAN_SPACING_MM)[:2], deep)
     slices = deep // step
     least = min(slices, max(_LEAST_SLICES, int(_LEAST_OVERLAP * len(known))))
     lows = range(int(known[0]) - slices + least, int(known[-1]) - least + 2)
@@ -225,7 +225,7 @@ def _anchored(scan: Scan) -> np.ndarray:
         scan.ids[..., dome - 2 : dome + 3], [i for n, i in labels.ids().items() if n.startswith("vertebrae")]
     )
     anchor = np.array([*np.argwhere(spine).mean(axis=0)[:2], dome])
-    origin = -np.array(TORSO.lower_mm) / SCAN_SPACING_MM - 0.5
+    origin = -np.array(FRAME.lower_mm) / SCAN_SPACING_MM - 0.5
     return np.rint(origin - anchor).astype(int)
 
 
@@ -245,6 +245,6 @@ def blood(scan: Scan) -> np.ndarray:
     body = np.stack([ndimage.binary_fill_holes(scan.hu[..., z] > _BODY_HU) for z in range(scan.hu.shape[2])], axis=-1)
     depth = ndimage.distance_transform_edt(body[::2, ::2, ::2]) * 2 * SCAN_SPACING_MM
     deep = (depth > _DEEP_MM).repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    front = TORSO.affine_at(SCAN_SPACING_MM)[1, 3] + SCAN_SPACING_MM * np.arange(scan.hu.shape[1]) > _FRONT_MM
+    front = FRAME.affine_at(SCAN_SPACING_MM)[1, 3] + SCAN_SPACING_MM * np.arange(scan.hu.shape[1]) > _FRONT_MM
     inside: np.ndarray = deep & front[None, :, None]
     return inside

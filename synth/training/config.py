@@ -37,7 +37,10 @@ class TrainConfig(_Section):
 
     network: Literal["base", "refine", "lesion"]
     data: Path = Field(Path("runs/data"), description="folder that `synthct prepare` wrote")
-    shape: Path = Field(Path("runs/shape"), description="folder that `synthct train shape` wrote")
+    shape: Path | None = Field(
+        Path("runs/shape"),
+        description="folder that `synthct train shape` wrote; null: networks learn without a scaffold",
+    )
     out: Path = Field(Path("runs/train"), description="checkpoints, logs, pictures, final weights")
     model: ModelConfig = ModelConfig()
     times: TimeConfig = TimeConfig()
@@ -60,6 +63,7 @@ class TrainConfig(_Section):
     drop_text: float = Field(0.3, ge=0, le=1)
     drop_fact: float = Field(0.3, ge=0, le=1, description="chance that one fact is withheld")
     init: Path | None = Field(None, description="weights to start from; `lesion` starts from the `refine` that ships")
+    prior_rank: int = Field(128, ge=0, description="base: directions of its Gaussian part; 0: none, for many patients")
     refit_prior: bool = Field(False, description="base from `init`: fit its Gaussian prior to this data")
     seed: int = 0
     checkpoint_minutes: float = Field(4.0, gt=0)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from synth.data.dataset import split_bands
 from synth.data.tumours import Tumour
-from synth.models.conditioning import CLASSES
-from synth.models.scaling import ct_to_network, detail_to_network
+from synth.models.scaling import detail_to_network
+from synth.regions import Region, shipped
 from synth.training.config import TrainConfig
 from synth.training.requests import draw_facts
 from synth.training.tasks import Batch, Sample, collate
@@ -30,6 +30,7 @@ class LesionTask:
 
     channels = 7
     refine = True
+    region = shipped()  # of the `refine` that it starts from
 
     def __init__(self, tumours: Sequence[Tumour], config: TrainConfig, device: torch.device | None = None) -> None:
         self.config, self.device = config, device or torch.device("cpu")
@@ -48,7 +49,7 @@ class LesionTask:
         if train:
             flips = [d for d in (1, 2, 3) if rng.random() < 0.5]
             ct, hidden = ct.flip(flips), hidden.flip(flips)
-        return lesion_sample(ct, hidden, self.tumours[index].spacing * 2**level, rng)
+        return lesion_sample(ct, hidden, self.tumours[index].spacing * 2**level, self.region, rng)
 
     def _crop(self, index: int, level: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """(1, 32, 32, 32) intensity and what is hidden about a random voxel of the tumour, `level` times halved.
@@ -75,25 +76,27 @@ def _grown(hidden: torch.Tensor, by: int) -> torch.Tensor:
     return F.max_pool3d(hidden, 2 * by + 1, stride=1, padding=by) if by else hidden
 
 
-def lesion_sample(ct: torch.Tensor, hidden: torch.Tensor, spacing: torch.Tensor, rng: np.random.Generator) -> Sample:
+def lesion_sample(
+    ct: torch.Tensor, hidden: torch.Tensor, spacing: torch.Tensor, region: Region, rng: np.random.Generator
+) -> Sample:
     """The details of a crop (1, 2X, 2Y, 2Z) intensity, known but where `hidden` is 1; `spacing` (3,) mm."""
     coarse, details = split_bands(ct)
     known = 1 - F.max_pool3d(hidden, 2)
     noise = max(0.0, float(rng.uniform(*_NOISE)))
     field = torch.from_numpy(rng.standard_normal(coarse.shape, dtype=np.float32)).to(ct.device)
-    background = torch.zeros(CLASSES, *ct.shape[1:], device=ct.device)
+    background = torch.zeros(region.classes, *ct.shape[1:], device=ct.device)
     background[0] = 1
     return Sample(
         x0=detail_to_network(details),
         labels=background,
         body=torch.ones_like(coarse),
-        facts=draw_facts({}, 1, rng),
+        facts=draw_facts(region, {}, 1, rng),
         text=None,
-        annotated=torch.zeros(CLASSES - 1),
+        annotated=torch.zeros(len(region.organs)),
         spacing=spacing,
         lower_mm=torch.full((3,), torch.nan),
         known_mask=known,
-        coarse=ct_to_network(coarse + noise * field * (1 - known)),
-        coarse_labels=torch.zeros(CLASSES, *coarse.shape[1:], device=ct.device),
-        coarse_noise=10 * noise,
+        coarse=coarse + noise * field * (1 - known),
+        coarse_labels=torch.zeros(region.classes, *coarse.shape[1:], device=ct.device),
+        coarse_noise=noise,
     )

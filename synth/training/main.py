@@ -19,8 +19,8 @@ from synth.data import tumours
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
 from synth.data.tumours import load_tumours
-from synth.models import library
 from synth.models.text import text_encoder
+from synth.models.weights_folder import Weights
 from synth.shape.placed import Placed
 from synth.training.config import TrainConfig, load_config
 from synth.training.lesion_task import LesionTask
@@ -38,7 +38,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
         return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device)
     subjects = load_subjects(config.data / "headneck" / split)
     texts = TextBank(subjects, text_encoder(), config.seed)
-    placed = Placed.load(config.shape)
+    placed = None if config.shape is None else Placed.load(config.shape)
     if config.network == "base":
         return BaseTask(subjects, texts, placed, config, device)
     return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split), device)
@@ -48,7 +48,7 @@ def train(network: str, config_path: Path, overrides: dict[str, Any] | None = No
     """Train until `steps` or `max_minutes`; returns the folder of the EMA weights (`best` lies beside it)."""
     config = load_config(config_path, {**(overrides or {}), "network": network})
     if network == "lesion" and config.init is None:
-        config = config.model_copy(update={"init": library.weights_folder("refine")})
+        config = config.model_copy(update={"init": Weights.covering(None).part("refine")})
     return Trainer(config).run()
 
 

@@ -1,7 +1,7 @@
 """`python -m synth.training.publish base runs/base`: a finished run -> the weights that ship.
 
-Writes bf16 safetensors, the training log and its curve into synth/weights/NETWORK; the model card beside them
-(README.md) is written by hand.
+Writes bf16 safetensors, the training log and its curve into synth/weights/head_neck/NETWORK, or another folder of
+weights; the model card beside them (README.md) is written by hand.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from synth.failure import ended
-from synth.models.library import Weights, export
-from synth.torso.model import TORSO_FILE
+from synth.models.library import export
+from synth.models.weights_folder import TORSO_FILE, Part
 
 
-def publish(network: Weights | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:
+def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:
     """Put a run's EMA weights (the last, or those of the best validation), log and loss curve into `weights`/network.
 
     Returns that folder.
     """
     if network == "torso":
-        folder = weights / network
+        folder = weights.parent / network
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run / TORSO_FILE, folder / TORSO_FILE)
         shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
@@ -64,7 +64,9 @@ def _publish(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
     parser.add_argument("network", choices=["shape", "base", "refine", "torso", "lesion"])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights"))))
+    parser.add_argument(
+        "--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights/head_neck")))
+    )
     parser.add_argument("--best", action="store_true", help="the weights of the best validation, not the last")
     args = parser.parse_args(arguments)
     print(publish(args.network, args.run, args.weights, args.best))

@@ -11,9 +11,9 @@ import torch
 
 import prompts.writer
 from synth.data.dataset import Subject
-from synth.facts import FACTS, encode, mirrored
 from synth.models.text import TextEncoder
-from synth.wording import request_of
+from synth.regions import Region
+from synth.regions.words import request_of
 
 WORDINGS = 10  # wordings a subject and side
 _PASSAGE_WORDS = 40  # of a report, about what the text encoder takes in
@@ -27,9 +27,9 @@ class TextBank:
         self.entries: dict[tuple[str, bool], tuple[torch.Tensor, torch.Tensor]] = {}
         for subject in subjects:
             for mirror in (False, True):
-                facts = mirrored(subject.facts) if mirror else subject.facts
+                facts = subject.region.mirrored(subject.facts) if mirror else subject.facts
                 random = Random(f"{seed} {subject.name} {mirror}")
-                texts = prompts.writer.wordings(request_of(facts), random, WORDINGS)
+                texts = prompts.writer.wordings(request_of(subject.region, facts), random, WORDINGS)
                 features, mask = encoder([*texts, *passages(subject.report, mirror)])
                 self.entries[subject.name, mirror] = (features.half(), mask)
 
@@ -54,11 +54,11 @@ def passages(report: str, mirror: bool = False) -> list[str]:
     return [part for part in parts if part]
 
 
-def draw_facts(values: dict[str, float], drop: float, rng: np.random.Generator) -> torch.Tensor:
+def draw_facts(region: Region, values: dict[str, float], drop: float, rng: np.random.Generator) -> torch.Tensor:
     """Encoded facts with each one withheld at chance `drop`, or at a chance drawn anew half of the time."""
     chance = drop if rng.random() < 0.5 else rng.random()
-    kept = {f.name: values[f.name] for f in FACTS if f.name in values and rng.random() >= chance}
-    return torch.from_numpy(encode(kept))
+    kept = {f.name: values[f.name] for f in region.facts if f.name in values and rng.random() >= chance}
+    return torch.from_numpy(region.encode(kept))
 
 
 def pad_text(texts: Sequence[torch.Tensor | None], dim: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -17,23 +17,21 @@ from synth.data.dataset import (
     Subject,
     fractions,
     jittered_alike,
-    jittered_facts,
     parts_of,
     pool,
     split_bands,
     swap_sides,
 )
-from synth.facts import mirrored
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.schedule import draw_times, interpolate
-from synth.frames import BASE_SPACING_MM, HEAD_NECK
-from synth.models.conditioning import Condition, grid_vector, position_map, stack_maps
-from synth.models.denoiser import Denoiser, scaffold_of
+from synth.models.condition import Asked, Condition, Known, known_mask_of, told_base, told_refine
+from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
 from synth.models.text import TEXT_DIM
 from synth.models.weights import load_model
+from synth.regions import Region, shipped
+from synth.regions.frame import BASE_SPACING_MM
 from synth.shape.placed import Placed
-from synth.shape.scaffold import base_maps, refine_maps
 from synth.training.config import TrainConfig
 from synth.training.requests import TextBank, draw_facts, pad_text
 
@@ -46,23 +44,30 @@ _BODY_UNIT = -0.75  # a coarse voxel above this holds body
 class Drawing(Protocol):
     """What a task says of the network that it trains."""
 
-    channels: int
-    refine: bool
+    @property
+    def region(self) -> Region: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def refine(self) -> bool: ...
 
 
 @dataclass(frozen=True)
-class Frame:
-    """A patient under one jitter, on the whole frame at 8 mm: (9, X, Y, Z) and its scaffold (8, X, Y, Z)."""
+class Posed:
+    """A patient under one jitter, on the frame at 8 mm: (2 + organs, X, Y, Z), and its scaffold (1 + organs, ..)."""
 
     subject: Subject
     jitter: Jitter
     volume: torch.Tensor
-    scaffold: torch.Tensor
+    scaffold: torch.Tensor | None
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One volume of a batch. Channels first, no batch axis; see Batch."""
+    """One volume of a batch. Channels first, no batch axis; see Batch, and synth.models.condition for what is told.
+
+    coarse: intensity units, with noise of SD `coarse_noise`; None for `base`. scaffold: at 8 mm, see told_base.
+    """
 
     x0: torch.Tensor
     labels: torch.Tensor
@@ -81,7 +86,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """x0 (B, C, X, Y, Z); labels (B, CLASSES, ..) fractions on the grid that the label head reads;
+    """x0 (B, C, X, Y, Z); labels (B, 1 + organs, ..) fractions on the grid that the label head reads;
     body (B, 1, X, Y, Z) share of body; the condition."""
 
     x0: torch.Tensor
@@ -94,29 +99,27 @@ class Batch:
 def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one shape, on the device of their volumes."""
     x0 = torch.stack([s.x0 for s in samples])
-    spacing = torch.stack([s.spacing for s in samples]).to(x0.device)
-    lower_mm = torch.stack([s.lower_mm for s in samples]).to(x0.device)
     annotated = torch.stack([s.annotated for s in samples]).to(x0.device)
-    text, text_mask = pad_text([s.text for s in samples], TEXT_DIM)
-    refine = samples[0].coarse is not None
-    maps = stack_maps(
-        x0,
-        torch.stack([s.known_mask for s in samples]),
-        position_map(lower_mm, spacing * (2 if refine else 1), x0.shape[2:]),
-        torch.stack([s.coarse for s in samples]) if refine else None,  # type: ignore[misc]
-        torch.stack([s.coarse_labels for s in samples]) if refine else None,  # type: ignore[misc]
-        None if samples[0].scaffold is None else torch.stack([s.scaffold for s in samples]),  # type: ignore[misc]
-    )
-    noise = torch.tensor([[s.coarse_noise] for s in samples], device=x0.device)
-    condition = Condition(
-        facts=torch.stack([s.facts for s in samples]),
-        text=text,
-        text_mask=text_mask,
-        grid=grid_vector(spacing, annotated, noise),
-        maps=maps,
-    ).to(x0.device)
-    body = torch.stack([s.body for s in samples])
-    return Batch(x0, torch.stack([s.labels for s in samples]), body, annotated, condition)
+    batch = (x0, torch.stack([s.labels for s in samples]), torch.stack([s.body for s in samples]), annotated)
+    return Batch(*batch, _told(samples, x0, annotated).to(x0.device))
+
+
+def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor) -> Condition:
+    asked = Asked(torch.stack([s.facts for s in samples]), *pad_text([s.text for s in samples], TEXT_DIM))
+    lower_mm = torch.stack([s.lower_mm for s in samples]).to(x0.device)
+    known = Known(x0, torch.stack([s.known_mask for s in samples]))
+    scaffold = _stacked([s.scaffold for s in samples])
+    coarse, coarse_labels = (_stacked([getattr(s, of) for s in samples]) for of in ("coarse", "coarse_labels"))
+    if coarse is None or coarse_labels is None:
+        return told_base(asked, lower_mm, annotated, known, scaffold)
+    spacing = torch.stack([s.spacing for s in samples]).to(x0.device)
+    noise = [s.coarse_noise for s in samples]
+    return told_refine(asked, spacing, lower_mm, annotated, known, coarse, coarse_labels, noise, scaffold)
+
+
+def _stacked(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """None where there are none."""
+    return None if tensors[0] is None else torch.stack([t for t in tensors if t is not None])
 
 
 def batch_loss(
@@ -133,7 +136,7 @@ def batch_loss(
     device = next(model.parameters()).device
     x0, t, noise, body = (v.to(device) for v in (batch.x0, t, noise, batch.body))
     condition = batch.condition.to(device)
-    known = condition.maps[:, x0.shape[1] : x0.shape[1] + 1]
+    known = known_mask_of(condition, x0.shape[1])
     x = torch.where(known > 0, x0, interpolate(x0, noise, t))
     out = model(x.contiguous(memory_format=torch.channels_last_3d), t, condition)
     of_time = ((t > 0) * time_weight(t, config.model.data_sd)).view(-1, 1, 1, 1, 1)
@@ -152,7 +155,7 @@ def time_weight(t: torch.Tensor, data_sd: float | None) -> torch.Tensor:
 
 
 def with_background(organs: torch.Tensor) -> torch.Tensor:
-    """(7, ..) organ fractions -> (8, ..) with what is left as background first."""
+    """(organs, ..) fractions -> (1 + organs, ..) with what is left as background first."""
     return torch.cat([(1 - organs.sum(dim=0, keepdim=True)).clamp(min=0), organs])
 
 
@@ -172,33 +175,45 @@ class _FrameTask:
         self,
         subjects: Sequence[Subject],
         texts: TextBank,
-        placed: Placed,
+        placed: Placed | None,
         config: TrainConfig,
         device: torch.device | None = None,
     ) -> None:
-        """`device`: where frames lie and batches are drawn; jitter takes a GPU a hundredth of a CPU's time."""
+        """`placed`: scaffolds of the subjects, None for none. `device`: where frames lie and batches are drawn; jitter
+        takes a GPU a hundredth of a CPU's time."""
         self.subjects, self.texts, self.config = list(subjects), texts, config
+        self.region = self.subjects[0].region
         self.device = device or torch.device("cpu")
-        self.frames = [(parts_of(s).to(self.device), placed.parts(s).to(self.device)) for s in self.subjects]
+        scaffolds = [[placed.parts(s)] if placed else [] for s in self.subjects]
+        self.frames = [
+            [parts.to(self.device) for parts in (parts_of(s), *scaffold)]
+            for s, scaffold in zip(self.subjects, scaffolds, strict=True)
+        ]
 
-    def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[Frame]:
+    def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[Posed]:
         """`count` frames; in training `volumes_a_frame` of them are one, and differ in request, time and noise."""
         each = self.config.volumes_a_frame if train else 1
         frames = [self._draw_frame(rng, train) for _ in range(-(-count // each))]
         return [frame for frame in frames for _ in range(each)][:count]
 
-    def _draw_frame(self, rng: np.random.Generator, train: bool) -> Frame:
+    def _draw_frame(self, rng: np.random.Generator, train: bool) -> Posed:
         index = int(rng.integers(len(self.subjects)))
-        jitter = Jitter.draw(rng, self.config.bend_mm) if train else Jitter.none()
-        return Frame(self.subjects[index], jitter, *jittered_alike(self.frames[index], jitter))
+        bend, still = self.config.bend_mm, Jitter.none(self.region.frame)
+        return self.posed(index, Jitter.draw(self.region, rng, bend) if train else still)
+
+    def posed(self, index: int, jitter: Jitter) -> Posed:
+        """A subject, and its scaffold if there are any, under a jitter."""
+        volume, *scaffold = jittered_alike(self.frames[index], jitter)
+        return Posed(self.subjects[index], jitter, volume, scaffold[0] if scaffold else None)
 
     def request(
         self, subject: Subject, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Facts and text, parts withheld."""
-        facts = jittered_facts(mirrored(subject.facts) if jitter.mirror else subject.facts, jitter)
+        region = self.region
+        facts = region.jittered(region.mirrored(subject.facts) if jitter.mirror else subject.facts, jitter)
         nothing = rng.random() < self.config.drop_request
-        encoded = draw_facts({} if nothing else facts, self.config.drop_fact, rng)
+        encoded = draw_facts(region, {} if nothing else facts, self.config.drop_fact, rng)
         speak = with_text and not nothing and rng.random() >= self.config.drop_text
         return encoded, self.texts.draw(subject.name, jitter.mirror, rng) if speak else None
 
@@ -206,34 +221,38 @@ class _FrameTask:
     def annotated(subject: Subject, jitter: Jitter) -> torch.Tensor:
         """Flags of the organs drawn, right and left swapped in a mirror image."""
         flags = subject.annotated.clone()
-        return flags[[0, 1, 3, 2, 4, 5, 6]] if jitter.mirror else flags
+        return flags[list(subject.region.mirror)] if jitter.mirror else flags
 
 
 class BaseTask(_FrameTask):
-    """Whole frames at 16 mm: CT and prescribed dose."""
+    """Whole frames at 16 mm: CT, and prescribed dose where the region has doses."""
 
-    channels = 2
     refine = False
+
+    @property
+    def channels(self) -> int:
+        """Of what is drawn."""
+        return 1 + bool(self.region.doses_gy)
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`."""
         return collate([self._sample(frame, rng) for frame in self.draw_frames(self.config.batch, rng, train)])
 
-    def _sample(self, frame: Frame, rng: np.random.Generator) -> Sample:
+    def _sample(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter, coarse = frame.subject, frame.jitter, pool(frame.volume)
         ct = coarse[:1] - 1.0
         facts, text = self.request(subject, jitter, rng)
         return Sample(
-            x0=torch.cat([ct_to_network(ct), dose_to_network(coarse[1:2])]),
+            x0=torch.cat([ct_to_network(ct), dose_to_network(coarse[1:2])])[: self.channels],
             labels=with_background(coarse[2:]),
             body=(ct > _BODY_UNIT).float(),
             facts=facts,
             text=text,
             annotated=self.annotated(subject, jitter),
             spacing=torch.full((3,), BASE_SPACING_MM),
-            lower_mm=torch.tensor(HEAD_NECK.lower_mm),
+            lower_mm=torch.tensor(self.region.frame.lower_mm),
             known_mask=torch.zeros_like(ct),
-            scaffold=base_maps(frame.scaffold[None])[0],
+            scaffold=frame.scaffold,
         )
 
     def fit_prior(self, model: Denoiser) -> None:
@@ -241,7 +260,7 @@ class BaseTask(_FrameTask):
         if model.prior is None:
             return
         batches = [self.draw(np.random.default_rng([self.config.seed, 2**31, i])) for i in range(_PRIOR_BATCHES)]
-        volumes = torch.cat([(b.x0 - scaffold_of(b.condition, b.x0.shape[1])).cpu() for b in batches])
+        volumes = torch.cat([(b.x0 - model.scaffold_of(b.condition)).cpu() for b in batches])
         facts = torch.cat([b.condition.facts.cpu() for b in batches])
         model.prior.fit(volumes, facts, _PRIOR_RIDGE)
 
@@ -257,7 +276,7 @@ class RefineTask(_FrameTask):
         self,
         subjects: Sequence[Subject],
         texts: TextBank,
-        placed: Placed,
+        placed: Placed | None,
         config: TrainConfig,
         volumes: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
         device: torch.device | None = None,
@@ -276,7 +295,7 @@ class RefineTask(_FrameTask):
             return collate([self._whole(frame, rng) for frame in frames])
         return collate([self._crop(rng) for _ in range(self.config.batch)])
 
-    def _whole(self, frame: Frame, rng: np.random.Generator) -> Sample:
+    def _whole(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter = frame.subject, frame.jitter
         facts, text = self.request(subject, jitter, rng)
         return self._finish(
@@ -287,8 +306,8 @@ class RefineTask(_FrameTask):
             facts,
             text,
             torch.full((3,), COARSE_MM),
-            torch.tensor(HEAD_NECK.lower_mm),
-            refine_maps(frame.scaffold[None])[0],
+            torch.tensor(self.region.frame.lower_mm),
+            frame.scaffold,
         )
 
     def _crop(self, rng: np.random.Generator) -> Sample:
@@ -304,8 +323,9 @@ class RefineTask(_FrameTask):
             int(np.clip(c - size // 2 + rng.integers(-6, 7), 0, n - size)) // 2 * 2
             for c, n in zip(centre, subject.hu.shape, strict=True)
         ]
-        mirrored_image, somewhere = bool(rng.random() < 0.5), bool(rng.random() >= 0.3)
-        return self.crop_at(subject, start, mirrored_image, somewhere, rng)
+        mirror = bool(rng.random() < 0.5) and self.region.symmetric
+        somewhere = bool(rng.random() >= 0.3)
+        return self.crop_at(subject, start, mirror, somewhere, rng)
 
     def crop_at(
         self, subject: Subject, start: Sequence[int], mirror: bool, somewhere: bool, rng: np.random.Generator
@@ -314,14 +334,16 @@ class RefineTask(_FrameTask):
         size = 2 * self.crop
         box = tuple(slice(s, s + size) for s in start)
         ct = torch.from_numpy(intensity.to_unit(subject.hu[box]))[None].to(self.device)
-        labels = fractions(torch.from_numpy(np.ascontiguousarray(subject.organs[box])).to(self.device))
-        lower = torch.tensor(HEAD_NECK.lower_mm) + 4.0 * torch.tensor(start)
+        labels = fractions(
+            torch.from_numpy(np.ascontiguousarray(subject.organs[box])).to(self.device), self.region.classes
+        )
+        lower = torch.tensor(self.region.frame.lower_mm) + 4.0 * torch.tensor(start)
         if mirror:
-            ct, labels = ct.flip(1), swap_sides(labels.flip(1))
+            ct, labels = ct.flip(1), swap_sides(labels.flip(1), self.region)
             lower[0] = -(lower[0] + 4.0 * size)
         if not somewhere:
             lower = torch.full((3,), torch.nan)
-        jitter = Jitter.none(mirror)
+        jitter = Jitter.none(self.region.frame, mirror)
         facts, _ = self.request(subject, jitter, rng, with_text=False)
         annotated = self.annotated(subject, jitter)
         return self._finish(rng, ct, labels, annotated, facts, None, torch.full((3,), 4.0), lower)
@@ -344,10 +366,11 @@ class RefineTask(_FrameTask):
         box = ct[:, start[0] : start[0] + size, start[1] : start[1] + size, start[2] : start[2] + size]
         flips = [d for d in (1, 2, 3) if rng.random() < 0.5]
         box = box.to(self.device).float().flip(flips)
-        background = torch.zeros(8, size, size, size, device=self.device)
+        background = torch.zeros(self.region.classes, size, size, size, device=self.device)
         background[0] = 1
-        nowhere = torch.full((3,), torch.nan)
-        return self._finish(rng, box, background, torch.zeros(7), draw_facts({}, 1, rng), None, spacing, nowhere)
+        nowhere, unknown = torch.full((3,), torch.nan), torch.zeros(len(self.region.organs))
+        facts = draw_facts(self.region, {}, 1, rng)
+        return self._finish(rng, box, background, unknown, facts, None, spacing, nowhere)
 
     def _finish(
         self,
@@ -379,9 +402,9 @@ class RefineTask(_FrameTask):
             spacing=spacing,
             lower_mm=lower_mm,
             known_mask=known,
-            coarse=ct_to_network(noisy),
+            coarse=noisy,
             coarse_labels=coarse_labels,
-            coarse_noise=10 * noise,
+            coarse_noise=noise,
             scaffold=scaffold,
         )
 
@@ -396,7 +419,8 @@ def _places(subject: Subject) -> dict[int, np.ndarray]:
 def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
     """A fresh denoiser of the task's channels, or the one that training starts from."""
     if config.init is not None:
-        return load_model(Denoiser, config.init)
+        model = load_model(Denoiser, config.init)
+        return model if model.region == task.region else model.adapted(task.region)
     return Denoiser(
         channels=task.channels,
         refine=task.refine,
@@ -404,5 +428,7 @@ def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
         blocks=config.model.blocks,
         embedding_dim=config.model.embedding_dim,
         data_sd=config.model.data_sd,
-        prior_shape=None if task.refine else HEAD_NECK.shape,
+        prior_shape=None if task.refine or not config.prior_rank else task.region.frame.shape,
+        prior_rank=config.prior_rank,
+        region=None if task.region == shipped() else task.region.text,
     )

@@ -18,7 +18,7 @@ from synth import case_folder
 from synth.data.dataset import load_subjects, pool
 from synth.errors import InputError
 from synth.failure import ended
-from synth.models import library
+from synth.models.weights_folder import TONE
 from synth.tone import Tone, fit
 
 _PREPARED_MM = 4.0
@@ -32,7 +32,7 @@ def fit_tone(cases: Path, data: Path, out: Path) -> Path:
     spacing = float(volumes[0].spacing[0])
     if spacing not in (_PREPARED_MM, 2 * _PREPARED_MM):
         raise InputError(f"{cases}: drawn at {spacing:g} mm; the patients are known at 4 and 8 mm")
-    path = out / library.TONE
+    path = out / TONE
     tone = Tone.read(path)
     if spacing in tone.curves:
         raise InputError(f"{path}: has a curve of {spacing:g} mm, which the cases may have been drawn with; remove it")

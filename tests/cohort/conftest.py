@@ -13,6 +13,7 @@ import yaml
 
 from synth import nifti
 from synth.cohort import engine
+from synth.models.weights_folder import WEIGHTS_ENV
 from synth.types import Volume
 from tests import hosts
 
@@ -65,7 +66,7 @@ def quick(tiny_weights: Path) -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a fork of a process whose OpenMP has run on several threads would wait for them forever
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
+        patch.setenv(WEIGHTS_ENV, str(tiny_weights))
         patch.setattr("synth.finish.render", lambda case, lines: b"\x89PNG")
         library.forget()
         yield

@@ -13,11 +13,10 @@ from synth.cohort.gates import elsewhere, largest_piece
 from synth.cohort.recipe import read_recipe
 from synth.cohort.visibility import contrast_to_noise
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.report import location, measure
 from synth.types import Case, LabelMap, Volume
 from tests.cohort.conftest import write_hosts, write_recipe
+from tests.regions import HEAD_NECK, ORGANS
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 

@@ -15,13 +15,12 @@ from synth.data import own
 from synth.data.dataset import Subject, load_subjects
 from synth.data.prepare import prepare
 from synth.errors import InputError
-from synth.facts import DOSES_GY, ORGANS
-from synth.frames import HEAD_NECK
 from synth.models.text import TextEncoder
+from synth.regions.words import request_of
 from synth.training.requests import WORDINGS, TextBank, passages
 from synth.types import LabelMap, Volume
-from synth.wording import request_of
 from tests.data.test_prepare import SPACING, arrays
+from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
 
 AFFINE = np.diag([-SPACING[0], SPACING[1], SPACING[2], 1.0])
 REPORT = "Enhanced CT of the neck.\nA mass on the Left side. The right parotid gland is spared."
@@ -56,7 +55,7 @@ def ids() -> tuple[int, int]:
 
 
 def test_a_patient_is_read_as_one_of_the_public_layout(tmp_path: Path, ids: tuple[int, int]) -> None:
-    (found,) = own.patients([patient(tmp_path, "ours", ids, REPORT)])
+    (found,) = own.patients([patient(tmp_path, "ours", ids, REPORT)], REGION)
     hu, organs, targets = arrays()
     assert np.array_equal(found.hu, hu) and np.array_equal(found.organs, organs)
     assert np.array_equal(found.dose, np.array([0, *DOSES_GY])[targets])
@@ -66,9 +65,9 @@ def test_a_patient_is_read_as_one_of_the_public_layout(tmp_path: Path, ids: tupl
 
 def test_a_series_and_ids_of_ones_own(tmp_path: Path, ids: tuple[int, int]) -> None:
     pytest.importorskip("highdicom")
-    (plain,) = own.patients([patient(tmp_path, "plain", ids)])
+    (plain,) = own.patients([patient(tmp_path, "plain", ids)], REGION)
     names = {1: "parotid_gland_right", 2: "parotid_gland_left"}
-    (series,) = own.patients([patient(tmp_path, "series", (1, 2), dicom=True)], names)
+    (series,) = own.patients([patient(tmp_path, "series", (1, 2), dicom=True)], REGION, names)
     for name in ("hu", "organs", "dose"):
         assert np.array_equal(getattr(series, name), getattr(plain, name))
 
@@ -99,7 +98,7 @@ def test_a_bad_dose_and_a_name_that_is_taken_are_one_line(tmp_path: Path, ids: t
     folder = patient(tmp_path / "ours", "hn_001", ids)
     nifti.write_labels(folder / "targets.nii.gz", LabelMap(np.full(arrays()[0].shape, 3, np.uint8), AFFINE, {}))
     with pytest.raises(InputError, match="targets.nii.gz: value 3; give the prescribed dose in Gy, one of 0, 56"):
-        list(own.patients([folder]))
+        list(own.patients([folder], REGION))
     public = tmp_path / "public"
     (public / "train" / "hn_001").mkdir(parents=True)
     (public / "index.csv").write_text("case,split,organs_annotated\nhn_001,train,\n")
@@ -121,10 +120,10 @@ def test_training_reads_the_report_beside_the_wordings() -> None:
     facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "neck_vessels_hu": 120.0}
     import torch
 
-    subject = Subject("p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
+    subject = Subject(REGION, "p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
     encoder = TextEncoder()
     features, mask = TextBank([subject], encoder, seed=0).entries["p", True]
-    own_words = writer.wordings(request_of(facts), Random("0 p True"), WORDINGS)
+    own_words = writer.wordings(request_of(REGION, facts), Random("0 p True"), WORDINGS)
     expected, _ = encoder(passages(REPORT, mirror=True))
     assert len(features) == len(own_words) + 1
     found = features[-1][mask[-1]].float()

@@ -12,14 +12,13 @@ import pytest
 
 from synth import cli
 from synth.data import headneck
-from synth.data.measure_facts import measure, neck_vessels
 from synth.data.native import prepare_native
 from synth.data.prepare import anchor_mm, place, prepare
 from synth.errors import InputError
-from synth.facts import DOSES_GY, ORGANS
-from synth.frames import HEAD_NECK
+from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
 
 SPACING = (8.0, 10.0, 6.0)
+VESSELS = REGION.fact("neck_vessels_hu").measure
 SHAPE = (40, 24, 40)
 LEFT, RIGHT = (slice(12, 15), slice(10, 13), slice(24, 29)), (slice(25, 28), slice(10, 13), slice(26, 31))
 ANCHOR_MM = np.array([19.5 * 8, 11 * 10, 27 * 6])  # midway between the middles of the two blocks, index * spacing
@@ -70,7 +69,7 @@ def native(tmp_path: Path) -> Path:
 
 
 def test_a_patient_is_read_in_ras_with_doses_in_gy(root: Path) -> None:
-    (found,) = headneck.patients(root, "train")
+    (found,) = headneck.patients(root, "train", REGION)
     hu, organs, targets = arrays()
     np.testing.assert_array_equal(found.hu, hu)
     np.testing.assert_array_equal(found.organs, organs)
@@ -80,17 +79,17 @@ def test_a_patient_is_read_in_ras_with_doses_in_gy(root: Path) -> None:
 
 
 def test_the_anchor_is_midway_between_the_parotids(root: Path) -> None:
-    (found,) = headneck.patients(root, "train")
-    np.testing.assert_allclose(anchor_mm(found), ANCHOR_MM)
+    (found,) = headneck.patients(root, "train", REGION)
+    np.testing.assert_allclose(anchor_mm(found, REGION), ANCHOR_MM)
     one_sided = headneck.Patient(**(vars(found) | {"organs": np.where(found.organs == 4, 0, found.organs)}))
-    assert anchor_mm(one_sided) is None
+    assert anchor_mm(one_sided, REGION) is None
 
 
 def test_a_point_lands_at_its_mm_from_the_anchor() -> None:
     point = np.zeros(SHAPE, np.float32)
     index = np.array([30, 8, 10])
     point[tuple(index)] = 1.0
-    placed = place(point, np.array(SPACING), ANCHOR_MM, 0.0, order=1)
+    placed = place(point, np.array(SPACING), ANCHOR_MM, HEAD_NECK, 0.0, order=1)
     assert placed.shape == HEAD_NECK.shape_at(4.0)
     centre = np.average(np.argwhere(placed > 0), axis=0, weights=placed[placed > 0])
     mm = centre * 4.0 + HEAD_NECK.affine_at(4.0)[:3, 3]
@@ -98,7 +97,7 @@ def test_a_point_lands_at_its_mm_from_the_anchor() -> None:
 
 
 def test_what_lies_outside_the_scan_is_filled() -> None:
-    placed = place(np.full(SHAPE, 40.0), np.array(SPACING), ANCHOR_MM, -1000.0, order=1)
+    placed = place(np.full(SHAPE, 40.0), np.array(SPACING), ANCHOR_MM, HEAD_NECK, -1000.0, order=1)
     assert placed[0, 0, 0] == -1000 and placed[64, 45, 60] == 40
 
 
@@ -113,7 +112,7 @@ def test_facts_of_a_body_of_known_sizes() -> None:
     organs[(abs(x) < 20) & (y > 40) & (y < 80) & (z > 0) & (z < 40)] = 1 + ORGANS.index("mandible")
     dose[(x > -60) & (x < 20) & (abs(y) < 20) & (abs(z) < 20)] = 56
     dose[(x > -60) & (x < -20) & (abs(y) < 20) & (abs(z) < 20)] = 70
-    facts = measure(hu, organs, dose, ("mandible", "larynx"), affine)
+    facts = REGION.measure(REGION.placed(hu, affine, organs, dose, ("mandible", "larynx")))
     expected = {
         "top_mm": 58.0, "bottom_mm": 138.0, "face_top_mm": 58.0, "front_mm": 78.0, "back_mm": 78.0,
         "shoulder_width_mm": 400.0, "neck_area_cm2": 320.0, "body_ml": 6400.0 + 1280.0,
@@ -139,20 +138,20 @@ def _neck_with_vessels(spacing: float, blood_hu: int) -> tuple[np.ndarray, np.nd
 @pytest.mark.parametrize("spacing", [4.0, 2.0])
 @pytest.mark.parametrize(("blood", "low", "high"), [(55, 54, 56), (160, 120, 161), (45, 54, 56)])
 def test_contrast_is_read_off_the_vessels_of_the_neck(spacing: float, blood: int, low: float, high: float) -> None:
-    value = neck_vessels(*_neck_with_vessels(spacing, blood))
+    value = VESSELS.of(REGION.placed(*_neck_with_vessels(spacing, blood)))
     assert value is not None and low <= value <= high
 
 
 def test_contrast_is_not_read_where_vessels_are_blurred_or_no_neck_is() -> None:
-    assert neck_vessels(*_neck_with_vessels(8.0, 160)) is None
+    assert VESSELS.of(REGION.placed(*_neck_with_vessels(8.0, 160))) is None
     hu, affine = _neck_with_vessels(4.0, 160)
-    assert neck_vessels(np.full_like(hu, -1000), affine) is None
+    assert VESSELS.of(REGION.placed(np.full_like(hu, -1000), affine)) is None
 
 
 def test_a_volume_without_a_body_has_facts_too() -> None:
     affine, shape = HEAD_NECK.affine_at(4.0), HEAD_NECK.shape_at(4.0)
     empty = np.zeros(shape, np.uint8)
-    facts = measure(np.full(shape, -1000, np.int16), empty, empty, (), affine)
+    facts = REGION.measure(REGION.placed(np.full(shape, -1000, np.int16), affine, empty, empty))
     assert facts["body_ml"] == facts["shoulder_width_mm"] == facts["top_mm"] == 0.0
 
 
@@ -210,7 +209,10 @@ def test_the_command_prints_the_counts(
         (["--headneck", "{empty}"], "no index.csv"),
         (["--native", "{empty}"], "no CASE/ct.nii.gz"),
         (["--native", "{chest}", "--native", "{chest}"], "is in"),
-        (["--native", "{chest}", "--priors", "p.json"], "--priors p.json: priors are measured on head-and-neck"),
+        (
+            ["--native", "{chest}", "--priors", "p.json"],
+            "--priors p.json: priors are measured on the patients",
+        ),
     ],
 )
 def test_what_cannot_be_prepared_is_one_line(
@@ -228,13 +230,13 @@ def test_what_cannot_be_prepared_is_one_line(
 def test_broken_patients_are_named(root: Path) -> None:
     (root / "train/hn_001/targets.nii.gz").unlink()
     with pytest.raises(InputError, match=r"targets\.nii\.gz: no such file"):
-        list(headneck.patients(root, "train"))
+        list(headneck.patients(root, "train", REGION))
     write(root / "train/hn_001/targets.nii.gz", np.full(SHAPE, 4, np.uint8))
     with pytest.raises(InputError, match=r"targets\.nii\.gz: label value 4; this layout has 0 to 3"):
-        list(headneck.patients(root, "train"))
+        list(headneck.patients(root, "train", REGION))
     patient(root, "val", "hn_003", "Heart")
     with pytest.raises(InputError, match=r"hn_003: unknown organ 'Heart'"):
-        list(headneck.patients(root, "val"))
+        list(headneck.patients(root, "val", REGION))
 
 
 def test_a_split_without_training_patients_is_an_error(tmp_path: Path) -> None:

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from synth import case_folder, labels, provenance
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.types import Case, LabelMap, Volume
+from tests.regions import HEAD_NECK, ORGANS
 
 RIGHT, LEFT = (ORGANS.index(f"parotid_gland_{side}") + 1 for side in ("right", "left"))
 

@@ -15,8 +15,7 @@ from evals.anatomy import Subject, body_mask, measure_subject, pooled
 from prompts.vocabulary import Extent
 from synth import intensity, priors, wavelet
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
+from tests.regions import HEAD_NECK, ORGANS
 
 
 def cube(hu_inside: np.ndarray) -> Subject:

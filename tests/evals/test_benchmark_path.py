@@ -11,12 +11,11 @@ import torch
 
 from evals.benchmarks import beside, cost, maisi, path
 from synth.errors import InputError
-from synth.frames import HEAD_NECK
 from synth.models.attention import attend
 from synth.models.denoiser import Denoiser
 from synth.plan import Sampling
-from synth.shape.model import MEAN_CHANNELS
 from tests import networks
+from tests.regions import HEAD_NECK, MEAN_CHANNELS
 
 
 def tiny(refine: bool) -> Denoiser:
@@ -84,7 +83,7 @@ def test_compose_costs_an_evaluation_a_step_two_under_guidance_and_one_for_the_o
     flop = {}
     for steps in (1, 2):
         plan = path.case_plan(8.0, Sampling(base_steps=steps, guidance=guidance))
-        words = cost.count_flops(lambda p=plan: path.request_tensors(p))[1]
+        words = cost.count_flops(lambda p=plan: path.asked_of(p, model))[1]
         flop[steps] = cost.count_flops(lambda p=plan: path.compose(p, scaffold, model))[1] - words
     assert flop[2] / flop[1] == pytest.approx((2 * evaluations + 1) / (evaluations + 1), rel=0.02)
 

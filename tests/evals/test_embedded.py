@@ -14,12 +14,13 @@ from evals.result import Picture, Result, Table, read
 from evals.stamp import Figure, Stamp
 from evals.utility import drawing
 from prompts import parse
-from synth import cli, priors
-from synth.models import library
-from synth.wording import extent_of
+from synth import cli
+from synth.models.weights_folder import Weights
+from synth.provenance import sha256_of_file
 from tests.evals.sets_on_disk import write
 from tests.evals.test_agreement import make
 from tests.evals.test_agreement import write as write_case
+from tests.regions import REGION, prior
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -28,7 +29,7 @@ REPOSITORY = Path(__file__).parents[2]
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A configuration whose cases are made-up bodies, and case folders that obey."""
     (tmp_path / "weights").write_text("some")
-    monkeypatch.setattr(library, "weights_files", lambda _: {"base": tmp_path / "weights"})
+    monkeypatch.setattr(Weights, "hashes", lambda _: {"base": sha256_of_file(tmp_path / "weights")})
     drawn: list[str] = []
 
     def generate(prompt: str, *, count: int, start: int, seed: int, spacing: float, out: Path) -> list[Path]:
@@ -91,10 +92,10 @@ def test_what_is_asked_is_drawn_from_the_set_and_can_be_read_back() -> None:
 
 def test_cases_for_fidelity_are_asked_for_as_the_training_patients_are() -> None:
     words = EmbeddedConfig(name="a", real_train=Path("r"), real_test=Path("t")).plain().words()
-    assert len(words) == len(priors.table())
+    assert len(words) == len(prior().patients)
     extents = [parse(text).extent for text in words]
-    for extent in set(map(extent_of, priors.table())):
-        assert extents.count(extent) == sum(extent_of(facts) is extent for facts in priors.table())
+    for extent in set(map(REGION.field_of, prior().patients)):
+        assert extents.count(extent) == sum(REGION.field_of(facts) == extent for facts in prior().patients)
 
 
 def test_the_repository_s_study_loads() -> None:

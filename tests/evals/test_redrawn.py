@@ -12,12 +12,11 @@ from evals import redrawn, steps
 from evals.redrawn import COARSE, FINE, REAL, Redrawer
 from synth import intensity
 from synth.data.dataset import Subject, pool
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.nifti import read_volume
 from synth.plan import Sampling
 from synth.shape.placed import Placed
 from tests import networks
+from tests.regions import HEAD_NECK, ORGANS, REGION
 
 FEW = Sampling(base_steps=1, refine_steps=1, precision="float32")
 
@@ -28,12 +27,14 @@ def patient() -> Subject:
     hu = np.full(shape, -1000, np.int16)
     hu[40:80, 20:60, 10:80] = np.random.default_rng(0).integers(-100, 300, (40, 40, 70))
     nothing = np.zeros(shape, np.uint8)
-    return Subject("p", hu, nothing, nothing, torch.zeros(len(ORGANS)), {"top_mm": 80.0, "bottom_mm": 150.0})
+    return Subject(REGION, "p", hu, nothing, nothing, torch.zeros(len(ORGANS)), {"top_mm": 80.0, "bottom_mm": 150.0})
 
 
 @pytest.fixture
 def redrawer(monkeypatch: pytest.MonkeyPatch, patient: Subject) -> Redrawer:
-    monkeypatch.setattr(redrawn.library, "load", lambda name, precision: getattr(networks, name)(spread=0.02))
+    for name in ("base", "refine"):
+        model = getattr(networks, name)(spread=0.02)
+        monkeypatch.setattr(redrawn.Weights, name, lambda self, precision, model=model: model)
     still = {patient.name: torch.zeros(3, *HEAD_NECK.shape)}
     return Redrawer(FEW, 0, Placed(networks.shape(), still))
 

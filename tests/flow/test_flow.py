@@ -7,9 +7,9 @@ from synth.flow.guidance import asked, away_from, away_from_prior, sharpened
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.samplers import euler
 from synth.flow.schedule import draw_times, interpolate, sampling_times
-from synth.frames import HEAD_NECK
-from synth.models.conditioning import FACTS_DIM, GRID_DIM, Condition, map_channels
+from synth.models.condition import Condition, map_channels
 from tests import networks
+from tests.regions import FACTS_DIM, GRID_DIM, HEAD_NECK, REGION
 
 MEAN, SD = 0.7, 0.3
 
@@ -121,7 +121,7 @@ def a_condition(facts: torch.Tensor) -> Condition:
         text=torch.zeros(1, 1, 384),
         text_mask=torch.zeros(1, 1, dtype=torch.bool),
         grid=torch.zeros(1, GRID_DIM),
-        maps=torch.zeros(1, map_channels(2, refine=False), *HEAD_NECK.shape),
+        maps=torch.zeros(1, map_channels(2, False, REGION), *HEAD_NECK.shape),
     )
 
 

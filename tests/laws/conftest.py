@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from synth.data.dataset import Parts, Subject
-from synth.frames import HEAD_NECK
 from synth.training.config import TrainConfig
 from synth.training.tasks import BaseTask, RefineTask
 from tests.laws.patient import mirror_image, patient
+from tests.regions import HEAD_NECK, REGION
 
 WORDS = torch.arange(3 * 384).view(3, 384) / 1000.0
 ALL_SAID = {"drop_request": 0.0, "drop_text": 0.0, "drop_fact": 0.0}
@@ -31,7 +31,7 @@ class OneScaffold:
         ct = rng.random((1, *HEAD_NECK.shape_at(4.0)), dtype=np.float32)
         rest = rng.random((7, *HEAD_NECK.shape_at(8.0)), dtype=np.float32)
         rest[3] = rest[2]
-        return Parts(*(torch.from_numpy(np.maximum(a, a[:, ::-1])).half() for a in (ct, rest)))
+        return Parts(REGION, *(torch.from_numpy(np.maximum(a, a[:, ::-1])).half() for a in (ct, rest)))
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,7 @@ import torch
 
 from synth import labels
 from synth.data.dataset import Subject
-from synth.data.measure_facts import measure
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
+from tests.regions import HEAD_NECK, ORGANS, REGION
 
 SPACING = 4.0
 # organ: middle and radii in mm
@@ -70,5 +68,5 @@ def mirror_image(subject: Subject) -> Subject:
 
 
 def _subject(hu: np.ndarray, organs: np.ndarray, dose: np.ndarray, annotated: tuple[str, ...]) -> Subject:
-    facts = measure(hu, organs, dose, annotated, HEAD_NECK.affine_at(SPACING))
-    return Subject("made_up", hu, organs, dose, torch.tensor([float(n in annotated) for n in ORGANS]), facts)
+    facts = REGION.measure(REGION.placed(hu, HEAD_NECK.affine_at(SPACING), organs, dose, annotated))
+    return Subject(REGION, "made_up", hu, organs, dose, torch.tensor([float(n in annotated) for n in ORGANS]), facts)

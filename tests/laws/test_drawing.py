@@ -13,18 +13,16 @@ from torch import nn
 from prompts import CaseRequest
 from synth import pipeline
 from synth.compose import compose
-from synth.facts import NAMES, encode
-from synth.frames import HEAD_NECK
-from synth.models import library
-from synth.models.conditioning import Condition
+from synth.models.condition import Condition
 from synth.models.denoiser import Denoised, preconditioned
 from synth.models.scaling import ct_from_network, dose_from_network
+from synth.models.weights_folder import TONE, TORSO_FILE, Weights
 from synth.plan import CasePlan, Sampling
 from synth.progress import Progress
-from synth.shape.model import MEAN_CHANNELS
 from synth.tone import KNOTS_HU, Tone
 from synth.training.config import TrainConfig
 from synth.training.tasks import Batch, batch_loss, time_weight
+from tests.regions import HEAD_NECK, MEAN_CHANNELS, NAMES, REGION, encode
 from tests.torso import phantom
 
 VESSELS = NAMES.index("neck_vessels_hu")
@@ -34,7 +32,8 @@ CT, DOSE = 0.3, 0.7
 class Known:
     """A network that knows its answer: CT as bright as vessels are said to be, dose as it is."""
 
-    config = SimpleNamespace(channels=2)
+    config = SimpleNamespace(channels=2, text_dim=384)
+    region = REGION
     device = torch.device("cpu")
     prior = None
 
@@ -111,16 +110,11 @@ def test_every_time_counts_alike_in_units_of_the_network(t: float) -> None:
 def test_each_region_is_drawn_on_the_tone_curve_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synth import refine
 
-    (tmp_path / "torso").mkdir()
-    phantom.model().save(tmp_path / "torso" / "torso.npz.xz")
-    for file, curve in ((tmp_path / library.TONE, KNOTS_HU + 100), (tmp_path / "torso" / library.TONE, KNOTS_HU + 7)):
-        file.write_text(Tone({4.0: np.asarray(curve)}).to_json())
+    phantom.model().save(tmp_path / TORSO_FILE)
+    (tmp_path / TONE).write_text(Tone({4.0: np.asarray(KNOTS_HU + 7)}).to_json())
     used: list[Tone] = []
-    monkeypatch.setenv(library.WEIGHTS_ENV, str(tmp_path))
-    monkeypatch.setattr(library, "load", lambda *_: None)
+    monkeypatch.setattr(Weights, "refine", lambda *_: None)
     monkeypatch.setattr(refine, "refine", lambda plan, drawn, fine, spacing, step, tone: used.append(tone))
-    library.forget()
     plan = CasePlan(door="generate", case="c", seed=0, request=CaseRequest(), region="chest", spacing_mm=4.0)
-    pipeline._draw(plan, Progress(quiet=True))
-    library.forget()
+    pipeline._draw(plan, Weights.open(tmp_path), Progress(quiet=True))
     assert used[0].curves[4.0][0] == KNOTS_HU[0] + 7

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from synth import intensity
-from synth.data.dataset import Jitter, Subject, jittered, jittered_facts, parts_of
-from synth.data.measure_facts import measure
-from synth.facts import NAMES, ORGANS, encode, mirrored
-from synth.frames import HEAD_NECK
-from synth.models.scaling import DOSE_STEPS
+from synth.data.dataset import Jitter, Subject, jittered, parts_of
+from tests.regions import HEAD_NECK, NAMES, ORGANS, REGION, encode, mirrored
 
 MM, SHARE = 9.0, 0.09  # about one voxel of 8 mm, and what it is of an organ's volume
 
@@ -19,10 +16,10 @@ def measured(subject: Subject, jitter: Jitter) -> dict[str, float]:
     """Facts at 8 mm of a jittered patient."""
     frame = jittered(parts_of(subject), jitter).float().numpy()
     organs = np.concatenate([1 - frame[2:].sum(axis=0, keepdims=True), frame[2:]]).argmax(axis=0).astype(np.uint8)
-    dose = np.array(DOSE_STEPS)[np.rint(frame[1]).astype(int)]
+    dose = np.array((0, *REGION.doses_gy))[np.rint(frame[1]).astype(int)]
     hu = intensity.to_hu(frame[0] - 1.0)
     annotated = tuple(n for n, flag in zip(ORGANS, subject.annotated, strict=True) if flag)
-    return measure(hu, organs, dose, annotated, HEAD_NECK.affine_at(8.0))
+    return REGION.measure(REGION.placed(hu, HEAD_NECK.affine_at(8.0), organs, dose, annotated))
 
 
 @pytest.mark.parametrize(
@@ -30,8 +27,8 @@ def measured(subject: Subject, jitter: Jitter) -> dict[str, float]:
     [((1.0, 1.0, 1.0), (0, 16, 24)), ((0.85, 1.12, 1.0), (0, -8, -24)), ((1.1, 0.85, 1.12), (0, 0, 8))],
 )
 def test_jittered(subject: Subject, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
-    jitter = Jitter(np.array(scale), np.zeros(3), np.array(shift, float), False)
-    said = jittered_facts(measured(subject, Jitter.none()), jitter)
+    jitter = Jitter(HEAD_NECK, np.array(scale), np.zeros(3), np.array(shift, float), False)
+    said = REGION.jittered(measured(subject, Jitter.none(HEAD_NECK)), jitter)
     found = measured(subject, jitter)
     assert said.keys() == found.keys() and len(said) >= len(NAMES) - 2
     for name, value in found.items():

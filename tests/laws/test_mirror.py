@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from synth.data.dataset import Jitter, Subject, jittered_alike
-from synth.training.tasks import Frame, Sample
+from synth.data.dataset import Jitter, Subject
+from synth.training.tasks import BaseTask, Posed, RefineTask, Sample
 from tests.laws.conftest import base_task, refine_task
 
 
-def frame(task: object, mirror: bool) -> Frame:
-    jitter = Jitter.none(mirror)
-    return Frame(task.subjects[0], jitter, *jittered_alike(task.frames[0], jitter))  # type: ignore[attr-defined]
+def frame(task: BaseTask | RefineTask, mirror: bool) -> Posed:
+    return task.posed(0, Jitter.none(task.region.frame, mirror))
 
 
 def assert_same(one: Sample, other: Sample) -> None:

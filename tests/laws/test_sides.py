@@ -11,15 +11,15 @@ import torch
 
 from prompts import CaseRequest
 from synth import labels
-from synth.facts import ORGANS
-from synth.frames import LOOK_MM, TORSO
-from synth.models import library
+from synth.models.weights_folder import Weights
 from synth.plan import CasePlan
+from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import build_atlas
 from synth.torso.checks import check_torso
 from synth.torso.patchwork import draw_patchwork
 from synth.torso.scans import Scan
 from synth.types import Case, LabelMap, Volume
+from tests.regions import ORGANS, TORSO
 from tests.torso import phantom
 
 
@@ -35,13 +35,13 @@ def middles(ids: np.ndarray) -> dict[str, float]:
 
 
 def test_in_the_mean_patient_that_ships() -> None:
-    organs = library.load_shape().mean_organs.numpy()
+    organs = Weights.shipped().shape.mean_organs.numpy()
     x = np.arange(organs.shape[1])
     assert_sides({n: float((o.sum(axis=(1, 2)) @ x) / o.sum()) for n, o in zip(ORGANS, organs, strict=True)})
 
 
 def test_in_the_torso_atlas_that_ships() -> None:
-    assert_sides(middles(library.load_torso().atlas))
+    assert_sides(middles(Weights.shipped("torso").torso.atlas))
 
 
 def test_in_an_atlas_that_is_built() -> None:

@@ -12,19 +12,19 @@ import torch
 from prompts import CaseRequest
 from synth import compose, redraw, refine
 from synth.compose import Drawn
-from synth.data.dataset import Jitter, Subject, jittered_alike, pool, split_bands
-from synth.facts import NAMES
-from synth.frames import HEAD_NECK
-from synth.models.conditioning import Condition
-from synth.models.scaling import ct_to_network, detail_to_network
+from synth.data.dataset import Jitter, Subject, pool, split_bands
+from synth.models.condition import Asked, Condition
+from synth.models.scaling import detail_to_network
 from synth.plan import CasePlan
 from synth.torso.patchwork import draw_patchwork
 from synth.training.lesion_task import lesion_sample
-from synth.training.tasks import Frame, RefineTask, Sample, collate, with_background
+from synth.training.tasks import BaseTask, Posed, RefineTask, Sample, collate, with_background
 from tests import networks
 from tests.laws.conftest import WORDS, base_task, refine_task
+from tests.regions import HEAD_NECK, NAMES, REGION
 from tests.torso import phantom
 
+BASE, FINE = networks.base(), networks.refine()
 LEVEL = -1  # of grid: how much noise the coarse CT is said to carry
 SEEDS = range(60)
 
@@ -51,8 +51,8 @@ def annotated(subject: Subject) -> Subject:
     return replace(subject, annotated=torch.ones(7))
 
 
-def frame_of(task: object, subject: Subject) -> Frame:
-    return Frame(subject, Jitter.none(), *jittered_alike(task.frames[0], Jitter.none()))  # type: ignore[attr-defined]
+def frame_of(task: BaseTask | RefineTask) -> Posed:
+    return task.posed(0, Jitter.none(HEAD_NECK))
 
 
 def told_everything(samples: Iterator[Sample], known: int) -> Sample:
@@ -78,28 +78,28 @@ def assert_told_alike(training: Condition, drawing: Condition, text: bool = True
 def test_base(words: None, subject: Subject) -> None:
     subject = annotated(subject)
     task = base_task(subject)
-    frame = frame_of(task, subject)
+    frame = frame_of(task)
     rngs = (np.random.default_rng(s) for s in SEEDS)
     sample = told_everything((task._sample(frame, rng) for rng in rngs), len(subject.facts))
-    drawing = compose._condition(plan_of(subject), HEAD_NECK, frame.scaffold[None].float(), networks.base())
+    drawing = compose._condition(plan_of(subject), frame.scaffold[None].float(), BASE)
     assert_told_alike(collate([sample]).condition, drawing)
 
 
-def drawn_of(frame: Frame, spacing: float) -> Drawn:
+def drawn_of(frame: Posed, spacing: float) -> Drawn:
     """A patient's own CT and organs at 8 or 16 mm as if they had been drawn."""
     volume, scaffold = frame.volume.float(), frame.scaffold.float()
     coarse = pool(volume) if spacing == 16.0 else volume
     organs = with_background(coarse[2:])
     dose = torch.zeros(1, 1, *HEAD_NECK.shape)
-    return Drawn(HEAD_NECK, spacing, coarse[None, :1] - 1.0, dose, organs[None], scaffold[None])
+    return Drawn(REGION, HEAD_NECK, spacing, coarse[None, :1] - 1.0, dose, organs[None], scaffold[None])
 
 
 def test_refine_of_whole_frames(words: None, subject: Subject) -> None:
     subject = annotated(subject)
     task = refine_task(subject)
-    frame = frame_of(task, subject)
+    frame = frame_of(task)
     sample = told_everything((task._whole(frame, np.random.default_rng(s)) for s in SEEDS), len(subject.facts))
-    drawing = refine._told(plan_of(subject), drawn_of(frame, 16.0), 8.0)
+    drawing = refine._told(plan_of(subject), drawn_of(frame, 16.0), 8.0, FINE)
     assert_told_alike(collate([sample]).condition, drawing)
 
 
@@ -109,7 +109,7 @@ def test_refine_of_crops(words: None, subject: Subject) -> None:
     start = (36, 30, 44)
     rngs = (np.random.default_rng(s) for s in SEEDS)
     sample = told_everything((task.crop_at(subject, start, False, True, rng) for rng in rngs), len(subject.facts))
-    whole = refine._told(plan_of(subject), drawn_of(frame_of(task, subject), 8.0), 4.0)
+    whole = refine._told(plan_of(subject), drawn_of(frame_of(task), 8.0), 4.0, FINE)
     box = tuple(slice(s // 2, s // 2 + task.crop) for s in start)
     drawing = Condition(
         whole.facts, whole.text, whole.text_mask, whole.grid, whole.maps[(slice(None), slice(None), *box)]
@@ -124,11 +124,11 @@ def test_noise_on_the_coarse_ct_is_told_as_it_is_and_drawing_tells_no_more(subje
     for seed in SEEDS:
         sample = task.crop_at(subject, (36, 30, 44), False, True, np.random.default_rng(seed))
         assert sample.coarse is not None and clean.coarse is not None
-        one = float(ct_to_network(torch.tensor(1.0)) - ct_to_network(torch.tensor(0.0)))
-        sd = float((sample.coarse - clean.coarse).std()) / one
-        assert sample.coarse_noise == pytest.approx(10 * sd, rel=0.1, abs=0.01)
-        levels.append(sample.coarse_noise)
-    forgiven = refine._condition(compose.no_request(), None, 4.0, *nothing(), None).grid[0, LEVEL]
+        told = float(collate([sample]).condition.grid[0, LEVEL])
+        assert told == pytest.approx(10 * float((sample.coarse - clean.coarse).std()), rel=0.1, abs=0.01)
+        levels.append(told)
+    nothing = Asked.nothing(REGION, 384)
+    forgiven = refine._condition(FINE, nothing, None, 4.0, torch.zeros(1, 1, 8, 8, 8), None).grid[0, LEVEL]
     assert 0 < float(forgiven) < max(levels) / 2
 
 
@@ -141,21 +141,17 @@ def quiet(task: RefineTask) -> np.random.Generator:
     raise AssertionError("no sample without noise")
 
 
-def nothing() -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.zeros(1, 1, 8, 8, 8), torch.zeros(1, 8, 8, 8, 8)
-
-
 def test_redraw_of_a_lesion() -> None:
     rng = np.random.default_rng(3)
     ct = torch.from_numpy(rng.random((1, 16, 16, 16), dtype=np.float32))
     hidden = torch.zeros(1, 16, 16, 16)
     hidden[:, 4:10, 4:10, 4:10] = 1
     spacing = torch.tensor([0.7, 0.7, 2.5])
-    samples = (lesion_sample(ct, hidden, spacing, np.random.default_rng(s)) for s in SEEDS)
+    samples = (lesion_sample(ct, hidden, spacing, REGION, np.random.default_rng(s)) for s in SEEDS)
     sample = next(s for s in samples if s.coarse_noise == 0)
     coarse, details = split_bands(ct)
     drawing = redraw._condition(
-        coarse[None], detail_to_network(details)[None], sample.known_mask[None], spacing.numpy(), 0.0
+        FINE, coarse[None], detail_to_network(details)[None], sample.known_mask[None], spacing.numpy(), 0.0
     )
     assert_told_alike(collate([sample]).condition, drawing)
 
@@ -164,6 +160,6 @@ def test_a_torso_is_told_neither_a_request_nor_a_place() -> None:
     plan = CasePlan(
         door="generate", case="c", seed=0, request=CaseRequest(prompt="chest CT"), region="chest", spacing_mm=4.0
     )
-    told = refine._told(plan, draw_patchwork(plan, phantom.model()), 4.0)
+    told = refine._told(plan, draw_patchwork(plan, phantom.model()), 4.0, FINE)
     position = told.maps[:, 8:12]
     assert not position.any() and not told.facts.any() and not told.text_mask.any()

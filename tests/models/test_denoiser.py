@@ -3,19 +3,11 @@
 import pytest
 import torch
 
-from synth.facts import FACTS, encode, mirrored
 from synth.flow.guidance import asked, away_from
 from synth.models.attention import attend
-from synth.models.conditioning import (
-    CLASSES,
-    FACTS_DIM,
-    GRID_DIM,
-    Condition,
-    map_channels,
-    position_map,
-    stack_maps,
-)
+from synth.models.condition import Asked, Condition, Known, _position_map, map_channels, told_refine
 from synth.models.denoiser import Denoiser
+from tests.regions import CLASSES, FACTS, FACTS_DIM, GRID_DIM, ORGANS, REGION, encode, mirrored
 
 SHAPE = (8, 4, 8)
 
@@ -38,7 +30,7 @@ def condition(refine=False, batch=1, channels=None):
         text=torch.randn(batch, 5, 384, generator=g),
         text_mask=torch.ones(batch, 5, dtype=torch.bool),
         grid=torch.randn(batch, GRID_DIM, generator=g),
-        maps=torch.randn(batch, map_channels(channels, refine), *SHAPE, generator=g),
+        maps=torch.randn(batch, map_channels(channels, refine, REGION), *SHAPE, generator=g),
     )
 
 
@@ -108,16 +100,18 @@ def test_masked_keys_are_not_seen():
 
 def test_position_map_is_mm_from_the_anchor_and_empty_without_a_frame():
     lower = torch.tensor([[-200.0, 0.0, 0.0], [torch.nan] * 3])
-    maps = position_map(lower, torch.full((2, 3), 10.0), (2, 3, 4))
+    maps = _position_map(lower, torch.full((2, 3), 10.0), (2, 3, 4))
     assert maps[0, 0, 0, 0, 0] == pytest.approx(-195 / 200)
     assert maps[0, 2, 0, 0, 3] == pytest.approx(35 / 200)
     assert (maps[0, 3] == 1).all() and (maps[1] == 0).all()
 
 
 def test_stacked_maps_have_the_channels_that_the_network_expects():
-    known, mask, position = torch.ones(1, 7, *SHAPE), torch.zeros(1, 1, *SHAPE), torch.zeros(1, 4, *SHAPE)
-    maps = stack_maps(known, mask, position, torch.zeros(1, 1, *SHAPE), torch.zeros(1, CLASSES, *SHAPE))
-    assert maps.shape[1] == map_channels(7, True)
+    known, annotated = Known(torch.ones(1, 7, *SHAPE), torch.zeros(1, 1, *SHAPE)), torch.ones(1, len(ORGANS))
+    asked, nowhere = Asked.nothing(REGION, 384), torch.full((1, 3), torch.nan)
+    coarse, labels = torch.zeros(1, 1, *SHAPE), torch.zeros(1, CLASSES, *SHAPE)
+    maps = told_refine(asked, torch.ones(1, 3), nowhere, annotated, known, coarse, labels, [0.0]).maps
+    assert maps.shape[1] == map_channels(7, True, REGION)
     assert (maps[:, :7] == 0).all()  # values outside the mask are hidden
 
 

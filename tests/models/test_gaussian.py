@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from synth.flow.samplers import euler
-from synth.models.gaussian import GaussianPrior
+from synth.models.gaussian import GaussianPart
 
 
 def fitted(count=4000):
@@ -14,7 +14,7 @@ def fitted(count=4000):
     shared = torch.randn(count, 1, generator=g)
     flat = facts * torch.tensor([1.0, 2.0, 0.0, 0.0]) + shared * torch.tensor([0.0, 0.0, 1.0, 1.0])
     flat = flat + 0.1 * torch.randn(count, 4, generator=g)
-    prior = GaussianPrior(4, 1, rank=1)
+    prior = GaussianPart(4, 1, rank=1)
     prior.fit(flat.view(count, 1, 1, 2, 2), facts, ridge=0.0)
     return prior
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from synth.errors import InputError
-from synth.models.conditioning import FACTS_DIM, GRID_DIM, Condition, map_channels
+from synth.models.condition import Condition, map_channels
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISION_ENV, default_precision
 from synth.plan import Sampling
+from tests.regions import FACTS_DIM, GRID_DIM, REGION
 
 
 def _condition(generator: torch.Generator) -> Condition:
@@ -19,7 +20,7 @@ def _condition(generator: torch.Generator) -> Condition:
         text=torch.randn(1, 3, 384, generator=generator),
         text_mask=torch.ones(1, 3, dtype=torch.bool),
         grid=torch.randn(1, GRID_DIM, generator=generator),
-        maps=torch.randn(1, map_channels(2, refine=False), *shape, generator=generator),
+        maps=torch.randn(1, map_channels(2, False, REGION), *shape, generator=generator),
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from prompts import parse
 from synth import case_folder, cli, pipeline
 from synth.draft import Draft
+from synth.models.weights_folder import Weights
 from synth.progress import Progress
 from synth.scanner import Kernel, Scanner
 from synth.scanner.scan import scan
@@ -22,13 +23,17 @@ THICK = Scanner(name="thick", slice_mm=20.0, kernel=Kernel.sharp, noise_hu=12.0)
 @pytest.fixture(scope="module")
 def scanned(tiny_path: None) -> Draft:
     request = parse("CT of the head and neck")
-    return pipeline.draft_generated(request, seed=2, index=1, spacing=8.0, progress=QUIET, scanner=THICK)
+    return pipeline.draft_generated(
+        request, weights=Weights.covering(None), seed=2, index=1, spacing=8.0, progress=QUIET, scanner=THICK
+    )
 
 
 def test_the_scanner_changes_the_scan_and_not_the_anatomy(scanned: Draft) -> None:
     assert scanned.plan.scanner == THICK
     assert scanned.plan.scanner_seed == derive(2, "case_00001", "scanner", scanned.plan.attempt)
-    drawn = pipeline.draw_case(scanned.plan.model_copy(update={"scanner": None, "scanner_seed": 0}), QUIET)
+    drawn = pipeline.draw_case(
+        scanned.plan.model_copy(update={"scanner": None, "scanner_seed": 0}), Weights.covering(None), QUIET
+    )
     assert scanned.case.ct.hu.shape == (*drawn.ct.hu.shape[:2], 19)  # of 384 mm
     again = scan(drawn, THICK, scanned.plan.scanner_seed)
     np.testing.assert_array_equal(again.ct.hu, scanned.case.ct.hu)

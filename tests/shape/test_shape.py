@@ -6,14 +6,12 @@ import torch
 
 from synth.data.dataset import Subject
 from synth.errors import InputError
-from synth.facts import encode
-from synth.frames import HEAD_NECK
-from synth.models.conditioning import FACTS_DIM, SCAFFOLD_CHANNELS
+from synth.models.condition import base_maps, refine_maps
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.fit import load_placed, load_shape_config, mean_ct
-from synth.shape.model import MEAN_CHANNELS, ShapeModel, cut
+from synth.shape.model import ShapeModel, cut
 from synth.shape.register import Group, Round, fit_velocities, mean_of, on_grid, register, smooth
-from synth.shape.scaffold import base_maps, refine_maps
+from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, MEAN_CHANNELS, REGION, encode
 
 FINE = HEAD_NECK.shape_at(8.0)
 
@@ -35,14 +33,14 @@ def blocks(count: int = 1) -> torch.Tensor:
 
 def group(features: torch.Tensor) -> Group:
     count = len(features)
-    return Group(features, torch.ones(count, FINE[2]), torch.ones(count, 9))
+    return Group(REGION, features, torch.ones(count, FINE[2]), torch.ones(count, 9))
 
 
 def test_a_flow_is_undone_by_the_opposite_velocity() -> None:
     velocity = a_velocity()
-    there, back = exponential(velocity), exponential(-velocity)
+    there, back = exponential(velocity, HEAD_NECK), exponential(-velocity, HEAD_NECK)
     assert there.abs().max() > 4.0
-    left = there + warp(back, there)
+    left = there + warp(back, there, HEAD_NECK)
     assert left[:, :, 4:-4, 4:-4, 4:-4].abs().max() < 0.1 * there.abs().max()
 
 
@@ -50,38 +48,47 @@ def test_a_constant_velocity_shifts_by_its_mm() -> None:
     velocity = torch.zeros(1, 3, *HEAD_NECK.shape)
     velocity[:, 0] = 16.0
     image = torch.rand(1, 1, *FINE)
-    torch.testing.assert_close(warp(image, exponential(velocity))[:, :, :-2], image[:, :, 2:], atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        warp(image, exponential(velocity, HEAD_NECK), HEAD_NECK)[:, :, :-2], image[:, :, 2:], atol=1e-4, rtol=0
+    )
 
 
 def test_the_mirrored_velocity_makes_the_mirror_image() -> None:
     velocity, image = a_velocity(), blocks()[:, :1]
-    moved = warp(image.flip(2), exponential(mirror(velocity)))
-    torch.testing.assert_close(moved, warp(image, exponential(velocity)).flip(2), atol=1e-4, rtol=0)
+    moved = warp(image.flip(2), exponential(mirror(velocity), HEAD_NECK), HEAD_NECK)
+    torch.testing.assert_close(
+        moved, warp(image, exponential(velocity, HEAD_NECK), HEAD_NECK).flip(2), atol=1e-4, rtol=0
+    )
 
 
 def test_a_velocity_says_the_same_on_a_finer_grid() -> None:
     velocity, image = a_velocity(), blocks()[:, :1]
-    fine = on_grid(velocity, 8.0)
+    fine = on_grid(velocity, 8.0, HEAD_NECK)
     assert fine.shape[2:] == FINE
-    torch.testing.assert_close(warp(image, exponential(fine)), warp(image, exponential(velocity)), atol=0.05, rtol=0)
+    torch.testing.assert_close(
+        warp(image, exponential(fine, HEAD_NECK), HEAD_NECK),
+        warp(image, exponential(velocity, HEAD_NECK), HEAD_NECK),
+        atol=0.05,
+        rtol=0,
+    )
 
 
 def test_folds_do_not_occur() -> None:
-    place = exponential(a_velocity(size_mm=100.0)) / 16.0
+    place = exponential(a_velocity(size_mm=100.0), HEAD_NECK) / 16.0
     gradient = torch.stack(torch.gradient(place[0], dim=(1, 2, 3)), dim=1)  # (3, 3, X, Y, Z)
     jacobian = torch.linalg.det((gradient + torch.eye(3)[:, :, None, None, None]).permute(2, 3, 4, 0, 1))
     assert jacobian.min() > 0
 
 
 def test_registration_finds_a_known_deformation() -> None:
-    target = warp(blocks(), exponential(a_velocity(size_mm=50.0)))
+    target = warp(blocks(), exponential(a_velocity(size_mm=50.0), HEAD_NECK), HEAD_NECK)
     found = torch.zeros(1, 3, *HEAD_NECK.shape)
     before, after = fit_velocities(group(target), blocks()[0], found, Round(pool=1, sigma=2.0, iterations=25))
     assert after < 0.15 * before
 
 
 def test_the_mean_of_moved_copies_is_sharper_after_registration_and_symmetric() -> None:
-    patients = warp(blocks(6), exponential(a_velocity(6, seed=1, size_mm=400.0)))
+    patients = warp(blocks(6), exponential(a_velocity(6, seed=1, size_mm=400.0), HEAD_NECK), HEAD_NECK)
     g = group(patients)
     said: list[str] = []
     rounds = [Round(pool=2, sigma=2.0), Round(pool=2, sigma=1.5), Round(pool=1, grid_mm=8, sigma=1.3, iterations=2)]
@@ -99,7 +106,7 @@ def test_the_mean_ct_is_finer_than_what_is_shown_of_it() -> None:
     hu = np.full(HEAD_NECK.shape_at(4.0), -1000, np.int16)
     hu[60:68, 36:44, 20:76] = 1000  # 32 mm of bone in the middle
     facts = {"top_mm": 80.0, "bottom_mm": 150.0}
-    patient = Subject("a", hu, np.zeros_like(hu), np.zeros_like(hu), torch.ones(7), facts)
+    patient = Subject(REGION, "a", hu, np.zeros_like(hu), np.zeros_like(hu), torch.ones(7), facts)
     shift = torch.zeros(1, 3, *HEAD_NECK.shape)
     shift[:, 0] = 16.0
     mean = mean_ct([patient], shift)
@@ -115,7 +122,7 @@ def test_the_mean_ct_is_finer_than_what_is_shown_of_it() -> None:
 def test_what_was_not_scanned_or_annotated_does_not_count() -> None:
     patients = blocks(2)
     patients[1] = 0
-    g = Group(patients, torch.stack([torch.ones(FINE[2]), torch.zeros(FINE[2])]), torch.ones(2, 9))
+    g = Group(REGION, patients, torch.stack([torch.ones(FINE[2]), torch.zeros(FINE[2])]), torch.ones(2, 9))
     torch.testing.assert_close(mean_of(g, torch.zeros(2, 3, *HEAD_NECK.shape), 1)[0], blocks()[0, 0], atol=1e-4, rtol=0)
 
 
@@ -157,7 +164,7 @@ def test_new_shapes_lie_near_those_of_patients_of_like_sizes() -> None:
 
 
 def test_a_cut_patient_ends_where_the_scan_does() -> None:
-    patient = cut(torch.ones(1, *FINE), top_mm=80.0, bottom_mm=100.0)
+    patient = cut(torch.ones(1, *FINE), HEAD_NECK, (80.0, 100.0))
     z = HEAD_NECK.lower_mm[2] + 8.0 * (torch.arange(FINE[2]) + 0.5)
     inside = (z < 80.0) & (z > -100.0)
     assert torch.equal(patient[0, 0, 0] > 0.5, inside)
@@ -167,7 +174,7 @@ def test_a_cut_patient_ends_where_the_scan_does() -> None:
 def test_both_networks_are_told_in_as_many_channels() -> None:
     patient = torch.rand(1, MEAN_CHANNELS, *FINE)
     for maps in (base_maps(patient), refine_maps(patient)):
-        assert maps.shape == (1, SCAFFOLD_CHANNELS, *HEAD_NECK.shape)
+        assert maps.shape == (1, CLASSES, *HEAD_NECK.shape)
 
 
 def test_errors_name_the_file_and_the_remedy(tmp_path) -> None:  # type: ignore[no-untyped-def]

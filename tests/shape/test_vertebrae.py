@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from synth.data.dataset import Subject
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
 from synth.shape import spine
 from synth.shape.fit import fit_vertebrae
 from synth.shape.model import ShapeModel
 from synth.shape.vertebrae import Rows, align, alike, band, places_on, rows_of, shifted
+from tests.regions import HEAD_NECK, ORGANS, REGION
 
 FINE, COARSE = HEAD_NECK.shape_at(4.0), HEAD_NECK.shape_at(8.0)
 STILL = np.zeros((3, *HEAD_NECK.shape))
@@ -26,9 +25,9 @@ def cord() -> np.ndarray:
 
 
 def line(displacement: np.ndarray = STILL) -> spine.Line:
-    curve = spine.cord_curve(cord())
+    curve = spine.cord_curve(cord(), REGION)
     assert curve is not None
-    return spine.carried(curve, displacement)
+    return spine.carried(curve, displacement, HEAD_NECK)
 
 
 def stripes(places: np.ndarray) -> np.ndarray:
@@ -56,14 +55,14 @@ def test_a_deformation_carries_the_line() -> None:
 
 
 def test_without_a_cord_there_is_no_line() -> None:
-    assert spine.cord_curve(np.zeros(COARSE)) is None
+    assert spine.cord_curve(np.zeros(COARSE), REGION) is None
 
 
 def test_what_is_painted_is_read_back_along_the_line() -> None:
     pattern = np.zeros(spine.SHAPE, np.float32)
     pattern[60:66, 8:14, 4:10] = 1.0
     places = np.arange(spine.LENGTH) + 5.0
-    read = spine.strip(spine.painted(pattern, places, line(), FINE), line())
+    read = spine.strip(spine.painted(pattern, places, line(), FINE, HEAD_NECK), line(), HEAD_NECK)
     where = np.argwhere(np.nan_to_num(read) > 0.5)
     np.testing.assert_allclose(where.mean(axis=0), [62.5 + 5, 10.5, 6.5], atol=0.7)
     assert np.nanmax(read) > 0.8
@@ -122,10 +121,14 @@ def subjects(count: int) -> list[Subject]:
     out = []
     for number in range(count):
         places = rng.uniform(0.93, 1.07) * np.arange(spine.LENGTH) + rng.uniform(-4, 4)
-        unit = 0.4 + spine.painted(4 * (stripes(np.arange(spine.LENGTH).astype(float)) - 0.45), places, line(), FINE)
+        unit = 0.4 + spine.painted(
+            4 * (stripes(np.arange(spine.LENGTH).astype(float)) - 0.45), places, line(), FINE, HEAD_NECK
+        )
         hu = np.round((unit - 0.125) / 0.0025).astype(np.int16)  # the scale of soft tissue
         facts = {"top_mm": 140.0, "bottom_mm": 235.0}
-        out.append(Subject(f"p{number}", hu, np.zeros(FINE, np.uint8), np.zeros(FINE, np.uint8), torch.ones(7), facts))
+        out.append(
+            Subject(REGION, f"p{number}", hu, np.zeros(FINE, np.uint8), np.zeros(FINE, np.uint8), torch.ones(7), facts)
+        )
     return out
 
 

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from synth import intensity, labels
-from synth.frames import LOOK_MM, TORSO
+from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import chest_inside
 from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel, quantised
+from tests.regions import TORSO
 
 # name: middle and radii in mm from the anchor, HU without and with contrast; later ones lie over earlier ones
 ELLIPSOIDS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], int, int]] = {

@@ -11,7 +11,8 @@ import pytest
 from synth import case_folder, cli, pipeline
 from synth.errors import InputError
 from synth.models import library
-from synth.torso.model import TORSO_FILE, TorsoModel
+from synth.models.weights_folder import TORSO_FILE, WEIGHTS_ENV
+from synth.torso.model import TorsoModel
 from tests import networks
 
 PROMPT = "contrast-enhanced CT of the chest and abdomen"
@@ -21,9 +22,9 @@ PROMPT = "contrast-enhanced CT of the chest and abdomen"
 def made_up_weights(torso: TorsoModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("weights")
     networks.refine(spread=0.0).save_pretrained(folder / "refine")
-    torso.save(folder / "torso" / TORSO_FILE)
+    torso.save(folder / TORSO_FILE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(library.WEIGHTS_ENV, str(folder))
+        patch.setenv(WEIGHTS_ENV, str(folder))
         patch.setattr(pipeline, "default_sampling", lambda: pipeline.Sampling(refine_steps=1))
         library.forget()
         yield
@@ -39,7 +40,7 @@ def test_a_case_has_organs_under_their_names_and_its_report_holds(drawn: Path) -
     case, plan, _, manifest = case_folder.read_case(drawn)
     assert {"liver", "heart", "kidney_left", "kidney_right", "spleen"} <= set(case.organs.present())
     assert plan["region"] == "chest_abdomen"
-    assert set(manifest["weights"]) == {"torso", "refine"}
+    assert set(manifest["weights"]) == {"torso", "refine", "region"}
     assert "CT of the chest and abdomen" in (drawn / "report.txt").read_text()
     assert cli.main(["check", str(drawn)]) == 0
     assert 150 < float(np.median(case.ct.hu[case.organs.mask("heart")])) < 300

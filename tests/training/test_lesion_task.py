@@ -12,11 +12,13 @@ import torch
 from synth.data.tumours import Tumour
 from synth.models import library
 from synth.models.scaling import ct_to_network, detail_from_network
+from synth.models.weights_folder import WEIGHTS_ENV
 from synth.training.config import TrainConfig
 from synth.training.lesion_task import LEVELS, LesionTask, lesion_sample
 from synth.training.main import Trainer, train
 from synth.training.tasks import batch_loss
 from tests import networks
+from tests.regions import REGION
 
 CONFIG = TrainConfig(network="lesion", batch=6, label_weight=0.0)
 
@@ -52,7 +54,7 @@ def test_every_sample_hides_some_of_a_tumour_and_what_is_known_is_true() -> None
 def test_the_coarse_ct_is_noised_inside_alone_and_the_bands_make_the_crop() -> None:
     ct, hidden = tumour().ct[:, :32, :16, :16].float(), tumour().mask[:, :32, :16, :16].float()
     for seed in range(20):
-        sample = lesion_sample(ct, hidden, torch.tensor([2.0, 2.0, 3.0]), np.random.default_rng(seed))
+        sample = lesion_sample(ct, hidden, torch.tensor([2.0, 2.0, 3.0]), REGION, np.random.default_rng(seed))
         assert sample.coarse is not None
         exact = ct_to_network(torch.nn.functional.avg_pool3d(ct, 2))
         differs = (sample.coarse - exact).abs() > 1e-4
@@ -89,7 +91,7 @@ def test_only_what_is_hidden_counts() -> None:
 def test_a_run_starts_from_refine_and_its_weights_can_be_published(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # noqa: E501
-    monkeypatch.setenv(library.WEIGHTS_ENV, str(tiny_weights))
+    monkeypatch.setenv(WEIGHTS_ENV, str(tiny_weights))
     for split in ("train", "val"):
         folder = tmp_path / "data" / "lesion" / split
         folder.mkdir(parents=True)

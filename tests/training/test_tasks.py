@@ -11,9 +11,7 @@ import yaml
 from synth.data import dataset
 from synth.data.dataset import Jitter, fractions, jittered, jittered_alike, parts_of, swap_sides
 from synth.errors import InputError
-from synth.facts import ORGANS
-from synth.frames import HEAD_NECK
-from synth.models.denoiser import Denoiser, scaffold_of
+from synth.models.denoiser import Denoiser
 from synth.settings import read_settings
 from synth.shape.fit import ShapeConfig, fit_shape, load_shape_config
 from synth.shape.model import ShapeModel
@@ -24,6 +22,7 @@ from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer, learning_rate, train
 from synth.training.requests import draw_facts, pad_text
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
+from tests.regions import CLASSES, HEAD_NECK, ORGANS, REGION
 
 ROOT = dataset.Path(__file__).parents[2]
 
@@ -47,7 +46,7 @@ def make_subject(number=0):
     dose[50:60, 30:50, 30:60] = 70
     facts = {"target_70_side": 1.0, "target_70_ml": 100.0, "top_mm": 80.0, "bottom_mm": 150.0, "neck_area_cm2": 150.0}
     flags = torch.tensor([1.0, 0, 1, 1, 0, 0, 0])
-    return dataset.Subject(f"s{number}", hu, organs, dose, flags, facts)
+    return dataset.Subject(REGION, f"s{number}", hu, organs, dose, flags, facts)
 
 
 def config(**changes):
@@ -95,9 +94,9 @@ def test_labels_are_fractions_and_the_loss_has_gradients_everywhere(network):
 def test_the_mirror_image_swaps_right_and_left():
     parts = parts_of(make_subject())
     frame = parts.whole().float()
-    assert torch.allclose(jittered(parts, Jitter.none()), frame, atol=2e-3)
-    mirrored = jittered(parts, Jitter.none(mirror=True))
-    torch.testing.assert_close(mirrored, swap_sides(frame.flip(1)), atol=2e-3, rtol=0)
+    assert torch.allclose(jittered(parts, Jitter.none(HEAD_NECK)), frame, atol=2e-3)
+    mirrored = jittered(parts, Jitter.none(HEAD_NECK, mirror=True))
+    torch.testing.assert_close(mirrored, swap_sides(frame.flip(1), REGION), atol=2e-3, rtol=0)
     left, right = 2 + ORGANS.index("parotid_gland_left"), 2 + ORGANS.index("parotid_gland_right")
     assert frame[left].sum() > frame[right].sum()
     assert mirrored[left].sum() < mirrored[right].sum()
@@ -106,10 +105,10 @@ def test_the_mirror_image_swaps_right_and_left():
 def test_a_jitter_moves_by_its_shift_and_grows_by_its_scale():
     parts = parts_of(make_subject())
     frame = parts.whole().float()
-    shifted = jittered(parts, Jitter(np.ones(3), np.zeros(3), np.array([8.0, 0.0, 16.0]), False))
+    shifted = jittered(parts, Jitter(HEAD_NECK, np.ones(3), np.zeros(3), np.array([8.0, 0.0, 16.0]), False))
     torch.testing.assert_close(shifted[1:, 1:, :, 2:], frame[1:, :-1, :, :-2], atol=2e-3, rtol=0)
     torch.testing.assert_close(shifted[:1, 1:, :, 2:], frame[:1, :-1, :, :-2], atol=0.25, rtol=0)  # sharpened
-    grown = jittered(parts, Jitter(np.array([1.1, 1.0, 1.2]), np.zeros(3), np.zeros(3), False))
+    grown = jittered(parts, Jitter(HEAD_NECK, np.array([1.1, 1.0, 1.2]), np.zeros(3), np.zeros(3), False))
     assert float(grown[2:].sum()) == pytest.approx(1.32 * float(frame[2:].sum()), rel=0.05)
 
 
@@ -121,7 +120,7 @@ def test_a_jitter_keeps_the_contrast_of_vertebrae(period_mm):
     parts = parts_of(subject)
 
     def contrast(shift_mm):
-        moved = jittered(parts, Jitter(np.ones(3), np.zeros(3), np.array([0.0, 0.0, shift_mm]), False))
+        moved = jittered(parts, Jitter(HEAD_NECK, np.ones(3), np.zeros(3), np.array([0.0, 0.0, shift_mm]), False))
         return float(moved[0, 16:48, 10:30, 8:40].var())
 
     shifts = np.linspace(0.05, 15.95, 16)
@@ -143,22 +142,25 @@ def test_the_prior_explains_what_a_plain_network_must_learn():
     model = build_model(t.config, t)
     batch = t.draw(np.random.default_rng(0))
     before = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
-    model.prior.fit(batch.x0 - scaffold_of(batch.condition, 2), batch.condition.facts, 0.02)
+    model.prior.fit(batch.x0 - model.scaffold_of(batch.condition), batch.condition.facts, 0.02)
     after = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
     assert after < 0.3 * before
 
 
 def test_facts_are_withheld_and_text_is_padded():
     rng = np.random.default_rng(0)
-    known = [int(draw_facts({"top_mm": 1.0, "body_ml": 9.0}, 0.3, rng)[-30:].sum()) for _ in range(50)]
-    assert draw_facts({"top_mm": 1.0}, 1.0, np.random.default_rng(1)).shape == draw_facts({}, 1.0, rng).shape
+    known = [int(draw_facts(REGION, {"top_mm": 1.0, "body_ml": 9.0}, 0.3, rng)[-30:].sum()) for _ in range(50)]
+    assert (
+        draw_facts(REGION, {"top_mm": 1.0}, 1.0, np.random.default_rng(1)).shape
+        == draw_facts(REGION, {}, 1.0, rng).shape
+    )
     assert len(set(known)) > 1
     features, mask = pad_text([torch.ones(2, 4), None, torch.ones(5, 4)], 4)
     assert features.shape == (3, 5, 4) and mask.sum(dim=1).tolist() == [2, 0, 5]
 
 
 def test_fractions_are_one_hot():
-    assert fractions(torch.tensor([[[0, 7]]])).sum() == 2
+    assert fractions(torch.tensor([[[0, 7]]]), CLASSES).sum() == 2
 
 
 def write_data(folder):
@@ -268,14 +270,17 @@ def test_a_bad_configuration_is_named(tmp_path, text, named):
 
 def test_a_bend_moves_tissue_by_its_displacement_and_slices_stay_flat():
     patient = make_subject()
-    parts, steady = parts_of(patient), dict(scale=np.ones(3), rotation=np.zeros(3), shift_mm=np.zeros(3), mirror=False)
-    nodes = Jitter.draw(np.random.default_rng(0), bend=4.0).bend_mm
+    parts, steady = (
+        parts_of(patient),
+        dict(frame=HEAD_NECK, scale=np.ones(3), rotation=np.zeros(3), shift_mm=np.zeros(3), mirror=False),
+    )
+    nodes = Jitter.draw(REGION, np.random.default_rng(0), bend=4.0).bend_mm
     assert nodes.std() == pytest.approx(4.0, rel=0.4) and np.ptp(nodes[2], axis=(0, 1)).max() == 0
 
     up = np.zeros_like(nodes)
     up[2] = -12.0  # what is shown at a place comes from 12 mm below it
     lifted = Jitter(**steady, bend_mm=up)
-    assert dataset.jittered_facts({"top_mm": 80.0, "bottom_mm": 150.0}, lifted) == pytest.approx(
+    assert REGION.jittered({"top_mm": 80.0, "bottom_mm": 150.0}, lifted) == pytest.approx(
         {"top_mm": 92.0, "bottom_mm": 138.0}
     )
     shifted = Jitter(**{**steady, "shift_mm": np.array([0.0, 0.0, 12.0])})
@@ -284,17 +289,17 @@ def test_a_bend_moves_tissue_by_its_displacement_and_slices_stay_flat():
     bent = jittered(parts, Jitter(**steady, bend_mm=nodes))[0] > 0.5
     tops = torch.where(bent, torch.arange(bent.shape[2]), 0).amax(dim=2)[26:38, 14:26]
     assert tops.min() == tops.max()  # the scan still ends in a plane
-    assert not torch.equal(bent, jittered(parts, Jitter.none())[0] > 0.5)
+    assert not torch.equal(bent, jittered(parts, Jitter.none(HEAD_NECK))[0] > 0.5)
 
 
 def test_without_a_bend_the_draws_are_those_before_it():
-    plain, bent = (Jitter.draw(np.random.default_rng(3), bend) for bend in (0.0, 4.0))
+    plain, bent = (Jitter.draw(REGION, np.random.default_rng(3), bend) for bend in (0.0, 4.0))
     assert plain.bend_mm is None and plain.mirror == bent.mirror and np.array_equal(plain.scale, bent.scale)
 
 
 @pytest.mark.parametrize("bend", [0.0, 4.0])
 def test_frames_jittered_together_are_those_jittered_alone(bend):
-    jitter = Jitter.draw(np.random.default_rng(2), bend)
+    jitter = Jitter.draw(REGION, np.random.default_rng(2), bend)
     many = [parts_of(make_subject(0)), parts_of(make_subject(1))]
     for together, parts in zip(jittered_alike(many, jitter), many, strict=True):
         assert torch.equal(together, jittered(parts, jitter))

@@ -14,12 +14,14 @@ from evals import volumes
 from evals.utility import drawing, generator, preparing
 from evals.utility.config import Drawing, Generator, UtilityConfig
 from evals.utility.drawing import CaseDrawer
-from synth import case_folder, priors
+from synth import case_folder
 from synth.draft import RejectedError, Rejection
 from synth.errors import InputError
-from synth.models import library
+from synth.models.weights_folder import WEIGHTS_ENV, Weights
 from synth.progress import Progress
+from synth.provenance import sha256_of_file
 from tests.evals.conftest import anatomy
+from tests.regions import prior
 
 QUIET = Progress(quiet=True)
 PLAIN = Drawing(prompts=("CT of the head and neck",))
@@ -45,7 +47,7 @@ class Pipeline:
 @pytest.fixture
 def pipeline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pipeline:
     (tmp_path / "weights").write_text("one")
-    monkeypatch.setattr(library, "weights_files", lambda _: {"base": tmp_path / "weights"})
+    monkeypatch.setattr(Weights, "hashes", lambda _: {"base": sha256_of_file(tmp_path / "weights")})
     fake = Pipeline(bad=(1, 3))
     monkeypatch.setattr(drawing.pipeline, "generate", fake.generate)
     return fake
@@ -134,7 +136,7 @@ def test_a_restricted_training_set_holds_its_patients_and_no_others(openkbp: Pat
         names[split] = found
     assert names["train"] == [f"hn_{i}" for i in range(6)]
     assert names["val"] == [f"check_hn_{i}" for i in range(4)]  # the same patients, under names of their own
-    assert len(json.loads((out / "priors.json").read_text())["patients"]) == 6
+    assert len(json.loads((out / "prior.json").read_text())["patients"]) == 6
 
 
 def test_networks_are_trained_on_these_patients_and_finished_ones_are_left(
@@ -164,7 +166,7 @@ def test_networks_are_trained_on_these_patients_and_finished_ones_are_left(
         generator.train_generator(settings, patients)
     weights = generator.train_generator(settings, patients)
     assert called == [("base", 10.0), ("base", 6.0), ("refine", 5.0)]  # four of ten minutes were spent
-    assert sorted(p.name for p in weights.iterdir()) == ["base", "priors.json", "refine", "shape"]
+    assert sorted(p.name for p in weights.iterdir()) == ["base", "prior.json", "refine", "shape"]
     generator.train_generator(settings, patients)
     assert len(called) == 3
     with pytest.raises(InputError, match="was trained on other patients"):
@@ -179,12 +181,14 @@ def test_minutes_are_added_up_over_runs(tmp_path: Path) -> None:
 
 
 def test_own_weights_bring_their_own_priors_and_leave_nothing_behind(tmp_path: Path) -> None:
-    shipped = priors.table()
-    (tmp_path / "priors.json").write_text('{"patients": [{"brainstem_ml": 7.0}, {"brainstem_ml": 9.0}]}')
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "config.json").touch()
+    (tmp_path / "prior.json").write_text('{"patients": [{"brainstem_ml": 7.0}, {"brainstem_ml": 9.0}]}')
     with generator.in_use(tmp_path):
-        assert priors.organ_range("brainstem", 0, 100) == (7.0, 9.0)
-        assert os.environ[library.WEIGHTS_ENV] == str(tmp_path)
-    assert priors.table() == shipped and library.WEIGHTS_ENV not in os.environ
+        own = Weights.covering("head_neck").prior
+        assert own is not None and own.organ_range("brainstem", 0, 100) == (7.0, 9.0)
+        assert os.environ[WEIGHTS_ENV] == str(tmp_path)
+    assert Weights.covering("head_neck").prior == prior() and WEIGHTS_ENV not in os.environ
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The field that is drawn for each region: a box around an anatomical anchor, in RAS mm.
+"""The field that is drawn for a region: a box around an anatomical anchor, in RAS mm.
 
 Every training patient is placed with the anchor at the origin, so that composition is learned at fixed
 places and a generated affine means something: (0, 0, 0) is the anchor.
@@ -19,8 +19,6 @@ FACTOR = 2  # each refine level halves the spacing
 class Frame:
     """`shape` in base voxels; `lower_mm` is the RAS corner of the box relative to the anchor."""
 
-    region: str
-    anchor: str
     shape: tuple[int, int, int]
     lower_mm: tuple[float, float, float]
 
@@ -35,11 +33,10 @@ class Frame:
         affine[:3, 3] = np.asarray(self.lower_mm) + spacing / 2
         return affine
 
-
-HEAD_NECK = Frame("head_neck", "midpoint of the parotid glands", (32, 20, 24), (-256.0, -180.0, -240.0))
-TORSO = Frame("torso", "spine at the height of the right dome of the diaphragm", (30, 22, 40), (-240.0, -120.0, -336.0))
-TORSO_REGIONS = ("chest", "abdomen", "chest_abdomen")  # each shows a part of the torso frame
-FRAMES = {HEAD_NECK.region: HEAD_NECK, **dict.fromkeys(TORSO_REGIONS, TORSO)}
+    @property
+    def size_mm(self) -> tuple[float, float, float]:
+        """Of the box."""
+        return tuple(BASE_SPACING_MM * n for n in self.shape)  # type: ignore[return-value]
 
 
 def spacings(finest: float = 1.0) -> list[float]:
