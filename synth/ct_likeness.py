@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from synth.errors import InputError
+from synth.types import HU_MAX, HU_MIN
+
+logger = logging.getLogger(__name__)
 
 # Measured on 240 real CT (head and neck, thigh, chest, abdomen; whole and cropped to the body): lowest value -984 or
 # less, share of air 0.11 or more, soft tissue and fat 0.45 or more of what is not air, above 700 HU 0.055 or less of
@@ -22,14 +27,17 @@ _DENSE_SHARE = 0.25
 _WINDOW_TOP = 1500  # HU: a scanner holds more, a display window ends below
 _SATURATED = 20  # voxels at the highest value, and
 _SPIKE = 10  # times as many as at the values below it
+_FARTHEST = 1e5  # HU: beyond what any padding or metal reads
 _REMEDY = "hand over a CT in HU"
+_WHOLE = 1e-3  # a stored float this near an integer is that integer
 
-# A slice beside its neighbours, over points that they share
+# A slice beside the next one, over points that they share
 _POINTS = 4000
-_ALIKE = 0.7  # correlation of the neighbours: less says nothing
-_OFFSET = 150.0  # HU by which a slice may differ from the mean of its neighbours
-_END_OFFSET = 400.0  # the same of the first and last slice, which have one neighbour
-_SLOPE = (0.55, 1.7)
+_BIN = 25.0  # HU: bins in which the most frequent difference is sought
+_LEVEL = 0.15  # share of the points that it must have
+_OFF, _EVEN = 100.0, 50.0  # HU: two slices that differ by more do not go together, by less do
+_ALIKE, _OPPOSED = 0.6, -0.35  # correlation of two slices
+_SLOPE = (0.4, 1.8)
 
 
 def require_ct(values: np.ndarray, what: str) -> None:
@@ -38,6 +46,8 @@ def require_ct(values: np.ndarray, what: str) -> None:
     found = f"{what}: values {low:.4g} to {high:.4g}"
     if low >= 0 or high - low <= 10:
         raise InputError(f"{found} are no HU ({_kind(low, high)}); {_REMEDY}")
+    if max(-low, high) > _FARTHEST:
+        raise InputError(f"{found} are no HU (a wrong slope or intercept?); {_REMEDY}")
     levels, counts = _histogram(values)
     air = levels < _AIR_BELOW
     total, in_air = int(counts.sum()), int(counts[air].sum())
@@ -61,38 +71,52 @@ def require_ct(values: np.ndarray, what: str) -> None:
         raise InputError(f"{found}: {top} voxels are cut off at {high:.4g} (a window?); {_REMEDY}, not windowed")
 
 
-def odd_slice(values: np.ndarray, axis: int) -> tuple[int, str] | None:
-    """The first slice along an axis of HU (X, Y, Z) whose numbers do not go with its neighbours', and how; or None.
+def as_hu(array: np.ndarray, what: str) -> np.ndarray:
+    """int16 HU; rounding and clipping are told, in a note that names `what`."""
+    if array.dtype.kind == "f":
+        rounded = np.round(array)
+        if (worst := float(np.abs(array - rounded).max())) > _WHOLE:
+            logger.warning("%s: HU are fractions (off by up to %.3f); read as the nearest integers", what, worst)
+        array = rounded
+    if below := int((array < HU_MIN).sum()):
+        note = "%s: %d voxels below %d HU (down to %d, outside the scanner's field of view?) are read as %d"
+        logger.warning(note, what, below, HU_MIN, array.min(), HU_MIN)
+    if above := int((array > HU_MAX).sum()):
+        note = "%s: %d voxels above %d HU (up to %d, metal?) are read as %d"
+        logger.warning(note, what, above, HU_MAX, array.max(), HU_MAX)
+    return np.clip(array, HU_MIN, HU_MAX).astype(np.int16)
 
-    Offsets and slopes are those of a line through the points that it shares with the mean of its neighbours.
-    """
+
+def odd_slice(values: np.ndarray, axis: int) -> tuple[int, str] | None:
+    """The first slice along an axis of HU (X, Y, Z) whose numbers do not go with its neighbours', and how; or None."""
     slices = np.moveaxis(values, axis, 0)
     thin = max(1, int((slices[0].size / _POINTS) ** 0.5))
     points = slices[:, ::thin, ::thin].reshape(len(slices), -1).astype(np.float32)
+    beside = [_odd_beside(one, other) for one, other in zip(points[1:], points, strict=False)]
     for number in range(len(points)):
-        if (how := _oddity(points, number)) is not None:
-            return number, how
+        around = beside[max(number - 1, 0) : number + 1]  # to the slice before and the slice after
+        others = [*beside[max(number - 2, 0) : max(number - 1, 0)], *beside[number + 1 : number + 2]]
+        if any(around) and "" not in around and "" in others:
+            before = beside[number - 1] if number else None
+            return number, before or _odd_beside(points[number], points[number + 1]) or ""
     return None
 
 
-def _oddity(points: np.ndarray, number: int) -> str | None:
-    beside = points[[i for i in (number - 1, number + 1) if 0 <= i < len(points)]]
-    one, mean = points[number], beside.mean(axis=0)
-    if len(points) < 3 or min(float(side.std()) for side in (one, *beside)) < 1:
-        return None  # a slice of padding, or nothing to compare with
-    if len(beside) == 2 and np.corrcoef(*beside)[0, 1] < _ALIKE:
-        return None
-    alike = float(np.corrcoef(one, mean)[0, 1])
-    if alike < -_ALIKE / 2:
+def _odd_beside(one: np.ndarray, other: np.ndarray) -> str | None:
+    """How a slice differs from its neighbour as no anatomy does; "" where they go together, None where that is open."""
+    if min(float(one.std()), float(other.std())) < 1:
+        return None  # a slice of padding
+    alike, slope = float(np.corrcoef(one, other)[0, 1]), float(one.std() / other.std())
+    if alike < _OPPOSED:
         return "its numbers run the other way than its neighbours' (inverted)"
-    slope = float(one.std() / mean.std())
+    bins = np.rint((one - other) / _BIN).astype(int)
+    counts = np.bincount(bins - bins.min())
+    level, share = (int(counts.argmax()) + int(bins.min())) * _BIN, float(counts.max() / len(bins))
     if alike > _ALIKE and not _SLOPE[0] < slope < _SLOPE[1]:
         return f"its numbers are {slope:.2g} times its neighbours'"
-    offset = float(np.median(one - mean))
-    apart = 0.0 if len(beside) < 2 else abs(float(np.median(beside[0] - beside[1])))
-    if alike > _ALIKE and abs(offset) > (_OFFSET if len(beside) == 2 else _END_OFFSET) and apart < _OFFSET / 2:
-        return f"it is {offset:+.0f} HU off its neighbours"
-    return None
+    if share > _LEVEL and abs(level) > _OFF:
+        return f"it is {level:+.0f} HU off its neighbours"
+    return "" if abs(level) < _EVEN and alike > _ALIKE else None
 
 
 def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ from synth.errors import InputError
 from synth.files.compressed import Unpacked
 from synth.files.content import opened
 from synth.files.documents import read_table
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.types import LabelMap, Volume
 
 MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; at most 79 characters
 
@@ -56,9 +56,9 @@ def read_volume(path: str | Path, *, plausible: bool = True) -> Volume:
     if plausible:
         ct_likeness.require_ct(array, str(path))
         axis = geometry.slice_axis(affine)
-        if (odd := ct_likeness.odd_slice(array.clip(HU_MIN, HU_MAX), axis)) is not None:
+        if (odd := ct_likeness.odd_slice(array.clip(-4096, 8192), axis)) is not None:
             raise InputError(f"{path}: slice {odd[0]} of axis {axis}: {odd[1]}; convert the series again, or mend it")
-    return Volume(_as_hu(array, path), affine)
+    return Volume(ct_likeness.as_hu(array, str(path)), affine)
 
 
 def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping[int, str] | None = None) -> LabelMap:
@@ -205,22 +205,6 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
         apart = float(np.abs(sform[0] - qform[0]).max())
         logger.warning("%s: sform and qform differ by up to %.2f; the sform is used", path, apart)
     return affine
-
-
-def _as_hu(array: np.ndarray, path: Path) -> np.ndarray:
-    """int16 HU; rounding and clipping are told."""
-    if array.dtype.kind == "f":
-        rounded = np.round(array)
-        if (worst := float(np.abs(array - rounded).max())) > _INTEGER_TOLERANCE:
-            logger.warning("%s: HU are fractions (off by up to %.3f); read as the nearest integers", path, worst)
-        array = rounded
-    if below := int((array < HU_MIN).sum()):
-        note = "%s: %d voxels below %d HU (down to %d, outside the scanner's field of view?) are read as %d"
-        logger.warning(note, path, below, HU_MIN, array.min(), HU_MIN)
-    if above := int((array > HU_MAX).sum()):
-        note = "%s: %d voxels above %d HU (up to %d, metal?) are read as %d"
-        logger.warning(note, path, above, HU_MAX, array.max(), HU_MAX)
-    return np.clip(array, HU_MIN, HU_MAX).astype(np.int16)
 
 
 def _as_ids(array: np.ndarray, path: Path) -> np.ndarray:

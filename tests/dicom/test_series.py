@@ -76,7 +76,7 @@ def test_other_series_and_what_makes_no_volume_are_one_line(tmp_path: Path) -> N
     with pytest.raises(InputError, match="2 CT series .* of 1 images"):
         read_series(folder)
     other.unlink()  # now a slice is missing
-    with pytest.raises(InputError, match="make no volume .*; export the series again"):
+    with pytest.raises(InputError, match="1 slice is missing, the first after 0000.dcm: .*; export the series again"):
         read_series(folder)
 
 
