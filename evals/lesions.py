@@ -2,6 +2,7 @@
 
     python -m evals.lesions requests --hosts ../shared/data -n 200 --out runs/lesions
     python -m evals.lesions sheet    --hosts ../shared/data --out runs/lesions
+    python -m evals.lesions kinds    --hosts ../shared/data --out runs/lesions
     python -m evals.lesions noise    --hosts ../shared/data -n 50 --out runs/lesions
 
 `requests` draws random requests over all types that the hosts' labels allow, puts each into its host, measures CT and
@@ -301,7 +302,7 @@ def _said(request: FindingRequest) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """The command; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m evals.lesions", description=__doc__)
-    parser.add_argument("what", choices=("requests", "sheet", "noise"))
+    parser.add_argument("what", choices=("requests", "sheet", "noise", "kinds"))
     parser.add_argument("--hosts", type=Path, default=Path("../shared/data"))
     parser.add_argument("-n", type=int, default=200, help="requests or lesions")
     parser.add_argument("--seed", type=int, default=0)
@@ -316,6 +317,10 @@ def main(arguments: list[str] | None = None) -> int:
         from evals import lesion_pictures
 
         result = lesion_pictures.sheet(hosts, options.seed, options.out, redraw_of(options.redraw))
+    elif options.what == "kinds":
+        from evals import lesion_kinds
+
+        result = lesion_kinds.kinds(hosts[0], options.seed, options.out)
     else:
         from evals import lesion_seams
 

@@ -345,7 +345,7 @@ def _run(names: Sequence[str]) -> str:
 
 def _lesion_line(facts: LesionFacts) -> str:
     if facts.extent:
-        return extent_line(facts.kind, facts.organ, facts.side, facts.extent)
+        return extent_line(facts.kind, facts.organ, facts.side, facts.volume_ml, facts.extent)
     what = "".join(_fluid(facts)) if is_fluid(facts.kind) else f"{facts.kind} {place_phrase(facts)}"
     return _capital(f"{shown_mm(facts.long_axis_mm)} mm {what}.")
 

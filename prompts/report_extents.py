@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from prompts.vocabulary import FindingKind
 
 MOST_IN = 0.02  # of a part: smaller shares are not said
 
@@ -41,16 +43,89 @@ def spread(facts: ExtentFacts, organ: str) -> str:
 
 def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
     """The finding, how much there is of it and where, its attenuation."""
-    parts = [extent_line(kind, organ, side, facts).removesuffix("."), f"volume {_ml(volume_ml)} mL"]
+    line = extent_line(kind, organ, side, volume_ml, facts).removesuffix(".")
+    if kind in _BY_FIGURE:
+        return f"{line}."
+    parts = [line, *([] if kind in _BY_VOLUME else [f"volume {_ml(volume_ml)} mL"])]
     if worst := _most_in(facts):
         parts.append(worst)
     return f"{'; '.join([*parts, f'median attenuation {round(facts.median_hu)} HU'])}."
 
 
-def extent_line(kind: str, organ: str, side: str | None, facts: ExtentFacts) -> str:
+def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
     """The finding in one short sentence."""
-    name = kind[0].upper() + kind[1:]
-    return f"{name} in {spread(facts, organ)}."
+    one_side = f"{side} " if side in ("left", "right") else ""
+    if kind in _BY_FIGURE:
+        text = _BY_FIGURE[kind](facts.figures, facts.median_hu, one_side)
+    elif kind in _BY_VOLUME:
+        text = f"{one_side if organ in ('pleura', 'kidney') else ''}{kind} of {_ml(volume_ml)} mL"
+    elif kind in _BANDS and (share := facts.share()) is not None and share < _A_LOBE:
+        text = f"{kind} in the {_listed([_readable(p) for p in facts.affected_ml])}"
+    else:
+        text = f"{kind} in {spread(facts, organ)}"
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _ratio(figures: Mapping[str, float], hu: float, side: str) -> str:
+    ratio, heart = figures.get("cardiothoracic_ratio"), figures.get("heart_ml")
+    if ratio is None or heart is None:
+        return "cardiomegaly"
+    return f"cardiomegaly: cardiothoracic ratio {ratio:.2f}, heart {heart:.0f} mL"
+
+
+def _spleen(figures: Mapping[str, float], hu: float, side: str) -> str:
+    return (
+        f"splenomegaly: {figures.get('spleen_ml', 0):.0f} mL, {figures.get('length_mm', 0):.0f} mm from top to bottom"
+    )
+
+
+def _aorta(figures: Mapping[str, float], hu: float, side: str) -> str:
+    return f"aneurysm of the aorta, {figures.get('width_mm', 0):.0f} mm wide"
+
+
+def _steatosis(figures: Mapping[str, float], hu: float, side: str) -> str:
+    return f"hepatic steatosis: median attenuation of the liver {round(hu)} HU"
+
+
+def _calcium(where: str) -> Callable[[Mapping[str, float], float, str], str]:
+    def said(figures: Mapping[str, float], hu: float, side: str) -> str:
+        count, volume = round(figures.get("deposits", 0)), figures.get("volume_mm3", 0.0)
+        deposits = f"{count} deposit{'' if count == 1 else 's'}"
+        return f"{where} calcification: {deposits}, {volume:.0f} mm3, up to {figures.get('peak_hu', 0):.0f} HU"
+
+    return said
+
+
+def _duct(figures: Mapping[str, float], hu: float, side: str) -> str:
+    return f"dilated pancreatic duct, up to {figures.get('width_mm', 0):.0f} mm wide"
+
+
+def _thing(name: str) -> Callable[[Mapping[str, float], float, str], str]:
+    return lambda figures, hu, side: f"{side}{name}"
+
+
+_BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {
+    FindingKind.CARDIOMEGALY: _ratio,
+    FindingKind.SPLENOMEGALY: _spleen,
+    FindingKind.ANEURYSM: _aorta,
+    FindingKind.STEATOSIS: _steatosis,
+    FindingKind.CORONARY_CALCIFICATION: _calcium("coronary"),
+    FindingKind.ARTERIAL_CALCIFICATION: _calcium("arterial wall"),
+    FindingKind.DILATED_DUCT: _duct,
+    FindingKind.PACEMAKER: _thing("pacemaker with its leads"),
+    FindingKind.CENTRAL_LINE: _thing("central venous line"),
+    FindingKind.PORT: _thing("port with its catheter"),
+    FindingKind.CHEST_TUBE: _thing("chest tube"),
+}
+_BY_VOLUME = (
+    *(FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX, FindingKind.HYDRONEPHROSIS),
+    FindingKind.HIATAL_HERNIA,
+)
+_BANDS = (
+    *(FindingKind.ATELECTASIS, FindingKind.FIBROTIC_SEQUELA, FindingKind.BRONCHIECTASIS),
+    FindingKind.PERIBRONCHIAL_THICKENING,
+)
+_A_LOBE = 0.02  # of the lungs: less is bands
 
 
 def _most_in(facts: ExtentFacts) -> str:
@@ -72,3 +147,7 @@ def _readable(part: str) -> str:
 
 def _ml(value: float) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
+
+
+def _listed(items: Sequence[str]) -> str:
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"

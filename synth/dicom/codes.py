@@ -38,6 +38,15 @@ _LESION_CODES = {
     "consolidation": Code("95436008", "SCT", "Lung consolidation"),
     "emphysema": Code("87433001", "SCT", "Pulmonary emphysema"),
     "fibrosis": Code("51615001", "SCT", "Fibrosis of lung"),
+    "atelectasis": Code("46621007", "SCT", "Atelectasis"),
+    "bronchiectasis": Code("12295008", "SCT", "Bronchiectasis"),
+    "pneumothorax": Code("36118008", "SCT", "Pneumothorax"),
+    "pericardial_effusion": Code("373945007", "SCT", "Pericardial effusion"),
+    "cardiomegaly": Code("8186001", "SCT", "Cardiomegaly"),
+    "splenomegaly": Code("16294009", "SCT", "Splenomegaly"),
+    "hydronephrosis": Code("43064006", "SCT", "Hydronephrosis"),
+    "hiatal_hernia": Code("84089009", "SCT", "Hiatal hernia"),
+    "steatosis": Code("197321007", "SCT", "Steatosis of liver"),
     "adenoma": Code("443416007", "SCT", "Adenoma"),
 }
 

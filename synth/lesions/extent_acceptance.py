@@ -12,6 +12,8 @@ from synth.report.measurements import Extent, LesionMeasurement
 
 SHARE_WITHIN = 0.03
 ML_WITHIN = 0.10  # of the volume
+_FIGURES = {"ratio": ("cardiothoracic_ratio", 0.02), "mm": ("width_mm", 2.5)}
+"""Unit -> the figure that it is of, and how near it must come."""
 _ELSEWHERE = 0.02  # of the finding, in parts that it was not planned in
 
 
@@ -29,9 +31,16 @@ def _amount(plan: ExtentPlan, kind: ExtentType, found: LesionMeasurement, extent
     if kind.unit == "share":
         share = share_of(extent, plan.structures)
         yield Check("share", share, round(plan.amount - SHARE_WITHIN, 4), round(plan.amount + SHARE_WITHIN, 4))
-    elif kind.unit == "mL":
+    elif kind.unit in ("mL", "organ mL"):
         low, high = (round(plan.amount * (1 + sign * ML_WITHIN), 2) for sign in (-1, 1))
-        yield Check("volume_ml", found.volume_ml, low, high)
+        yield Check("volume_ml", extent.figures.get("spleen_ml", found.volume_ml), low, high)
+    elif kind.unit == "axis mm":
+        value, within = extent.figures.get("width_mm", found.long_axis_mm), max(2.5, 0.07 * plan.amount)
+        yield Check("size_mm", value, round(plan.amount - within, 2), round(plan.amount + within, 2))
+    elif kind.unit in _FIGURES:
+        figure, within = _FIGURES[kind.unit]
+        low, high = round(plan.amount - within, 3), round(plan.amount + within, 3)
+        yield Check(figure, extent.figures.get(figure, -1.0), low, high)
 
 
 def share_of(extent: Extent, structures: tuple[str, ...]) -> float:

@@ -5,14 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Pattern, Severity
+from prompts.vocabulary import Organ, Pattern, Severity
 from synth.errors import InputError
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ExtentType
 from synth.lesions.lesion_plan import ContrastPhase
 from synth.lesions.placement import Host, structures_for
 
-_FIELD = {"share": "share", "mL": "volume_ml", "ratio": "ratio", "mm": "size_mm"}
+_ONE_SIDED = (Organ.PLEURA, Organ.KIDNEY)
+_FIELD = {
+    "share": "share",
+    "mL": "volume_ml",
+    "ratio": "ratio",
+    "mm": "size_mm",
+    "organ mL": "volume_ml",
+    "axis mm": "size_mm",
+}
 """Unit of a type -> the field of a request that says it."""
 
 
@@ -27,6 +35,9 @@ def plan_extent(
     """One finding with every choice drawn. Raises InputError for an amount that its kind does not have."""
     structures = structures_for(finding, host, finding.side)
     pattern = _pattern(kind, finding, rng)
+    if finding.organ in _ONE_SIDED and finding.side is None:
+        side = str(rng.choice(("left", "right")))
+        structures = tuple(s for s in structures if side in s.split("_")) or structures
     if pattern == Pattern.LOBAR and finding.share is None:
         structures = (str(rng.choice(structures)),)
     numbers = {name: float(rng.uniform(*n.of(phase))) for name, n in kind.numbers_of(pattern).items()}
@@ -53,11 +64,11 @@ def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, rng: np.ran
     """What was said, else drawn from the range of the severity."""
     drawn = Severity(str(rng.choice([str(s) for s in kind.typical], p=list(kind.typical.values()))))
     amount = float(rng.uniform(*kind.amount_of.get(pattern, kind.amount)[finding.severity or drawn]))
-    for unit, field in _FIELD.items():
+    for field in dict.fromkeys(_FIELD.values()):
         said = getattr(finding, field)
         if said is None:
             continue
-        if unit != kind.unit:
+        if field != _FIELD.get(kind.unit):
             raise InputError(
                 f"{finding.organ} {finding.kind} with {field}={said:g}: it is measured in {kind.unit}; leave that out, "
                 f"or say {', '.join(Severity)}"

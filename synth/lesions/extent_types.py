@@ -46,6 +46,7 @@ Numbers = dict[str, Annotated[Number, BeforeValidator(_number)]]
 class ExtentType(_Entry):
     """One entry of extents.yaml.
 
+    sees: what a reader should see.
     draw: the way it is drawn, see `synth.lesions.extents.WAYS`.
     unit: what `amount` is in, which a request may give: share of the organ, mL, ratio, mm, or a number of things.
     amount: its range by severity, `amount_of` that of a pattern; `typical` weighs severities where none was said.
@@ -55,6 +56,7 @@ class ExtentType(_Entry):
 
     name: str
     source: str = Field(min_length=10)
+    sees: str = Field(min_length=10)
     organ: Organ
     kinds: tuple[FindingKind, ...]
     draw: str

@@ -7,30 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.lesions import lung_textures
+from prompts.vocabulary import Pattern
+from synth.lesions import abdomen_ways, calcium, devices, layers, lung_textures, shape_ways
+from synth.lesions.airways import bronchi_ways
+from synth.lesions.bands import bands
+from synth.lesions.changed import Changed, mixed
+from synth.lesions.collapse import lobar_atelectasis
 from synth.lesions.diffuse import Affected, affected
 from synth.lesions.emphysema import emphysema
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types
-from synth.lesions.lung_space import LungSpace, bounding, lung_space
-from synth.report.location import Box
+from synth.lesions.liver_ways import steatosis
+from synth.lesions.lung_space import LungSpace, lung_space
 from synth.report.noise import NoiseModel
 from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A finding on a crop of the host: its CT (X, Y, Z) float32 HU, its labels where they changed, and the mask.
-
-    Voxels that are not in `touched` are the host's, bit for bit.
-    """
-
-    box: Box
-    hu: np.ndarray
-    touched: np.ndarray
-    mask: np.ndarray
-    ids: np.ndarray | None = None
-
 
 Way = Callable[[ExtentPlan, Volume, LabelMap, NoiseModel | None], Changed]
 Texture = Callable[[ExtentPlan, LungSpace, Affected], tuple[np.ndarray, np.ndarray]]
@@ -54,6 +44,11 @@ def _emphysema(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseMod
     return mixed(plan, space.grid.box, space.hu, target, share, where.mask, noise)
 
 
+def _atelectasis(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
+    draw = lobar_atelectasis if plan.pattern == Pattern.LOBAR else bands
+    return draw(plan, host, organs, noise)
+
+
 WAYS: dict[str, Way] = {
     "glass": in_lung(lung_textures.glass),
     "paving": in_lung(lung_textures.paving),
@@ -62,26 +57,25 @@ WAYS: dict[str, Way] = {
     "septal": in_lung(lung_textures.septal),
     "reticulation": in_lung(lung_textures.reticulation),
     "emphysema": _emphysema,
+    "cardiomegaly": shape_ways.cardiomegaly,
+    "splenomegaly": shape_ways.splenomegaly,
+    "aneurysm": shape_ways.aneurysm,
+    "pericardial_effusion": layers.pericardial_effusion,
+    "pneumothorax": layers.pneumothorax,
+    "atelectasis": _atelectasis,
+    "bands": bands,
+    "steatosis": steatosis,
+    "bronchi": bronchi_ways,
+    "hiatal_hernia": abdomen_ways.hiatal_hernia,
+    "hydronephrosis": abdomen_ways.hydronephrosis,
+    "dilated_duct": abdomen_ways.dilated_duct,
+    "central_line": devices.central_line,
+    "port": devices.port,
+    "pacemaker": devices.pacemaker,
+    "chest_tube": devices.chest_tube,
+    "arterial_wall_calcification": calcium.arterial_wall_calcification,
+    "coronary_calcification": calcium.coronary_calcification,
 }
-
-
-def mixed(
-    plan: ExtentPlan,
-    box: Box,
-    hu: np.ndarray,
-    target: np.ndarray,
-    share: np.ndarray,
-    mask: np.ndarray,
-    noise: NoiseModel | None,
-) -> Changed:
-    """The host's crop with a target mixed in by share, noise added for what the mixture takes of the host's."""
-    touched = share > 0
-    out = hu + share * (target - hu)
-    inner = bounding(touched)
-    if inner is not None and noise is not None:
-        missing = np.sqrt(1 - (1 - share[inner]) ** 2)
-        out[inner] += missing * noise.draw(missing.shape, plan.generator("noise"))
-    return Changed(box, out, touched, mask)
 
 
 def draw_extent(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:

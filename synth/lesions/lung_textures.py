@@ -57,11 +57,11 @@ def consolidation(plan: ExtentPlan, space: LungSpace, where: Affected) -> tuple[
     share = np.maximum(n["halo"] * where.weight, n["opacity"] * core)
     target = np.full(space.hu.shape, n["tissue_hu"], np.float32)
     target += n["grain_hu"] * space.up(space.grid.noise(plan.generator("grain"), n["grain_mm"], space.inside_c))
-    air = _bronchi(plan, space) * core
+    air = bronchi(plan, space) * core
     return target + air * (n["air_hu"] - target), np.maximum(share, air)
 
 
-def _bronchi(plan: ExtentPlan, space: LungSpace) -> np.ndarray:
+def bronchi(plan: ExtentPlan, space: LungSpace) -> np.ndarray:
     """How much of each voxel is air in a bronchus, 0 to 1."""
     tubes = ndimage.gaussian_filter(
         vessels(space, -600.0).astype(np.float32), 0.8 / space.grid.spacing * space.grid.step

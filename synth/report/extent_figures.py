@@ -1,4 +1,4 @@
-"""Figures of a kind's own, measured on CT, labels and mask: ratios, thicknesses, scores."""
+"""Figures of a kind's own, measured on CT, labels and mask: ratios, widths, counts, scores."""
 
 from __future__ import annotations
 
@@ -6,16 +6,123 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import ndimage
 
-from synth.report.location import Box
+from synth.geometry import world_of
+from synth.report.location import Box, slice_axis
+from synth.types import LabelMap
 
 if TYPE_CHECKING:
     from synth.report.lesions import Scene
 
 Figure = Callable[["Scene", int, Box, np.ndarray], dict[str, float]]
-FIGURES: dict[str, Figure] = {}
+
+_AGATSTON = ((130.0, 1), (200.0, 2), (300.0, 3), (400.0, 4))  # HU from which an area counts so much
+_AGATSTON_SLICE_MM = 3.0
+_ROUND = 0.72  # of the width of a round part: how wide the ball in it is at least
 
 
 def figures_of(kind: str, scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
     """The figures of one finding, name -> value; none for kinds that have none."""
     return FIGURES[kind](scene, number, box, mask) if kind in FIGURES else {}
+
+
+def thorax_width_mm(organs: LabelMap) -> float | None:
+    """The widest right-left extent of both lungs in a slice, mm; None without lungs."""
+    lungs = organs.mask(
+        *(n for n in organs.names.values() if n == "lung" or n.startswith("lung_") and n[5:] != "nodule")
+    )
+    index = np.argwhere(lungs.any(axis=1)) if lungs.any() else np.empty((0, 2), int)
+    if not len(index):
+        return None
+    return _widest(lungs, organs.affine)
+
+
+def _widest(mask: np.ndarray, affine: np.ndarray) -> float:
+    """The widest right-left extent of a mask in one slice, mm."""
+    axis = slice_axis(affine)
+    across = int(np.abs(affine[0, :3]).argmax())
+    rows = np.asarray(mask.any(axis=3 - axis - across))  # one axis of slices, one across
+    along = rows if across < axis else rows.T
+    there = along.any(axis=0)
+    first, last = along.argmax(axis=0), along.shape[0] - 1 - along[::-1].argmax(axis=0)
+    spacing = float(np.linalg.norm(affine[:3, across]))
+    return float((last - first + 1)[there].max()) * spacing
+
+
+def _heart(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    heart = scene.case.organs.mask("heart")
+    width = thorax_width_mm(scene.case.organs)
+    if not heart.any() or width is None:
+        return {}
+    x = world_of(np.argwhere(heart), scene.case.ct.affine)[:, 0]
+    return {
+        "cardiothoracic_ratio": float(np.ptp(x)) / width,
+        "heart_ml": float(heart.sum()) * scene.case.ct.voxel_ml,
+    }
+
+
+def _spleen(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    spleen = scene.case.organs.mask("spleen")
+    if not spleen.any():
+        return {}
+    z = world_of(np.argwhere(spleen), scene.case.ct.affine)[:, 2]
+    return {"length_mm": float(np.ptp(z)), "spleen_ml": float(spleen.sum()) * scene.case.ct.voxel_ml}
+
+
+def _aorta(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """The width of the aorta where it is widest in the slices of the finding: of the circle of equal area.
+
+    Parts of it that are not round in a slice, as the arch is, do not count.
+    """
+    aorta = scene.case.organs.mask("aorta")[box]
+    axis = slice_axis(scene.case.ct.affine)
+    spacing = np.delete(scene.case.ct.spacing, axis)
+    widths = [0.0]
+    for n in range(aorta.shape[axis]):
+        parts, count = ndimage.label(np.take(aorta, n, axis))
+        for part in range(1, count + 1):
+            width = 2 * float(np.sqrt((parts == part).sum() * np.prod(spacing) / np.pi))
+            narrow = 2 * float(ndimage.distance_transform_edt(parts == part, sampling=spacing).max())
+            if narrow > _ROUND * width:
+                widths.append(width)
+    return {"width_mm": max(widths)}
+
+
+def calcium(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """How many deposits, their volume in mm3, and the Agatston score (1990) of the mask's voxels, slice by slice."""
+    hu = scene.case.ct.hu[box]
+    axis = slice_axis(scene.case.ct.affine)
+    spacing = scene.case.ct.spacing
+    area = float(np.prod(np.delete(spacing, axis)))
+    score = 0.0
+    for n in range(mask.shape[axis]):
+        parts, count = ndimage.label(np.take(mask, n, axis))
+        values = np.take(hu, n, axis)
+        for part in range(1, count + 1):
+            inside = parts == part
+            weight = sum(1 for least, _ in _AGATSTON if values[inside].max() >= least)
+            score += weight * float((values[inside] >= _AGATSTON[0][0]).sum()) * area
+    _, deposits = ndimage.label(mask, np.ones((3, 3, 3)))
+    return {
+        "deposits": float(deposits),
+        "volume_mm3": float(mask.sum()) * scene.case.ct.voxel_ml * 1000,
+        "agatston": score * float(spacing[axis]) / _AGATSTON_SLICE_MM,
+        "peak_hu": float(hu[mask].max()),
+    }
+
+
+def _width(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """The widest place of a tube, mm."""
+    deep = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=scene.case.ct.spacing)
+    return {"width_mm": 2 * float(deep.max())}
+
+
+FIGURES: dict[str, Figure] = {
+    "cardiomegaly": _heart,
+    "splenomegaly": _spleen,
+    "aneurysm": _aorta,
+    "coronary calcification": calcium,
+    "arterial wall calcification": calcium,
+    "dilated duct": _width,
+}

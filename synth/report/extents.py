@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from prompts.vocabulary import EXTENT_KINDS
+from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, FindingKind
 from synth.report import location
 from synth.report.diameters import axial_diameters
 from synth.report.extent_figures import figures_of
@@ -42,13 +42,12 @@ def measure_extent(scene: Scene, number: int, box: Box, kind: str) -> LesionMeas
     centre = location.points_of(mask, box, case.ct.affine).mean(axis=0)
     axial = axial_diameters(mask, spacing, axis)
     x, y, z = (rounded(v) for v in centre)
-    organ = _organ(structure)
     return LesionMeasurement(
         id=number,
         name=name,
         kind=kind,
         structure=structure,
-        organ=organ,
+        organ=KIND_ORGANS[FindingKind(kind)][0].value,
         side=_side(scene, affected, centre),
         segment=None,
         voxels=int(mask.sum()),

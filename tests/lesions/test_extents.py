@@ -126,6 +126,7 @@ def test_a_wrong_entry_names_its_field(old: str, new: str, named: str) -> None:
     entry = """
 glassy:
   source: "An example of a page."
+  sees: "hazy lung, for example"
   organ: lung
   kinds: [fibrosis]
   draw: glass
