@@ -34,7 +34,10 @@ from prompts.vocabulary import (
 _FIELDS = ("shape", "density", "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic",
            "calcified", "rim")  # fmt: skip
 _SEVERITY = {"tiny": "mild", "small": "mild", "moderate": "moderate", "large": "severe"}
-_BY_VOLUME = (FindingKind.EFFUSION, FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX)
+_BY_VOLUME = (
+    *(FindingKind.EFFUSION, FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX, FindingKind.HYDRONEPHROSIS),
+    FindingKind.SPLENOMEGALY,
+)
 _LISTED = 12  # of a closed set, in a message of one line
 _ORGANS = f"{', '.join(list(Organ)[:_LISTED])} and {len(Organ) - _LISTED} more"
 _STATUS = {"possible": "only possible", "past": "past"}
@@ -173,7 +176,7 @@ def _extent(finding: Finding, kind: FindingKind) -> dict[str, Any]:
     """How much of it there is, and in which pattern."""
     attributes = finding.attributes
     values: dict[str, Any] = {name: attributes[name] for name in ("share", "ratio") if name in attributes}
-    said = [attributes.get("pattern"), attributes.get("distribution")]
+    said = [attributes.get(name) for name in ("pattern", "distribution", "segment")]
     pattern = next((p for p in said if p in PATTERNS.get(kind, ())), None)
     values |= {"pattern": pattern} if pattern else {}
     return values | ({"severity": _SEVERITY[finding.size]} if finding.size else {})

@@ -11,8 +11,10 @@ from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ExtentType
 from synth.lesions.lesion_plan import ContrastPhase
 from synth.lesions.placement import Host, structures_for
+from synth.report.extent_figures import has
 
 _ONE_SIDED = (Organ.PLEURA, Organ.KIDNEY)
+_AT_LEAST = 1.08  # of what the host has, where no figure was said
 _FIELD = {
     "share": "share",
     "mL": "volume_ml",
@@ -48,7 +50,7 @@ def plan_extent(
         structures=structures,
         pattern=pattern,
         phase=phase,
-        amount=_amount(kind, finding, pattern, rng),
+        amount=_amount(kind, finding, pattern, host, rng),
         numbers=numbers,
         seed=int(rng.integers(2**31)),
         asked=finding,
@@ -60,10 +62,11 @@ def _pattern(kind: ExtentType, finding: FindingRequest, rng: np.random.Generator
     return finding.pattern.value if finding.pattern else drawn
 
 
-def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, rng: np.random.Generator) -> float:
-    """What was said, else drawn from the range of the severity."""
+def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, host: Host, rng: np.random.Generator) -> float:
+    """What was said, else drawn from the range of the severity; of an organ that grows, more than the host has."""
     drawn = Severity(str(rng.choice([str(s) for s in kind.typical], p=list(kind.typical.values()))))
     amount = float(rng.uniform(*kind.amount_of.get(pattern, kind.amount)[finding.severity or drawn]))
+    between = float(rng.random())
     for field in dict.fromkeys(_FIELD.values()):
         said = getattr(finding, field)
         if said is None:
@@ -73,5 +76,8 @@ def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, rng: np.ran
                 f"{finding.organ} {finding.kind} with {field}={said:g}: it is measured in {kind.unit}; leave that out, "
                 f"or say {', '.join(Severity)}"
             )
-        amount = float(said)
-    return amount
+        return float(said)
+    if finding.size_range_mm and _FIELD.get(kind.unit) == "size_mm":
+        low, high = finding.size_range_mm
+        return low + between * (high - low)
+    return max(amount, _AT_LEAST * (has(finding.kind, host.ct, host.organs) or 0.0))

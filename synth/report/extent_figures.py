@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from prompts.vocabulary import FindingKind
 from synth.geometry import world_of
 from synth.report.location import Box, slice_axis
-from synth.types import LabelMap
+from synth.types import LabelMap, Volume
 
 if TYPE_CHECKING:
     from synth.report.lesions import Scene
@@ -50,16 +51,25 @@ def _widest(mask: np.ndarray, affine: np.ndarray) -> float:
     return float((last - first + 1)[there].max()) * spacing
 
 
+def has(kind: str, ct: Volume, organs: LabelMap) -> float | None:
+    """How large an organ is before it grows: the cardiothoracic ratio, the spleen's mL; None of what does not grow."""
+    if kind == FindingKind.CARDIOMEGALY:
+        return _ratio(organs)
+    return float(organs.mask("spleen").sum()) * ct.voxel_ml if kind == FindingKind.SPLENOMEGALY else None
+
+
+def _ratio(organs: LabelMap) -> float | None:
+    """Extent of the heart from right to left over the widest of the lungs."""
+    width, heart = thorax_width_mm(organs), organs.mask("heart")
+    if width is None or not heart.any():
+        return None
+    return float(np.ptp(world_of(np.argwhere(heart), organs.affine)[:, 0])) / width
+
+
 def _heart(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
-    heart = scene.case.organs.mask("heart")
-    width = thorax_width_mm(scene.case.organs)
-    if not heart.any() or width is None:
-        return {}
-    x = world_of(np.argwhere(heart), scene.case.ct.affine)[:, 0]
-    return {
-        "cardiothoracic_ratio": float(np.ptp(x)) / width,
-        "heart_ml": float(heart.sum()) * scene.case.ct.voxel_ml,
-    }
+    ratio = _ratio(scene.case.organs)
+    heart = float(scene.case.organs.mask("heart").sum()) * scene.case.ct.voxel_ml
+    return {} if ratio is None else {"cardiothoracic_ratio": ratio, "heart_ml": heart}
 
 
 def _spleen(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
