@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from synth import nifti, provenance
 from synth.errors import InputError
 from synth.files.documents import read_table
 from synth.files.whole import whole_folder
+from synth.provenance import Check
 from synth.types import Case, LabelMap, Volume
 
 PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
@@ -22,6 +25,8 @@ REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.p
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
 DELTA = "delta.xz"  # in place of the volumes, where a cohort keeps what differs from the host (synth/cohort/delta.py)
 _AGAIN = "make the case again"
+_SHOWN = 60  # letters of a field's name in a message
+M = TypeVar("M", bound=BaseModel)
 _NEEDED = tuple(name for name in FILES if name != PREVIEW)  # a cohort may leave previews out
 
 
@@ -64,7 +69,8 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
         raise InputError(
             f"{folder}: no case folder, {', '.join(missing)} missing; hand over a folder that synthct wrote"
         )
-    plan, report, manifest = (read_table(folder / name, remedy=_AGAIN) for name in (PLAN, REPORT, MANIFEST))
+    plan, report = (read_table(folder / name, remedy=_AGAIN) for name in (PLAN, REPORT))
+    manifest = read_manifest(folder)
     ct = nifti.read_volume(folder / CT, plausible=False)
     organs = _named(folder, ORGANS, ct, manifest)
     lesions = _named(folder, LESIONS, ct, manifest)
@@ -72,8 +78,37 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
-    """The manifest of a case folder. Raises InputError where it cannot be read."""
-    return read_table(Path(folder) / MANIFEST, remedy=_AGAIN)
+    """manifest.json of a case, its fields as `provenance.manifest` and `write_case` make them. Raises InputError."""
+    file = Path(folder) / MANIFEST
+    content = read_table(file, remedy=_AGAIN)
+    valid(_Manifest, content, file)
+    return content
+
+
+def valid(kind: type[M], content: Any, path: Path, *, remedy: str = _AGAIN) -> M:
+    """What a file says as a pydantic model. Raises InputError, naming the first field that is not right."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "all of it"
+        raise InputError(f"{path}: {where}: {first['msg'].lower()}; {remedy}") from error
+
+
+class _File(BaseModel):
+    sha256: str
+
+
+class _Manifest(BaseModel):
+    """The fields of a manifest that are read again."""
+
+    labels: dict[str, dict[int, str]]
+    files: dict[str, _File]
+    weights: dict[str, _File] = {}
+    inputs: dict[str, _File] = {}
+    checks: list[Check] = []
+    attempts: int = 1
+    environment: dict[str, Any] = {}
 
 
 def has_plan(folder: str | Path, plan_json: str) -> bool:

@@ -157,5 +157,5 @@ def test_what_is_no_case_is_refused_by_name(tmp_path: Path) -> None:
         case_folder.read_case(folder)
     (folder / "report.json").write_text("{}")
     (folder / "manifest.json").write_text("{}")
-    with pytest.raises(InputError, match="manifest.json: no names under labels.organs"):
+    with pytest.raises(InputError, match="manifest.json: labels: field required"):
         case_folder.read_case(folder)

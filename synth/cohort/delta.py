@@ -6,7 +6,6 @@ the hashes of the volumes, so that they can be restored bit by bit, and proved s
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -21,10 +20,14 @@ from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
 from synth.cohort import Store, layout, locks, patch
 from synth.draft import Draft
 from synth.errors import InputError
+from synth.files.content import bytes_of, text_of
+from synth.files.documents import read_table
 from synth.files.whole import aside, explained, whole_folder, write_whole
 from synth.progress import Progress
 from synth.types import Case, LabelMap, Volume
 
+_COPY = "copy the case again"
+_MOST_BYTES = 2**30
 RESTORED = (CT, ORGANS, LESIONS)
 _CHOICE = "store"  # file in the folder of locks: how the cases of this cohort are kept
 
@@ -48,7 +51,14 @@ def choose(out: Path, store: Store | None) -> None:
 def chosen(out: Path) -> Store:
     """How the cohort in a folder keeps its cases."""
     file = out / locks.FOLDER / _CHOICE
-    return Store(file.read_text(encoding="utf-8")) if file.is_file() else Store.full
+    if not file.is_file():
+        return Store.full
+    try:
+        return Store(text_of(file).strip())
+    except ValueError as error:
+        raise InputError(
+            f"{file}: says neither of {', '.join(Store)}; write the one that the cases are kept in"
+        ) from error
 
 
 def is_delta(folder: Path) -> bool:
@@ -93,15 +103,17 @@ def write_delta(full: Path, folder: Path, case: Case, host_ct: Path, host_organs
 
 def restored(folder: Path, hosts: Hosts) -> Case:
     """The case of a delta, its labels named by the manifest. Raises InputError where its host is not in `hosts`."""
-    plan, manifest = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (PLAN, MANIFEST))
+    plan, manifest = read_table(folder / PLAN, remedy=_COPY), case_folder.read_manifest(folder)
     host = _host(*hosts.files_of(plan, manifest, folder))
     try:
-        patches = patch.unpacked((folder / DELTA).read_bytes())
+        patches = patch.unpacked(bytes_of(folder / DELTA, most=_MOST_BYTES), host.ct.hu.size, str(folder / DELTA))
         hu = patch.applied(host.ct.hu, patches[CT])
         organs = patch.applied(host.organs.ids, patches[ORGANS])
         lesions = patch.applied(np.zeros(hu.shape, np.uint16), patches[LESIONS])
+    except InputError:
+        raise
     except (ValueError, KeyError) as error:
-        raise InputError(f"{folder / DELTA}: {error}; copy it again") from error
+        raise InputError(f"{folder / DELTA}: {error}; {_COPY}") from error
     names = {what: {int(i): str(n) for i, n in table.items()} for what, table in manifest["labels"].items()}
     affine = host.ct.affine
     organ_map = LabelMap(organs, host.organs.affine, names["organs"])
@@ -121,12 +133,11 @@ def restore(folder: Path, out: Path, hosts: Hosts) -> Path:
     nifti.write_volume(out / CT, case.ct)
     nifti.write_labels(out / ORGANS, case.organs)
     nifti.write_labels(out / LESIONS, case.lesions)
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest = case_folder.read_manifest(folder)
     if altered := case_folder.altered_files(out, manifest):
-        made_with = manifest["environment"]["libraries"]
         raise InputError(
-            f"{folder}: {', '.join(altered)} cannot be restored to the byte; "
-            f"install isal {made_with.get('isal')} and nibabel {made_with.get('nibabel')}, with which it was written"
+            f"{folder}: {', '.join(altered)} cannot be restored to the byte; install isal and nibabel in the versions "
+            f"that {MANIFEST} names, with which it was written"
         )
     return out
 
@@ -143,10 +154,12 @@ class Hosts:
 
     def files_of(self, plan: Mapping[str, Any], manifest: Mapping[str, Any], case: Path) -> tuple[Path, Path]:
         """CT and organs of the host of a case. Raises InputError where either is not there."""
-        ct, organs = (
-            self._find(plan["host"][f"{role}_sha256"], manifest["inputs"][role]["file"], case)
-            for role in ("ct", "organs")
-        )
+        try:
+            digests = [str(plan["host"][f"{role}_sha256"]) for role in ("ct", "organs")]
+            names = [str(manifest["inputs"][role]["file"]) for role in ("ct", "organs")]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{case}: plan or manifest name no host; {_COPY}") from error
+        ct, organs = (self._find(digest, name, case) for digest, name in zip(digests, names, strict=True))
         return ct, organs
 
     def _find(self, digest: str, name: str, case: Path) -> Path:

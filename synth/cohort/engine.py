@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from synth import __version__
 from synth.case_folder import is_whole
@@ -24,6 +23,7 @@ from synth.cohort.progress import Tally
 from synth.cohort.recipe import read_recipe
 from synth.cohort.worker import Worker, too_many
 from synth.errors import InputError
+from synth.files.documents import read_table
 from synth.files.whole import explained, write_whole
 from synth.models import lesion_weights
 from synth.models.weights_folder import insertion_files
@@ -119,8 +119,9 @@ def _pin(out: Path, plan: CohortPlan) -> None:
             raise InputError(f"{out}: is not empty ({taken[0]}) and no cohort; choose another --out")
         write_whole(file, json.dumps(pinned, indent=1, ensure_ascii=False) + "\n")
         return
-    there = json.loads(file.read_text(encoding="utf-8"))
-    recipe: dict[str, Any] = there.get("recipe", {})
+    there = read_table(file, remedy="choose another --out")
+    recipe = there.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else {}
     differ = [key for key, value in made_with.items() if there.get(key) != value]
     differ += [f"recipe: {key}" for key, value in plan.recipe.pinned().items() if recipe.get(key) != value]
     if differ:

@@ -168,9 +168,8 @@ def checksums(out: Path) -> str:
     lines: dict[str, str] = {}
     for name in layout.complete(out):
         folder = layout.case_folder(out, name)
-        content = (folder / case_folder.MANIFEST).read_bytes()
-        files = {file: entry["sha256"] for file, entry in json.loads(content)["files"].items()}
-        files[case_folder.MANIFEST] = provenance.sha256(content)
+        files = case_folder.recorded_files(case_folder.read_manifest(folder))
+        files[case_folder.MANIFEST] = provenance.sha256_of_file(folder / case_folder.MANIFEST)
         if (delta := folder / case_folder.DELTA).is_file():
             files = {file: digest for file, digest in files.items() if (folder / file).is_file()}
             files[case_folder.DELTA] = provenance.sha256(delta.read_bytes())

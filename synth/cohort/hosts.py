@@ -13,6 +13,7 @@ from prompts.vocabulary import Phase, Sex
 from synth import nifti
 from synth.cohort.recipe import HostFolder
 from synth.errors import InputError
+from synth.files.content import require_text
 from synth.files.tables import read_csv
 from synth.label_check import require_match
 from synth.types import LabelMap, Volume
@@ -48,7 +49,7 @@ def find_hosts(folder: HostFolder) -> dict[str, HostFiles]:
     bare: list[str] = []
     for ct in sorted(folder.folder.glob(folder.ct)):
         match = pattern.fullmatch(ct.relative_to(folder.folder).as_posix())
-        name = match[1] if match else ct.name
+        name = require_text(match[1] if match else ct.name, f"{folder.folder}: host")
         organs = folder.folder / folder.organs.replace("*", name)
         if organs.exists():
             found[name] = HostFiles(name, ct, organs, patient=name)

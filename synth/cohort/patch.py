@@ -9,7 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from synth.files.arrays import all_arrays
+from synth.files.compressed import unxz
+
 _GAPS, _PLANES = "gaps", "planes"
+_ARRAYS, _VOXEL_BYTES, _HEADS = 3, 4 + 2, 4096  # of a case: CT, organs, lesions; where and by how much; zip and npy
 
 
 def difference(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
@@ -33,8 +37,11 @@ def difference(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
 def applied(before: np.ndarray, patch: Mapping[str, np.ndarray]) -> np.ndarray:
     """A copy of `before` with a difference added to it. Raises ValueError where the two do not belong together."""
     unsigned = np.dtype(f"<u{before.dtype.itemsize}")
-    at, planes = np.cumsum(patch[_GAPS], dtype=np.int64), patch[_PLANES]
-    if planes.shape != (unsigned.itemsize, len(at)) or (len(at) and at[-1] >= before.size):
+    gaps, planes = patch[_GAPS], patch[_PLANES]
+    if gaps.dtype.kind != "u" or gaps.ndim != 1 or planes.dtype != np.uint8 or len(gaps) > before.size:
+        raise ValueError("the patch is of another array")
+    at = np.cumsum(gaps, dtype=np.int64)
+    if planes.shape != (unsigned.itemsize, len(at)) or (len(at) and (at.min() < 0 or at.max() >= before.size)):
         raise ValueError("the patch is of another array")
     after = np.array(before)
     where = np.unravel_index(at, before.shape, order="F")
@@ -51,14 +58,12 @@ def packed(patches: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
     return lzma.compress(buffer.getvalue(), preset=6)
 
 
-def unpacked(content: bytes) -> dict[str, dict[str, np.ndarray]]:
-    """The patches in the content of a file. Raises ValueError where it is damaged."""
+def unpacked(content: bytes, voxels: int, what: str) -> dict[str, dict[str, np.ndarray]]:
+    """The patches in the content of a file, of arrays of so many voxels. Raises InputError where it is damaged."""
+    most = _ARRAYS * (_VOXEL_BYTES * voxels + _HEADS)
     patches: dict[str, dict[str, np.ndarray]] = {}
-    try:
-        with np.load(io.BytesIO(lzma.decompress(content)), allow_pickle=False) as arrays:
-            for key in arrays.files:
-                name, _, part = key.rpartition(".")
-                patches.setdefault(name, {})[part] = arrays[key]
-    except (lzma.LZMAError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"damaged ({error})") from error
+    arrays = all_arrays(unxz(content, most, what), what, remedy="copy the case again", most=most)
+    for key, array in arrays.items():
+        name, _, part = key.rpartition(".")
+        patches.setdefault(name, {})[part] = array
     return patches

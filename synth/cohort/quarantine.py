@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
+from synth import case_folder
 from synth.cohort import layout
 from synth.cohort.draw import Attempt, Drawn
+from synth.files.documents import read_table
 from synth.files.whole import write_whole
 
 
@@ -28,8 +32,24 @@ def keep(out: Path, drawn: Drawn) -> Path:
 
 def read(out: Path, name: str) -> dict[str, Any]:
     """The record of a case that was given up."""
-    record: dict[str, Any] = json.loads(layout.quarantine_file(out, name).read_text(encoding="utf-8"))
+    file = layout.quarantine_file(out, name)
+    record = read_table(file, remedy=_AGAIN)
+    case_folder.valid(_Record, record, file, remedy=_AGAIN)
     return record
+
+
+class _Reason(BaseModel):
+    reason: str
+
+
+class _Record(BaseModel):
+    """The fields that are read again."""
+
+    case: str
+    attempts: list[_Reason]
+
+
+_AGAIN = "remove it and run the recipe again"
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

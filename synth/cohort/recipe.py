@@ -9,12 +9,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from prompts import FindingRequest
 from prompts.vocabulary import FindingKind, Organ
+from synth.files.names import require_name
+from synth.options import MOST_CASES, MOST_SEED
 from synth.scanner import Scanner, ScannerSettings
 from synth.settings import read_settings
 from synth.xray.settings import Radiographs
 
 UNSAID = "unsaid"  # a value that leaves a field open
 
+_MOST_WEIGHT = 1e9
 _NOT_PINNED = {"max_failures", "description", "licence"}  # can be changed without changing a voxel
 
 
@@ -31,8 +34,8 @@ def _key(value: Any) -> str:
 
 
 def _check_weights(weights: dict[str, float]) -> dict[str, float]:
-    if not weights or min(weights.values()) < 0 or sum(weights.values()) <= 0:
-        raise ValueError("weights are 0 or more, and not all 0")
+    if not weights or not all(0 <= weight <= _MOST_WEIGHT for weight in weights.values()) or not sum(weights.values()):
+        raise ValueError(f"weights are 0 to {_MOST_WEIGHT:g}, and not all 0")
     return weights
 
 
@@ -41,7 +44,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _check_all_weights(self) -> Self:
@@ -68,8 +71,11 @@ class HostFolder(_Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for name in ("ct", "organs"):
-            if getattr(self, name).count("*") != 1:
-                raise ValueError(f"{name} '{getattr(self, name)}': write one * in place of the host's name")
+            pattern = getattr(self, name)
+            if pattern.count("*") != 1 or any(mark in pattern for mark in "?[]"):
+                raise ValueError(f"{name} '{pattern}': write one * in place of the host's name, and no ? or [")
+            if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise ValueError(f"{name} '{pattern}': leads out of hosts.folder; write a pattern below it")
         return self
 
 
@@ -140,9 +146,9 @@ class Gates(_Strict):
 class Recipe(_Strict):
     """A cohort. One of `prompts`, `draw` and `findings` says what is in it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    number: int = Field(ge=1, le=1_000_000)
-    seed: int = Field(0, ge=0)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=100)
+    number: int = Field(ge=1, le=MOST_CASES, strict=True)
+    seed: int = Field(0, ge=0, le=MOST_SEED, strict=True)
     description: str = ""
     licence: str = ""
     hosts: HostFolder | None = None
@@ -188,6 +194,8 @@ class Recipe(_Strict):
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"findings: {', '.join(sorted(twice))} given twice; give each a `label`")
         _check_weights(self.split)
+        for part in self.split:
+            require_name(part, "split: part")
         return self
 
     def pinned(self) -> dict[str, Any]:

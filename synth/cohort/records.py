@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synth import case_folder
 from synth.cohort import layout
 from synth.cohort.hosts import HostFiles
 from synth.cohort.planning import CohortPlan, PlannedCase
+from synth.errors import InputError
+from synth.files.documents import read_table
+from synth.plan import CasePlan
+from synth.report import Report
 
+_FIELDS = ("attempts", "checks", "weights", "environment")  # of a manifest, that describe the set
+_AGAIN = "remove the case and run the recipe again"
 _MADE_UP = "synthetic"  # the host of a generated case
 
 
@@ -58,6 +64,13 @@ def read_records(plan: CohortPlan, out: Path) -> Iterator[Record]:
 
 def _record(plan: CohortPlan, out: Path, planned: PlannedCase) -> Record:
     folder = layout.case_folder(out, planned.name)
-    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("plan", "manifest", "report")}
-    host = plan.hosts[planned.hosts[read["plan"]["attempt"]]] if planned.hosts else None
-    return Record(planned, read["plan"], read["manifest"], read["report"]["sentences"], host)
+    case_plan, report = (read_table(folder / name, remedy=_AGAIN) for name in (case_folder.PLAN, case_folder.REPORT))
+    made = case_folder.valid(CasePlan, case_plan, folder / case_folder.PLAN, remedy=_AGAIN)
+    case_folder.valid(Report, report, folder / case_folder.REPORT, remedy=_AGAIN)
+    if planned.hosts and made.attempt >= len(planned.hosts):
+        raise InputError(f"{folder / case_folder.PLAN}: attempt {made.attempt} was not planned; {_AGAIN}")
+    host = plan.hosts[planned.hosts[made.attempt]] if planned.hosts else None
+    manifest = case_folder.read_manifest(folder)
+    if missing := [field for field in _FIELDS if field not in manifest]:
+        raise InputError(f"{folder / case_folder.MANIFEST}: has no {missing[0]}; {_AGAIN}")
+    return Record(planned, case_plan, manifest, report["sentences"], host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +9,22 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from synth import case_folder, provenance
 from synth.cohort import delta, layout, locks
+from synth.cohort.described import Described, read_described
 from synth.cohort.table import SCHEMA
 from synth.errors import InputError
+from synth.files.content import opened, text_of
+from synth.files.documents import read_table
+from synth.files.names import require_name
 from synth.plan import CasePlan
 
+_MOST_BYTES = 2**31  # of the checksums: a million cases of eight files
+_SHOWN = 80
+_VALUES, _VALUES_A_BYTE = 1_000_000, 1000  # of a table
 _DESCRIBED = (layout.RECIPE, layout.COHORT, layout.TABLE, layout.CARD)
 
 
@@ -37,10 +43,9 @@ def verify(out: Path, *, quick: bool = False, hosts: Path | None = None) -> Iter
         yield f"{', '.join(missing)}: missing; the tables were not verified"
         return
     try:
-        cohort = json.loads((out / layout.COHORT).read_text(encoding="utf-8"))
-        rows = read_rows(out)
-    except (ValueError, OSError) as error:
-        yield f"tables cannot be read ({' '.join(str(error).split())})"
+        cohort, rows = read_described(out), read_rows(out)
+    except InputError as error:
+        yield f"tables cannot be read ({error})"
         return
     yield from _tables(out, cohort, rows, listed)
     yield from _split(rows)
@@ -54,47 +59,76 @@ def read_checksums(out: Path) -> dict[str, str]:
     if not file.is_file():
         state = "a cohort that is not finished; run `synthct cohort` again" if (out / layout.RECIPE).is_file() else ""
         raise InputError(f"{out}: {state or 'no cohort; hand over a folder that `synthct cohort` finished'}")
-    pairs = (line.split("  ", 1) for line in file.read_text(encoding="utf-8").splitlines())
-    return {pair[1]: pair[0] for pair in pairs if len(pair) == 2}
+    listed: dict[str, str] = {}
+    for line in text_of(file, most=_MOST_BYTES).splitlines():
+        digest, sign, path = line.partition("  ")
+        if not sign or path.startswith("/") or ".." in Path(path).parts or "\0" in path:
+            raise InputError(f"{file}: '{line[:_SHOWN]}' is no hash and path of the set; copy the cohort again")
+        listed[path] = digest
+    return listed
 
 
 def read_rows(out: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of cases.parquet. Raises ValueError (pyarrow's) where it is damaged."""
-    rows: list[dict[str, Any]] = pq.read_table(out / layout.TABLE, columns=columns).to_pylist()
+    """The rows of cases.parquet. Raises InputError where it is damaged, or names no case or part of a split."""
+    file = out / layout.TABLE
+    try:
+        with opened(file), pq.ParquetFile(file) as table:
+            if not table.schema_arrow.equals(SCHEMA):
+                raise InputError(f"{file}: columns are not those of this version; make the cohort again")
+            _require_modest(table.metadata, file)
+            rows: list[dict[str, Any]] = table.read(columns=columns).to_pylist()
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{file}: damaged ({' '.join(str(error).split())[:200]}); copy the cohort again") from error
+    for row in rows:
+        for column, what in (("case", "case"), ("split", "part of the split")):
+            if column in row:
+                require_name(row[column], f"{file}: {what}")
     return rows
 
 
-def _files(out: Path, listed: dict[str, str]) -> Iterator[str]:
-    """Files that are missing, changed, or not of the set."""
+def _require_modest(table: pq.FileMetaData, file: Path) -> None:
+    """A few bytes can say one value a thousand million times: no cohort does."""
+    groups = [table.row_group(number) for number in range(table.num_row_groups)]
+    values = sum(group.column(number).num_values for group in groups for number in range(group.num_columns))
+    if values > _VALUES + _VALUES_A_BYTE * file.stat().st_size:
+        raise InputError(f"{file}: says {values} values; copy the cohort again")
+
+
+def changed_files(out: Path, listed: dict[str, str]) -> Iterator[str]:
+    """A line for each listed file that is missing or changed."""
     for path, digest in listed.items():
         file = out / path
         if not file.is_file():
             yield f"{path}: missing"
         elif provenance.sha256_of_file(file) != digest:
             yield f"{path}: changed since the set was finished (its sha256 differs)"
+
+
+def _files(out: Path, listed: dict[str, str]) -> Iterator[str]:
+    """Files that are missing, changed, or not of the set."""
+    yield from changed_files(out, listed)
     for file in sorted(out.rglob("*")):
         path = file.relative_to(out).as_posix()
         if file.is_file() and not path.startswith(f"{locks.FOLDER}/") and path not in {*listed, layout.CHECKSUMS}:
             yield f"{path}: is not in {layout.CHECKSUMS}"
 
 
-def _tables(out: Path, cohort: dict[str, Any], rows: list[dict[str, Any]], listed: dict[str, str]) -> Iterator[str]:
+def _tables(out: Path, cohort: Described, rows: list[dict[str, Any]], listed: dict[str, str]) -> Iterator[str]:
     """cohort.json, cases.parquet and the folders tell the same."""
-    if not pq.read_schema(out / layout.TABLE).equals(SCHEMA):
-        yield f"{layout.TABLE}: columns are not those of this version"
-        return
     if absent := [name for name in _DESCRIBED if name not in listed]:
         yield f"{layout.CHECKSUMS}: lists no {', '.join(absent)}"
-    counts, names = cohort["cases"], [row["case"] for row in rows]
+    counts, names = cohort.cases, [row["case"] for row in rows]
     if names != layout.complete(out):
         yield f"{layout.TABLE}: its {len(names)} cases are not those in {layout.CASES}/"
     given_up = layout.given_up(out)
-    if (counts["complete"], counts["quarantined"]) != (len(rows), len(given_up)):
-        yield f"{layout.COHORT}: {counts['complete']} complete and {counts['quarantined']} in quarantine is not so"
-    if counts["complete"] + counts["quarantined"] != counts["asked"]:
-        yield f"{layout.COHORT}: {counts['asked']} cases were asked for, and not all of them are there"
+    if (counts.complete, counts.quarantined) != (len(rows), len(given_up)):
+        yield f"{layout.COHORT}: {counts.complete} complete and {counts.quarantined} in quarantine is not so"
+    if counts.complete + counts.quarantined != counts.asked:
+        yield f"{layout.COHORT}: {counts.asked} cases were asked for, and not all of them are there"
     in_part = Counter(row["split"] for row in rows)
-    if any(in_part[part] != number for part, number in cohort["split"].items()):
+    if any(in_part[part] != number for part, number in cohort.split.items()):
         yield f"{layout.COHORT}: the split is not that of {layout.TABLE}"
     for row in rows:
         if _ct_sha256(out, row["case"], listed) != row["ct_sha256"]:
@@ -106,8 +140,10 @@ def _ct_sha256(out: Path, name: str, listed: dict[str, str]) -> str | None:
     folder = layout.case_folder(out, name)
     if not delta.is_delta(folder):
         return listed.get(f"{layout.CASES}/{name}/{case_folder.CT}")
-    files = json.loads((folder / case_folder.MANIFEST).read_text(encoding="utf-8"))["files"]
-    return str(files[case_folder.CT]["sha256"])
+    try:
+        return case_folder.recorded_files(case_folder.read_manifest(folder)).get(case_folder.CT)
+    except InputError:
+        return None  # said of the case
 
 
 def _split(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -139,18 +175,21 @@ def _case(folder: Path, row: dict[str, Any], quick: bool, hosts: delta.Hosts | N
 
     try:
         if quick:
-            plan, report = (json.loads((folder / name).read_text()) for name in (case_folder.PLAN, case_folder.REPORT))
-            CasePlan.model_validate(plan)
-            Report.model_validate(report)
+            for kind, name in ((CasePlan, case_folder.PLAN), (Report, case_folder.REPORT)):
+                case_folder.valid(kind, read_table(folder / name), folder / name)
+            case_folder.read_manifest(folder)
             return
         with _whole(folder, hosts) as whole:
             case, plan, report, manifest = case_folder.read_case(whole)
-        CasePlan.model_validate(plan)
-        yield from check_report(case, Report.model_validate(report))
-    except (InputError, ValidationError, ValueError, OSError) as error:
+            altered = case_folder.altered_files(whole, manifest)
+        case_folder.valid(CasePlan, plan, folder / case_folder.PLAN)
+        yield from check_report(case, case_folder.valid(Report, report, folder / case_folder.REPORT))
+        if altered:
+            yield f"{', '.join(altered)}: not as its manifest has it (the sha256 differs)"
+    except (ValueError, OSError) as error:
         yield " ".join(str(error).split())
         return
-    if not all(check["ok"] for check in manifest["checks"]):
+    if not all(check["ok"] for check in manifest.get("checks", ())):
         yield "a check did not pass"
     if len(row["lesions"]) != sum(name.rpartition("_")[2].isdecimal() for name in case.lesions.present()):
         yield f"{layout.TABLE} has {len(row['lesions'])} lesions, its masks show others"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from synth import case_folder
 from synth.cohort import layout
 from synth.errors import InputError
 from synth.export import Labels
+from synth.export.source import intact
 from synth.types import Case, LabelMap
 
 BACKGROUND = "background"
@@ -32,10 +32,11 @@ def class_numbers(cohort: Path, cases: list[str], labels: Labels) -> dict[str, i
     organs: dict[str, int] = {}
     lesions: set[str] = set()
     for name in cases:
-        text = (layout.case_folder(cohort, name) / case_folder.MANIFEST).read_text(encoding="utf-8")
-        tables = json.loads(text)["labels"]
-        organs |= {organ: int(number) for number, organ in tables["organs"].items()}
-        lesions |= {class_of(lesion) for lesion in tables["lesions"].values()}
+        folder = layout.case_folder(cohort, name)
+        tables = case_folder.read_manifest(folder)["labels"]
+        with intact(folder):
+            organs |= {organ: int(number) for number, organ in tables["organs"].items()}
+            lesions |= {class_of(lesion) for lesion in tables["lesions"].values()}
     names = [] if labels is Labels.lesions else sorted(organs, key=lambda organ: (organs[organ], organ))
     names += [] if labels is Labels.organs else sorted(lesions)
     if not names:

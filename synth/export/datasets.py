@@ -9,7 +9,7 @@ from typing import Any
 from synth import case_folder, nifti
 from synth.export import Labels
 from synth.export.classes import class_numbers, label_map
-from synth.export.source import Source, read_source, whole, write_json
+from synth.export.source import Source, intact, read_source, whole, write_json
 from synth.progress import Progress
 
 TEST = "test"  # the part of a split that nnU-Net and the Decathlon keep apart
@@ -24,7 +24,7 @@ def export_nnunet(cohort: Path, out: Path, labels: Labels, dataset_id: int, prog
     """
     source = read_source(cohort)
     numbers = _class_numbers(source, labels)
-    name = "".join(c if c.isalnum() else "_" for c in source.cohort["name"])
+    name = "".join(c if c.isalnum() else "_" for c in source.cohort.name)
     return whole(out / f"Dataset{dataset_id:03d}_{name}", lambda partial: _nnunet(source, numbers, partial, progress))
 
 
@@ -75,11 +75,11 @@ def _decathlon(source: Source, numbers: dict[str, int], out: Path, progress: Pro
 def _description(source: Source) -> dict[str, Any]:
     """What either dataset.json says of the cohort; every case is marked as synthetic."""
     return {
-        "name": source.cohort["name"],
-        "description": f"{source.cohort['description']} Synthetic CT made with synthct.".strip(),
-        "licence": source.cohort["licence"],
+        "name": source.cohort.name,
+        "description": f"{source.cohort.description} Synthetic CT made with synthct.".strip(),
+        "licence": source.cohort.licence,
         "reference": nifti.MARK,
-        "release": source.cohort["synthct"],
+        "release": source.cohort.synthct,
         "synthetic": {case["case"]: True for case in source.cases},
     }
 
@@ -91,10 +91,11 @@ def _write_pairs(source: Source, numbers: dict[str, int], out: Path, channel: st
         (out / f"labels{part}").mkdir()
     with progress.step("export", len(source.cases)) as step:
         for case in source.cases:
-            content, *_ = case_folder.read_case(source.case_folder(case))
-            place = _place(case)
-            shutil.copyfile(case["image"], out / f"images{place}" / f"{case['case']}{channel}{_ENDING}")
-            nifti.write_labels(out / f"labels{place}" / f"{case['case']}{_ENDING}", label_map(content, numbers))
+            folder, place = source.case_folder(case), _place(case)
+            with intact(folder):
+                content, *_ = case_folder.read_case(folder)
+                shutil.copyfile(case["image"], out / f"images{place}" / f"{case['case']}{channel}{_ENDING}")
+                nifti.write_labels(out / f"labels{place}" / f"{case['case']}{_ENDING}", label_map(content, numbers))
             step.advance()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from synth import case_folder
 from synth.dicom.study import identity_of, study
-from synth.export.source import Source, read_source, whole
+from synth.export.source import Source, intact, read_source, whole
 from synth.progress import Progress
 
 INDEX = "index.csv"
@@ -30,14 +30,15 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
         index = csv.DictWriter(file, _COLUMNS)
         index.writeheader()
         for case in source.cases:
-            index.writerow(_case(source, case, out / case["case"]))
+            with intact(source.case_folder(case)):
+                index.writerow(_case(source, case, out / case["case"]))
             s.advance()
 
 
 def _case(source: Source, case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write one case; its row of the index."""
     content, plan, report, manifest = case_folder.read_case(source.case_folder(case))
-    patient_id = _patient_id(source.cohort["name"], case["patient"] or case["case"])
+    patient_id = _patient_id(source.cohort.name, case["patient"] or case["case"])
     identity = identity_of(plan, report, manifest, patient_id)
     made = study(content, report, identity)
     made.write(folder)

@@ -12,9 +12,11 @@ import yaml
 
 from synth import case_folder
 from synth.cohort import layout
+from synth.errors import InputError
 from synth.export.films import box_text, films, has_films
 from synth.export.samples import ROW, VOLUMES, samples
-from synth.export.source import Source, read_source, whole
+from synth.export.source import Source, intact, read_source, whole
+from synth.files.content import text_of
 from synth.preview import render
 from synth.progress import Progress
 
@@ -41,8 +43,9 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
     rows: dict[str, list[dict[str, Any]]] = {}
     with progress.step("huggingface", len(source.cases)) as step:
         for folder, row in samples(source):
-            part = _SPLITS.get(row["split"], row["split"])
-            rows.setdefault(part, []).append(_copied(folder, row, out, part))
+            part = _part(row["split"], source)
+            with intact(folder):
+                rows.setdefault(part, []).append(_copied(folder, row, out, part))
             step.advance()
     for part, lines in rows.items():
         pq.write_table(pa.Table.from_pylist(lines, _LINE), out / part / METADATA)
@@ -67,6 +70,14 @@ def _write_films(source: Source, out: Path) -> list[str]:
     return sorted(rows)
 
 
+def _part(split: str, source: Source) -> str:
+    """The folder of a part of the split. Raises InputError where another part, or the volumes, have its name."""
+    part = _SPLITS.get(split, split)
+    if part in (FOLDER, CARD, FILMS) or (part != split and part in source.cohort.split):
+        raise InputError(f"{source.folder}: part '{split}' of the split is called as another folder; rename it")
+    return part
+
+
 def _copied(folder: Path, row: dict[str, Any], out: Path, part: str) -> dict[str, Any]:
     """Copy preview and volumes of a case; its row of metadata.parquet."""
     name = row["case"]
@@ -85,7 +96,7 @@ def _preview(folder: Path) -> bytes:
     if file.is_file():
         return file.read_bytes()
     case, *_ = case_folder.read_case(folder)
-    return render(case, (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines())
+    return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines())
 
 
 def _card(source: Source, parts: list[str], of_films: list[str]) -> str:
@@ -93,17 +104,17 @@ def _card(source: Source, parts: list[str], of_films: list[str]) -> str:
     files = [{"split": part, "path": [f"{part}/{METADATA}", f"{part}/*.png"]} for part in parts]
     films_at = [{"split": p, "path": [f"{FILMS}/{p}/{METADATA}", f"{FILMS}/{p}/*.png"]} for p in of_films]
     header = {
-        "pretty_name": source.cohort["name"],
+        "pretty_name": source.cohort.name,
         "tags": ["medical", "ct", "synthetic", "segmentation"],
         "configs": [
             {"config_name": "default", "data_files": files},
             *([{"config_name": FILMS, "data_files": films_at}] if films_at else []),
         ],
     }
-    licence = source.cohort["licence"]
+    licence = source.cohort.licence
     if licence:
         header |= {"license": "other", "license_name": licence}
-    told = (source.folder / layout.CARD).read_text(encoding="utf-8").split("\n## Examples", maxsplit=1)[0].rstrip()
+    told = text_of(source.folder / layout.CARD).split("\n## Examples", maxsplit=1)[0].rstrip()
     return f"---\n{yaml.safe_dump(header, sort_keys=False, allow_unicode=True)}---\n\n{told}\n\n{_USE}"
 
 

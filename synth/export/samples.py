@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import pyarrow as pa
 from synth import case_folder
 from synth.cohort.table import SCHEMA
 from synth.cohort.verify import read_rows
-from synth.export.source import Source
+from synth.export.source import Source, intact
+from synth.files.content import text_of
 
 VOLUMES = (case_folder.CT, case_folder.ORGANS, case_folder.LESIONS)
 
@@ -38,16 +38,18 @@ def samples(source: Source) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Folder of each case, and what there is to say of it in JSON values: as asked, as measured, and its report."""
     for row in read_rows(source.folder, [*_SAID, *_MEASURED, "lesions"]):
         folder = source.case_folder(row)
-        yield folder, _described(folder, row)
+        with intact(folder):
+            described = _described(folder, row)
+        yield folder, described
 
 
 def _described(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    manifest = json.loads((folder / case_folder.MANIFEST).read_text(encoding="utf-8"))
+    manifest = case_folder.read_manifest(folder)
     return {
         "synthetic": True,
         **{name: row[name] for name in (*_SAID, *_MEASURED)},
         "lesions_measured": [{name: lesion[name] for name in _OF_LESION} for lesion in row["lesions"] or ()],
-        "report": (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8"),
+        "report": text_of(folder / case_folder.REPORT_TEXT),
         "lesion_ids": _ids(manifest["labels"]["lesions"]),
         "organ_ids": _ids(manifest["labels"]["organs"]),
     }

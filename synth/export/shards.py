@@ -41,7 +41,7 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
     for part in writers.values():
         part.writer.close()
     shards = {name: [{"url": url, "cases": n} for url, n in part.cases.items()] for name, part in writers.items()}
-    write_json(out / INDEX, {"name": source.cohort["name"], "synthetic": True, "shards": shards})
+    write_json(out / INDEX, {"name": source.cohort.name, "synthetic": True, "shards": shards})
 
 
 class _Part:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from synth import case_folder
 from synth.cohort import layout
 from synth.cohort.delta import keeps_deltas
+from synth.cohort.described import Described, read_described
 from synth.cohort.load import load_cohort
+from synth.cohort.verify import changed_files, read_checksums
 from synth.errors import InputError
 from synth.files.whole import whole_folder
+
+_SHOWN = 200  # letters of a reason
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Source:
 
     folder: Path
     cases: list[dict[str, Any]]
-    cohort: dict[str, Any]
+    cohort: Described
 
     def case_folder(self, case: dict[str, Any]) -> Path:
         """The folder of one of `cases`."""
@@ -34,7 +40,26 @@ def read_source(cohort: Path) -> Source:
         raise InputError(
             f"{cohort}: keeps what differs from its hosts; run `synthct materialize` and export its result"
         )
-    return Source(cohort, load_cohort(cohort), json.loads((cohort / layout.COHORT).read_text(encoding="utf-8")))
+    listed = read_checksums(cohort)
+    if wrong := list(changed_files(cohort, listed)):
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise InputError(f"{cohort}: {wrong[0]}{more}; export wants a whole set, `synthct verify` says what is wrong")
+    described, cases = read_described(cohort), load_cohort(cohort)
+    if strange := [case["case"] for case in cases if f"{layout.CASES}/{case['case']}/{case_folder.CT}" not in listed]:
+        raise InputError(f"{cohort}: case {strange[0]} is in {layout.TABLE} and not in the set; copy the cohort again")
+    return Source(cohort, cases, described)
+
+
+@contextmanager
+def intact(case: Path) -> Iterator[None]:
+    """What a damaged case makes of an export, as one line. Raises InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:_SHOWN]}"
+        raise InputError(f"{case}: cannot be exported ({reason}); `synthct verify` says what is wrong") from error
 
 
 def write_json(path: Path, content: Any) -> None:
