@@ -47,8 +47,8 @@ def _write(source: Source, labels: Labels, out: Path, progress: Progress) -> Non
 
 
 def _empty(source: Source, numbers: dict[str, int]) -> dict[str, Any]:
-    info = {"description": f"Synthetic radiographs: {source.cohort['name']}", "version": source.cohort["synthct"]}
-    licences = [{"id": 1, "name": source.cohort["licence"], "url": ""}]
+    info = {"description": f"Synthetic radiographs: {source.cohort.name}", "version": source.cohort.synthct}
+    licences = [{"id": 1, "name": source.cohort.licence, "url": ""}]
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
     return {"info": info, "licenses": licences, "images": [], "annotations": [], "categories": categories}
 

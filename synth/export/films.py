@@ -10,8 +10,9 @@ from typing import Any
 
 from synth.cohort import layout
 from synth.errors import InputError
-from synth.export.source import Source
+from synth.export.source import Source, intact
 from synth.files.documents import read_table
+from synth.files.names import within
 
 _XRAYS = "xrays.json"
 
@@ -45,8 +46,16 @@ def films(source: Source) -> Iterator[ExportedFilm]:
         raise InputError(f"{source.folder}: holds no radiographs; ask for `radiographs` in its recipe")
     for case in source.cases:
         folder = layout.radiographs(source.folder, case["case"])
-        for view in read_table(folder / _XRAYS)["views"]:
-            yield ExportedFilm(case, folder, view)
+        with intact(folder):
+            views = [_named(view, folder) for view in read_table(folder / _XRAYS)["views"]]
+        yield from (ExportedFilm(case, folder, view) for view in views)
+
+
+def _named(view: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The entry of a film. Raises InputError where its files are none of this folder."""
+    for role in ("film", "masks"):
+        within(folder, *str(view[role]).split("/"))
+    return view
 
 
 def box_text(view: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def test_a_patch_restores_any_array(dtype: type, seed: int, share: float, fortra
     after = np.asfortranarray(after) if fortran else after
     packed = patch.packed({"ct.nii.gz": patch.difference(before, after)})
     assert packed == patch.packed({"ct.nii.gz": patch.difference(np.asfortranarray(before), after.copy())})
-    restored = patch.applied(before, patch.unpacked(packed)["ct.nii.gz"])
+    restored = patch.applied(before, patch.unpacked(packed, before.size, "delta.xz")["ct.nii.gz"])
     np.testing.assert_array_equal(restored, after)
     assert restored.dtype == dtype
 
@@ -41,9 +43,14 @@ def test_what_does_not_belong_together_is_refused() -> None:
         patch.applied(large.astype(np.uint8), made)
 
 
+def test_a_file_that_holds_more_than_the_host_has_room_for_is_refused() -> None:
+    with pytest.raises(ValueError, match="holds more than"):
+        patch.unpacked(lzma.compress(bytes(10**6)), 9**3, "delta.xz")
+
+
 @pytest.mark.parametrize("damage", [lambda c: c[:-9], lambda c: b"x" + c[1:], lambda c: b""])
 def test_a_damaged_file_is_told(damage: object) -> None:
     content = patch.packed({"ct": patch.difference(np.zeros((9, 9, 9), np.int16), np.ones((9, 9, 9), np.int16))})
     assert callable(damage)
     with pytest.raises(ValueError, match="damaged"):
-        patch.unpacked(damage(content))
+        patch.unpacked(damage(content), 9**3, "delta.xz")

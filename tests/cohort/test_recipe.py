@@ -60,7 +60,7 @@ def test_what_may_change_is_not_pinned(tmp_path: Path) -> None:
         ({"hosts": None}, "findings need hosts"),
         ({"findings": None, "draw": "head_neck"}, "draw is for generated cases"),
         ({"findings": [NODULE, NODULE]}, "lung nodule given twice; give each a `label`"),
-        ({"findings": [NODULE | {"side": {"left": -1}}]}, "weights are 0 or more"),
+        ({"findings": [NODULE | {"side": {"left": -1}}]}, "weights are 0 to 1e+09"),
         ({"findings": [NODULE | {"kind": "wart"}]}, "findings.0.kind 'wart'"),
         ({"hosts": {"folder": "x", "ct": "ct.nii.gz"}}, "write one * in place of the host's name"),
         ({"name": "../up"}, "name '../up'"),
@@ -82,3 +82,33 @@ def test_files_that_are_no_recipe(tmp_path: Path, text: str | None, said: str) -
         file.write_text(text)
     with pytest.raises(InputError, match=said):
         read_recipe(file)
+
+
+@pytest.mark.parametrize("part", ["../../ESCAPED", "/abs", "..", "", "a\\0b", "x" * 300, ".hidden", "a/b"])
+def test_a_part_of_the_split_that_leads_out_is_refused(tmp_path: Path, part: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(f'name: a\nnumber: 1\nprompts: CT of the chest\nsplit: {{"{part}": 1.0}}\n')
+    with pytest.raises(InputError, match="recipe.yaml: "):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "split: {a: .inf}",
+        "split: {train: .nan, val: 1}",
+        "split: {a: 1e308, b: 1e308}",
+        "split: {a: -1}",
+        "number: true",
+        "seed: 99999999999999999999",
+        "healthy: .nan",
+        'description: "\\ud800"',
+        "hosts: {folder: a, ct: /abs/*}",
+        "hosts: {folder: a, ct: ../*}",
+        "hosts: {folder: a, ct: '[ab]*'}",
+    ],
+)
+def test_what_no_cohort_can_be_made_of_is_refused(tmp_path: Path, line: str) -> None:
+    number = "" if line.startswith("number") else "number: 2\n"
+    (tmp_path / "recipe.yaml").write_text(f"name: a\n{number}prompts: CT of the chest\n{line}\n")
+    with pytest.raises(InputError, match="recipe.yaml: "):
+        read_recipe(tmp_path / "recipe.yaml")

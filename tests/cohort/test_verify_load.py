@@ -85,7 +85,7 @@ def other_plan(out: Path) -> None:
         (lesion_voxel, "voxels is stated"),
         (moved_grid, "labels on another grid"),
         (straddling, "stands in test and train"),
-        (other_plan, "validation error"),
+        (other_plan, "door: field required"),
     ],
 )
 def test_damage_under_right_hashes_is_found(copy: Path, damage: Callable[[Path], None], said: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from synth import case_folder, cli, nifti
-from synth.cohort import layout
+from synth.cohort import finalise, layout
 from synth.export import shards
 from tests.export.conftest import PARTS, a_case
 
@@ -23,6 +23,12 @@ from tests.export.conftest import PARTS, a_case
 def export(cohort: Path, to: str, out: Path) -> Path:
     assert cli.main(["export", str(cohort), "--to", to, "--out", str(out), "--quiet"]) == 0
     return out
+
+
+def seal(cohort: Path) -> None:
+    """Checksums of the files that are there now."""
+    lines = [line for line in finalise.checksums(cohort).splitlines() if (cohort / line[66:]).is_file()]
+    (cohort / layout.CHECKSUMS).write_text("".join(f"{line}\n" for line in lines))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -56,6 +62,7 @@ def test_shards_are_closed_when_they_are_full_and_repeat_to_the_byte(
     table = pq.read_table(cohort / layout.TABLE)
     everything = table.set_column(table.schema.get_field_index("split"), "split", [["train"] * 3])
     pq.write_table(everything, cohort / layout.TABLE)
+    seal(cohort)
     monkeypatch.setattr(shards, "SHARD_BYTES", 1)
     first, second = (export(cohort, "webdataset", tmp_path / name) for name in ("one", "two"))
     listed = json.loads((first / shards.INDEX).read_text())["shards"]["train"]
@@ -66,6 +73,7 @@ def test_shards_are_closed_when_they_are_full_and_repeat_to_the_byte(
 
 def test_hugging_face_s_folder(cohort: Path, tmp_path: Path) -> None:
     (cohort / "cases/case_00002/preview.png").unlink()  # as a cohort with `previews` below 1 leaves it
+    seal(cohort)
     out = export(cohort, "huggingface", tmp_path / "hf")
     for name, part in zip(PARTS, ("train", "validation", "test"), strict=True):
         (row,) = pq.read_table(out / part / "metadata.parquet").to_pylist()
