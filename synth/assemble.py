@@ -30,7 +30,8 @@ def assemble(plan: CasePlan, drawn: Drawn, prior: Prior | None) -> Case:
     if drawn.atlas is not None:
         masks = read_masks(hu, drawn.atlas.at(drawn.spacing), drawn.spacing)
         names = {i: name for i, name in labels.names().items() if (masks == i).any()}
-        return Case(Volume(hu, affine), LabelMap(masks, affine, names), _targets(plan, drawn, hu, affine))
+        organs, targets = LabelMap(masks, affine, names), _targets(plan, drawn, hu, affine)
+        return Case(Volume(hu, affine), organs, targets, _trees(drawn, affine))
     return Case(Volume(hu, affine), _organs(drawn, affine, prior), _targets(plan, drawn, hu, affine))
 
 
@@ -48,6 +49,13 @@ def _organs(drawn: Drawn, affine: np.ndarray, prior: Prior | None) -> LabelMap:
             ids[mask] = labels.ids()[name]
             names[labels.ids()[name]] = name
     return LabelMap(ids, affine, names)
+
+
+def _trees(drawn: Drawn, affine: np.ndarray) -> LabelMap | None:
+    if drawn.trees is None:
+        return None
+    present = {int(i): labels.names()[int(i)] for i in np.unique(drawn.trees) if i}
+    return LabelMap(drawn.trees, affine, present)
 
 
 def main_pieces(mask: np.ndarray, keep: float = _KEEP_SHARE) -> np.ndarray:

@@ -20,13 +20,14 @@ from synth.files.whole import whole_folder
 from synth.provenance import Check
 from synth.types import Case, LabelMap, Volume
 
-PLAN, CT, ORGANS, LESIONS = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz"
+PLAN, CT, ORGANS, LESIONS, TREES = "plan.json", "ct.nii.gz", "organs.nii.gz", "lesions.nii.gz", "trees.nii.gz"
 REPORT, REPORT_TEXT, PREVIEW, MANIFEST = "report.json", "report.txt", "preview.png", "manifest.json"
 FILES = (PLAN, CT, ORGANS, LESIONS, REPORT, REPORT_TEXT, PREVIEW, MANIFEST)
 DELTA = "delta.xz"  # in place of the volumes, where a cohort keeps what differs from the host (synth/cohort/delta.py)
 _AGAIN = "make the case again"
 _SHOWN = 60  # letters of a field's name in a message
 M = TypeVar("M", bound=BaseModel)
+_KNOWN = (*FILES, TREES)  # a torso that was drawn has trees too
 _NEEDED = tuple(name for name in FILES if name != PREVIEW)  # a cohort may leave previews out
 
 
@@ -51,6 +52,8 @@ def write_case(
         nifti.write_volume(partial / CT, case.ct)
         nifti.write_labels(partial / ORGANS, case.organs)
         nifti.write_labels(partial / LESIONS, case.lesions)
+        if case.trees is not None:
+            nifti.write_labels(partial / TREES, case.trees)
         (partial / PLAN).write_text(plan_json, encoding="utf-8")
         (partial / REPORT).write_text(report_json, encoding="utf-8")
         (partial / REPORT_TEXT).write_text(report_text, encoding="utf-8")
@@ -74,7 +77,8 @@ def read_case(folder: str | Path) -> tuple[Case, dict[str, Any], dict[str, Any],
     ct = nifti.read_volume(folder / CT, plausible=False)
     organs = _named(folder, ORGANS, ct, manifest)
     lesions = _named(folder, LESIONS, ct, manifest)
-    return Case(ct, organs, lesions), plan, report, manifest
+    trees = _named(folder, TREES, ct, manifest) if TREES in recorded_files(manifest) else None
+    return Case(ct, organs, lesions, trees), plan, report, manifest
 
 
 def read_manifest(folder: str | Path) -> dict[str, Any]:
@@ -136,7 +140,7 @@ def is_whole(folder: str | Path) -> bool:
         return False
     try:
         files = read_table(folder / MANIFEST)["files"]
-        there = {name: entry["bytes"] for name, entry in files.items() if name in FILES and name not in replaced}
+        there = {name: entry["bytes"] for name, entry in files.items() if name in _KNOWN and name not in replaced}
         return all((folder / name).stat().st_size == size for name, size in there.items())
     except (ValueError, KeyError, TypeError, AttributeError, OSError):
         return False
@@ -170,7 +174,7 @@ def altered_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
     """Names of the files whose content is not what the manifest recorded, or that it does not know."""
     folder = Path(folder)
     recorded = recorded_files(manifest)
-    return [name for name in FILES if name != MANIFEST and _sha256(folder / name) != recorded.get(name)]
+    return [name for name in _KNOWN if name != MANIFEST and _sha256(folder / name) != recorded.get(name)]
 
 
 def recorded_files(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -183,7 +187,9 @@ def recorded_files(manifest: Mapping[str, Any]) -> dict[str, str]:
 def _sealed(manifest: Mapping[str, Any], case: Case, partial: Path) -> str:
     """The manifest as JSON text, with the names of the ids and size and hash of every other file."""
     names = {"organs": case.organs.names, "lesions": case.lesions.names}
-    there = [name for name in FILES if name != MANIFEST and (partial / name).is_file()]
+    if case.trees is not None:
+        names["trees"] = case.trees.names
+    there = [name for name in _KNOWN if name != MANIFEST and (partial / name).is_file()]
     contents = {name: (partial / name).read_bytes() for name in there}
     sealed = dict(manifest) | {
         "labels": {what: {str(i): name for i, name in sorted(table.items())} for what, table in names.items()},

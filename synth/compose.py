@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 from synth.flow.guidance import asked, away_from, away_from_prior
@@ -32,6 +33,7 @@ class Drawn:
     None where no network reads them; scaffold: the deformed mean patient at 8 mm, see synth.shape.
     given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso.
     details: (1, 7, X, Y, Z) of the next finer grid in network units, which `refine` starts from.
+    trees: (X, Y, Z) uint8 ids of the airways and vessels that were painted (synth/torso/trees.py).
     """
 
     region: Region
@@ -44,6 +46,7 @@ class Drawn:
     given: Given | None = None
     atlas: Atlas | None = None
     details: torch.Tensor | None = None
+    trees: np.ndarray | None = None
 
 
 def asked_of(plan: CasePlan, model: Denoiser) -> Asked:

@@ -233,14 +233,16 @@ def draw_given_case(plan: CasePlan, weights: Weights, given: Given, progress: Pr
 
 
 def _draw(plan: CasePlan, weights: Weights, progress: Progress, given: Given | None = None) -> Drawn:
-    """Compose a coarse volume as the weights do, then refine it down to the plan's spacing."""
+    """Compose a coarse volume as the weights do, refine it down to the plan's spacing, and grow a torso's trees."""
     from synth.refine import refine
+    from synth.torso.trees import with_trees
 
     with progress.step(f"{plan.case}: compose", plan.sampling.base_steps) as step:
         drawn = _composed(plan, weights, step.advance, given)
     fine = weights.refine(plan.sampling.precision)
     with progress.step(f"{plan.case}: refine", plan.refine_evaluations()) as step:
-        return refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, weights.tone)
+        drawn = refine(plan, drawn, fine, float(plan.spacing_mm or 0), step.advance, weights.tone)
+    return drawn if drawn.atlas is None else with_trees(plan, drawn)
 
 
 def _composed(plan: CasePlan, weights: Weights, on_step: Callable[[], None], given: Given | None) -> Drawn:

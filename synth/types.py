@@ -65,15 +65,21 @@ class LabelMap:
 
 @dataclass(frozen=True)
 class Case:
-    """What the path ends with: CT, organs and lesions (one id a lesion) on one grid."""
+    """What the path ends with: CT, organs and lesions (one id a lesion) on one grid.
+
+    trees: airways and vessels within the organs, where they were grown (synth/torso/trees.py).
+    """
 
     ct: Volume
     organs: LabelMap
     lesions: LabelMap
+    trees: LabelMap | None = None
 
     def __post_init__(self) -> None:
-        for what, labels in (("organs", self.organs), ("lesions", self.lesions)):
-            if not geometry.same_grid(self.ct.hu.shape, self.ct.affine, labels.ids.shape, labels.affine):
+        for what, labels in (("organs", self.organs), ("lesions", self.lesions), ("trees", self.trees)):
+            if labels is not None and not geometry.same_grid(
+                self.ct.hu.shape, self.ct.affine, labels.ids.shape, labels.affine
+            ):
                 raise InputError(
                     f"{what}: grid {labels.ids.shape} differs from the CT's {self.ct.hu.shape}; "
                     "resample the labels onto the CT's grid (nearest neighbour)"

@@ -30,7 +30,8 @@ def scan(case: Case, scanner: Scanner, seed: int) -> Case:
     implants = place(scanner.metal, case.organs) if scanner.metal else []
     hu = _scanned(case.ct, slices, scanner, seed, implants)
     organs, lesions = (LabelMap(slices.ids(m.ids), slices.affine, m.names) for m in (case.organs, case.lesions))
-    return Case(Volume(hu, slices.affine), organs, lesions)
+    trees = case.trees and LabelMap(slices.ids(case.trees.ids), slices.affine, case.trees.names)
+    return Case(Volume(hu, slices.affine), organs, lesions, trees)
 
 
 @dataclass(frozen=True)

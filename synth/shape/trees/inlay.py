@@ -1,0 +1,78 @@
+"""Inlay: trees painted into a CT - what stood in their place made plain first, so that no vessel shows twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from synth import labels
+from synth.geometry import voxel_spacing
+from synth.shape.trees.lungs import LungTrees
+from synth.shape.trees.painting import share_of
+from synth.shape.trees.tree import Tree
+
+_WALL_HU, _AIR_HU = 20.0, -1000.0
+_PLAIN_MM = 10.0  # over which the attenuation of lung without vessels is averaged
+_LEVEL = 45.0  # percentile of a lung that is surely no vessel
+_GRAIN_HU = 45.0  # of texture that is kept
+_RIM_MM = (1.0, 5.0)  # from the border of a lung: nothing is made plain, all is
+_HALF = 0.5  # of a voxel, from which it belongs to a tree
+
+
+def inlay_lungs(
+    hu: np.ndarray, affine: np.ndarray, depth: np.ndarray, trees: LungTrees, blood_hu: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Airways and vessels in the lungs, and nothing else there but texture.
+
+    Args:
+        hu: (X, Y, Z); affine: (4, 4) RAS mm; depth: (X, Y, Z) mm within the lungs, 0 outside; blood_hu: of the vessels.
+
+    Returns (X, Y, Z) float32 HU, and uint8 ids of synth/labels.csv where half of a voxel or more is a tree's.
+    """
+    clear = ((depth - _RIM_MM[0]) / (_RIM_MM[1] - _RIM_MM[0])).clip(0, 1)
+    grain = hu - _plain(hu, depth, affine)
+    out = hu - clear * (grain - _GRAIN_HU * np.tanh(grain / _GRAIN_HU))
+    within = depth > 0
+    outer, lumen = (within * share_of(t, hu.shape, affine) for t in (trees.airways_outside(), trees.airways))
+    lumen = np.minimum(lumen, outer)
+    out = out * (1 - outer) + _WALL_HU * (outer - lumen) + _AIR_HU * lumen
+    ids = np.where(outer >= _HALF, labels.ids()["lung_airways"], 0).astype(np.uint8)
+    vessels = {"lung_veins": trees.veins, "lung_arteries": trees.arteries}
+    return _with_vessels(out, ids, affine, within, vessels, blood_hu)
+
+
+def inlay_vessels(
+    hu: np.ndarray, affine: np.ndarray, organ: np.ndarray, trees: Mapping[str, Tree], blood_hu: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vessels by name within the mask (X, Y, Z) of an organ; returns HU and ids as `inlay_lungs` does."""
+    return _with_vessels(hu, np.zeros(hu.shape, np.uint8), affine, organ, trees, blood_hu)
+
+
+def _with_vessels(
+    out: np.ndarray,
+    ids: np.ndarray,
+    affine: np.ndarray,
+    within: np.ndarray,
+    trees: Mapping[str, Tree],
+    blood_hu: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    for name, tree in trees.items():
+        share = within * share_of(tree, (out.shape[0], out.shape[1], out.shape[2]), affine)
+        out = out * (1 - share) + blood_hu * share
+        ids[share >= _HALF] = labels.ids()[name]
+    return np.asarray(out, np.float32), ids
+
+
+def _plain(hu: np.ndarray, depth: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Lung without vessels: the darker part of it, smoothed."""
+    lung = depth > _RIM_MM[0]
+    if not lung.any():
+        return hu
+    level = float(np.percentile(hu[lung], _LEVEL))
+    kept = (lung & (hu < level + 2 * _GRAIN_HU) & (hu > level - 3 * _GRAIN_HU)).astype(np.float32)
+    sigma = _PLAIN_MM / voxel_spacing(affine)
+    weight = ndimage.gaussian_filter(kept, sigma)
+    mean = ndimage.gaussian_filter(kept * hu, sigma) / np.maximum(weight, 1e-4)
+    return np.where(weight > 1e-3, mean, level).astype(np.float32)
