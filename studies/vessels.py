@@ -3,8 +3,8 @@
     python -m studies.vessels --real CT... --drawn CT... [--out FILE.json]
 
 Every CT (NIfTI, HU) is measured alike, from its grey values alone: brought to one spacing, the lungs found, what is
-denser than its surroundings thinned to centre lines (Lee et al. 1994), and parted at branchings. The calibre of a branch
-is that of a cylinder of the branch's length with the attenuation that is in excess round it: blur does not widen it.
+denser than its surroundings thinned to centre lines (Lee et al. 1994), and parted at branchings. The calibre of a
+branch is that of a cylinder of the branch's length with the attenuation that is in excess round it: blur widens none.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Vessels:
 def measure(hu: np.ndarray, affine: np.ndarray) -> Vessels:
     """Vessels of the lungs of a CT (X, Y, Z) HU with a RAS affine in mm."""
     hu = resampled(hu.astype(np.float32), voxel_spacing(affine), MM)
-    return measure_in(hu, _inner_lung(hu), MM)
+    return measure_in(hu, inner_lung(hu), MM)
 
 
 def measure_in(hu: np.ndarray, lung: np.ndarray, mm: float) -> Vessels:
@@ -126,7 +126,7 @@ def resampled(hu: np.ndarray, spacing: np.ndarray, mm: float) -> np.ndarray:
     return ndimage.zoom(ndimage.gaussian_filter(hu, sigma), factor, order=1, grid_mode=True, mode="nearest")
 
 
-def _inner_lung(hu: np.ndarray) -> np.ndarray:
+def inner_lung(hu: np.ndarray) -> np.ndarray:
     """The lungs with their vessels, without a rim along pleura and mediastinum."""
     body = ndimage.binary_opening(hu > _BODY_HU)
     body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)

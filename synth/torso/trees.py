@@ -18,7 +18,7 @@ from synth.plan import CasePlan
 from synth.seeding import derive, numpy_rng
 from synth.shape.trees.abdomen import KIDNEY, LIVER, Supply, grow_organ
 from synth.shape.trees.inlay import inlay_lungs, inlay_vessels
-from synth.shape.trees.lungs import carina_of, grow_lungs
+from synth.shape.trees.lungs import LungGrowth, carina_of, grow_lungs
 from synth.torso.atlas import LUNGS
 from synth.torso.organs import read_masks
 
@@ -35,6 +35,8 @@ _ORGANS: dict[str, tuple[float, Supply]] = {
 }
 _CARINA = 0.62  # of the height of the lungs, where there is no trachea to see
 _NATIVE_HU = 40.0
+_SPREAD = 0.4
+_LUNGS = LungGrowth()
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class _Coarse:
         return found
 
 
-def with_trees(plan: CasePlan, drawn: Drawn) -> Drawn:
+def with_trees(plan: CasePlan, drawn: Drawn, how: LungGrowth = _LUNGS) -> Drawn:
     """A finished torso with airways and vessels in its lungs, liver and kidneys, and the ids of what was painted."""
     coarse = _coarse(drawn)
     blood = _blood(coarse)
@@ -63,13 +65,14 @@ def with_trees(plan: CasePlan, drawn: Drawn) -> Drawn:
     if lobes.any():
         rng = numpy_rng(derive(plan.shape_seed, "trees", "lungs"))
         depth = _finer(ndimage.distance_transform_edt(lobes) * coarse.spacing, hu.shape)
-        trees = grow_lungs(lobes, coarse.affine, _carina(coarse, lobes), rng)
+        trees = grow_lungs(lobes, coarse.affine, _carina(coarse, lobes), rng, how)
         hu, ids = inlay_lungs(hu, affine, np.where(depth < 1, 0, depth), trees, blood)
     for name, (side, supply) in _ORGANS.items():
         mask = coarse.mask(name)
         rng = numpy_rng(derive(plan.shape_seed, "trees", name))
         vessels = grow_organ(mask, coarse.affine, side, supply, rng)
-        hu, found = inlay_vessels(hu, affine, _finer(mask, hu.shape) > 0.5, vessels, blood)
+        level = _in_organ(coarse.hu[mask], blood)
+        hu, found = inlay_vessels(hu, affine, _finer(mask, hu.shape) > 0.5, vessels, level)
         ids = np.where(found > 0, found, ids)
     return replace(drawn, ct=torch.from_numpy(intensity.to_unit(hu))[None, None], trees=ids)
 
@@ -92,6 +95,12 @@ def _blood(coarse: _Coarse) -> float:
     """HU of the heart, which vessels are enhanced as."""
     heart = coarse.mask("heart")
     return float(np.median(coarse.hu[heart])) if heart.any() else _NATIVE_HU
+
+
+def _in_organ(hu: np.ndarray, blood: float) -> float:
+    """HU of vessels within an organ: between it and the heart, for contrast has spread by the time that it is there."""
+    own = float(np.median(hu)) if len(hu) else blood
+    return own + _SPREAD * (blood - own)
 
 
 def _lobes(coarse: _Coarse) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Trees: Murray's law, growth that stays inside, sides, painting that keeps volume; laws that a planted mistake breaks."""
+"""Trees: Murray's law, growth that stays inside, sides, painting that keeps volume."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_painted_tube_has_its_volume_at_any_spacing(spacing: tuple[float, floa
     volume = float(share.sum()) * float(np.prod(spacing))
     expected = np.pi * radius**2 * tube.lengths().sum() + (4 / 3 * np.pi * radius**3 if radius > 1 else 0)
     assert volume == pytest.approx(expected, rel=0.12)
-    assert 0 <= share.min() and share.max() <= 1
+    assert share.min() >= 0 and share.max() <= 1
 
 
 def test_levels_and_flow_by_hand() -> None:

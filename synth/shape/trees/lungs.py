@@ -37,17 +37,17 @@ class LungGrowth:
     """What of lungs is measured, or fitted to real chests (docs/trees.md).
 
     pitch: mm between the ends of arteries; leaf_mm: radius there; exponent: of Murray's law; pleura_mm: where ends
-    stay away from the pleura; bronchus: diameter of the lumen by that of the artery beside it (0.66 +- 0.09, Matsuoka
-    et al. 2003); wall: thickness by outer
-    diameter; lumen_mm: radius of the last airways that have one.
+    stay away from the pleura; bronchus: diameter of the lumen by that of the artery beside it (0.62 +- 0.13, PMID
+    9071307); wall: thickness by outer diameter (lumen by outer diameter 0.66 +- 0.06, PMID 7790543); lumen_mm: radius
+    of the last airways that have one.
     """
 
     pitch: float = 6.7
     leaf_mm: float = 0.28
     exponent: float = 3.0
     pleura_mm: float = 2.5
-    bronchus: float = 0.68
-    wall: float = 0.16
+    bronchus: float = 0.65
+    wall: float = 0.17
     lumen_mm: float = 0.5
     branching: Growth = Growth()
 

@@ -57,7 +57,8 @@ def lattice(
 
     Returns the points (P, 3) mm, the region of each (P,), and to which of the two lattices it belongs (P,) 0 or 1.
     """
-    corners = world_of(np.array([[0, 0, 0], np.array(regions.shape) - 1]), affine)
+    where = np.argwhere(regions)
+    corners = world_of(np.stack([where.min(axis=0), where.max(axis=0)]), affine)
     low, high = corners.min(axis=0), corners.max(axis=0)
     axes = [np.arange(lo, hi + pitch, pitch) for lo, hi in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)

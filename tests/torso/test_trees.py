@@ -1,0 +1,69 @@
+"""Trees of a drawn torso: within its organs, the same for the same plan, and enhanced as the heart is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from prompts import parse
+from synth import intensity, labels
+from synth.assemble import assemble
+from synth.compose import Drawn
+from synth.plan import CasePlan, Sampling, draw_generate
+from synth.shape.trees.lungs import LungGrowth
+from synth.torso.model import TorsoModel
+from synth.torso.patchwork import draw_patchwork
+from synth.torso.trees import with_trees
+
+FEW = LungGrowth(pitch=16.0, leaf_mm=0.6)
+
+
+def plan(prompt: str = "contrast-enhanced CT of the chest") -> CasePlan:
+    return draw_generate(parse(prompt), seed=3, index=0, attempt=0, spacing=4.0, sampling=Sampling())
+
+
+@pytest.fixture(scope="module")
+def drawn(torso: TorsoModel) -> Drawn:
+    coarse = draw_patchwork(plan(), torso)
+    return replace(coarse, spacing=4.0, ct=F.interpolate(coarse.ct, scale_factor=2.0, mode="trilinear"), details=None)
+
+
+@pytest.fixture(scope="module")
+def grown(drawn: Drawn) -> Drawn:
+    return with_trees(plan(), drawn, FEW)
+
+
+def test_vessels_lie_in_their_organs_on_their_side(grown: Drawn) -> None:
+    case = assemble(plan(), grown)
+    assert case.trees is not None
+    assert {"lung_arteries", "lung_veins", "lung_airways"} <= set(case.trees.present())
+    lungs = case.organs.mask("lung_upper_lobe_left", "lung_upper_lobe_right")
+    vessels = case.trees.mask("lung_arteries", "lung_veins")
+    assert (lungs & vessels).sum() > 0.8 * vessels.sum()
+    assert vessels[: len(vessels) // 2].any() and vessels[len(vessels) // 2 :].any()
+
+
+def test_they_are_enhanced_as_the_heart_is_and_nothing_else_changes(drawn: Drawn, grown: Drawn) -> None:
+    before, after = (intensity.to_hu(d.ct[0, 0].numpy()) for d in (drawn, grown))
+    assert grown.trees is not None
+    arteries = grown.trees == labels.ids()["lung_arteries"]
+    assert 100 < after[arteries].max() < 300  # the heart has 250
+    muscle = (before > 0) & (before < 80)
+    assert (np.abs(after - before)[muscle] > 1.0).mean() < 1e-3  # the edge of the liver, which has vessels
+
+
+def test_the_plan_decides_about_them(drawn: Drawn, grown: Drawn) -> None:
+    again = with_trees(plan(), drawn, FEW)
+    assert torch.equal(again.ct, grown.ct) and np.array_equal(again.trees, grown.trees)  # type: ignore[arg-type]
+
+
+def test_a_torso_without_lungs_has_none_there(drawn: Drawn) -> None:
+    assert drawn.atlas is not None
+    nothing = replace(drawn.atlas, ids=np.zeros_like(drawn.atlas.ids))
+    bare = with_trees(plan(), replace(drawn, atlas=nothing), FEW)
+    assert bare.trees is not None and not bare.trees.any()
+    torch.testing.assert_close(bare.ct, drawn.ct, atol=1e-3, rtol=0)
