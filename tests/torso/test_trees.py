@@ -13,7 +13,9 @@ from prompts import parse
 from synth import intensity, labels
 from synth.assemble import assemble
 from synth.compose import Drawn
-from synth.plan import CasePlan, Sampling, draw_generate
+from synth.models.weights_folder import Weights
+from synth.pipeline import _attempt
+from synth.plan import CasePlan
 from synth.shape.trees.lungs import LungGrowth
 from synth.torso.model import TorsoModel
 from synth.torso.patchwork import draw_patchwork
@@ -23,7 +25,7 @@ FEW = LungGrowth(pitch=16.0, leaf_mm=0.6)
 
 
 def plan(prompt: str = "contrast-enhanced CT of the chest") -> CasePlan:
-    return draw_generate(parse(prompt), seed=3, index=0, attempt=0, spacing=4.0, sampling=Sampling())
+    return _attempt(parse(prompt), Weights.shipped("torso"), 3, 0, 4.0, 0)
 
 
 @pytest.fixture(scope="module")
