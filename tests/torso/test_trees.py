@@ -40,7 +40,7 @@ def grown(drawn: Drawn) -> Drawn:
 
 
 def test_vessels_lie_in_their_organs_on_their_side(grown: Drawn) -> None:
-    case = assemble(plan(), grown)
+    case = assemble(plan(), grown, None)
     assert case.trees is not None
     assert {"lung_arteries", "lung_veins", "lung_airways"} <= set(case.trees.present())
     lungs = case.organs.mask("lung_upper_lobe_left", "lung_upper_lobe_right")
