@@ -15,6 +15,7 @@ import pytest
 
 from synth import case_folder, nifti
 from synth.errors import InputError
+from synth.types import Case, LabelMap
 from tests import phantoms
 
 PLAN = '{"version": 1, "seed": 7}'
@@ -43,6 +44,28 @@ def test_a_case_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert np.array_equal(back.organs.ids, case.organs.ids) and back.organs.names == case.organs.names
     assert np.array_equal(back.lesions.ids, case.lesions.ids) and back.lesions.names == {1: "lesion_1"}
     assert plan == json.loads(PLAN) and report == {"lesions": []} and manifest["seeds"] == {"base": 7}
+
+
+def test_trees_come_back_where_a_case_has_some_and_are_missed_where_they_are_gone(tmp_path: Path) -> None:
+    case = phantoms.case()
+    ids = np.zeros(case.ct.hu.shape, np.uint8)
+    ids[2:4, 1, 1] = 142
+    grown = Case(case.ct, case.organs, case.lesions, LabelMap(ids, case.ct.affine, {142: "lung_arteries"}))
+    for name, kept in (("with", grown), ("without", case)):
+        case_folder.write_case(
+            tmp_path / name,
+            kept,
+            plan_json=PLAN,
+            report_json="{}",
+            report_text="",
+            preview_png=b"",
+            manifest={"format": 1},
+        )
+    back, without = (case_folder.read_case(tmp_path / name)[0].trees for name in ("with", "without"))
+    assert back is not None and back.present() == ["lung_arteries"] and np.array_equal(back.ids, ids)
+    assert without is None and case_folder.is_complete(tmp_path / "with", PLAN)
+    (tmp_path / "with" / case_folder.TREES).unlink()
+    assert not case_folder.is_complete(tmp_path / "with", PLAN)
 
 
 def test_the_same_case_gives_the_same_files(tmp_path: Path) -> None:
