@@ -17,7 +17,7 @@ _SCRIPTS = {
 }  # fmt: skip
 _MOSTLY = 0.2  # of the letters
 _FEWEST = 2  # small words of a language, and more than of English
-_BEGINNING = 20000  # characters that are looked at
+_BEGINNING = 1500  # characters that are looked at
 
 
 def foreign(text: str) -> str | None:

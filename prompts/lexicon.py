@@ -50,9 +50,10 @@ class Term:
     text: str
     plural: bool = False
 
-    def has(self, name: str) -> bool:
-        """Whether it is a word of this table or this context."""
-        return name in self.means or name in self.means.get("context", ())
+    def has(self, context: str) -> bool:
+        """Whether it is a word of this line of context.yaml."""
+        means = self.means
+        return "context" in means and context in means["context"]
 
 
 def terms(source: Source, taken: Sequence[Term] = ()) -> list[Term]:

@@ -14,12 +14,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from prompts.lexicon import Term
 from prompts.source import Source
 
 Means = dict[str, Any]
+_END = re.compile(r"(?<![\d.])[.;\n](?=\s)")
+_WITH_NUMBER = re.compile(r"\d|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I)
 
 _N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 _SIGNED = rf"(?:(?<![\w).])-\s?)?{_N}"
@@ -42,10 +45,6 @@ _SEX = r"(?:\W{0,2}(?P<sex>[mf])\b)?"
 
 def terms(source: Source) -> list[Term]:
     """The typed numbers of a text, none overlapping: at each place the rule that stands first in the table."""
-    if not any(c.isdigit() for c in source.text) and not re.search(
-        r"\b(?:seg|level|bosniak|type|grade)", source.text, re.I
-    ):
-        return []
     tokens = source.tokens
     starts = [t.start for t in tokens]
     taken = bytearray(len(source.text) + 1)
@@ -63,9 +62,13 @@ def terms(source: Source) -> list[Term]:
 
 
 def _matches(text: str) -> Iterator[tuple[re.Match[str], Means]]:
-    for pattern, read in _RULES:
-        for match in pattern.finditer(text):
-            yield match, read(match)
+    """Only sentences with a digit, or a word that a number in letters goes with, are looked at."""
+    ends = [0, *(m.end() for m in _END.finditer(text)), len(text)]
+    for start, end in pairwise(ends):
+        if _WITH_NUMBER.search(text, start, end):
+            for pattern, read in _RULES:
+                for match in pattern.finditer(text, start, end):
+                    yield match, read(match)
 
 
 def value(text: str) -> float:

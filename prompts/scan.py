@@ -35,6 +35,7 @@ _PARTS = {
     "abdomen_pelvis": ("abdomen", "pelvis"),
     "torso": ("chest", "abdomen", "pelvis"),
 }
+_TOLD = frozenset(("region", "phase", "sex", "habitus", "extent", "person", "modality", "ct"))
 _SHORT = 400  # characters; a longer text names its region beside "CT" or in its technique
 
 
@@ -61,6 +62,8 @@ def of_sentence(items: Sequence[Term], section: str, number: int, length: int, s
     technique = section == "technique"
     for index, item in enumerate(items):
         means = item.means
+        if _TOLD.isdisjoint(means):
+            continue
         scan.has_ct = scan.has_ct or "ct" in means or "region" in means and bool(_PROTOCOL.search(item.text))
         if "person" in means:
             scan.add("age", means["person"]["age"], item, number)
@@ -75,7 +78,7 @@ def of_sentence(items: Sequence[Term], section: str, number: int, length: int, s
             taken.add(index)
         if "modality" in means and scan.modality is None and number == 0 and _beside(items, index, "region"):
             scan.modality = item
-        alone = technique or not _with_finding(items, index)
+        alone = technique or ("ct" not in means and not _with_finding(items, index))
         if "phase" in means and section != "history" and (_PHASE.search(item.text) or alone):
             scan.add("phase", means["phase"], item, number)
             taken.add(index)

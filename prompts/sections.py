@@ -16,6 +16,7 @@ _SHORT_FORMS = (
     "se cf dd pt hx sup inf ant post lat"
 )
 _ABBREVIATIONS = frozenset(_SHORT_FORMS.split())
+_MOST_TOKENS = 250  # a longer sentence is none; it is cut, so that no text takes long
 _ENDS = frozenset(".;!\u2022")
 _OPENS_A_LINE = frozenset("-*\u2022")
 
@@ -73,6 +74,9 @@ def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int
         if new_line:
             yield first, index, opens
             first, opens = index, True
+        if index - first >= _MOST_TOKENS and not inside[index]:
+            yield first, index, opens
+            first, opens = index, False
         if not inside[index] and _ends(source, tokens, index):
             if index > first:
                 yield first, index, opens

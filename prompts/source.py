@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -25,6 +26,7 @@ _ONE = {
     "\u03bc": "u",
     "\u00b0": " degrees ",
 }  # fmt: skip
+_BLANKS = {code: " " for code in (*range(10), *range(11, 32), 127)}
 _SPACE_IN_NUMBER = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s]")
 _DASH = re.compile(r"(?<=[^\W\d])(?:\.?\)?) - (?=\w)|(?<=\w) -- (?=\w)")
@@ -48,7 +50,7 @@ class Source:
 
     raw: str
     text: str
-    where: tuple[int, ...]
+    where: Sequence[int]
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
         """Of the original: from the first to behind the last character of `text[start:end]`."""
@@ -71,6 +73,8 @@ class Source:
 
 def normalised(raw: str) -> Source:
     """NFKC, every dash a hyphen, every space a space, x for the multiplication sign; nothing changes order."""
+    if raw.isascii():
+        return Source(raw, _dashes(raw.translate(_BLANKS)), range(len(raw) + 1))
     raw_text = _SPACE_IN_NUMBER.sub("\u200b", raw)
     characters: list[str] = []
     where: list[int] = []
@@ -81,8 +85,12 @@ def normalised(raw: str) -> Source:
             said = _alike(character)
         characters.append(said)
         where += [index] * len(said)
-    text = _DASH.sub(lambda m: m[0].replace("--", ", ").replace("-", ","), "".join(characters))
-    return Source(raw, text, (*where, len(raw)))
+    return Source(raw, _dashes("".join(characters)), (*where, len(raw)))
+
+
+def _dashes(text: str) -> str:
+    """A dash between blanks parts as a comma does; no character moves."""
+    return _DASH.sub(lambda m: m[0].replace("--", ", ").replace("-", ","), text)
 
 
 @lru_cache(maxsize=4096)

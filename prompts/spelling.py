@@ -12,6 +12,7 @@ from prompts.lexicon import tree
 from prompts.source import Source, Token
 
 _SHORTEST = 5  # letters of a word that is looked at
+_LONGEST = 24
 _TWICE = 8  # from here on two letters may be wrong
 
 
@@ -20,7 +21,7 @@ def corrected(source: Source) -> tuple[Source, dict[str, str]]:
     tokens: list[Token] = []
     meant: dict[str, str] = {}
     for token in source.tokens:
-        guess = _meant(token.key) if len(token.key) >= _SHORTEST and token.text.isalpha() else None
+        guess = _meant(token.key) if _SHORTEST <= len(token.key) <= _LONGEST and token.text.isalpha() else None
         if guess is None:
             tokens.append(token)
         else:

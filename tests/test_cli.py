@@ -204,7 +204,10 @@ def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Pat
     (given_arguments, given) = pipeline.asked[0]
     given.pop("progress")
     assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a liver cyst", ())
-    assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}, "lesion_weights": None}
+    assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}} | {
+        "lesion_weights": None,
+        "trust_labels": False,
+    }
 
 
 def test_insert_hands_on_the_siblings_that_were_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
