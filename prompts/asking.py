@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -79,7 +79,11 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
     valid: list[FindingRequest] = []
     findings: list[Finding] = []
     assumed: dict[str, Any] = {}
-    places = [_with_organ(one, told, region) for one in told]
+    organs: dict[str, set[str]] = {}
+    for one in told:
+        if one.finding.organ:
+            organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
+    places = [_with_organ(one, organs, region) for one in told]
     for one, finding in zip(told, places, strict=True):
         if finding.status != "present":
             findings.append(replace(finding, why_not=_STATUS.get(finding.status, "")))
@@ -96,7 +100,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
     return Asked(requests, valid, findings, assumed)
 
 
-def _with_organ(one: Told, told: Sequence[Told], region: str | None) -> Finding:
+def _with_organ(one: Told, organs: Mapping[str, set[str]], region: str | None) -> Finding:
     """A nodule in a chest CT, or with a lung texture or spicules, is in the lung; else where others of its kind are."""
     finding = one.finding
     if finding.organ is not None or finding.status != "present" or one.strange:
@@ -111,8 +115,8 @@ def _with_organ(one: Told, told: Sequence[Told], region: str | None) -> Finding:
         return replace(finding, organ="lung")
     if finding.part in ("upper", "middle", "lower") and finding.kind in (FindingKind.NODULE, FindingKind.MASS):
         return replace(finding, organ="lung")
-    shared = {t.finding.organ for t in told if t.finding.kind == finding.kind and t.finding.organ}
-    return replace(finding, organ=shared.pop()) if len(shared) == 1 else finding
+    shared = organs.get(finding.kind, set())
+    return replace(finding, organ=next(iter(shared))) if len(shared) == 1 else finding
 
 
 class _Invalid(str):
