@@ -150,6 +150,8 @@ def _in_words_of_a_request(finding: Finding) -> Finding:
     """The finding with the kind and organ that a request calls it by (words/asked.yaml)."""
     table = load("words/asked.yaml")
     kind = table["kinds"].get(finding.kind, finding.kind)
+    if kind == "medical material":
+        kind = table["devices"].get(finding.attributes.get("device"), kind)
     organ = table["organ of a kind"].get(kind) or table["organs"].get(finding.organ, finding.organ)
     return replace(finding, kind=kind, organ=organ)
 

@@ -96,6 +96,8 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         and all(is_place(i) or "attributes" in i.means for i in between)
     ):
         return True
+    if a.kind.device and b.kind.device and all(i.has("joins") or i.has("article") for i in between):
+        return a.kind.means == b.kind.means
     if between or a.status == "absent":
         return False
     names = {a.kind.name, b.kind.name}
@@ -137,8 +139,9 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return False
     between = items[a.last : b.first]
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
-    says_equal = any(i.has("equal") for i in between) or _is_considered(items, b)
-    says_possible = any(i.has("possible before") for i in between) or b.status == "possible"
+    suggests = any(i.has("suggests") for i in between)
+    says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
+    says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
     if not (opened or says_equal or says_possible) or any("size" in i.means for i in between[-3:]):
         return False
     if _is_considered(items, b):
@@ -155,6 +158,15 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     if a.kind is None or b.kind is None or a.kind.name not in FOCAL or a.status != "present":
         return False
     between = [i for i in items[a.last : b.first] if not i.has("article")]
+    if (
+        b.kind.name in _ADJECTIVES
+        and a.kind.name == "tumour"
+        and not any(is_finite(i) or i.has("joins") for i in between)
+    ):
+        name, value = _ADJECTIVES[b.kind.name]
+        a.attributes[name] = value
+        a.used |= b.used
+        return True
     if not between or not (between[-1].has("with") or between[-1].has("absent before")):
         return False
     if len(between) > 1 and any("finding" in i.means or coordinates(i) or is_finite(i) for i in between):
@@ -200,6 +212,9 @@ def _told(a: Draft, b: Draft, certain: bool) -> bool:
 def _without_causes(found: list[Draft]) -> list[Draft]:
     """A diagnosis beside a finding is what that finding is due to, and none of its own."""
     seen = [d for d in found if d.kind and not d.kind.cause and d.status == "present"]
+    for draft in found:
+        if draft.kind and draft.kind.primary and any(d.kind and d.kind.name == "metastasis" for d in found):
+            draft.status = "past"
     kept = []
     for draft in found:
         if draft.kind and draft.kind.cause and seen and draft.status != "absent":
@@ -231,7 +246,17 @@ def bind(
         if index in scan or "finding" in item.means or "dose" in item.means:
             continue
         describe(owner(index), item, index, items, scopes, index in of_place)
+    for draft in drafts:
+        _same_measure(draft)
     _share_places(items, drafts)
+
+
+def _same_measure(draft: Draft) -> None:
+    """ "short axes of 35 mm on the right and 37 mm on the left": what the first length is, the others are."""
+    measures = ("short axis", "thickness", "largest")
+    for (_, first), (_, second) in zip(draft.sizes, draft.sizes[1:], strict=False):
+        if first["is"] in measures and second["is"] is None:
+            second["is"] = first["is"]
 
 
 def describe(
@@ -261,7 +286,8 @@ def describe(
             draft.used.add(index)
         return
     if "attributes" in means and not (in_place and "segment" in means):
-        _attributes(draft, means["attributes"], "absent" in scopes[index] and draft.status != "absent")
+        negated = index > 0 and items[index - 1].has("not so")
+        _attributes(draft, means["attributes"], negated or ("absent" in scopes[index] and draft.status != "absent"))
     draft.used.add(index)
 
 
@@ -286,7 +312,7 @@ def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
             draft.attributes[name] = value
 
 
-_THICK = frozenset(("thickness", "thick", "deep", "depth"))
+_THICK = frozenset(("thickness", "thick", "deep", "depth", "thickest", "deepest"))
 _SHORT = frozenset(("short", "narrow"))
 _NEAR = 4
 
@@ -400,7 +426,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             continue
         between = items[draft.last : following.first]
         trailing = [p for p in following.places if p.first >= following.last and not p.weak]
-        joined = any(coordinates(i) for i in between) and not any(is_finite(i) for i in between)
+        joined = not between or (any(coordinates(i) for i in between) and not any(is_finite(i) for i in between))
         opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
         if (
             trailing

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from prompts.drafts import Draft
@@ -27,6 +29,7 @@ _LUNG_FAMILY = frozenset(
     ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart")
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
+_FLUID = ("effusion", "ascites")
 _AS_THICKNESS = frozenset(
     ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
 )
@@ -53,7 +56,7 @@ def findings_of(draft: Draft, items: Sequence[Term], heading: Term | None) -> li
     """The findings that a head of a sentence stands for; `heading` is the organ that the sentence stands under."""
     assert draft.kind
     places, conflicts = _places(draft, items, heading)
-    split = _split(draft, places)
+    split = _split(draft, places, items)
     found = [_finding(draft, place, size, count) for place, size, count in split]
     kept = _without_doubles([f for f in found if f is not None])
     if draft.kind.also:
@@ -74,9 +77,10 @@ def _strange(draft: Draft, items: Sequence[Term]) -> str:
 
 def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[list[Place], list[str]]:
     """The places that the finding has, those that speak of one place put together; and contradictions."""
-    own = [p for p in draft.places if not p.weak and not p.subset]
+    of_it = [p for p in draft.places if draft.status == "absent" or not p.absent]
+    own = [p for p in of_it if not p.weak and not p.subset]
     if not any(p.side or p.part for p in own):
-        own = own + [p for p in draft.places if p.subset and not p.largest]
+        own = own + [p for p in of_it if p.subset and not p.largest]
     found: list[Place] = []
     conflicts: list[str] = []
     for place in own:
@@ -148,17 +152,19 @@ def _contradicts(a: Place, b: Place, items: Sequence[Term]) -> bool:
 Piece = tuple[Place | None, dict[str, Any] | None, int | str | None]
 
 
-def _split(draft: Draft, places: list[Place]) -> list[Piece]:
+def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Piece]:
     """(place, size, number) of each finding that the words stand for."""
     assert draft.kind
     sizes = [(i, s) for i, s in draft.sizes if s["is"] in _OWN_SIZE]
     if not sizes:  # thicknesses are shared out as sizes are
         sizes = [(i, s) for i, s in draft.sizes if s["is"] in ("thickness", "short axis")]
     count = counted(draft)
-    expanded = _by_couinaud(places)
+    expanded = _by_couinaud(_each_side(places))
     if draft.status == "absent":
         return [(p, None, None) for p in expanded] or [(None, None, None)]
     lists = [s["list"] for _, s in sizes if "list" in s]
+    if len(sizes) > 1 and (chain := _listed(sizes, items)):
+        lists = [tuple(chain)]
     if len(expanded) <= 1:
         place = expanded[0] if expanded else None
         if lists:
@@ -174,7 +180,25 @@ def _split(draft: Draft, places: list[Place]) -> list[Piece]:
     if len(sizes) < 2:
         shared = sizes[0][1] if sizes else None
         return [(p, shared, each) for p in expanded]
+    each = each if isinstance(each, int) else 1
     return [(p, size, each) for p, size in zip(expanded, _shared_out(sizes, expanded), strict=True)]
+
+
+def _each_side(places: list[Place]) -> list[Place]:
+    """ "bilateral effusions, 2 cm on the right and 1 cm on the left" are two."""
+    sides = {p.side for p in places}
+    if not {"left", "right", "bilateral"} <= sides:
+        return places
+    whole = next(p for p in places if p.side == "bilateral")
+    kept = [p for p in places if p.side != "bilateral"]
+    return [replace(p, organ=p.organ or whole.organ, part=p.part or whole.part) for p in kept]
+
+
+def _listed(sizes: Sequence[tuple[int, dict[str, Any]]], items: Sequence[Term]) -> list[float]:
+    """ "5 mm, 8 mm and 11 mm": lengths with nothing but commas between them are a list."""
+    joined = all(all(coordinates(i) for i in items[a + 1 : b]) and b > a + 1 for (a, _), (b, _) in pairwise(sizes))
+    single = all(len(s.get("axes", ())) == 1 and s["is"] is None for _, s in sizes)
+    return [s["axes"][0] for _, s in sizes] if joined and single else []
 
 
 def _shared_out(sizes: Sequence[tuple[int, dict[str, Any]]], places: Sequence[Place]) -> list[dict[str, Any] | None]:
@@ -209,6 +233,9 @@ def counted(draft: Draft) -> int | str | None:
         numbers = [t for t in said if t.means["count"].isdigit()]
         value = (numbers or said)[0].means["count"]
         return int(value) if value.isdigit() else SEVERAL
+    levels = [name for p in draft.places for name in p.segments if name and name[:1] in "CTL" and "," in name]
+    if draft.plural and levels:
+        return len(re.findall(r"\d+", levels[0]))
     if draft.plural or draft.kind.several:
         return SEVERAL
     return None if draft.kind.mass else 1
@@ -232,12 +259,16 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
         attributes["parts"] = list(place.parts)
     if draft.volumes:
         attributes["volume_ml"] = draft.volumes[0]
-    axes = None
+    axes: tuple[float, ...] | None = None
+    if name in _FLUID and side in ("left", "right") and count == SEVERAL:
+        count = 1
     if size is not None:
         axes = tuple(size.get("axes") or size.get("range") or size["list"])
+        if name in _FLUID and size["is"] == "largest":  # "an effusion reaching 2 cm" is as deep
+            attributes["thickness_mm"], axes, size = axes[0], None, {"is": None}
         if size["is"]:
             attributes["size_is"] = size["is"]
-        if name in _AS_THICKNESS:
+        if name in _AS_THICKNESS and axes:
             attributes["thickness_mm"], axes = axes[0], None
     if draft.status == "absent":
         attributes, axes, count = {}, None, None
@@ -263,8 +294,10 @@ def _typed(value: Any) -> Any:
 
 def resolved(kind: Kind, said: str | None) -> tuple[str, str | None]:
     """(kind, organ) with the organ that was said: calcification of the aorta is one of its wall."""
-    if said is not None and said in kind.elsewhere:
-        other = kind_named(kind.elsewhere[said])
+    for organ in (said, plain(said)):
+        if organ is None or organ not in kind.elsewhere:
+            continue
+        other = kind_named(kind.elsewhere[organ])
         return other.name, plain(other.organ if other.always else said)
     if kind.always:
         return kind.name, kind.organ

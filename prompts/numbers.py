@@ -347,7 +347,7 @@ _RULES = (
     _rule(_AXES, _axes),
     _rule(rf"(?P<low>{_N})\s*(?P<lunit>{_MM})?\s*(?:-|to)\s*(?P<high>{_N}){_GAP}(?P<unit>{_MM})", _range),
     _rule(rf"between\s+(?P<low>{_N})\s*(?P<lunit>{_MM})?\s*and\s*(?P<high>{_N}){_GAP}(?P<unit>{_MM})", _range),
-    _rule(rf"{_N}(?:{_GAP}{_MM})?(?:{_AND}{_N}(?:{_GAP}{_MM})?)*{_AND}{_N}{_GAP}{_MM}", _list),
+    _rule(rf"{_N}(?:{_AND}{_N})+{_GAP}{_MM}", _list),
     _rule(rf"(?:{_BOUND})?(?P<n>{_SIGNED}{_GAP}{_MM})", _size, left=r"(?<![\w.])(?<!\d,)"),
     _rule(r"(?P<n>\d+(?:\.\d+)?)\s*x\s*(?=nodules?|mass|lesions?)", lambda m: {"count": m["n"], "digits": True}),
     # what is left: counts and numbers of a list

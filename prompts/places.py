@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from prompts.lexicon import Term
@@ -32,6 +32,7 @@ _INSIDE: dict[str, frozenset[str]] = {
 }
 _OF_NOUN = {"lobe": "lung", "pole": "kidney"}
 _LOBED = ("lung",)
+_LUNG_SEGMENTS = {**dict.fromkeys("123", "upper"), **dict.fromkeys(("6", "7", "8", "9", "10"), "lower")}
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Place:
     """One place. `organ` may be any organ of words/places.yaml; `first` to before `last` are items of the sentence.
 
     `parts`: Couinaud numbers, one lesion `across` them or one in each. `joined`: coordinated with the place before it.
-    `weak`: said of a neighbour; `subset`: of most of several; `largest`: of the largest of them.
+    `weak`: said of a neighbour; `subset`: of most of several; `largest`: of the largest of them;
+    `absent`: it is not there.
     """
 
     first: int
@@ -57,6 +59,7 @@ class Place:
     weak: bool = False
     subset: bool = False
     largest: bool = False
+    absent: bool = False
     own_organ: bool = False
 
     @property
@@ -65,13 +68,10 @@ class Place:
         return self.organ, self.side, self.part
 
 
-def places(items: list[Term], scopes: Scopes, scan: Collection[int] = ()) -> list[Place]:
+def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) -> list[Place]:
     """The places of a sentence in order; items in `scan` speak of the scan and not of a finding."""
     found: list[Place] = []
-    pancreas = any(_of_pancreas(item) for item in items)
     for index, item in enumerate(items):
-        if "bare" in item.means and pancreas:
-            item = items[index] = replace(item, means={"place": {"part": item.means["bare"]}})  # noqa: PLW2901
         if index in scan or not (is_place(item) or "region" in item.means) or "finding" in item.means:
             continue
         link = _link(items, found[-1].last, index) if found else None
@@ -83,12 +83,6 @@ def places(items: list[Term], scopes: Scopes, scan: Collection[int] = ()) -> lis
     for group in _groups(found):
         _share(group)
     return [p for p in found if p.organ or p.side or p.part or p.segments]
-
-
-def _of_pancreas(item: Term) -> bool:
-    means = item.means
-    kind = means.get("finding")
-    return "pancreas" in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
 
 
 def _same_scope(scopes: Scopes, a: int, b: int) -> bool:
@@ -110,7 +104,7 @@ def _link(items: Sequence[Term], last: int, index: int) -> str | None:
 def _new(item: Term, index: int, scopes: Scopes) -> Place:
     place = Place(index, index + 1)
     place.weak = "beside" in scopes[index]
-    place.largest = "largest" in scopes[index]
+    place.largest, place.absent = "largest" in scopes[index], "absent" in scopes[index]
     place.subset = place.largest or "subset" in scopes[index]
     _extend(place, item, index, ())
     return place
@@ -128,6 +122,9 @@ def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool
         return False
     if says.get("level") and place.level and says["level"] != place.level:
         return False
+    if place.parts and place.organ == "liver" and organ == "lung" and place.parts[0] in _LUNG_SEGMENTS:
+        place.segments.append(f"segment {place.parts[0]}")
+        place.organ, place.part, place.parts = "lung", _LUNG_SEGMENTS[place.parts[0]], ()
     merged = _merged(place.organ, organ)
     if organ and place.organ and merged is None:
         return False

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from prompts import asking, languages, lexicon, merging, numbers, scan, sections, spelling
+from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.drafts import Draft, bind, describe, drafts_of
 from prompts.errors import PromptError
@@ -66,7 +67,7 @@ def read(text: str, door: Door = ANYWHERE) -> Reading:
         start, end = source.tokens[sentence.first].start, source.tokens[sentence.last - 1].end
         state.used[start:end] = bytes(end - start)
     for number, sentence in enumerate(state.sentences):
-        _sentence(state, items_of(source, terms, sentence), sentence, number)
+        _sentence(state, resolved(items_of(source, terms, sentence)), sentence, number)
     if not (
         state.understood
         or state.told
@@ -89,7 +90,7 @@ def _prepared(text: str) -> tuple[Source, dict[str, str]]:
     return spelling.corrected(normalised(text))
 
 
-def _sentence(state: _Text, items: list[Term], sentence: Sentence, number: int) -> None:
+def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: int) -> None:
     """Read one sentence into the state."""
     section = sentence.section
     taken = scan.of_sentence(items, section, number, len(state.source.text), state.scan)

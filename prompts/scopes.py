@@ -79,8 +79,10 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     if past_after and index:
         reach(found, "past", backward(items, index))
     for name, scope in (("beside", "beside"), ("mostly", "subset"), ("example", "largest")):
-        if name in contexts:
+        if name in contexts and not (name == "example" and any("finding" in i.means for i in items[index:])):
             reach(found, scope, _places(items, index))
+    if "suggests" in contexts:
+        reach(found, "possible", _to_comma(items, forward(items, index)))
     if "largest" in contexts:
         reach(found, "largest", _of_one(items, index))
     for name in ("equal", "due"):

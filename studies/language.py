@@ -50,7 +50,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "Emphysema": ("emphysema", "bulla"),
     "Atelectasis": ("atelectasis",),
     "Lung nodule": ("nodule",),
-    "Lung opacity": ("ground-glass opacity", "lung opacity", "infiltration", "tree-in-bud", "crazy paving"),
+    "Lung opacity": ("ground-glass opacity", "lung opacity", "infiltration"),
     "Pulmonary fibrotic sequela": ("fibrotic sequela", "fibrosis"),
     "Pleural effusion": ("effusion",),
     "Mosaic attenuation pattern": ("mosaic attenuation",),
@@ -59,7 +59,12 @@ LABELS: dict[str, tuple[str, ...]] = {
     "Bronchiectasis": ("bronchiectasis",),
     "Interlobular septal thickening": ("interlobular septal thickening",),
 }
-_IN_LUNG = ("nodule",)  # these kinds count for the label in the lung alone
+_IN_LUNG = (
+    "nodule",
+    "ground-glass opacity",
+    "lung opacity",
+    "infiltration",
+)  # these kinds count for the label in the lung alone
 
 
 @dataclass
