@@ -306,7 +306,7 @@ def scan(
         float | None, typer.Option(callback=finite, help="Thickness of slices, which overlap: the grid stays.")
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Of a slice: box, triangle or bell.")] = None,
-    metal: Annotated[str | None, typer.Option(help="hip, dental, spine or none; needs labels of the bone.")] = None,
+    metal: Annotated[str | None, typer.Option(help="hip, dental, spine, devices (a case's own) or none.")] = None,
     beam_hardening: Annotated[bool, typer.Option("--beam-hardening", help="Bone hardens the beam.")] = False,
     organs: Annotated[Path | None, typer.Option(help="Organ labels of a CT.", show_default=False)] = None,
     organ_ids: OrganIds = None,

@@ -13,9 +13,10 @@ import numpy as np
 from synth.errors import InputError
 from synth.geometry import world_of
 from synth.scanner.settings import Metal
-from synth.types import LabelMap
+from synth.types import Case, LabelMap
 
 Point = np.ndarray  # RAS mm, (3,)
+_METAL_HU = 2000  # no tissue is denser, and stones hardly
 _LEFT_OUT = 20  # voxels: a structure of fewer is a rest at the edge of the volume
 
 
@@ -51,8 +52,11 @@ class Implant:
         return whole
 
 
-def place(metal: Metal, organs: LabelMap) -> list[Implant]:
-    """The implants of a kind where the labels have room for them. Raises InputError where they have not."""
+def place(metal: Metal, case: Case) -> list[Implant]:
+    """The implants of a kind where a case's labels have room for them. Raises InputError where they have not."""
+    if metal is Metal.devices:
+        return _devices(case)
+    organs = case.organs
     capsules = _PLACES[metal](organs)
     if not capsules:
         raise InputError(
@@ -63,6 +67,16 @@ def place(metal: Metal, organs: LabelMap) -> list[Implant]:
     if not any(found):
         raise InputError(f"metal '{metal}': it lies outside the volume; choose a CT that shows more of the bone")
     return [implant for implant in found if implant]
+
+
+def _devices(case: Case) -> list[Implant]:
+    """Titanium in the voxels of lesions that are as dense as metal alone: a pacemaker, a port."""
+    dense = (case.lesions.ids > 0) & (case.ct.hu >= _METAL_HU)
+    if not dense.any():
+        raise InputError("metal 'devices': no lesion of the case is metal; insert a pacemaker or a port first")
+    ends = [(int(a.min()), int(a.max()) + 1) for a in np.nonzero(dense)]
+    i, j, k = (slice(*end) for end in ends)
+    return [Implant("titanium", (i, j, k), dense[i, j, k].astype(np.float32))]
 
 
 def _voxels(capsules: list[Capsule], organs: LabelMap) -> Implant | None:

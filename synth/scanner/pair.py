@@ -37,7 +37,8 @@ def write_pair(subject: Subject, settings: ScannerSettings, seed: int, out: Path
     told = {"settings": settings.settings(), "seed": seed, "inputs": subject.hashes()}
     if folder.exists() and _holds(folder, told):
         return folder
-    scanned = scan_in_place(subject.case.ct, settings, derive(seed, subject.name, "scan"), subject.case.organs)
+    case = subject.case
+    scanned = scan_in_place(case.ct, settings, derive(seed, subject.name, "scan"), case.organs, case.lesions)
     with whole_folder(folder, lambda: _holds(folder, told)) as partial:
         _write(partial, subject, scanned, told, command)
     return folder

@@ -27,7 +27,7 @@ def scan(case: Case, scanner: Scanner, seed: int) -> Case:
     `slicing` and `implants.place` do.
     """
     slices = slicing(case.ct, scanner)
-    implants = place(scanner.metal, case.organs) if scanner.metal else []
+    implants = place(scanner.metal, case) if scanner.metal else []
     hu = _scanned(case.ct, slices, scanner, seed, implants)
     organs, lesions = (LabelMap(slices.ids(m.ids), slices.affine, m.names) for m in (case.organs, case.lesions))
     trees = case.trees and LabelMap(slices.ids(case.trees.ids), slices.affine, case.trees.names)
@@ -47,16 +47,19 @@ class Scanned:
     metal: np.ndarray | None
 
 
-def scan_in_place(ct: Volume, settings: ScannerSettings, seed: int, organs: LabelMap | None = None) -> Scanned:
+def scan_in_place(
+    ct: Volume, settings: ScannerSettings, seed: int, organs: LabelMap | None = None, lesions: LabelMap | None = None
+) -> Scanned:
     """A CT with the settings of a scanner, slices overlapping so that the grid stays.
 
-    `organs` say where metal goes. Raises InputError as `scan` does.
+    `organs` say where metal goes, `lesions` which devices there are. Raises InputError as `scan` does.
     """
     own = float(ct.spacing[_axis(ct)])
     if settings.slice_mm is not None:
         settings = settings.model_copy(update={"increment_mm": own})
     slices = slicing(ct, settings)
-    implants = place(settings.metal, organs) if settings.metal and organs is not None else []
+    none = LabelMap(np.zeros(ct.hu.shape, np.uint8), ct.affine, {})
+    implants = place(settings.metal, Case(ct, organs or none, lesions or none)) if settings.metal else []
     scanned = Volume(_scanned(ct, slices, settings, seed, implants), ct.affine)
     if not implants:
         return Scanned(scanned, ct, None)

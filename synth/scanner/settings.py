@@ -37,11 +37,12 @@ class Profile(StrEnum):
 
 
 class Metal(StrEnum):
-    """Implants that can be put into a CT before it is scanned."""
+    """Implants that can be put into a CT before it is scanned, or the devices that are among its lesions."""
 
     hip = "hip"
     dental = "dental"
     spine = "spine"
+    devices = "devices"
 
 
 class Reconstruction(StrEnum):

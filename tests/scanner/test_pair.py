@@ -119,12 +119,12 @@ def test_scand_draws_anew_and_repeats_by_seed() -> None:
 
 def test_plans_say_what_was_asked_for() -> None:
     from prompts import parse
-    from synth.plan import Sampling, draw_generate
+    from synth.plan import CasePlan
     from synth.scanner import Scanner
 
     low = Scanner(name="low", dose=0.2, angle_deg=150)
-    request = parse("CT of the head and neck")
-    plan = draw_generate(request, seed=2, index=1, attempt=0, spacing=8.0, sampling=Sampling(), scanner=low)
+    plan = CasePlan(door="insert", case="x", seed=0, request=parse("9 mm nodule in the left lung"), scanner=low)
     assert json.loads(plan.to_json())["scanner"] == {
         **{"slice_mm": None, "kernel": "standard", "noise_hu": 0.0, "dose": 0.2, "angle_deg": 150.0, "name": "low"}
     }
+    assert CasePlan.model_validate_json(plan.to_json()).scanner == low

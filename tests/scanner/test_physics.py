@@ -147,9 +147,24 @@ def spine() -> tuple[Volume, LabelMap]:
     return Volume(hu, affine), LabelMap(ids, affine, {27: "vertebrae_L5", 28: "vertebrae_L4"})
 
 
+def _case(ct: Volume, organs: LabelMap, ids: np.ndarray | None = None) -> Case:
+    ids = np.zeros_like(organs.ids) if ids is None else ids
+    return Case(ct, organs, LabelMap(ids, ct.affine, {1: "pacemaker_1"}))
+
+
+def test_a_device_of_the_case_is_metal_where_it_is_as_dense() -> None:
+    ct, organs = spine()
+    ids, hu = np.zeros_like(organs.ids), ct.hu.copy()
+    ids[20:30, 50:56, 5:9], hu[20:30, 50:56, 5:8] = 1, 3071  # its upper part is a lead's cover
+    (implant,) = place(Metal.devices, _case(Volume(hu, ct.affine), organs, ids))
+    np.testing.assert_array_equal(implant.within(hu.shape) > 0, (ids > 0) & (hu == 3071))
+    with pytest.raises(InputError, match="no lesion of the case is metal; insert a pacemaker"):
+        place(Metal.devices, _case(ct, organs, ids))
+
+
 def test_screws_lie_in_their_vertebrae_and_streak_along_themselves() -> None:
     ct, organs = spine()
-    (implant,) = place(Metal.spine, organs)
+    (implant,) = place(Metal.spine, _case(ct, organs))
     metal = implant.within(ct.hu.shape) > 0.5
     at = apply_affine(ct.affine, np.argwhere(metal))
     assert at[:, 0].min() < -5 and at[:, 0].max() > 5  # on both sides
@@ -166,9 +181,9 @@ def test_screws_lie_in_their_vertebrae_and_streak_along_themselves() -> None:
 
 
 def test_metal_without_its_bone_is_a_line() -> None:
-    _, organs = spine()
+    ct, organs = spine()
     with pytest.raises(InputError, match="metal 'hip': the labels have no femur_left or femur_right; choose"):
-        place(Metal.hip, organs)
+        place(Metal.hip, _case(ct, organs))
 
 
 def test_a_scan_in_place_keeps_the_grid_and_a_case_its_masks() -> None:
@@ -219,7 +234,7 @@ def test_overlapping_slices_lie_where_they_did() -> None:
         ({"increment_mm": 2}, "increment_mm needs slice_mm"),
         ({"modulation": True}, "modulation needs dose"),
         ({"sirt_steps": 5, "views": 9}, "sirt_steps needs reconstruction sirt"),
-        ({"metal": "knee"}, "'hip', 'dental' or 'spine'"),
+        ({"metal": "knee"}, "'hip', 'dental', 'spine' or 'devices'"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, object], said: str) -> None:
