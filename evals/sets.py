@@ -25,6 +25,7 @@ class Options:
 
     protocol: str = "windows"
     network: str = DEFAULT
+    trust: bool = False
     spacing: float | None = None
     slices: int = 10
     resamples: int = 100
@@ -125,7 +126,7 @@ def make(
     if options.spacing is None and options.protocol != "maisi25d":
         require_one_spacing(entries)
     protocol = choose(options.protocol, list(entries.values()), options.spacing, options.slices)
-    network = load(options.network)
+    network = load(options.network, trust=options.trust)
     groups = {}
     for role, (found, bad) in looked.items():
         with progress.step(f"features {role}", len(found)) as step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import nibabel as nib
 import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
@@ -9,7 +11,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from synth.errors import InputError
 
 _SHEAR_TOLERANCE = 1e-3  # largest |cosine| between two voxel axes
-_GRID_TOLERANCE_MM = 1e-2  # two grids are the same when their affines agree to this
+_GRID_TOLERANCE = 0.1  # of the smallest spacing: two grids are the same when their corners agree to this
 
 
 def voxel_spacing(affine: np.ndarray) -> np.ndarray:
@@ -35,8 +37,22 @@ def check_affine(affine: np.ndarray, what: str = "affine") -> np.ndarray:
 
 
 def same_grid(shape_a: tuple[int, ...], affine_a: np.ndarray, shape_b: tuple[int, ...], affine_b: np.ndarray) -> bool:
-    """Whether two arrays lie on the same voxel grid (shape equal, affines equal to 0.01 mm)."""
-    return tuple(shape_a) == tuple(shape_b) and bool(np.allclose(affine_a, affine_b, atol=_GRID_TOLERANCE_MM))
+    """Whether two arrays lie on the same voxel grid: equal shapes, corners nearer than a tenth of a voxel."""
+    if tuple(shape_a) != tuple(shape_b):
+        return False
+    return corners_apart(shape_a, affine_a, affine_b) <= _GRID_TOLERANCE * float(voxel_spacing(affine_a).min())
+
+
+def corners_apart(shape: tuple[int, ...], affine_a: np.ndarray, affine_b: np.ndarray) -> float:
+    """Largest distance in mm between the corners of one array under two affines."""
+    corners = np.array(list(product(*((0, n - 1) for n in shape[:3]))))
+    return float(np.linalg.norm(world_of(corners, affine_a) - world_of(corners, affine_b), axis=1).max())
+
+
+def turned_like(array: np.ndarray, affine: np.ndarray, like: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flip and swap (never resample) the axes of an array (X, Y, Z) to run as those of the affine `like` do."""
+    turn = nib.orientations.ornt_transform(io_orientation(affine), io_orientation(like))
+    return np.ascontiguousarray(apply_orientation(array, turn)), affine @ inv_ornt_aff(turn, array.shape)
 
 
 def to_ras(array: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

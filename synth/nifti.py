@@ -30,11 +30,12 @@ from synth.types import LabelMap, Volume
 
 MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; at most 79 characters
 
-_INTEGER_TOLERANCE = 1e-3  # a stored float this near an integer is that integer
+_INTEGER_TOLERANCE = 0.05  # a label this near an integer is that integer: integers with a slope come back so
 _GZIP_LEVEL = 2
 _CODE_SCANNER = 1  # NIFTI_XFORM_SCANNER_ANAT
 _MOST_OFFSET = 2**26  # bytes before the voxels: extensions of a header may be long
 _MOST_VOXELS, _MOST_BYTES = 2**29, 2**31  # 512 x 512 x 2048, four bytes each: no CT of a person is larger
+_MM_OF_UNIT = {"meter": 1000.0, "micron": 0.001}
 _ID = re.compile(r"[1-9][0-9]{0,4}")
 _SHOWN = 12  # at most so many ids or values in one note
 
@@ -72,16 +73,22 @@ def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping
 
 
 def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The ids (X, Y, Z), uint8 or uint16, and the affine of a label map, without names."""
+    """The ids (X, Y, Z), uint8 or uint16, and the affine of a label map, without names; axes run as those of `like`."""
     path = Path(path)
     array, affine = _read_array(path)
     ids = _as_ids(array, path)
-    if like is not None and not geometry.same_grid(ids.shape, affine, like.hu.shape, like.affine):
+    if like is None:
+        return ids, affine
+    ids, affine = geometry.turned_like(ids, affine, like.affine)
+    if not geometry.same_grid(ids.shape, affine, like.hu.shape, like.affine):
+        apart = ""
+        if ids.shape == like.hu.shape:
+            apart = f", whose corners are up to {geometry.corners_apart(ids.shape, affine, like.affine):.3g} mm away"
         raise InputError(
             f"{path}: labels on another grid ({_grid(ids.shape, affine)}) than the CT "
-            f"({_grid(like.hu.shape, like.affine)}); resample them onto the CT's grid (nearest neighbour)"
+            f"({_grid(like.hu.shape, like.affine)}){apart}; resample them onto the CT's grid (nearest neighbour)"
         )
-    return ids, affine
+    return ids, like.affine
 
 
 def write_volume(path: str | Path, volume: Volume) -> None:
@@ -200,7 +207,12 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
         raise InputError(
             f"{path}: sform and qform codes are 0, so left and right are unknown; convert it again with its orientation"
         )
-    affine = geometry.check_affine(qform[0] if sform[0] is None else sform[0], str(path))
+    chosen = np.array(qform[0] if sform[0] is None else sform[0], float)
+    unit = header.get_xyzt_units()[0]
+    if (mm := _MM_OF_UNIT.get(unit)) is not None:
+        logger.warning("%s: lengths are stored in %s; scaled to mm", path, unit)
+        chosen[:3] *= mm
+    affine = geometry.check_affine(chosen, str(path))
     if sform[0] is not None and qform[0] is not None and not np.allclose(sform[0], qform[0], atol=0.1):
         apart = float(np.abs(sform[0] - qform[0]).max())
         logger.warning("%s: sform and qform differ by up to %.2f; the sform is used", path, apart)
@@ -213,7 +225,7 @@ def _as_ids(array: np.ndarray, path: Path) -> np.ndarray:
         whole = np.isfinite(array) & (np.abs(array - np.round(array)) <= _INTEGER_TOLERANCE)
         if not whole.all():
             value = float(array[~whole].flat[0])
-            raise InputError(f"{path}: label value {value:.4g} is not an integer; resample with nearest neighbour")
+            raise InputError(f"{path}: label value {value:.6g} is not an integer; resample with nearest neighbour")
         array = np.round(array)
     low, high = int(array.min()), int(array.max())
     if low < 0:

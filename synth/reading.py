@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
-
 from synth import nifti
+from synth.geometry import turned_like
 from synth.label_check import require_match
 from synth.types import LabelMap, Volume
 
@@ -33,14 +31,7 @@ def read_host(
     """
     volume = read_ct(ct)
     if ct.is_dir():
-        volume = _turned(volume, nifti.read_ids(organs)[1])
+        volume = Volume(*turned_like(volume.hu, volume.affine, nifti.read_ids(organs)[1]))
     labels = nifti.read_labels(organs, like=volume, organ_ids=organ_ids)
     require_match(volume, labels, str(organs), trust=trust_labels)
     return volume, labels
-
-
-def _turned(volume: Volume, affine: np.ndarray) -> Volume:
-    """The same volume with its axes flipped and swapped to run as those of an affine do."""
-    turn = ornt_transform(io_orientation(volume.affine), io_orientation(affine))
-    hu = np.ascontiguousarray(apply_orientation(volume.hu, turn))
-    return Volume(hu, volume.affine @ inv_ornt_aff(turn, volume.hu.shape))

@@ -179,6 +179,40 @@ def test_grids_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
         nifti.read_volume(save(tmp_path / "nowhere.nii", HU, code=0))
 
 
+def test_labels_in_another_axis_order_are_turned_and_corners_are_compared(tmp_path: Path) -> None:
+    ct = Volume(HU, phantoms.RAS_2MM)
+    ids = np.zeros(HU.shape, np.uint8)
+    ids[3, 4, 5] = 1
+    turn = nib.orientations.axcodes2ornt(("P", "I", "R"))
+    image = nib.Nifti1Image(ids, phantoms.RAS_2MM)
+    image.as_reoriented(nib.orientations.ornt_transform(nib.io_orientation(phantoms.RAS_2MM), turn)).to_filename(
+        tmp_path / "t.nii"
+    )
+    assert np.array_equal(nifti.read_ids(tmp_path / "t.nii", like=ct)[0], ids)
+    near, far = phantoms.RAS_2MM.copy(), phantoms.RAS_2MM.copy()
+    near[:3, 3] += 0.02
+    far[:3, 0] *= 1.007
+    assert np.array_equal(nifti.read_ids(save(tmp_path / "near.nii", ids, near), like=ct)[0], ids)
+    far[:3, 0] *= 1.03
+    with pytest.raises(InputError, match="whose corners are up to .* mm away"):
+        nifti.read_ids(save(tmp_path / "far.nii", ids, far), like=ct)
+
+
+def test_integers_with_a_slope_are_integers_again_and_micrometres_become_mm(tmp_path: Path) -> None:
+    image = nib.Nifti1Image((np.arange(HU.size).reshape(HU.shape) % 15 * 1000).astype(np.int16), phantoms.RAS_2MM)
+    image.header.set_slope_inter(0.0010001, 0)
+    image.set_sform(phantoms.RAS_2MM, code=1)
+    image.to_filename(tmp_path / "slope.nii")
+    assert nifti.read_ids(tmp_path / "slope.nii")[0].max() == 14
+    small = phantoms.RAS_2MM.copy()
+    small[:3] *= 1000
+    image = nib.Nifti1Image(HU, small)
+    image.set_sform(small, code=1)
+    image.header.set_xyzt_units("micron")
+    image.to_filename(tmp_path / "micron.nii")
+    assert np.allclose(nifti.read_volume(tmp_path / "micron.nii").affine, phantoms.RAS_2MM, atol=1e-3)
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     whole = save(tmp_path / "ct.nii.gz", HU).read_bytes()
     plain = gzip.decompress(whole)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -65,8 +66,44 @@ def find_hosts(folder: HostFolder) -> dict[str, HostFiles]:
 
 def _with_index(hosts: Mapping[str, HostFiles], path: Path) -> dict[str, HostFiles]:
     """The hosts with patient, phase, sex and age from a CSV; a host that is not in it keeps them unknown."""
-    table = {row["host"]: row for row in read_csv(path, f"hosts.index: {path}", needs=["host"]).rows}
+    what = f"hosts.index: {path}"
+    index = read_csv(path, what, needs=["host"])
+    _require_known_columns(index.columns, what)
+    rows = [row["host"] for row in index.rows]
+    if twice := [name for name in rows if rows.count(name) > 1]:
+        raise InputError(f"{what}: host '{twice[0]}' has {rows.count(twice[0])} rows; keep one")
+    _require_same_names(hosts, rows, what)
+    table = {row["host"]: row for row in index.rows}
     return {name: _described(host, table.get(name, {}), path) for name, host in hosts.items()}
+
+
+def _require_known_columns(columns: Sequence[str], what: str) -> None:
+    """InputError for a column that is nearly one of ours; others are told in a note."""
+    others = [name for name in columns if name not in COLUMNS]
+    for name in others:
+        if near := difflib.get_close_matches(name.lower(), COLUMNS, n=1, cutoff=0.75):
+            raise InputError(f"{what}: column '{name}'; call it '{near[0]}', or something else if it is not that")
+    if others:
+        logger.warning("%s: columns %s are not read; those that are: %s", what, ", ".join(others), ", ".join(COLUMNS))
+
+
+def _require_same_names(hosts: Mapping[str, HostFiles], rows: Sequence[str], what: str) -> None:
+    """InputError where a row means a host but is not called so: each such host would count as its own patient."""
+    unlisted = [name for name in hosts if name not in rows]
+    meant = {_bare(name): name for name in unlisted}
+    for row in rows:
+        if row not in hosts and (host := meant.get(_bare(row))) is not None:
+            raise InputError(f"{what}: host '{row}' is '{host}' on disk (did a spreadsheet change it?); write '{host}'")
+    if len(unlisted) == len(hosts):
+        raise InputError(f"{what}: none of its {len(rows)} hosts is in the folder, which has {', '.join(unlisted[:3])}")
+    if unlisted:
+        note = "%s: %d hosts are not in it (%s, ..); each counts as a patient of its own"
+        logger.warning(note, what, len(unlisted), unlisted[0])
+
+
+def _bare(name: str) -> str:
+    """A name without what spreadsheets change: zeros in front, `.0` behind, case and spaces."""
+    return name.strip().casefold().removesuffix(".0").lstrip("0")
 
 
 def _described(host: HostFiles, row: Mapping[str, str], path: Path) -> HostFiles:

@@ -130,8 +130,8 @@ def _in_part(finding: FindingRequest, host: Host, points: np.ndarray) -> np.ndar
         plane = location.cantlie_plane(host.organs, host.present)
         if plane is None:
             raise InputError(
-                f"'{finding.side}' liver: the label map has no gallbladder and inferior vena cava to part the liver "
-                "by; label both or leave the side out"
+                f"'{finding.side}' liver: its halves are told apart by gallbladder and inferior vena cava, which the "
+                "label map lacks; label both, or ask for the liver without a side"
             )
         return plane.is_left(points) == (finding.side is Side.LEFT)
     return np.ones(len(points), bool)
@@ -141,8 +141,7 @@ def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tu
     """Names of the structures in the label map that the finding can lie in. Raises InputError where there is none."""
     if finding.organ is Organ.LIVER and finding.segment:
         raise InputError(
-            f"liver segment {finding.segment}: Couinaud segments are not in the label map; "
-            "leave the segment out or say left or right liver"
+            f"liver segment {finding.segment}: Couinaud segments are in no label map that is read; {_instead(host)}"
         )
     wanted = structures_of(finding.organ, side, finding.segment)
     found = tuple(name for name in wanted if name in host.present)
@@ -152,6 +151,13 @@ def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tu
             f"it has: {location.list_names(list(host.present))}"
         )
     return found
+
+
+def _instead(host: Host) -> str:
+    """What can be asked for in place of a liver segment, in this host."""
+    if location.cantlie_plane(host.organs, host.present) is None:
+        return "ask for the liver as a whole"
+    return "ask for the right or left liver, or for the liver as a whole"
 
 
 def choose_centre(

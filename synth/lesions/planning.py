@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from prompts.request import FindingRequest
 from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side
 from synth.errors import InputError
-from synth.geometry import world_of
+from synth.geometry import slice_axis, world_of
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_planning import plan_extent
@@ -125,6 +125,7 @@ def plan_quickly(
     looked_up = Host.of(host, organs, [finding])
     size_mm = _size(kind, finding, rng)
     structures = structures_for(finding, looked_up, None)
+    _require_visible_size(finding, host)
     structure = structures[int(rng.integers(len(structures)))]
     centre = spot_centre(looked_up, structure, size_mm, rng)
     if centre is None:
@@ -170,6 +171,7 @@ def _plan_one(
 ) -> LesionPlan:
     kind = type_of(finding.organ, finding.kind)
     structures = structures_for(finding, host, finding.side)
+    _require_visible_size(finding, host.ct)
     size_mm = _size(kind, finding, rng)
     looks = _draw_looks(kind, finding, size_mm, rng)
     ball_mm = ball_of(looks, size_mm, host.ct.spacing)
@@ -217,6 +219,16 @@ def _assemble(
 def _same_side(structure: str, structures: Sequence[str]) -> tuple[str, ...]:
     side = "left" if "left" in structure.split("_") else "right"
     return tuple(name for name in structures if side in name.split("_"))
+
+
+def _require_visible_size(finding: FindingRequest, ct: Volume) -> None:
+    """InputError for a size below one pixel: what is drawn of it would be a pixel, and larger than was asked."""
+    pixel = float(np.delete(ct.spacing, slice_axis(ct.affine)).max())
+    if finding.size_mm is not None and finding.size_mm < pixel:
+        raise InputError(
+            f"{finding.size_mm:g} mm {finding.organ} {finding.kind}: the pixels of this CT are {pixel:.3g} mm; ask for "
+            f"{2 * pixel:.2g} mm or more"
+        )
 
 
 def _size(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> float:

@@ -14,7 +14,23 @@ from synth.geometry import world_of
 from synth.types import LabelMap
 
 _MIDLINE_STRUCTURES = ("spinal_cord", "brainstem", "larynx")
-TELLTALE = ("aorta", "kidney_right", "kidney_left", "spleen", "heart", "inferior_vena_cava")
+TELLTALE = (
+    "aorta",
+    "kidney_right",
+    "kidney_left",
+    "spleen",
+    "heart",
+    "inferior_vena_cava",
+    "portal_vein_and_splenic_vein",
+    "pulmonary_vein",
+    "iliac_artery_right",
+    "iliac_artery_left",
+    "common_carotid_artery_right",
+    "common_carotid_artery_left",
+    "iliac_vena_right",
+    "iliac_vena_left",
+    "liver",
+)
 """Organs whose HU tell whether contrast was given, the most telling first."""
 _MAX_POINTS = 20_000  # enough for the principal axis of an organ
 _BODY_HU = -300
@@ -125,9 +141,9 @@ def midline_x(organs: LabelMap, present: Mapping[str, tuple[int, Box]], hu: np.n
 def is_enhanced(median_hu: Mapping[str, float]) -> bool | None:
     """Whether contrast was given, from HU by structure: above the middle of the table's native and venous ranges.
 
-    The first of aorta, kidneys, spleen, heart and vena cava decides; None where none is there.
+    The first of `TELLTALE` that is there decides; None where none is. The liver, last, is above its whole native range.
     """
-    table = {s.name: (s.hu_native[1] + s.hu_venous[0]) / 2 for s in labels.structures()}
+    table = {s.name: max(s.hu_native[1], (s.hu_native[1] + s.hu_venous[0]) / 2) for s in labels.structures()}
     for name in TELLTALE:
         if name in median_hu:
             return median_hu[name] > table[name]

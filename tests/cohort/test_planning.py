@@ -175,11 +175,16 @@ def test_an_index_describes_hosts(tmp_path: Path) -> None:
         ("name\na\n", "no column 'host'"),
         ("host,sex\na,F\n", "a: sex 'F'; write one of"),
         ("host,age\na,x\n", "age 'x'"),
+        ("host,patient\n1,P1\na,P2\n", "host '1' is '001' on disk"),
+        ("host,patients\na,P2\n", "column 'patients'; call it 'patient'"),
+        ("host,patient\na,P1\na,P2\n", "host 'a' has 2 rows"),
+        ("host,patient\nx,P1\n", "none of its 1 hosts is in the folder, which has 001, a"),
     ],
 )
 def test_an_index_that_cannot_be_read(tmp_path: Path, index: str, said: str) -> None:
     (tmp_path / "i.csv").write_text(index)
-    given = folder(tmp_path, "a/ct.nii.gz", "a/organs.nii.gz").model_copy(update={"index": tmp_path / "i.csv"})
+    files = ("a/ct.nii.gz", "a/organs.nii.gz", "001/ct.nii.gz", "001/organs.nii.gz")
+    given = folder(tmp_path, *files).model_copy(update={"index": tmp_path / "i.csv"})
     with pytest.raises(InputError, match=said):
         find_hosts(given)
 

@@ -42,7 +42,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluate(real: Path, synthetic: Path, network: Path, out: Path, *more: str) -> int:
     return cli.main([
         "evaluate", "fidelity", "--real", str(real), "--synthetic", str(synthetic), "--network", str(network),
-        "--out", str(out), "--cache", str(out / "cache"), "--slices", "4", "--resamples", "20", "-q", *more,
+        "--trust", "--out", str(out), "--cache", str(out / "cache"), "--slices", "4", "--resamples", "20", "-q", *more,
     ])  # fmt: skip
 
 

