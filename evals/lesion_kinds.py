@@ -32,7 +32,7 @@ _WINDOWS: dict[str, tuple[float, float]] = {
     "device": (300, 2000),
     "soft": (50, 420),
 }
-_COLUMNS = 3
+_COLUMNS, _COLOURS = 3, 64
 _SHOWN = 0.8  # of the slice with the most of it: slices with as much are shown
 
 
@@ -159,8 +159,19 @@ def _save(path: Path, panel: tuple[Any, ...]) -> None:
         axis.imshow(image, cmap="gray", vmin=0, vmax=1, aspect=aspect)
         axis.axis("off")
     figure.subplots_adjust(0, 0, 1, 1, 0.01, 0)
-    figure.savefig(path)
+    _small(figure, path)
     plt.close(figure)
+
+
+def _small(figure: Any, path: Path) -> None:
+    """The figure as PNG of few colours."""
+    import io
+
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer)
+    Image.open(buffer).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _sheet(path: Path, panels: list[tuple[Any, ...]]) -> None:
@@ -183,5 +194,5 @@ def _sheet(path: Path, panels: list[tuple[Any, ...]]) -> None:
         text = "\n".join([*textwrap.wrap(f"Should show: {sees}.", 100), *textwrap.wrap(sentence, 100)])
         axis.text(0, -0.03, text, transform=axis.transAxes, fontsize=8, va="top")
     figure.subplots_adjust(left=0.01, right=0.99, top=0.98, bottom=0.03, hspace=0.38, wspace=0.03)
-    figure.savefig(path)
+    _small(figure, path)
     plt.close(figure)

@@ -47,7 +47,7 @@ def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, f
     if kind in _BY_FIGURE:
         return f"{line}."
     parts = [line, *([] if kind in _BY_VOLUME else [f"volume {_ml(volume_ml)} mL"])]
-    if worst := _most_in(facts):
+    if kind not in _BANDS and (worst := _most_in(facts)):
         parts.append(worst)
     return f"{'; '.join([*parts, f'median attenuation {round(facts.median_hu)} HU'])}."
 
@@ -59,11 +59,18 @@ def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts
         text = _BY_FIGURE[kind](facts.figures, facts.median_hu, one_side)
     elif kind in _BY_VOLUME:
         text = f"{one_side if organ in ('pleura', 'kidney') else ''}{kind} of {_ml(volume_ml)} mL"
-    elif kind in _BANDS and (share := facts.share()) is not None and share < _A_LOBE:
-        text = f"{kind} in the {_listed([_readable(p) for p in facts.affected_ml])}"
+    elif kind in _BANDS:
+        text = f"{kind} in the {_listed(_lobes(facts) or [organ])}"
     else:
         text = f"{kind} in {spread(facts, organ)}"
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _lobes(facts: ExtentFacts) -> list[str]:
+    """The parts of the lungs that hold some of it, most first."""
+    parts = {p: ml for p, ml in facts.affected_ml.items() if p.startswith("lung")}
+    least = _PART_OF_IT * sum(parts.values())
+    return [_readable(p) for p in sorted(parts, key=lambda p: -parts[p]) if parts[p] > least]
 
 
 def _ratio(figures: Mapping[str, float], hu: float, side: str) -> str:
@@ -125,7 +132,7 @@ _BANDS = (
     *(FindingKind.ATELECTASIS, FindingKind.FIBROTIC_SEQUELA, FindingKind.BRONCHIECTASIS),
     FindingKind.PERIBRONCHIAL_THICKENING,
 )
-_A_LOBE = 0.02  # of the lungs: less is bands
+_PART_OF_IT = 0.05  # of a finding: less in a part is not said
 
 
 def _most_in(facts: ExtentFacts) -> str:

@@ -10,14 +10,15 @@ from prompts import CaseRequest
 from prompts.vocabulary import Side
 from synth.given import Given
 from synth.lesions.acceptance import attribute_checks
-from synth.lesions.extent_acceptance import extent_checks
+from synth.lesions.extent_acceptance import ML_WITHIN, extent_checks
 from synth.lesions.extent_plan import ExtentPlan
+from synth.lesions.lesion_plan import LesionPlan
 from synth.plan import CasePlan
 from synth.provenance import Check
 from synth.regions import Region
 from synth.regions.prior import Prior
 from synth.regions.words import asked_words
-from synth.report.measurements import Measurements
+from synth.report.measurements import LesionMeasurement, Measurements
 from synth.sides import side_range, side_share
 from synth.torso.checks import check_torso
 from synth.types import Case
@@ -111,6 +112,16 @@ def _target(case: Case, name: str, side: Side | None) -> list[Check]:
     return checks
 
 
+def _size(lesion: LesionPlan, found: LesionMeasurement, pixel_mm: float) -> Check:
+    """The long axis, or the volume of fluid where that was asked for, against the plan."""
+    if lesion.volume_ml is not None:
+        low, high = (round(lesion.volume_ml * (1 + sign * ML_WITHIN), 2) for sign in (-1, 1))
+        return Check(f"{lesion.name}_volume_ml", round(found.volume_ml, 2), low, high)
+    tolerance = max(pixel_mm, _LONG_AXIS_SHARE * lesion.size_mm)
+    low, high = round(lesion.size_mm - tolerance, 2), round(lesion.size_mm + tolerance, 2)
+    return Check(f"{lesion.name}_long_axis_mm", round(found.long_axis_mm, 2), low, high)
+
+
 def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
     """Every planned lesion is there, its long axis as planned and each attribute that was asked for as asked."""
     found = {lesion.id: lesion for lesion in measured.lesions}
@@ -126,10 +137,7 @@ def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
                 for c in extent_checks(lesion, found[lesion.id])
             ]
             continue
-        tolerance = max(max(spacing[:2]), _LONG_AXIS_SHARE * lesion.size_mm)
-        low, high = lesion.size_mm - tolerance, lesion.size_mm + tolerance
-        value = found[lesion.id].long_axis_mm
-        checks.append(Check(f"{lesion.name}_long_axis_mm", round(value, 2), round(low, 2), round(high, 2)))
+        checks.append(_size(lesion, found[lesion.id], max(spacing[:2])))
         if lesion.asked:
             checks += [
                 Check(f"{lesion.name}_{c.name}", c.value, c.low, c.high)

@@ -108,6 +108,8 @@ def _put(
     painted = paint(plan, body, crop[within], host.spacing, noise)
     drawn = _redrawn(hu, body, painted, redraw, plan, host.spacing, noise)
     hu[box][body.share > 0] = _as_stored(drawn)[body.share > 0]
+    if plan.pools:
+        ids[grown.box][grown.mask] = 0  # fluid is no lung
 
 
 def _as_stored(hu: np.ndarray) -> np.ndarray:

@@ -46,6 +46,7 @@ class LesionPlan(_Frozen):
     size_mm: PositiveFloat
     ball_mm: PositiveFloat
     wall_mm: float = Field(default=0.0, ge=0, description="greatest thickness of a layer along the wall; 0: a body")
+    volume_ml: float | None = Field(default=None, gt=0, description="of free fluid, where it was asked for")
     pools: bool = Field(default=False, description="whether the layer is free fluid, level on a patient on the back")
     mass_effect: float = Field(default=0.0, ge=0, lt=1, description="share of the replaced tissue that is pushed aside")
     axes: tuple[float, float] = Field(description="middle and short axis, of the long one")

@@ -39,6 +39,8 @@ _EDGE_WIDTHS = 1.5  # how many margin widths beyond the surface the edge may rea
 _PUSHED = 1.0  # of the radius: how far beyond the surface tissue is pushed
 _PUNCTATE_MM = 10.0  # the largest of a finding that is asked for as punctate
 _WALL_BALL = 1.2  # of the size: a layer may lie on one side of its centre
+_ANYWHERE_MM = 500.0  # fluid of a volume that was asked for may reach all of its side
+_DEEPER = (0.045, 40.0)  # mm of depth a mL that a pool has at least, and the most
 _POOL_BALL = 2.5  # of the size: fluid is longer along the body than in a slice
 
 
@@ -277,7 +279,8 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         "grain_mm": kind.grain_hu.length_mm(size_mm),
         "mass_effect": uniform(rng, kind.mass_effect),
         "wall_mm": (thickness := _wall_mm(kind, finding, rng)),
-        "pools": kind.place == "dependent" and thickness > 0,
+        "pools": (pools := kind.place == "dependent" and thickness > 0),
+        "volume_ml": finding.volume_ml if pools else None,
     }
 
 
@@ -292,6 +295,8 @@ def _wall_mm(kind: LesionType, finding: FindingRequest, rng: np.random.Generator
     by_chance = rng.random() < kind.wall.chance
     layer = finding.shape is Shape.WALL_THICKENING if finding.shape else by_chance
     thickness = uniform(rng, kind.wall.thickness_mm)
+    if finding.volume_ml:
+        thickness = max(thickness, kind.wall.thickness_mm[0] + min(_DEEPER[0] * finding.volume_ml, _DEEPER[1]))
     return thickness if layer or kind.spans or kind.place == "lateral" else 0.0
 
 
@@ -306,6 +311,8 @@ def ball_of(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float
     """Radius in mm that nothing of the lesion exceeds: body with its lobes, spicules, edge, what it pushes, a voxel."""
     voxel = float(np.linalg.norm(spacing)) / 2
     edge = _EDGE_WIDTHS * looks["margin_mm"]
+    if looks["volume_ml"]:
+        return _ANYWHERE_MM
     if looks["wall_mm"]:
         reach = _POOL_BALL if looks["pools"] else _WALL_BALL
         return float(reach * size_mm + edge + voxel)

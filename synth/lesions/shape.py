@@ -22,7 +22,7 @@ from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import INVADED_HU, with_fat
 from synth.lesions.strands import Strand, near_strands, reach_mm, strand_share, strands_of
 from synth.lesions.surface import length, scale_and_distance, surface_table
-from synth.lesions.wall import pool_field, wall_field
+from synth.lesions.wall import FAR, pool_field, wall_field
 from synth.report.location import Box, slice_axis
 from synth.report.location import grown as grown_box
 from synth.types import LabelMap, Volume
@@ -136,12 +136,24 @@ def _grow_wall(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allow
         t = pool_field(plan, organ, host.spacing, offsets, slice_axis(host.affine))
     else:
         t = wall_field(plan, organ, host.spacing, offsets)
-    scale = solve_scale(plan, host, t, allowed, centre)
+    scale = (
+        solve_scale(plan, host, t, allowed, centre) if plan.volume_ml is None else _of_volume(plan, host, t, allowed)
+    )
     mask = body_at(t, scale, allowed, centre)
     blurred = ndimage.gaussian_filter(mask.astype(np.float32), plan.margin_mm / _WIDTH_OF_SIGMA / host.spacing)
     weight = ndimage.gaussian_filter(allowed.astype(np.float32), plan.margin_mm / _WIDTH_OF_SIGMA / host.spacing)
     share = _ended(np.minimum(blurred / np.maximum(weight, 0.05), 1), allowed, centre)  # no edge where the organ ends
     return Grown(box, mask, share, (t / scale).clip(0, 10).astype(np.float32))
+
+
+def _of_volume(plan: LesionPlan, host: Volume, t: np.ndarray, allowed: np.ndarray) -> float:
+    """The scale at which fluid has the planned volume. Raises InputError where there is no room for it."""
+    values = t[allowed & (t < FAR)]
+    wanted = max(round((plan.volume_ml or 0.0) / host.voxel_ml), 1)
+    if wanted >= len(values):
+        room = len(values) * host.voxel_ml
+        raise InputError(f"{plan.name} of {plan.volume_ml:.0f} mL: there is room for about {room:.0f} mL; ask for less")
+    return float(np.partition(values, wanted)[wanted])
 
 
 def _ended(share: np.ndarray, allowed: np.ndarray, centre: tuple[int, ...]) -> np.ndarray:

@@ -44,6 +44,7 @@ def grown_by(lesion: LesionPlan, growth: float, spacing: np.ndarray) -> LesionPl
         "size_mm": size,
         "spicule_mm": lesion.spicule_mm * growth,
         "wall_mm": lesion.wall_mm * growth,
+        "volume_ml": lesion.volume_ml and lesion.volume_ml * growth**3,
         "asked": _asked_later(lesion.asked, size),
     }
     later = lesion.model_copy(update=looks)
@@ -56,7 +57,7 @@ def _asked_later(asked: FindingRequest | None, size_mm: float) -> FindingRequest
         return None
     shape = None if asked.shape is Shape.PUNCTATE else asked.shape
     said = asked.size_mm and round(size_mm, 3)
-    return asked.model_copy(update={"size_mm": said, "shape": shape, "invasion": None})
+    return asked.model_copy(update={"size_mm": said, "shape": shape, "invasion": None, "volume_ml": None})
 
 
 def changed(

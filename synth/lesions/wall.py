@@ -25,12 +25,12 @@ from synth.lesions.surface import length
 _OUTWARD = 0.6  # of the thickness: how far the layer reaches out of the organ where it may
 BASE = 0.3  # how much lying lower in the body counts against lying further back, for what fluid and stones do
 _WAVES_MM = 0.5  # smoothness of the thickness, of the thickness
-_FAR = 1e6
+FAR = 1e6
 _COARSE_MM, _SMOOTH_MM = 2.5, 4.0
 
 
 def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The half length of the lens whose surface passes each voxel, mm; `_FAR` beyond the greatest thickness.
+    """The half length of the lens whose surface passes each voxel, mm; `FAR` beyond the greatest thickness.
 
     Args:
         plan: thickness, roughness, seed.
@@ -45,13 +45,13 @@ def wall_field(plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets
         outside = ndimage.distance_transform_edt(~organ, sampling=spacing)
         relative = np.where(organ, relative, outside / (_OUTWARD * thickness))
     q = length(offsets)
-    return np.where(relative < 1, q / np.sqrt(np.maximum(1 - relative**2, 1e-6)), _FAR).astype(np.float32)
+    return np.where(relative < 1, q / np.sqrt(np.maximum(1 - relative**2, 1e-6)), FAR).astype(np.float32)
 
 
 def pool_field(
     plan: LesionPlan, organ: np.ndarray, spacing: np.ndarray, offsets: np.ndarray, slice_axis: int
 ) -> np.ndarray:
-    """The height at the wall of the pool whose surface passes each voxel, mm; arguments and `_FAR` as `wall_field`'s.
+    """The height at the wall of the pool whose surface passes each voxel, mm; arguments and `FAR` as `wall_field`'s.
 
     The wall is the outer one: depths are those in the organ's convex hull, slice by slice, so that mediastinum, vessels
     and fissures are none. They are found on voxels of `_COARSE_MM` and smooth.
@@ -64,7 +64,7 @@ def pool_field(
     depth = ndimage.gaussian_filter(depth_in(hull, coarse), _SMOOTH_MM / coarse)
     depth = ndimage.affine_transform(depth, 1 / step, output_shape=organ.shape, order=1, mode="nearest")
     left = 1 - (depth / plan.wall_mm) ** 2
-    return np.where(left > 0, height / np.maximum(left, 1e-6), _FAR).astype(np.float32)
+    return np.where(left > 0, height / np.maximum(left, 1e-6), FAR).astype(np.float32)
 
 
 def hulls(mask: np.ndarray, axis: int) -> np.ndarray:

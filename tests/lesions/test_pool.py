@@ -8,6 +8,7 @@ from synth.geometry import world_of
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.wall import BASE
 from synth.report.diameters import longest_in_slice
+from synth.report.measure import measure
 from synth.types import LabelMap, Volume
 
 
@@ -25,6 +26,21 @@ def test_fluid_fills_the_chest_from_its_lowest_point(host: Volume, organs: Label
     lower = np.zeros(lung.shape, bool)
     lower[tuple(np.argwhere(lung)[_heights(lung, host) < np.median(heights)].T)] = True
     assert fluid[lower].mean() > 0.8
+
+
+@pytest.mark.parametrize("ml", [20, 60])
+def test_fluid_has_the_volume_that_was_asked_for_and_the_lung_loses_it(host: Volume, organs: LabelMap, ml: int) -> None:
+    (finding,) = parse("right pleural effusion").findings
+    asked = finding.model_copy(update={"volume_ml": float(ml)})
+    (plan,) = plan_lesions([asked], host, organs, np.random.default_rng(1))
+    case = insert(host, organs, [plan], keep_painted)
+    fluid = case.lesions.ids > 0
+    assert fluid.sum() * host.voxel_ml == pytest.approx(ml, rel=0.1)
+    names = ("lung_upper_lobe_right", "lung_lower_lobe_right")
+    lost = (organs.mask(*names).sum() - case.organs.mask(*names).sum()) * host.voxel_ml
+    assert lost == pytest.approx(ml, rel=0.1)
+    (found,) = measure(case).lesions
+    assert found.kind == "pleural effusion" and found.side == "right"
 
 
 def test_more_fluid_climbs_the_chest_wall(host: Volume, organs: LabelMap) -> None:
