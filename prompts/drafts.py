@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prompts.lexicon import Kind, Term
@@ -47,6 +47,26 @@ class Draft:
     def is_target(self) -> bool:
         """Whether it is a planning target volume."""
         return self.kind is None
+
+
+def as_attributes(items: Sequence[Term]) -> list[Term]:
+    """ "wall thickening, hypodense; with calcification" behind a lesion: what could be findings are its attributes.
+
+    The items as they are where one of them is a finding of its own, has a place or a verb.
+    """
+    named = {**_ADJECTIVES, "calcification": ("calcified", "True")}
+    kinds = [i.means["finding"].name for i in items if "finding" in i.means]
+    if not kinds or any(kind not in named for kind in kinds):
+        return list(items)
+    if any(is_finite(i) or "organ" in i.means or "dose" in i.means for i in items):
+        return list(items)
+    described = []
+    for item in items:
+        if "finding" in item.means:
+            name, value = named[item.means["finding"].name]
+            item = replace(item, means={"attributes": {name: value}})  # noqa: PLW2901
+        described.append(item)
+    return described
 
 
 def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> list[Draft]:

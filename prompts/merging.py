@@ -34,7 +34,8 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
         if earlier is None:
             kept.append(one)
         else:
-            answered.add(id(earlier))
+            if one.finding.size_mm is not None:
+                answered.add(id(earlier))
             _absorb(earlier, one)
     return kept
 
@@ -45,13 +46,11 @@ def _repeated(kept: Sequence[Told], one: Told, answered: set[int]) -> Told | Non
         return None
     there = [k for k in kept if k.draft.section != "impression" or k.finding == one.finding]
     alike = [k for k in there if _alike(k.finding, one.finding)]
-    summary = one.finding.count not in (None, 1) or one.finding.size_mm is None
+    if one.finding.size_mm is None:  # a summary speaks of all that are alike
+        return alike[0] if alike else None
     fresh = [k for k in alike if id(k) not in answered]
     exact = [k for k in fresh if _same_size(k.finding, one.finding) is True]
-    for choice in (exact, fresh):
-        if choice:
-            return choice[0]
-    return alike[0] if alike and summary else None
+    return next(iter(exact or fresh), None)
 
 
 def _alike(a: Finding, b: Finding) -> bool:

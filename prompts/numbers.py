@@ -338,7 +338,7 @@ _RULES = (
         ),
         _segments,
     ),
-    _rule(r"s(?P<list>[1-8](?:\s*/\s*s?[1-8])?)(?![\d.])", _segments),
+    _rule(r"(?<!vertebra )s(?P<list>[1-8](?:\s*/\s*s?[1-8])?)(?![\d.])", _segments),
     _rule(r"(?P<list>(?:viii|vii|vi|iv|v|iii|ii))(?=\s+segments?)", _segments),
     _rule(r"(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)", _vertebra),
     # volumes and lengths

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from prompts import asking, languages, lexicon, merging, numbers, scan, sections, spelling
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
-from prompts.drafts import Draft, bind, describe, drafts_of
+from prompts.drafts import Draft, as_attributes, bind, describe, drafts_of
 from prompts.errors import PromptError
 from prompts.findings import Told, findings_of
 from prompts.lexicon import Term, function_words
@@ -67,7 +67,10 @@ def read(text: str, door: Door = ANYWHERE) -> Reading:
         start, end = source.tokens[sentence.first].start, source.tokens[sentence.last - 1].end
         state.used[start:end] = bytes(end - start)
     for number, sentence in enumerate(state.sentences):
-        _sentence(state, resolved(items_of(source, terms, sentence)), sentence, number)
+        items = resolved(items_of(source, terms, sentence))
+        if state.told and source.tokens[sentence.first - 1].text == ";":
+            items = as_attributes(items)
+        _sentence(state, items, sentence, number)
     if not (
         state.understood
         or state.told
