@@ -36,6 +36,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_patients(root / "patients", 14),
         "--out",
         data,
+        "--trust-labels",  # organs as small as these are no adult's
         "-q",
     )
     (root / "shape_config.yaml").write_text("rank: 2\nrounds: [{pool: 2, sigma: 1.3, iterations: 4}]\n")

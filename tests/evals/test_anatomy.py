@@ -13,9 +13,9 @@ import torch
 from evals import anatomy
 from evals.anatomy import Subject, body_mask, measure_subject, pooled
 from prompts.vocabulary import Extent
-from synth import intensity, priors, wavelet
+from synth import intensity, wavelet
 from synth.errors import InputError
-from tests.regions import HEAD_NECK, ORGANS
+from tests.regions import HEAD_NECK, ORGANS, prior
 
 
 def cube(hu_inside: np.ndarray) -> Subject:
@@ -64,7 +64,7 @@ def test_organ_volumes_against_the_percentiles(write_synthetic) -> None:
     numbers = measure_subject(subject)
     ball = 4 / 3 * math.pi * 2**3  # mL
     assert numbers["parotid_gland_left volume"] == pytest.approx(ball, rel=0.15)
-    low, high = priors.organ_range("parotid_gland_left")
+    low, high = prior().organ_range("parotid_gland_left")
     assert low < ball < high and numbers["parotid_gland_left in range"] == 100
     assert numbers["mandible volume"] == 0 and numbers["mandible in range"] == 0
 

@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.models.weights import load_model, load_tensors
+from synth.models.weights_folder import TORSO_FILE
 from synth.tone import Tone
-from synth.torso.model import TORSO_FILE, TorsoModel
+from synth.torso.model import TorsoModel
 from tests.networks import refine
 
 FILE = "diffusion_pytorch_model.safetensors"
