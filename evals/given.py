@@ -20,9 +20,10 @@ from prompts import parse
 from synth import intensity
 from synth.checks import dice_of
 from synth.data.dataset import Subject, load_subjects
+from synth.drawing import draw_given_case
 from synth.given import Given, GivenFile
 from synth.models.weights_folder import Weights
-from synth.pipeline import default_sampling, draw_given_case
+from synth.order import default_sampling
 from synth.plan import draw_generate
 from synth.progress import Progress
 from synth.refine import read_organs

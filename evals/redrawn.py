@@ -18,7 +18,7 @@ from synth.data.dataset import Subject, parts_of, pool
 from synth.models import library
 from synth.models.denoiser import Denoiser
 from synth.models.weights_folder import Weights
-from synth.plan import CasePlan, Sampling, draw_generate
+from synth.plan import GeneratePlan, Sampling, draw_generate
 from synth.refine import refine
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.shape.model import MEAN_SPACING_MM
@@ -74,7 +74,7 @@ class Redrawer:
         precision = self.sampling.precision
         return self.use.refine(precision) if self.weights is None else library.load_from(self.weights, precision)
 
-    def _plan(self, subject: Subject, number: int) -> CasePlan:
+    def _plan(self, subject: Subject, number: int) -> GeneratePlan:
         plan = draw_generate(
             parse(_PROMPT),
             weights=self.use,

@@ -20,7 +20,7 @@ from evals.redrawn import FINE, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
 from synth.models import library
 from synth.models.precision import default_precision
-from synth.pipeline import default_sampling
+from synth.order import default_sampling
 from synth.training.main import train
 
 WIDTHS = ((16, 40, 80), (32, 80, 160), (64, 80, 160))  # of the levels; those that ship are the second

@@ -15,7 +15,7 @@ import typer
 
 from evals.redrawn import STAGES, Redrawer, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
-from synth.pipeline import default_sampling
+from synth.order import default_sampling
 from synth.shape.placed import Placed
 
 _SHOWN = ("kid mean", "kid axial", "kid coronal", "kid sagittal", "fid mean", "power_spectrum", "gradient")

@@ -15,7 +15,7 @@ import typer
 
 from evals.redrawn import MEASURED, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
-from synth.pipeline import default_sampling
+from synth.order import default_sampling
 
 STEPS = (1, 2, 4, 8, 16, 32)
 _SHOWN = ("kid mean", "fid mean", "precision", "coverage", "ms_ssim", "gradient", "power_spectrum")

@@ -9,7 +9,7 @@ from scipy import ndimage
 from prompts.vocabulary import Side
 from synth import intensity, labels
 from synth.compose import Drawn
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions.prior import Prior
 from synth.sides import side_range, side_share
 from synth.torso.organs import read_masks
@@ -23,7 +23,7 @@ _SIDE_MARGIN = 0.05
 _KEEP_SHARE = 0.15  # a separate piece of an organ is kept if it has this share of the largest
 
 
-def assemble(plan: CasePlan, drawn: Drawn, prior: Prior | None) -> Case:
+def assemble(plan: GeneratePlan, drawn: Drawn, prior: Prior | None) -> Case:
     """The case of a finished frame, on the frame's own RAS grid at the drawn spacing. `prior`: of the weights."""
     affine = drawn.frame.affine_at(drawn.spacing)
     hu = np.rint(intensity.to_hu(drawn.ct[0, 0].numpy())).clip(HU_MIN, HU_MAX).astype(np.int16)
@@ -69,7 +69,7 @@ def main_pieces(mask: np.ndarray, keep: float = _KEEP_SHARE) -> np.ndarray:
     return wanted
 
 
-def _targets(plan: CasePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -> LabelMap:
+def _targets(plan: GeneratePlan, drawn: Drawn, hu: np.ndarray, affine: np.ndarray) -> LabelMap:
     """Planning targets as lesion ids 1, 2, .. by falling dose; nested, the highest wins.
 
     A planner decides how far a target reaches; the CT does not show it. So each is the isodose that holds the plan's

@@ -13,7 +13,7 @@ from synth.lesions.acceptance import attribute_checks
 from synth.lesions.extent_acceptance import ML_WITHIN, extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.lesion_plan import LesionPlan
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan, InsertPlan
 from synth.provenance import Check
 from synth.regions import Region
 from synth.regions.prior import Prior
@@ -31,7 +31,7 @@ _SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left
 _LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
 
 
-def check_generated(case: Case, plan: CasePlan, prior: Prior | None, given: Given | None = None) -> list[Check]:
+def check_generated(case: Case, plan: GeneratePlan, prior: Prior | None, given: Given | None = None) -> list[Check]:
     """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
 
     An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too. `prior`: of
@@ -122,7 +122,7 @@ def _size(lesion: LesionPlan, found: LesionMeasurement, pixel_mm: float) -> Chec
     return Check(f"{lesion.name}_long_axis_mm", round(found.long_axis_mm, 2), low, high)
 
 
-def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
+def check_inserted(measured: Measurements, plan: InsertPlan) -> list[Check]:
     """Every planned lesion is there, its long axis as planned and each attribute that was asked for as asked."""
     found = {lesion.id: lesion for lesion in measured.lesions}
     spacing = measured.volume.spacing_mm

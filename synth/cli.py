@@ -517,9 +517,10 @@ def plan(
 
     Example: synthct plan "chest CT of a 60-year-old woman" --seed 1
     """
-    from synth import pipeline
 
-    typer.echo(pipeline.plan_json(_asked(prompt, "generate", strict), seed, spacing, index, weights))
+    from synth import order
+
+    typer.echo(order.plan_json(_asked(prompt, "generate", strict), seed, spacing, index, weights))
     _tell(prompt, "generate")
 
 

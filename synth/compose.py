@@ -16,7 +16,7 @@ from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import text_encoder
 from synth.models.threads import one_thread
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions import Region
 from synth.regions.frame import BASE_SPACING_MM, Frame
 from synth.seeding import normal
@@ -49,7 +49,7 @@ class Drawn:
     trees: np.ndarray | None = None
 
 
-def asked_of(plan: CasePlan, model: Denoiser) -> Asked:
+def asked_of(plan: GeneratePlan, model: Denoiser) -> Asked:
     """What a plan asks of a network of its region."""
     facts = torch.from_numpy(model.region.encode(plan.facts))[None]
     if not plan.request.prompt:
@@ -59,7 +59,7 @@ def asked_of(plan: CasePlan, model: Denoiser) -> Asked:
 
 @torch.no_grad()
 def compose(
-    plan: CasePlan,
+    plan: GeneratePlan,
     scaffold: torch.Tensor | None,
     model: Denoiser,
     on_step: Callable[[], None] = lambda: None,
@@ -97,13 +97,13 @@ def of_scaffold(region: Region, scaffold: torch.Tensor, given: Given | None = No
     return Drawn(region, region.frame, MEAN_SPACING_MM, scaffold[:, :1] - 1.0, None, labels, scaffold, given)
 
 
-def _without_contrast(plan: CasePlan, region: Region) -> torch.Tensor:
+def _without_contrast(plan: GeneratePlan, region: Region) -> torch.Tensor:
     """The facts of a plan as if nothing had been injected, (1, F)."""
     native = {fact.name: fact.without for fact in region.facts if fact.without is not None}
     return torch.from_numpy(region.encode({**plan.facts, **native}))[None]
 
 
-def _condition(plan: CasePlan, scaffold: torch.Tensor | None, model: Denoiser) -> Condition:
+def _condition(plan: GeneratePlan, scaffold: torch.Tensor | None, model: Denoiser) -> Condition:
     frame, organs = model.region.frame, model.region.organs
     return told_base(
         asked_of(plan, model),

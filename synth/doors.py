@@ -34,6 +34,11 @@ def ask(prompt: str, name: str, *, strict: bool = False) -> Reading:
     return parser.drawable(read(prompt, door(name)), strict)
 
 
+def read_prompt(prompt: str | Reading, name: str) -> Reading:
+    """The reading of a prompt that may have been read already."""
+    return prompt if isinstance(prompt, Reading) else ask(prompt, name)
+
+
 def reading_of(prompt: str, name: str) -> dict[str, Any] | None:
     """What a plan stores of its words; None where it has none."""
     return read(prompt, door(name)).as_json() if prompt.strip() else None

@@ -41,7 +41,7 @@ class RejectedError(InputError):
 
 @dataclass(frozen=True)
 class Draft:
-    """A case that is drawn and has passed its checks; its report and folder are still to be made.
+    """A case that is drawn and measured; once it has passed its checks, its report and folder are still to be made.
 
     `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
     follow-up, which its report compares with. `weights`: that drew a generated case.
@@ -55,3 +55,8 @@ class Draft:
     measured: Measurements | None = None
     prior: Prior | None = None
     weights: Weights | None = None
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that it did not pass."""
+        return [check for check in self.checks if not check.ok]

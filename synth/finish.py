@@ -8,6 +8,7 @@ from synth import case_folder, provenance, report
 from synth.draft import Draft
 from synth.models import lesion_weights, library
 from synth.models.weights_folder import insertion_files
+from synth.plan import InsertPlan
 from synth.preview import render
 
 
@@ -16,17 +17,11 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
     plan, case = draft.plan, draft.case
     written = report.write(draft.measured or report.measure(case), draft.prior)
     text = written.text()
-    trained = lesion_weights.of_plan(plan.lesion_weights_sha256, draft.inputs)
+    own = plan.lesion_weights_sha256 if isinstance(plan, InsertPlan) else None
+    trained = lesion_weights.of_plan(own, draft.inputs)
     manifest = provenance.manifest(
         command=command,
-        seeds={
-            "seed": plan.seed,
-            "shape": plan.shape_seed,
-            "base": plan.base_seed,
-            "refine": plan.refine_seed,
-            "lesions": plan.lesion_seed,
-            **({"scanner": plan.scanner_seed} if plan.scanner else {}),
-        },
+        seeds=plan.seeds(),
         weights=draft.weights.files() if draft.weights else insertion_files(trained),
         device=str(library.device()),
         attempts=len(draft.rejections) + 1,

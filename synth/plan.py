@@ -1,8 +1,10 @@
-"""CasePlan: the request with every random choice drawn. Every later step is a function of it."""
+"""Plans: the request with every random choice drawn. Every later step is a function of it."""
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from prompts import CaseRequest
 from prompts.vocabulary import Phase
+from synth import case_folder
 from synth.doors import reading_of
 from synth.errors import InputError
 from synth.given import GivenFile
@@ -23,7 +26,7 @@ from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 from synth.sibling import SiblingOf
 
-PLAN_VERSION = 6
+PLAN_VERSION: Literal[7] = 7
 _CONTRAST_GUIDANCE = 1.5
 
 
@@ -69,56 +72,120 @@ class HostReference(_Frozen):
     organs_sha256: str
 
 
-class CasePlan(_Frozen):
-    """One case, drawn. `facts` condition `base` (see synth.regions.facts); seeds are per step.
+class _Plan(_Frozen):
+    """What either door draws. Seeds are per step; `lesions` follow from the rest and the host.
 
-    `organs_sha256`: of the label map whose organs a generated case has, if they were given. `sibling` names the case
-    that it is a sibling of, if it is one. `scanner` is put on the case when it is drawn, with the noise of
-    `scanner_seed`; a plan without one does not speak of either, nor of `lesion_weights_sha256` where its lesions are
-    not drawn by weights of their own. `reading` is what the words of the request were read as (`synthct read --json`).
+    `reading` is what the words of the request were read as (`synthct read --json`). `scanner` is put on the case when
+    it is drawn, with the noise of `scanner_seed`; a plan without one does not speak of either.
     """
 
-    version: int = PLAN_VERSION
-    door: Literal["generate", "insert"]
+    version: Literal[7] = PLAN_VERSION
     case: str
     seed: int
     attempt: int = 0
     request: CaseRequest
     reading: dict[str, Any] | None = None
-    region: str | None = None
-    spacing_mm: float | None = None
-    organs_sha256: str | None = None
-    facts: dict[str, float] = {}
     sampling: Sampling = Sampling()
-    shape_seed: int = 0
-    base_seed: int = 0
     refine_seed: int = 0
     lesion_seed: int = 0
-    host: HostReference | None = None
     lesions: tuple[AnyPlan, ...] = ()
-    sibling: SiblingOf | None = None
     scanner: Scanner | None = None
     scanner_seed: int = 0
-    lesion_weights_sha256: str | None = None
 
     @model_serializer(mode="wrap")
     def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         table: dict[str, Any] = handler(self)
         left_out = set() if self.scanner else {"scanner", "scanner_seed"}
-        left_out |= set() if self.lesion_weights_sha256 else {"lesion_weights_sha256"}
-        left_out |= set() if self.reading else {"reading"}
-        return {name: value for name, value in table.items() if name not in left_out}
+        return {name: value for name, value in table.items() if name not in left_out | self._silent()}
 
-    def refine_evaluations(self) -> int:
-        """Sampler steps of all refine levels, for progress bars."""
-        region = for_words(self.region or "")
-        coarse = BASE_SPACING_MM if region is None or region.facts else LOOK_MM  # a patchwork starts finer
-        levels = round(math.log2(coarse / self.spacing_mm)) if self.spacing_mm else 1
-        return levels * self.sampling.refine_steps
+    def _silent(self) -> set[str]:
+        """Fields that are not written where they say nothing."""
+        return set() if self.reading else {"reading"}
+
+    def seeds(self) -> dict[str, int]:
+        """By step, for the manifest."""
+        scanner = {"scanner": self.scanner_seed} if self.scanner else {}
+        return {"seed": self.seed, "refine": self.refine_seed, "lesions": self.lesion_seed, **scanner}
 
     def to_json(self) -> str:
         """Indented JSON with a final newline; the same plan gives the same text."""
         return self.model_dump_json(indent=1) + "\n"
+
+
+class GeneratePlan(_Plan):
+    """One generated case, drawn. `facts` condition `base` (see synth.regions.facts).
+
+    `organs_sha256`: of the label map whose organs it has, if they were given.
+    """
+
+    door: Literal["generate"] = "generate"
+    region: str
+    spacing_mm: float
+    organs_sha256: str | None = None
+    facts: dict[str, float] = {}
+    shape_seed: int = 0
+    base_seed: int = 0
+
+    def seeds(self) -> dict[str, int]:
+        """As of either door, and of shape and base."""
+        return {**super().seeds(), "shape": self.shape_seed, "base": self.base_seed}
+
+    def refine_evaluations(self) -> int:
+        """Sampler steps of all refine levels, for progress bars."""
+        region = for_words(self.region)
+        coarse = BASE_SPACING_MM if region is None or region.facts else LOOK_MM  # a patchwork starts finer
+        return round(math.log2(coarse / self.spacing_mm)) * self.sampling.refine_steps
+
+
+class InsertPlan(_Plan):
+    """Lesions in one host. `sibling` names the case that it is a sibling of, if it is one; `lesion_weights_sha256`: of
+    weights that draw the inside of its lesions, where they are not drawn by `refine`."""
+
+    door: Literal["insert"] = "insert"
+    host: HostReference | None = None
+    sibling: SiblingOf | None = None
+    lesion_weights_sha256: str | None = None
+
+    def _silent(self) -> set[str]:
+        return super()._silent() | (set() if self.lesion_weights_sha256 else {"lesion_weights_sha256"})
+
+
+CasePlan = GeneratePlan | InsertPlan
+_KINDS: dict[str, type[GeneratePlan] | type[InsertPlan]] = {"generate": GeneratePlan, "insert": InsertPlan}
+_OLD_VERSION = 6  # one plan for both doors, with the fields of the other door at their defaults
+
+
+def plan_of(table: Mapping[str, Any]) -> CasePlan:
+    """The plan that a JSON table describes, of this version or the last; ValueError says what is wrong with it."""
+    kind, current = _current(table)
+    return kind.model_validate(current)
+
+
+def valid_plan(table: Mapping[str, Any], file: Path, **remedy: str) -> CasePlan:
+    """The plan that a file holds. Raises InputError, naming the file and the first field that is not right."""
+    try:
+        kind, current = _current(table)
+    except ValueError as error:
+        raise InputError(f"{file}: {error}; {remedy.get('remedy', 'make the case again')}") from error
+    return case_folder.valid(kind, current, file, **remedy)
+
+
+def _current(table: Mapping[str, Any]) -> tuple[type[GeneratePlan] | type[InsertPlan], Mapping[str, Any]]:
+    """What a plan is, and its table in this version."""
+    kind = _KINDS.get(str(table.get("door")))
+    if kind is None:
+        raise ValueError(f"door '{table.get('door')}' is neither generate nor insert")
+    if table.get("version") == _OLD_VERSION:
+        table = {name: value for name, value in table.items() if name in kind.model_fields} | {"version": PLAN_VERSION}
+    return kind, table
+
+
+def read_plan(text: str | bytes) -> CasePlan:
+    """The plan of a plan.json; ValueError says what is wrong with it."""
+    table = json.loads(text)
+    if not isinstance(table, dict):
+        raise ValueError("plan: is no table")
+    return plan_of(table)
 
 
 def case_name(index: int) -> str:
@@ -143,7 +210,7 @@ def draw_generate(
     sampling: Sampling,
     given: GivenFile | None = None,
     scanner: Scanner | None = None,
-) -> CasePlan:
+) -> GeneratePlan:
     """Draw the plan of one generated case; lesions are planned once their host exists.
 
     `weights`: whose patients it is to be like. `given`: organs that the case is to have. Raises InputError where the
@@ -153,8 +220,7 @@ def draw_generate(
     case = case_name(index)
     rng = numpy_rng(derive(seed, case, "facts", attempt))
     facts = weights.prior.draw(request, rng) if weights.prior else {}
-    return CasePlan(
-        door="generate",
+    return GeneratePlan(
         case=case,
         seed=seed,
         attempt=attempt,
@@ -197,7 +263,7 @@ def draw_insert(
     healthy: bool = False,
     scanner: Scanner | None = None,
     lesion_weights: Path | None = None,
-) -> CasePlan:
+) -> InsertPlan:
     """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
 
     `case` is named after host and seed unless it has a name. `lesion_weights`: file of weights that draw the lesions'
@@ -207,8 +273,7 @@ def draw_insert(
     if not request.findings and not healthy:
         raise InputError(f"'{request.prompt}': no lesion to insert; say one, such as '9 mm nodule in the left lung'")
     case = case or f"{host_name(ct)}_{seed:05d}"
-    return CasePlan(
-        door="insert",
+    return InsertPlan(
         case=case,
         seed=seed,
         attempt=attempt,

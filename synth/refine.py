@@ -16,7 +16,7 @@ from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
 from synth.models.threads import one_thread
 from synth.models.tiles import Place, blended
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions import Region
 from synth.regions.frame import FACTOR, Frame
 from synth.seeding import derive, normal
@@ -30,7 +30,7 @@ _FORGIVEN = 0.05  # intensity units: SD of the noise that a drawn coarse volume 
 
 
 def refine(
-    plan: CasePlan,
+    plan: GeneratePlan,
     drawn: Drawn,
     model: Denoiser,
     spacing: float,
@@ -45,7 +45,7 @@ def refine(
 
 
 @torch.no_grad()
-def _one_level(plan: CasePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
+def _one_level(plan: GeneratePlan, drawn: Drawn, model: Denoiser, on_step: Callable[[], None]) -> Drawn:
     finer = drawn.spacing / FACTOR
     condition = _told(plan, drawn, finer, model)
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
@@ -72,7 +72,7 @@ def _knows(model: Denoiser, region: Region) -> bool:
     return model.region.name == region.name
 
 
-def _told(plan: CasePlan, drawn: Drawn, finer: float, model: Denoiser) -> Condition:
+def _told(plan: GeneratePlan, drawn: Drawn, finer: float, model: Denoiser) -> Condition:
     """The request and the place in the frame, as far as the network knows the region."""
     if not _knows(model, drawn.region):
         return _condition(model, Asked.nothing(model.region, model.config.text_dim), None, finer, drawn.ct, None)

@@ -13,7 +13,7 @@ from synth.errors import InputError
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import Host
 from synth.lesions.variation import changed, later
-from synth.plan import CasePlan
+from synth.plan import InsertPlan
 from synth.provenance import sha256
 from synth.report import Prior, measure
 from synth.seeding import derive, numpy_rng
@@ -24,8 +24,8 @@ _logger = logging.getLogger(__name__)
 
 
 def sibling_plan(
-    plan: CasePlan, how: Twin | FollowUp | Change, host: Volume, organs: LabelMap, attempt: int = 0
-) -> CasePlan:
+    plan: InsertPlan, how: Twin | FollowUp | Change, host: Volume, organs: LabelMap, attempt: int = 0
+) -> InsertPlan:
     """The plan of a sibling, named after the case and what differs; `plan` has its lesions.
 
     A change leaves open how far ("hyperdense"), which `attempt` draws anew; twin and follow-up leave nothing open.

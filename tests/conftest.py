@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from synth import drawing, order
+from synth.plan import Sampling
+
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -25,7 +28,6 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tiny_path(tiny_weights: Path) -> Iterator[None]:
     """The path with tiny weights, two steps a network and checks that random volumes pass."""
-    from synth import pipeline
     from synth.models import library
     from synth.provenance import Check
 
@@ -33,10 +35,8 @@ def tiny_path(tiny_weights: Path) -> Iterator[None]:
         from synth.models.weights_folder import WEIGHTS_ENV
 
         patch.setenv(WEIGHTS_ENV, str(tiny_weights))
-        patch.setattr(
-            pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2, guidance=1.5)
-        )
-        patch.setattr(pipeline, "check_generated", lambda case, plan, prior: [Check("volume_ml", 1.0, 0.0, 2.0)])
+        patch.setattr(order, "default_sampling", lambda: Sampling(base_steps=2, refine_steps=2, guidance=1.5))
+        patch.setattr(drawing, "check_generated", lambda case, plan, prior: [Check("volume_ml", 1.0, 0.0, 2.0)])
         library.forget()
         yield
     library.forget()

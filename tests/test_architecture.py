@@ -11,7 +11,7 @@ import pytest
 from prompts import parse
 from prompts.request import MAX_COUNT, MAX_SIZE_MM
 from prompts.vocabulary import Dose, Organ
-from synth import pipeline
+from synth import attempts, order
 from synth.errors import InputError
 from synth.lesions.lesion_plan import MAX_LESIONS
 from synth.lesions.lesion_types import lesion_types
@@ -54,7 +54,7 @@ def test_numbers_in_the_architecture_are_the_code_s() -> None:
     assert " x ".join(f"{n * BASE_SPACING_MM:g}" for n in HEAD_NECK.shape) + " mm" in text
     assert f"facts (1, {FACTS_DIM}), grid (1, {GRID_DIM})" in text and f"{len(FACTS)} facts" in text
     assert f"organ fractions (1, {CLASSES}, ..)" in text
-    assert pipeline.MAX_ATTEMPTS == 10 and "ten draws in all (`MAX_ATTEMPTS`)" in text
+    assert attempts.MAX_ATTEMPTS == 10 and "ten draws in all (`MAX_ATTEMPTS`)" in text
     assert ", ".join(f"{s:g}" for s in spacings()) + " mm, isotropic" in text
 
 
@@ -109,12 +109,12 @@ def test_limits_state_the_code_s_numbers() -> None:
 )
 def test_what_generate_cannot_draw_is_refused(prompt: str) -> None:
     with pytest.raises(InputError):
-        pipeline.plan_json(prompt, 0, 4.0, 0)
+        order.plan_json(prompt, 0, 4.0, 0)
 
 
 def test_sex_age_and_ruled_out_findings_change_nothing_that_is_drawn() -> None:
     plain, said = (
-        pipeline.plan_json(prompt, 0, 4.0, 0)
+        order.plan_json(prompt, 0, 4.0, 0)
         for prompt in ("CT of the head and neck", "CT of the head and neck of a 60-year-old man, no pleural effusion")
     )
     facts = [re.search(r'"facts": \{.*?\}', text, flags=re.DOTALL) for text in (plain, said)]

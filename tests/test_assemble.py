@@ -11,7 +11,7 @@ from prompts.vocabulary import Side
 from synth import intensity, labels
 from synth.assemble import assemble, isodose, main_pieces
 from synth.compose import Drawn
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions.prior import Prior
 from synth.sides import side_share
 from synth.types import Case
@@ -34,7 +34,7 @@ def a_case(
         fractions = torch.zeros(1, CLASSES, *SHAPE)
         fractions[:, 0] = 1
     request = CaseRequest(targets=tuple(TargetRequest(dose_gy=dose, side=side) for dose in doses))
-    plan = CasePlan(door="generate", case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=16.0)
+    plan = GeneratePlan(case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=16.0)
     plan = plan.model_copy(update={"facts": facts or {}})
     return assemble(
         plan,

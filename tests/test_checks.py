@@ -12,7 +12,7 @@ from prompts.vocabulary import Extent, Habitus, Phase, Side
 from synth import labels
 from synth.checks import check_generated, check_inserted
 from synth.lesions import LesionPlan
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan, InsertPlan
 from synth.provenance import Check
 from synth.report import measure
 from synth.types import Case, LabelMap, Volume
@@ -55,9 +55,9 @@ def generated(
     )
 
 
-def plan(*targets: TargetRequest, extent: Extent | None = None) -> CasePlan:
+def plan(*targets: TargetRequest, extent: Extent | None = None) -> GeneratePlan:
     request = CaseRequest(targets=targets, extent=extent)
-    return CasePlan(door="generate", case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=SPACING)
+    return GeneratePlan(case="case_00000", seed=0, request=request, region="head_neck", spacing_mm=SPACING)
 
 
 def failed(checks: list[Check]) -> list[str]:
@@ -146,7 +146,7 @@ def test_contrast_is_looked_for_in_the_vessels(vessels: int, phase: Phase | None
     hu[50:54, 34:42, 12:84] = hu[74:78, 34:42, 12:84] = vessels
     empty = LabelMap(np.zeros(shape, np.uint8), affine, {})
     said = CaseRequest(phase=phase)
-    asked = CasePlan(door="generate", case="c", seed=0, request=said, region="head_neck", spacing_mm=4.0)
+    asked = GeneratePlan(case="c", seed=0, request=said, region="head_neck", spacing_mm=4.0)
     checks = check_generated(Case(Volume(hu, affine), empty, empty), asked, prior())
     assert [name for name in failed(checks) if name.startswith("neck")] == wrong
 
@@ -192,9 +192,7 @@ def inserted() -> Callable[[float, float], list[Check]]:
         organs = LabelMap(np.zeros_like(ids), affine, {})
         case = Case(Volume(hu, affine), organs, LabelMap(ids, affine, {1: "lung_nodule_1"}))
         request = CaseRequest()
-        return check_inserted(
-            measure(case), CasePlan(door="insert", case="x", seed=0, request=request, lesions=(lesion,))
-        )
+        return check_inserted(measure(case), InsertPlan(case="x", seed=0, request=request, lesions=(lesion,)))
 
     return measured
 

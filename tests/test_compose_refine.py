@@ -17,7 +17,7 @@ from synth.models import tiles
 from synth.models.condition import Condition, map_channels
 from synth.models.denoiser import Denoiser
 from synth.models.weights_folder import Weights
-from synth.plan import CasePlan, Sampling
+from synth.plan import GeneratePlan, Sampling
 from synth.redraw import LesionRedraw, RefineRedraw, levels_of
 from synth.regions.frame import Frame
 from synth.shape.scaffold import draw_scaffold
@@ -29,9 +29,9 @@ CUBE = Frame(SHAPE, (-96.0, -64.0, -128.0))
 FEW = Sampling(base_steps=2, refine_steps=2)
 
 
-def a_plan(**changes: object) -> CasePlan:
-    fields = {"door": "generate", "case": "case_00000", "seed": 0, "request": CaseRequest(), "region": "head_neck"}
-    return CasePlan(**(fields | {"spacing_mm": 8.0, "sampling": FEW, "base_seed": 1, "refine_seed": 2} | changes))
+def a_plan(**changes: object) -> GeneratePlan:
+    fields = {"case": "case_00000", "seed": 0, "request": CaseRequest(), "region": "head_neck"}
+    return GeneratePlan(**(fields | {"spacing_mm": 8.0, "sampling": FEW, "base_seed": 1, "refine_seed": 2} | changes))
 
 
 def drawn(ct: torch.Tensor) -> Drawn:

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from synth import cli, labels, nifti, pipeline
+from synth import cli, drawing, labels, nifti, order, pipeline
 from synth.case_folder import read_case
 from synth.checks import check_given
 from synth.errors import InputError
 from synth.given import Given, place
 from synth.models import library
 from synth.models.weights_folder import WEIGHTS_ENV
+from synth.plan import Sampling
 from synth.provenance import Check
 from synth.shape.fitting import fit_velocity
 from synth.shape.model import ShapeModel
@@ -134,10 +135,8 @@ def given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     networks.base().save_pretrained(tmp_path / "weights" / "base")
     networks.refine().save_pretrained(tmp_path / "weights" / "refine")
     monkeypatch.setenv(WEIGHTS_ENV, str(tmp_path / "weights"))
-    monkeypatch.setattr(pipeline, "default_sampling", lambda: pipeline.Sampling(base_steps=2, refine_steps=2))
-    monkeypatch.setattr(
-        pipeline, "check_generated", lambda case, plan, prior, given=None: [Check("volume_ml", 1.0, 0.0, 2.0)]
-    )
+    monkeypatch.setattr(order, "default_sampling", lambda: Sampling(base_steps=2, refine_steps=2))
+    monkeypatch.setattr(drawing, "check_generated", lambda *_: [Check("volume_ml", 1.0, 0.0, 2.0)])
     (tmp_path / "weights" / "prior.json").write_text(REAL.to_json())
     library.forget()
     nifti.write_labels(tmp_path / "organs.nii.gz", parotids())

@@ -8,14 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli
+from synth import cli, drawing
 from synth.case_folder import read_case
 from synth.data.dataset import load_subjects
 from synth.models.weights_folder import Weights
+from synth.provenance import Check
 from tests.made_up import REGION_YAML, write_patients
 
 _TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"
 _TRAINED = ["steps=4", "batch=2", "volumes_a_frame=1", "validate_every=4", "log_every=4", "prior_rank=0"]
+
+
+@pytest.fixture(autouse=True)
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four steps of training draw no anatomy."""
+    monkeypatch.setattr(drawing, "check_generated", lambda *_: [Check("body_ml", 1.0, 0.0, 2.0)])
 
 
 def run(*arguments: object) -> None:
@@ -73,21 +80,16 @@ def test_a_case_is_drawn_with_the_weights(weights: Path, tmp_path: Path) -> None
     assert case.ct.hu.shape == (16, 16, 16) and set(plan["facts"]) == {"top_mm", "area_cm2", "liver_ml"}
     np.testing.assert_allclose(case.ct.affine[:3, 3], -60.0)
     assert {"shape", "base", "refine", "prior", "region"} <= set(manifest["weights"])
-    assert "--weights made_up" in manifest["command"] or "--weights" in manifest["command"]
+    assert f"--weights {weights.name}" in manifest["command"]
 
 
 def test_weights_that_changed_are_not_mixed_with_cases_of_before(
     weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run("generate", "CT", "--weights", weights, "--spacing", 8, "--out", tmp_path, "-q")
-    prior = weights / "data" / "prior.json"
-    before = prior.read_text()
-    rows = json.loads(before)
-    (weights / "tone.json").write_text("{}")
     manifest = json.loads((tmp_path / "case_00000" / "manifest.json").read_text())
     manifest["weights"]["base"]["sha256"] = "0" * 64
     (tmp_path / "case_00000" / "manifest.json").write_text(json.dumps(manifest))
-    assert rows["patients"]
     capsys.readouterr()
     assert cli.main(["generate", "CT", "--weights", str(weights), "--spacing", "8", "--out", str(tmp_path), "-q"]) == 2
     line = capsys.readouterr().err

@@ -14,13 +14,13 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synth import case_folder, cli, nifti, pipeline
+from synth import attempts, case_folder, cli, drawing, inserting, nifti, pipeline
 from synth.case_folder import FILES, read_case
 from synth.errors import InputError
 from synth.models.lesion_weights import ROLE, of_plan
 from synth.models.text import text_encoder
 from synth.models.weights_folder import WEIGHTS_ENV, Weights
-from synth.plan import CasePlan
+from synth.plan import CasePlan, read_plan
 from synth.progress import Progress
 from synth.provenance import Check, sha256_of_file
 from synth.types import Case, LabelMap
@@ -85,7 +85,7 @@ def test_generated_cases_are_complete_and_differ(pair: list[Path]) -> None:
 
 def test_the_same_command_again_leaves_the_files_alone(pair: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     before = [state(folder) for folder in pair]
-    monkeypatch.setattr(pipeline, "draw_case", None)  # drawing anything would fail
+    monkeypatch.setattr(drawing, "draw_case", None)  # drawing anything would fail
     assert generate(pair[0].parent, count=2) == pair
     assert [state(folder) for folder in pair] == before
 
@@ -129,9 +129,9 @@ def test_another_seed_is_another_case_and_only_its_folder_is_printed(
 def test_a_plan_replays_bit_for_bit_on_any_number_of_threads(
     pair: list[Path], threads: Callable[[int], None], count: int
 ) -> None:
-    plan = CasePlan.model_validate_json((pair[0] / "plan.json").read_text())
+    plan = read_plan((pair[0] / "plan.json").read_text())
     threads(count)
-    case, stored = pipeline.draw_case(plan, Weights.covering(None), Progress(quiet=True)), read_case(pair[0])[0]
+    case, stored = drawing.draw_case(plan, Weights.covering(None), Progress(quiet=True)), read_case(pair[0])[0]
     np.testing.assert_array_equal(case.ct.hu, stored.ct.hu)
     np.testing.assert_array_equal(case.organs.ids, stored.organs.ids)
     np.testing.assert_array_equal(case.lesions.ids, stored.lesions.ids)
@@ -157,13 +157,13 @@ def rejecting(times: int) -> Callable[[Case, CasePlan], list[Check]]:
 def test_a_rejected_draw_is_drawn_again_and_says_so(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    monkeypatch.setattr(drawing, "check_generated", rejecting(1))
     (folder,) = generate(tmp_path)
     case, plan, _, manifest = read_case(folder)
     assert (plan["attempt"], manifest["attempts"]) == (1, 2)
     assert [check["ok"] for check in manifest["checks"]] == [True]
     assert not np.array_equal(case.ct.hu, read_case(pair[0])[0].ct.hu)  # another draw, not the same one again
-    monkeypatch.setattr(pipeline, "draw_case", None)
+    monkeypatch.setattr(drawing, "draw_case", None)
     assert generate(tmp_path) == [folder]  # complete: a second attempt is this case as well as a first one
 
 
@@ -171,12 +171,12 @@ def test_a_second_attempt_with_a_file_missing_is_repaired(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
-    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, weights, progress: stored)
+    monkeypatch.setattr(drawing, "check_generated", rejecting(1))
     (folder,) = generate(tmp_path)
     whole = content(folder)
     (folder / "ct.nii.gz").unlink()
-    monkeypatch.setattr(pipeline, "check_generated", rejecting(1))
+    monkeypatch.setattr(drawing, "check_generated", rejecting(1))
     assert content(generate(tmp_path)[0]) == whole
     assert json.loads(whole["plan.json"])["attempt"] == 1
 
@@ -186,11 +186,11 @@ def test_a_case_that_is_always_rejected_is_one_error_and_no_folder(
 ) -> None:
     drawn: list[int] = []
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, *_: (drawn.append(plan.base_seed), stored)[1])
-    monkeypatch.setattr(pipeline, "check_generated", rejecting(99))
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, *_: (drawn.append(plan.base_seed), stored)[1])
+    monkeypatch.setattr(drawing, "check_generated", rejecting(99))
     with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* larynx_ml = 0 is not within 1 to 2; ask for"):
         generate(tmp_path / "out")
-    assert len(set(drawn)) == pipeline.MAX_ATTEMPTS == 10
+    assert len(set(drawn)) == attempts.MAX_ATTEMPTS == 10
     assert not (tmp_path / "out").exists()
 
 
@@ -198,8 +198,8 @@ def test_a_rejected_case_does_not_keep_the_next_from_being_drawn(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
-    monkeypatch.setattr(pipeline, "check_generated", rejecting(pipeline.MAX_ATTEMPTS))
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, weights, progress: stored)
+    monkeypatch.setattr(drawing, "check_generated", rejecting(attempts.MAX_ATTEMPTS))
     with pytest.raises(InputError, match=r"case_00000: drawn 10 times .* \(1 of 2 cases are in "):
         pipeline.generate(PROMPT, count=2, seed=3, spacing=8.0, out=tmp_path)
     assert [folder.name for folder in tmp_path.iterdir()] == ["case_00001"]
@@ -219,7 +219,7 @@ def test_an_interrupt_leaves_nothing_behind(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, weights, progress: stored)
     with monkeypatch.context() as patch:
         patch.setattr(where, interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -233,7 +233,7 @@ def test_what_a_killed_process_left_is_gone_after_the_next_run(
 ) -> None:
     """SIGKILL lets nothing clean up: the hidden folder stays, and the case is not there."""
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, weights, progress: stored)
     child = os.fork()
     if child == 0:
         try:
@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_line_and_nothing_is_left(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stored = read_case(pair[0])[0]
-    monkeypatch.setattr(pipeline, "draw_case", lambda plan, weights, progress: stored)
+    monkeypatch.setattr(drawing, "draw_case", lambda plan, weights, progress: stored)
     monkeypatch.setattr(nifti, "write_labels", no_space)
     host, organs = map(str, chest)
     for arguments in (["generate", PROMPT, "--spacing", "8"], ["insert", host, NODULE, "--organs", organs]):
@@ -281,7 +281,7 @@ def test_an_inserted_case_is_complete_and_on_the_hosts_grid(inserted: Path, ches
 
 def test_outside_the_ball_the_host_is_bit_equal(inserted: Path) -> None:
     case, host = read_case(inserted)[0], hosts.chest()[0]
-    (lesion,) = CasePlan.model_validate_json((inserted / "plan.json").read_text()).lesions
+    (lesion,) = read_plan((inserted / "plan.json").read_text()).lesions
     offset = np.indices(host.hu.shape).transpose(1, 2, 3, 0) - lesion.centre
     inside = np.linalg.norm(offset * host.spacing, axis=-1) <= lesion.ball_mm
     np.testing.assert_array_equal(case.ct.hu[~inside], host.hu[~inside])
@@ -329,7 +329,7 @@ def test_check_holds_until_a_voxel_changes(
 def test_an_insertion_that_was_drawn_again_says_so(
     chest: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "check_inserted", rejecting(1))
+    monkeypatch.setattr(inserting, "check_inserted", rejecting(1))
     manifest = read_case(pipeline.insert(*chest, NODULE, seed=2, out=tmp_path))[3]
     assert manifest["attempts"] == 2
 
@@ -337,9 +337,7 @@ def test_an_insertion_that_was_drawn_again_says_so(
 def test_a_lesion_that_came_out_too_long_is_not_written(
     chest: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        pipeline, "check_inserted", lambda case, plan: [Check("lung_nodule_1_long_axis_mm", 20, 12, 16)]
-    )
+    monkeypatch.setattr(inserting, "check_inserted", lambda *_: [Check("lung_nodule_1_long_axis_mm", 20, 12, 16)])
     said = "long_axis_mm = 20 is not within 12 to 16; ask for less, or try another --seed"
     with pytest.raises(InputError, match=said):
         pipeline.insert(*chest, NODULE, seed=2, out=tmp_path / "out")

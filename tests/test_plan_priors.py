@@ -13,7 +13,7 @@ from prompts import CaseRequest, TargetRequest, parse
 from prompts.vocabulary import Extent, Habitus, Phase, Region, Side
 from synth.errors import InputError
 from synth.models.weights_folder import Weights
-from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name
+from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name, read_plan
 from synth.regions.words import request_of, side_of, word_of
 from synth.seeding import numpy_rng
 from tests.regions import FACTS, NAMES, ORGANS, REGION, encode, mirrored, prior
@@ -125,7 +125,7 @@ def test_a_plan_follows_from_seed_case_and_attempt() -> None:
         assert plan.facts != a_plan().facts
         seeds = {plan.base_seed, plan.refine_seed, plan.lesion_seed}
         assert len(seeds | {a_plan().base_seed, a_plan().refine_seed, a_plan().lesion_seed}) == 6
-    assert CasePlan.model_validate_json(a_plan().to_json()) == a_plan()
+    assert read_plan(a_plan().to_json()) == a_plan()
     assert a_plan(index=12).case == case_name(12) == "case_00012"
 
 

@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, pipeline
+from synth import cli, inserting, pipeline
 from synth.case_folder import FILES, read_case
 from synth.errors import InputError
 from synth.lesions.shape import grow
-from synth.plan import CasePlan
+from synth.plan import InsertPlan, read_plan
 from synth.sibling import Change, FollowUp, Twin
-from synth.types import Case
 from tests import hosts
 
 pytestmark = pytest.mark.usefixtures("tiny_path")
@@ -25,8 +24,10 @@ LATER = FollowUp(days=90, growth=1.4)
 CALCIFIED = Change(attribute="density", value="hyperdense")
 
 
-def plan_in(folder: Path) -> CasePlan:
-    return CasePlan.model_validate_json((folder / "plan.json").read_text())
+def plan_in(folder: Path) -> InsertPlan:
+    plan = read_plan((folder / "plan.json").read_text())
+    assert isinstance(plan, InsertPlan)
+    return plan
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -132,7 +133,7 @@ def test_siblings_replay_and_are_left_alone(family: list[Path], chest: tuple[Pat
     again = pipeline.insert_with_siblings(*chest, NODULE, (LATER,), seed=2, out=tmp_path)
     assert content(again[1]) == content(family[2])
     plan = plan_in(family[3])
-    case = pipeline._inserted(plan, Case(*hosts.chest(), hosts.chest()[1]), {})
+    case = inserting.inserted(plan, inserting.Host(*hosts.chest(), {}))
     np.testing.assert_array_equal(case.ct.hu, read_case(family[3])[0].ct.hu)
     before = {file.name: file.stat().st_mtime_ns for file in again[1].iterdir()}
     assert pipeline.insert_with_siblings(*chest, NODULE, (LATER,), seed=2, out=tmp_path) == again

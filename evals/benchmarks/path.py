@@ -29,7 +29,7 @@ from synth.lesions import insert, plan_lesions
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISIONS, default_precision
 from synth.models.weights_folder import Weights
-from synth.plan import CasePlan, Sampling, draw_generate
+from synth.plan import GeneratePlan, Sampling, draw_generate
 from synth.redraw import RefineRedraw
 from synth.refine import refine
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
@@ -59,13 +59,13 @@ class Costs:
         return result
 
 
-def case_plan(spacing: float, sampling: Sampling) -> CasePlan:
+def case_plan(spacing: float, sampling: Sampling) -> GeneratePlan:
     """The plan that is timed. Raises InputError for a spacing that the pyramid does not reach."""
     weights = Weights.covering(None)
     return draw_generate(parse(PROMPT), weights=weights, seed=1, index=0, attempt=0, spacing=spacing, sampling=sampling)
 
 
-def time_generate(plan: CasePlan, shape: ShapeModel, base: Denoiser, fine: Denoiser, costs: Costs) -> None:
+def time_generate(plan: GeneratePlan, shape: ShapeModel, base: Denoiser, fine: Denoiser, costs: Costs) -> None:
     """Every step of a generated case but the checks, preview and files."""
     asked_of(plan, base)  # loads the text encoder, once a process
     prior = Weights.covering(None).prior
@@ -103,7 +103,7 @@ def made_up_host(size: int) -> tuple[Volume, LabelMap]:
 
 
 def measure_path(
-    shape: ShapeModel, base: Denoiser, fine: Denoiser, plan: CasePlan, *, repeat: int = 3, host_size: int = 128
+    shape: ShapeModel, base: Denoiser, fine: Denoiser, plan: GeneratePlan, *, repeat: int = 3, host_size: int = 128
 ) -> dict[str, Any]:
     """Costs of the whole path as JSON values."""
     costs = Costs(repeat)

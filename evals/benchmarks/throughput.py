@@ -39,9 +39,14 @@ from synth.models import library
 # step -> what is timed; a step inside another is taken off it
 _STEPS = {
     "network": ("synth.models.denoiser.Denoiser.forward",),
-    "lesion": ("synth.pipeline.with_lesions", "synth.pipeline.insert_lesions"),
-    "scanner": ("synth.pipeline.scan",),
-    "report and checks": ("synth.pipeline.measure", "synth.finish.report.write", "synth.cohort.gates.checks"),
+    "lesion": ("synth.inserting.with_lesions", "synth.inserting.insert_lesions"),
+    "scanner": ("synth.inserting.scan", "synth.drawing.scan"),
+    "report and checks": (
+        "synth.inserting.measure",
+        "synth.drawing.measure",
+        "synth.finish.report.write",
+        "synth.cohort.gates.checks",
+    ),
     "preview": ("synth.finish.render",),
     "write": ("synth.case_folder.write_case",),
     "read hosts": ("synth.cohort.draw.read_host",),

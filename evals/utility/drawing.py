@@ -11,7 +11,7 @@ from typing import Any
 
 from evals.utility.claims import share
 from evals.utility.config import Drawing
-from synth import case_folder, pipeline
+from synth import case_folder, order, pipeline
 from synth.draft import RejectedError
 from synth.errors import InputError
 from synth.models.weights_folder import Weights
@@ -113,7 +113,7 @@ class CaseDrawer:
     def _pin(self) -> None:
         """Write down what the cases are drawn with, or refuse to put others beside them."""
         made = self.drawing.model_dump(mode="json") | {
-            "sampling": pipeline.default_sampling().model_dump(),
+            "sampling": order.default_sampling().model_dump(),
             "weights": Weights.covering(None).hashes(),
         }
         file = self.out / _MADE_WITH

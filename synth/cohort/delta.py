@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from synth import case_folder, nifti, pipeline, provenance
+from synth import case_folder, finished, nifti, provenance
 from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
 from synth.cohort import Store, layout, locks, patch
 from synth.draft import Draft
@@ -72,15 +72,15 @@ def keeps_deltas(out: Path) -> bool:
 
 
 def finish(out: Path, folder: Path, draft: Draft, command: str, progress: Progress, preview: bool) -> Path:
-    """`pipeline.finish_draft`, and of an inserted case only the difference where the cohort keeps that.
+    """`finished.finish_draft`, and of an inserted case only the difference where the cohort keeps that.
 
     The whole case is written first, under a hidden name, for its hashes; it gives way to the delta.
     """
     if chosen(out) is Store.full or not draft.inputs or draft.plan.scanner:
-        return pipeline.finish_draft(folder, draft, command, progress, preview)
+        return finished.finish_draft(folder, draft, command, progress, preview)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with explained(folder), aside(folder) as place:
-        full = pipeline.finish_draft(place / folder.name, draft, command, progress, preview)
+        full = finished.finish_draft(place / folder.name, draft, command, progress, preview)
         return write_delta(full, folder, draft.case, draft.inputs["ct"], draft.inputs["organs"])
 
 

@@ -6,12 +6,13 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synth import pipeline
+from synth import drawing, finished, inserting
 from synth.cohort.hosts import HostFiles, read_host
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.draft import Draft, RejectedError
 from synth.errors import InputError
 from synth.models import lesion_weights
+from synth.order import Order
 from synth.plan import CasePlan, draw_insert
 from synth.progress import Progress
 from synth.scanner.scan import slicing
@@ -70,17 +71,10 @@ def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
 def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progress: Progress) -> Draft | None:
     recipe = plan.recipe
     try:
-        draft = pipeline.draft_generated(
-            case.request,
-            weights=plan.weights_for(case.request),
-            seed=recipe.seed,
-            index=case.index,
-            spacing=recipe.spacing_mm,
-            progress=progress,
-            attempts=recipe.attempts,
-            gate=plan.gate,
-            scanner=case.scanner,
+        order = Order(
+            case.request, plan.weights_for(case.request), recipe.seed, recipe.spacing_mm, scanner=case.scanner
         )
+        draft = drawing.draft_generated(order, case.index, progress, recipe.attempts, plan.gate)
     except RejectedError as error:
         attempts.failed += [Attempt(r.reason, plan=r.plan) for r in error.rejections]
     except Exception as error:
@@ -135,7 +129,7 @@ def _attempt(
     )
     if case.scanner:
         slicing(volume, case.scanner)  # a host whose slices are too thick is refused before anything is drawn
-    attempts.plan = pipeline.with_lesions(attempts.plan, volume, organs)
-    inputs = {"ct": host.ct, "organs": host.organs}
-    draft = pipeline.draft_inserted(attempts.plan, volume, organs, inputs, gate=plan.gate)
-    return draft, pipeline.draft_sibling(draft.plan, Twin(), volume, organs, inputs) if case.twin else None
+    into = inserting.Host(volume, organs, inserting.host_files(host.ct, host.organs))
+    attempts.plan = planned = inserting.with_lesions(attempts.plan, into)
+    draft = inserting.draft_inserted(planned, into, gate=plan.gate)
+    return draft, inserting.draft_sibling(finished.of_insert(draft.plan), Twin(), into) if case.twin else None

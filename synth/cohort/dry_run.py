@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth import pipeline
+from synth import finished
 from synth.cohort.draw import draw
 from synth.cohort.planning import CohortPlan
 from synth.cohort.processes import Process
@@ -59,7 +59,7 @@ def measure(plan: CohortPlan) -> Cost:
         again = draw(plan, plan[index], Progress(quiet=True)).draft or drawn.draft
         with tempfile.TemporaryDirectory() as folder:
             preview = plan.recipe.previews > 0.5  # as most of the cases
-            written = pipeline.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True), preview)
+            written = finished.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True), preview)
             taken = sum(path.stat().st_size for path in written.iterdir())
         return Cost(time.perf_counter() - started, taken, plan[index].name)
     raise InputError(f"the first {_TRIES} cases cannot be drawn, at last because {reason}; mend recipe or hosts")

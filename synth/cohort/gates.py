@@ -19,7 +19,7 @@ from synth.cohort.visibility import contrast_to_noise
 from synth.draft import Gate
 from synth.lesions import LesionPlan
 from synth.lesions.extent_plan import ExtentPlan
-from synth.plan import CasePlan
+from synth.plan import CasePlan, GeneratePlan
 from synth.provenance import Check
 from synth.report import location
 from synth.report.measurements import Measurements
@@ -39,7 +39,7 @@ def gate_of(recipe: Recipe) -> Gate:
 def checks(gates: Gates, plan: CasePlan, case: Case, measured: Measurements) -> list[Check]:
     """Every gate's numbers on a drawn case. Hosts are as they are: their organs are not judged."""
     found = list(_lesion_checks(gates, plan, case, measured))
-    if plan.host is None:
+    if isinstance(plan, GeneratePlan):
         found += _organ_checks(gates, case, measured)
         if gates.reference is not None:
             reference = novelty.load(gates.reference)

@@ -13,7 +13,7 @@ from synth.cohort.hosts import HostFiles
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.errors import InputError
 from synth.files.documents import read_table
-from synth.plan import CasePlan
+from synth.plan import valid_plan
 from synth.report import Report
 
 _FIELDS = ("attempts", "checks", "weights", "environment")  # of a manifest, that describe the set
@@ -39,7 +39,7 @@ class Record:
     @property
     def host_sha256(self) -> str | None:
         """Content of the host's CT."""
-        reference = self.plan["host"]
+        reference = self.plan.get("host")
         return None if reference is None else str(reference["ct_sha256"])
 
     def facts(self, *fields: str) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def read_records(plan: CohortPlan, out: Path) -> Iterator[Record]:
 def _record(plan: CohortPlan, out: Path, planned: PlannedCase) -> Record:
     folder = layout.case_folder(out, planned.name)
     case_plan, report = (read_table(folder / name, remedy=_AGAIN) for name in (case_folder.PLAN, case_folder.REPORT))
-    made = case_folder.valid(CasePlan, case_plan, folder / case_folder.PLAN, remedy=_AGAIN)
+    made = valid_plan(case_plan, folder / case_folder.PLAN, remedy=_AGAIN)
     case_folder.valid(Report, report, folder / case_folder.REPORT, remedy=_AGAIN)
     if planned.hosts and made.attempt >= len(planned.hosts):
         raise InputError(f"{folder / case_folder.PLAN}: attempt {made.attempt} was not planned; {_AGAIN}")

@@ -79,7 +79,7 @@ def row_of(record: Record, part: str) -> dict[str, Any]:
         "group": record.planned.group,
         "healthy": not request["findings"] and not request["targets"],
         "door": record.plan["door"],
-        "sibling_of": sibling["case"] if (sibling := record.plan["sibling"]) else None,
+        "sibling_of": sibling["case"] if (sibling := record.plan.get("sibling")) else None,
         "attempts": record.manifest["attempts"],
         "host": host.name if host else None,
         "patient": record.patient,

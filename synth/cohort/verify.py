@@ -20,7 +20,7 @@ from synth.errors import InputError
 from synth.files.content import opened, text_of
 from synth.files.documents import read_table
 from synth.files.names import require_name
-from synth.plan import CasePlan
+from synth.plan import valid_plan
 
 _MOST_BYTES = 2**31  # of the checksums: a million cases of eight files
 _SHOWN = 80
@@ -175,14 +175,14 @@ def _case(folder: Path, row: dict[str, Any], quick: bool, hosts: delta.Hosts | N
 
     try:
         if quick:
-            for kind, name in ((CasePlan, case_folder.PLAN), (Report, case_folder.REPORT)):
-                case_folder.valid(kind, read_table(folder / name), folder / name)
+            valid_plan(read_table(folder / case_folder.PLAN), folder / case_folder.PLAN)
+            case_folder.valid(Report, read_table(folder / case_folder.REPORT), folder / case_folder.REPORT)
             case_folder.read_manifest(folder)
             return
         with _whole(folder, hosts) as whole:
             case, plan, report, manifest = case_folder.read_case(whole)
             altered = case_folder.altered_files(whole, manifest)
-        case_folder.valid(CasePlan, plan, folder / case_folder.PLAN)
+        valid_plan(plan, folder / case_folder.PLAN)
         yield from check_report(case, case_folder.valid(Report, report, folder / case_folder.REPORT))
         if altered:
             yield f"{', '.join(altered)}: not as its manifest has it (the sha256 differs)"

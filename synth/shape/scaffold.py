@@ -6,7 +6,7 @@ import torch
 
 from synth import intensity
 from synth.given import Given
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions import Region
 from synth.seeding import derive, normal
 from synth.shape.fitting import fit_velocity
@@ -14,7 +14,7 @@ from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
 
 
 @torch.no_grad()
-def draw_scaffold(plan: CasePlan, model: ShapeModel, given: Given | None = None) -> torch.Tensor:
+def draw_scaffold(plan: GeneratePlan, model: ShapeModel, given: Given | None = None) -> torch.Tensor:
     """(1, 1 + organs, X, Y, Z) at 8 mm: a deformation drawn for the plan's facts, cut to its field of view.
 
     Of several the one whose sizes are nearest those of the plan is taken: sizes vary with the modes, and what is drawn
@@ -38,15 +38,15 @@ def draw_scaffold(plan: CasePlan, model: ShapeModel, given: Given | None = None)
     return cut(model.deform(nearest, model.places(spine)), region.frame, ends)
 
 
-def _coefficients(plan: CasePlan, model: ShapeModel, seed: int) -> torch.Tensor:
+def _coefficients(plan: GeneratePlan, model: ShapeModel, seed: int) -> torch.Tensor:
     return plan.sampling.shape_temperature * normal((1, model.config.rank), seed)
 
 
-def _near_someone(plan: CasePlan, model: ShapeModel, facts: torch.Tensor, seed: int) -> torch.Tensor:
+def _near_someone(plan: GeneratePlan, model: ShapeModel, facts: torch.Tensor, seed: int) -> torch.Tensor:
     return model.near(normal((1, model.config.rank), seed), facts, derive(seed, "patient"), plan.sampling.shape_spread)
 
 
-def _apart(plan: CasePlan, region: Region, patient: torch.Tensor) -> float:
+def _apart(plan: GeneratePlan, region: Region, patient: torch.Tensor) -> float:
     """Squared distance of a deformed mean patient's sizes from those of the plan, in units of the facts' scales."""
     patient = cut(patient, region.frame, region.ends(plan.facts))
     hu = intensity.to_hu(patient[0, 0].numpy() - 1.0)

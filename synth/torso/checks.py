@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from synth.geometry import world_of
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.provenance import Check
 from synth.torso.atlas import LUNGS
 from synth.types import Case
@@ -33,7 +33,7 @@ _FAR_MM = 400.0
 _MIDLINE_MM = 35.0
 
 
-def check_torso(case: Case, plan: CasePlan) -> list[Check]:
+def check_torso(case: Case, plan: GeneratePlan) -> list[Check]:
     """Volume of each organ that the region shows, and sides: RAS x is positive on the patient's right."""
     shown = SHOWN[str(plan.region)]
     masks = {name: case.organs.mask(*PARTS.get(name, (name,))) for name in shown}

@@ -19,7 +19,7 @@ from scipy import ndimage
 from prompts.vocabulary import Habitus, Phase
 from synth import labels, wavelet
 from synth.models.scaling import detail_to_network
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions import shipped
 from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, Frame
 from synth.seeding import derive, numpy_rng
@@ -57,7 +57,7 @@ class Layer:
     spare: tuple[int, ...] = ()
 
 
-def draw_patchwork(plan: CasePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
+def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
     """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, and its atlas."""
     from synth.compose import Drawn
 
@@ -89,7 +89,7 @@ class Atlas:
         return ndimage.map_coordinates(self.ids, where[..., cut], order=0, mode="nearest")
 
 
-def draw_coefficients(plan: CasePlan, model: TorsoModel) -> np.ndarray:
+def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
     """(K,) of the modes in SD: drawn, and moved along the body's size where the prompt says a habitus."""
     rng = numpy_rng(plan.shape_seed)
     drawn = _TEMPERATURE * rng.standard_normal(len(model.scale))
@@ -101,7 +101,7 @@ def draw_coefficients(plan: CasePlan, model: TorsoModel) -> np.ndarray:
     return np.asarray(drawn)
 
 
-def field(plan: CasePlan, whole: Atlas) -> tuple[int, int]:
+def field(plan: GeneratePlan, whole: Atlas) -> tuple[int, int]:
     """First and one past the last base slice of the plan's region, as the drawn torso has them: the lungs for a chest,
     the liver down to the pelvic brim for an abdomen, each with a margin.
 
@@ -149,7 +149,7 @@ def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
     return x, y, z + BASE_SPACING_MM * low
 
 
-def patched(plan: CasePlan, model: TorsoModel) -> np.ndarray:
+def patched(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
     """(X, Y, Z) intensity + 1 of the mean torso at LOOK_MM / 2: wall, chest and abdomen of scans drawn for them."""
     total = np.zeros(FRAME.shape_at(LOOK_MM / 2), np.float32)
     for index, share in sorted(shares(plan, model).items()):
@@ -158,7 +158,7 @@ def patched(plan: CasePlan, model: TorsoModel) -> np.ndarray:
     return total
 
 
-def shares(plan: CasePlan, model: TorsoModel) -> dict[int, np.ndarray]:
+def shares(plan: GeneratePlan, model: TorsoModel) -> dict[int, np.ndarray]:
     """(X, Y, Z) float32 at LOOK_MM of each scan that lends its look: how much of every voxel is its."""
     rng = numpy_rng(plan.base_seed)
     enhanced = _enhanced(plan, rng)
@@ -171,7 +171,7 @@ def shares(plan: CasePlan, model: TorsoModel) -> dict[int, np.ndarray]:
     return {i: (s / total).astype(np.float32) for i, s in found.items() if float(s.max()) > _LEAST_WEIGHT}
 
 
-def _enhanced(plan: CasePlan, rng: np.random.Generator) -> bool:
+def _enhanced(plan: GeneratePlan, rng: np.random.Generator) -> bool:
     drawn = bool(rng.random() < 0.5)
     return drawn if plan.request.phase is None else plan.request.phase is not Phase.NON_CONTRAST
 
@@ -191,7 +191,7 @@ def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
     )
 
 
-def _order(plan: CasePlan, model: TorsoModel, layer: Layer, rng: np.random.Generator) -> list[int]:
+def _order(plan: GeneratePlan, model: TorsoModel, layer: Layer, rng: np.random.Generator) -> list[int]:
     """Who lends first: at random among those that show most of what the region has of a layer, then the others."""
     low, high = _ASKED_MM[str(plan.region)]
     z = FRAME.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from synth import case_folder, cli, nifti, pipeline
+from synth import case_folder, cli, inserting, nifti
 from synth.cohort import engine, layout, worker
 from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome
@@ -275,14 +275,14 @@ def test_reasons_keep_the_numbers_that_they_have_in_common() -> None:
 
 
 def test_a_defect_of_one_case_stops_no_other(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = pipeline.draft_inserted
+    whole = inserting.draft_inserted
 
     def broken(plan: Any, *arguments: Any, **options: Any) -> Any:
         if plan.case == "case_00002":
             raise ZeroDivisionError("ours")
         return whole(plan, *arguments, **options)
 
-    monkeypatch.setattr(pipeline, "draft_inserted", broken)
+    monkeypatch.setattr(inserting, "draft_inserted", broken)
     recipe = write_recipe(place / "lenient", hosts={"folder": "../hosts"}, max_failures=0.5)
     outcome = run(recipe, tmp_path / "out")
     assert (outcome.complete, outcome.given_up) == (5, 1)

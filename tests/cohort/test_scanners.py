@@ -15,7 +15,7 @@ from synth import case_folder, cli, nifti
 from synth.cohort import engine, layout
 from synth.cohort.recipe import Recipe, read_recipe
 from synth.errors import InputError
-from synth.plan import CasePlan
+from synth.plan import CasePlan, InsertPlan, plan_of, read_plan
 from synth.seeding import derive
 from tests.cohort.conftest import RECIPE, files_of, write_recipe
 from tests.cohort.test_planning import plan
@@ -43,8 +43,8 @@ def test_without_scanners_nothing_of_them_is_said() -> None:
     recipe = Recipe.model_validate(RECIPE)
     assert "scanners" not in recipe.pinned() and "scanner" not in plan().quotas
     assert all(case.scanner is None and "scanner" not in case.asked for case in plan(5))
-    text = CasePlan(door="insert", case="x", seed=0, request=plan()[0].request).to_json()
-    assert "scanner" not in text and CasePlan.model_validate_json(text).to_json() == text
+    text = InsertPlan(case="x", seed=0, request=plan()[0].request).to_json()
+    assert "scanner" not in text and read_plan(text).to_json() == text
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def scanned(quick: None, place: Path) -> Path:
 
 def read(out: Path, row: dict[str, Any]) -> tuple[Any, CasePlan, dict[str, Any]]:
     case, plan, _, manifest = case_folder.read_case(layout.case_folder(out, row["case"]))
-    return case, CasePlan.model_validate(plan), manifest
+    return case, plan_of(plan), manifest
 
 
 def test_a_cohort_shows_its_scanners_and_is_proved_whole(scanned: Path) -> None:

@@ -11,13 +11,13 @@ import torch
 from torch import nn
 
 from prompts import CaseRequest
-from synth import pipeline
+from synth import drawing
 from synth.compose import compose
 from synth.models.condition import Condition
 from synth.models.denoiser import Denoised, preconditioned
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.weights_folder import TONE, TORSO_FILE, Weights
-from synth.plan import CasePlan, Sampling
+from synth.plan import GeneratePlan, Sampling
 from synth.progress import Progress
 from synth.tone import KNOTS_HU, Tone
 from synth.training.config import TrainConfig
@@ -46,8 +46,7 @@ class Known:
 
 def composed(contrast_guidance: float) -> tuple[float, float]:
     """Mean CT in intensity units and dose in steps of a case with contrast."""
-    plan = CasePlan(
-        door="generate",
+    plan = GeneratePlan(
         case="c",
         seed=0,
         request=CaseRequest(),
@@ -115,6 +114,6 @@ def test_each_region_is_drawn_on_the_tone_curve_of_its_own(tmp_path: Path, monke
     used: list[Tone] = []
     monkeypatch.setattr(Weights, "refine", lambda *_: None)
     monkeypatch.setattr(refine, "refine", lambda plan, drawn, fine, spacing, step, tone: used.append(tone))
-    plan = CasePlan(door="generate", case="c", seed=0, request=CaseRequest(), region="chest", spacing_mm=4.0)
-    pipeline._draw(plan, Weights.open(tmp_path), Progress(quiet=True))
+    plan = GeneratePlan(case="c", seed=0, request=CaseRequest(), region="chest", spacing_mm=4.0)
+    drawing.draw(plan, Weights.open(tmp_path), Progress(quiet=True))
     assert used[0].curves[4.0][0] == KNOTS_HU[0] + 7

@@ -12,7 +12,7 @@ import torch
 from prompts import CaseRequest
 from synth import labels
 from synth.models.weights_folder import Weights
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import build_atlas
 from synth.torso.checks import check_torso
@@ -64,8 +64,8 @@ def test_in_an_atlas_that_is_built() -> None:
     assert_sides(built)
 
 
-def plan(region: str) -> CasePlan:
-    return CasePlan(door="generate", case="c", seed=0, request=CaseRequest(), region=region, spacing_mm=4.0)
+def plan(region: str) -> GeneratePlan:
+    return GeneratePlan(case="c", seed=0, request=CaseRequest(), region=region, spacing_mm=4.0)
 
 
 SIDED = ("liver", "spleen", "kidney_right", "kidney_left", "lung_upper_lobe_right", "lung_upper_lobe_left")

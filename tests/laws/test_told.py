@@ -15,7 +15,7 @@ from synth.compose import Drawn
 from synth.data.dataset import Jitter, Subject, pool, split_bands
 from synth.models.condition import Asked, Condition
 from synth.models.scaling import detail_to_network
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.torso.patchwork import draw_patchwork
 from synth.training.lesion_task import lesion_sample
 from synth.training.tasks import BaseTask, Posed, RefineTask, Sample, collate, with_background
@@ -40,11 +40,9 @@ def words(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, "text_encoder", lambda: one_wording)
 
 
-def plan_of(subject: Subject) -> CasePlan:
+def plan_of(subject: Subject) -> GeneratePlan:
     request = CaseRequest(prompt="said")
-    return CasePlan(
-        door="generate", case="c", seed=0, request=request, region="head_neck", spacing_mm=4.0, facts=subject.facts
-    )
+    return GeneratePlan(case="c", seed=0, request=request, region="head_neck", spacing_mm=4.0, facts=subject.facts)
 
 
 def annotated(subject: Subject) -> Subject:
@@ -157,9 +155,7 @@ def test_redraw_of_a_lesion() -> None:
 
 
 def test_a_torso_is_told_neither_a_request_nor_a_place() -> None:
-    plan = CasePlan(
-        door="generate", case="c", seed=0, request=CaseRequest(prompt="chest CT"), region="chest", spacing_mm=4.0
-    )
+    plan = GeneratePlan(case="c", seed=0, request=CaseRequest(prompt="chest CT"), region="chest", spacing_mm=4.0)
     told = refine._told(plan, draw_patchwork(plan, phantom.model()), 4.0, FINE)
     position = told.maps[:, 8:12]
     assert not position.any() and not told.facts.any() and not told.text_mask.any()

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from prompts import parse
-from synth import case_folder, cli, pipeline
+from synth import case_folder, cli, drawing, finished
 from synth.draft import Draft
 from synth.models.weights_folder import Weights
+from synth.order import Order
 from synth.progress import Progress
 from synth.scanner import Kernel, Scanner
 from synth.scanner.scan import scan
@@ -23,15 +24,13 @@ THICK = Scanner(name="thick", slice_mm=20.0, kernel=Kernel.sharp, noise_hu=12.0)
 @pytest.fixture(scope="module")
 def scanned(tiny_path: None) -> Draft:
     request = parse("CT of the head and neck")
-    return pipeline.draft_generated(
-        request, weights=Weights.covering(None), seed=2, index=1, spacing=8.0, progress=QUIET, scanner=THICK
-    )
+    return drawing.draft_generated(Order(request, Weights.covering(None), 2, 8.0, scanner=THICK), 1, QUIET)
 
 
 def test_the_scanner_changes_the_scan_and_not_the_anatomy(scanned: Draft) -> None:
     assert scanned.plan.scanner == THICK
     assert scanned.plan.scanner_seed == derive(2, "case_00001", "scanner", scanned.plan.attempt)
-    drawn = pipeline.draw_case(
+    drawn = drawing.draw_case(
         scanned.plan.model_copy(update={"scanner": None, "scanner_seed": 0}), Weights.covering(None), QUIET
     )
     assert scanned.case.ct.hu.shape == (*drawn.ct.hu.shape[:2], 19)  # of 384 mm
@@ -41,7 +40,7 @@ def test_the_scanner_changes_the_scan_and_not_the_anatomy(scanned: Draft) -> Non
 
 
 def test_what_is_written_holds(scanned: Draft, tmp_path: Path) -> None:
-    folder = pipeline.finish_draft(tmp_path / "case_00001", scanned, "", QUIET, preview=False)
+    folder = finished.finish_draft(tmp_path / "case_00001", scanned, "", QUIET, preview=False)
     case, plan, report, manifest = case_folder.read_case(folder)
     assert case.ct.spacing.tolist() == [8.0, 8.0, 20.0]
     assert plan["scanner"] == {"slice_mm": 20.0, "kernel": "sharp", "noise_hu": 12.0, "name": "thick"}

@@ -8,7 +8,7 @@ import pytest
 from prompts import parse
 from synth import labels
 from synth.models.weights_folder import Weights
-from synth.pipeline import _attempt
+from synth.order import Order
 from synth.torso.checks import check_torso
 from synth.torso.organs import read_masks
 from synth.types import Case, LabelMap, Volume
@@ -47,7 +47,7 @@ def case(ids: np.ndarray) -> Case:
 
 
 def test_a_torso_with_everything_in_place_passes() -> None:
-    plan = _attempt(parse("CT of the chest and abdomen"), Weights.shipped("torso"), 0, 0, 4.0, 0)
+    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
     checks = check_torso(case(phantom.volume(True)[1]), plan)
     assert {"liver_ml", "heart_between_lungs_mm", "spleen_beside_spine_mm", "spine_x_mm"} <= {c.name for c in checks}
     assert [c for c in checks if not c.ok] == []
@@ -62,5 +62,5 @@ def test_a_torso_with_something_wrong_fails(change: str) -> None:
         ids[ids == labels.ids()["kidney_left"]] = 0
     else:
         ids[..., :70][ids[..., :70] == labels.ids()["liver"]] = 0
-    plan = _attempt(parse("CT of the chest and abdomen"), Weights.shipped("torso"), 0, 0, 4.0, 0)
+    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
     assert [c for c in check_torso(case(ids), plan) if not c.ok]

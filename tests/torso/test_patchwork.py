@@ -9,8 +9,8 @@ import torch
 from prompts import parse
 from synth import intensity, labels
 from synth.models.weights_folder import Weights
-from synth.pipeline import _attempt
-from synth.plan import CasePlan
+from synth.order import Order
+from synth.plan import GeneratePlan
 from synth.regions.frame import BASE_SPACING_MM, LOOK_MM
 from synth.torso.model import TorsoModel
 from synth.torso.patchwork import draw_coefficients, draw_patchwork, shares
@@ -18,8 +18,8 @@ from tests.regions import TORSO
 from tests.torso import phantom
 
 
-def plan(prompt: str, seed: int = 0) -> CasePlan:
-    return _attempt(parse(prompt), Weights.shipped("torso"), seed, 0, 8.0, 0)
+def plan(prompt: str, seed: int = 0) -> GeneratePlan:
+    return Order(parse(prompt), Weights.shipped("torso"), seed, 8.0).plan(0)
 
 
 def test_the_same_plan_gives_the_same_volume_and_another_seed_another(torso: TorsoModel) -> None:

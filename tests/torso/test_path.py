@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import case_folder, cli, pipeline
+from synth import case_folder, cli, order, pipeline
 from synth.errors import InputError
 from synth.models import library
 from synth.models.weights_folder import TORSO_FILE, WEIGHTS_ENV
+from synth.plan import Sampling
 from synth.torso.model import TorsoModel
 from tests import networks
 
@@ -25,7 +26,7 @@ def made_up_weights(torso: TorsoModel, tmp_path_factory: pytest.TempPathFactory)
     torso.save(folder / TORSO_FILE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(WEIGHTS_ENV, str(folder))
-        patch.setattr(pipeline, "default_sampling", lambda: pipeline.Sampling(refine_steps=1))
+        patch.setattr(order, "default_sampling", lambda: Sampling(refine_steps=1))
         library.forget()
         yield
     library.forget()
