@@ -43,17 +43,18 @@ class EmbeddedConfig(BaseModel):
     prompt_set: str = "head_neck"
     seed: int = Field(0, ge=0)
     spacing: float = Field(4.0, description="mm; that of the prepared patients")
+    weights: Path | None = Field(None, description="folder of weights of your own; else those in use")
     resamples: int = Field(100, ge=20)
 
     def plain(self) -> Drawing:
         """The cases that are compared with real patients; nothing of those is used to ask for them."""
-        return Drawing(seed=self.seed, spacing=self.spacing)
+        return Drawing(seed=self.seed, spacing=self.spacing, weights=self.weights)
 
     def wordy(self) -> Drawing:
         """The cases that are asked for something."""
         rng = random.Random(self.seed)
         words = tuple(write(sampler.draw(rng, name=self.prompt_set)) for _ in range(self.asked))
-        return Drawing(prompts=words, seed=self.seed + 1, spacing=self.spacing)
+        return Drawing(prompts=words, seed=self.seed + 1, spacing=self.spacing, weights=self.weights)
 
 
 def load(path: Path) -> EmbeddedConfig:
@@ -79,9 +80,11 @@ def evaluate(
     options = Options(resamples=config.resamples, seed=config.seed, cache=cache)
     folder = config.out / "plain"
     found = [
-        _noted(fidelity.evaluate(config.real_test, folder, [], options, progress), plain),
-        _noted(memorization.evaluate(config.real_train, folder, config.real_test, options, progress), plain),
-        _noted(agreement.evaluate(config.out / "asked", progress), asked),
+        _noted(fidelity.evaluate(config.real_test, folder, [], options, progress), plain, config.weights),
+        _noted(
+            memorization.evaluate(config.real_train, folder, config.real_test, options, progress), plain, config.weights
+        ),
+        _noted(agreement.evaluate(config.out / "asked", progress), asked, config.weights),
     ]
     paths = [path for one, pictures in found for path in result.write(one, pictures, out)]
     readme = out / "README.md"
@@ -99,13 +102,13 @@ def _drawn(folder: Path, drawing: Drawing, count: int, progress: Progress, say: 
     return drawer.run(progress, tell)
 
 
-def _noted(found: Found, drawn: Drawn) -> Found:
+def _noted(found: Found, drawn: Drawn, weights: Path | None) -> Found:
     """The result with the weights that drew the cases, and how many draws they took: a strict gate hides bad draws."""
-    weights = {f"weights_{name}": digest for name, digest in Weights.covering(None).hashes().items()}
+    used = {f"weights_{name}": digest for name, digest in Weights.covering(None, weights).hashes().items()}
     kept = len(drawn.draws) - drawn.refused
     note = f"{kept} cases took {sum(drawn.draws)} draws; {drawn.refused} more were given up after ten draws each."
     one, pictures = found
-    return one.model_copy(update={"settings": one.settings | weights, "notes": [*one.notes, note]}), pictures
+    return one.model_copy(update={"settings": one.settings | used, "notes": [*one.notes, note]}), pictures
 
 
 def summary(name: str, results: Sequence[Result]) -> str:

@@ -59,12 +59,13 @@ class Drawing(_Section):
     prompts: tuple[str, ...] = Field((), description="none: those that fit the training patients, in random order")
     seed: int = Field(0, ge=0)
     spacing: float = Field(4.0, description="mm")
+    weights: Path | None = Field(None, description="folder of weights of your own; else those in use")
 
     def words(self) -> tuple[str, ...]:
         """The prompts, written where none are given."""
         if self.prompts:
             return self.prompts
-        prior = Weights.covering(None).prior
+        prior = Weights.covering(None, self.weights).prior
         assert prior is not None
         written = [write(request_of(prior.region, facts)) for facts in prior.patients]
         random.Random(self.seed).shuffle(written)

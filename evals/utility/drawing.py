@@ -78,7 +78,9 @@ class CaseDrawer:
         d = self.drawing
         try:
             prompt = self.words[index % len(self.words)]
-            pipeline.generate(prompt, count=1, start=index, seed=d.seed, spacing=d.spacing, out=self.out)
+            pipeline.generate(
+                prompt, count=1, start=index, seed=d.seed, spacing=d.spacing, out=self.out, weights=d.weights
+            )
             draws = json.loads((self.out / name / case_folder.MANIFEST).read_text())["attempts"]
         except RejectedError as error:
             refused, draws = str(error), len(error.rejections)
@@ -114,7 +116,7 @@ class CaseDrawer:
         """Write down what the cases are drawn with, or refuse to put others beside them."""
         made = self.drawing.model_dump(mode="json") | {
             "sampling": order.default_sampling().model_dump(),
-            "weights": Weights.covering(None).hashes(),
+            "weights": Weights.covering(None, self.drawing.weights).hashes(),
         }
         file = self.out / _MADE_WITH
         share(lambda: [] if file.is_file() else ["pin"], lambda _: self._write(_MADE_WITH, made), self.out / _LOCKS)

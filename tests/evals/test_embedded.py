@@ -32,7 +32,9 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(Weights, "hashes", lambda _: {"base": sha256_of_file(tmp_path / "weights")})
     drawn: list[str] = []
 
-    def generate(prompt: str, *, count: int, start: int, seed: int, spacing: float, out: Path) -> list[Path]:
+    def generate(
+        prompt: str, *, count: int, start: int, seed: int, spacing: float, out: Path, weights: Path | None
+    ) -> list[Path]:
         drawn.append(prompt)
         name = f"case_{start:05d}"
         write_case(out / name, make(), prompt="CT of the abdomen")

@@ -33,7 +33,9 @@ class Pipeline:
     def __init__(self, bad: tuple[int, ...] = ()) -> None:
         self.bad, self.drawn = bad, []
 
-    def generate(self, prompt: str, *, count: int, start: int, seed: int, spacing: float, out: Path) -> list[Path]:
+    def generate(
+        self, prompt: str, *, count: int, start: int, seed: int, spacing: float, out: Path, weights: Path | None
+    ) -> list[Path]:
         self.drawn.append(start)
         if start in self.bad:
             raise RejectedError(f"case {start} rejected", [Rejection("bad", None)] * 10)  # type: ignore[list-item]
