@@ -55,7 +55,7 @@ class Order:
         options: dict[str, object] = {"seed": self.seed, "start": index, "spacing": f"{self.spacing:g}"}
         if self.given:
             options |= self.given.options()
-        if self.weights.folder != Weights.shipped(self.weights.region.name).folder:
+        if not self.weights.ship:
             options["weights"] = self.weights.folder
         if self.scanner and self.scanner.slice_mm is not None:
             options["slice_mm"] = f"{self.scanner.slice_mm:g}"

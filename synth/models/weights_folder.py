@@ -89,6 +89,11 @@ class Weights:
                 return weights
         return Weights.shipped(_region_of(word).name)
 
+    @property
+    def ship(self) -> bool:
+        """Whether they come with the package."""
+        return self.folder.parent == Path(str(resources.files("synth").joinpath("weights")))
+
     def has(self, part: Part) -> bool:
         """Whether a part is there."""
         return _first(self.folder / part, CONFIG, _RUNS) is not None
