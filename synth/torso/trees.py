@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from synth import intensity, labels
-from synth.plan import CasePlan
+from synth.plan import GeneratePlan
 from synth.seeding import derive, numpy_rng
 from synth.shape.trees.abdomen import KIDNEY, LIVER, Supply, grow_organ
 from synth.shape.trees.inlay import inlay_lungs, inlay_vessels
@@ -54,7 +54,7 @@ class _Coarse:
         return found
 
 
-def with_trees(plan: CasePlan, drawn: Drawn, how: LungGrowth = _LUNGS) -> Drawn:
+def with_trees(plan: GeneratePlan, drawn: Drawn, how: LungGrowth = _LUNGS) -> Drawn:
     """A finished torso with airways and vessels in its lungs, liver and kidneys, and the ids of what was painted."""
     coarse = _coarse(drawn)
     blood = _blood(coarse)

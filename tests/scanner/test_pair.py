@@ -119,12 +119,12 @@ def test_scand_draws_anew_and_repeats_by_seed() -> None:
 
 def test_plans_say_what_was_asked_for() -> None:
     from prompts import parse
-    from synth.plan import CasePlan
+    from synth.plan import InsertPlan, plan_of
     from synth.scanner import Scanner
 
     low = Scanner(name="low", dose=0.2, angle_deg=150)
-    plan = CasePlan(door="insert", case="x", seed=0, request=parse("9 mm nodule in the left lung"), scanner=low)
+    plan = InsertPlan(case="x", seed=0, request=parse("9 mm nodule in the left lung"), scanner=low)
     assert json.loads(plan.to_json())["scanner"] == {
         **{"slice_mm": None, "kernel": "standard", "noise_hu": 0.0, "dose": 0.2, "angle_deg": 150.0, "name": "low"}
     }
-    assert CasePlan.model_validate_json(plan.to_json()).scanner == low
+    assert plan_of(json.loads(plan.to_json())).scanner == low

@@ -14,8 +14,8 @@ from synth import intensity, labels
 from synth.assemble import assemble
 from synth.compose import Drawn
 from synth.models.weights_folder import Weights
-from synth.pipeline import _attempt
-from synth.plan import CasePlan
+from synth.order import Order
+from synth.plan import GeneratePlan
 from synth.shape.trees.lungs import LungGrowth
 from synth.torso.model import TorsoModel
 from synth.torso.patchwork import draw_patchwork
@@ -24,8 +24,8 @@ from synth.torso.trees import with_trees
 FEW = LungGrowth(pitch=16.0, leaf_mm=0.6)
 
 
-def plan(prompt: str = "contrast-enhanced CT of the chest") -> CasePlan:
-    return _attempt(parse(prompt), Weights.shipped("torso"), 3, 0, 4.0, 0)
+def plan(prompt: str = "contrast-enhanced CT of the chest") -> GeneratePlan:
+    return Order(parse(prompt), Weights.shipped("torso"), 3).plan(0)
 
 
 @pytest.fixture(scope="module")
