@@ -53,8 +53,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         asked=asked,
         generate=generate,
         insert_with_siblings=insert_with_siblings,
-        plan_json=lambda *arguments: json.dumps(arguments),
     )
+    monkeypatch.setattr("synth.order.plan_json", lambda *arguments: json.dumps(arguments))
     monkeypatch.setitem(sys.modules, "synth.pipeline", fake)  # type: ignore[arg-type]
     monkeypatch.setattr(synth, "pipeline", fake, raising=False)
     return fake
@@ -194,7 +194,7 @@ def test_generate_hands_on_what_was_asked(
     given.pop("progress")
     assert prompt == "head and neck"
     asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path}
-    assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0}
+    assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0, "weights": None}
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "case_0"), str(tmp_path / "case_1")]
 
 
@@ -220,7 +220,7 @@ def test_insert_hands_on_the_siblings_that_were_asked(pipeline: SimpleNamespace,
 
 def test_plan_prints_the_plan(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["plan", "chest CT", "--seed", "4", "--index", "2", "--spacing", "3"]) == 0
-    assert json.loads(capsys.readouterr().out) == ["chest CT", 4, 3.0, 2]
+    assert json.loads(capsys.readouterr().out) == ["chest CT", 4, 3.0, 2, None]
 
 
 def test_train_hands_on_the_overrides(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

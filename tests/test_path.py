@@ -120,7 +120,8 @@ def test_another_seed_is_another_case_and_only_its_folder_is_printed(
 ) -> None:
     text_encoder.cache_clear()  # a fresh process loads it, without a word
     assert cli.main(["generate", PROMPT, "--seed", "2", "--spacing", "8", "--out", str(tmp_path)]) == 0
-    assert capfd.readouterr() == (f"{tmp_path / 'case_00000'}\n", "")
+    said = capfd.readouterr()
+    assert said.out == f"{tmp_path / 'case_00000'}\n" and said.err.count("\n") == 1  # how it was read
     other = content(tmp_path / "case_00000")
     assert all(other[name] != content(pair[0])[name] for name in ("plan.json", "ct.nii.gz", "preview.png"))
 
