@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from prompts.vocabulary import FindingKind
 
-MOST_IN = 0.02  # of a part: smaller shares are not said
+ONE_PLACE = 0.97  # of a finding: so much of it is all of it
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,26 @@ def percent(share: float) -> str:
 
 
 def spread(facts: ExtentFacts, organ: str) -> str:
-    """ "21% of the lungs (right 24%, left 17%)"."""
-    whole = facts.share() or 0.0
-    name = "lungs" if organ == "lung" else organ
-    sides = [(side, facts.share(side)) for side in ("right", "left")]
-    told = ", ".join(f"{side} {percent(share)}" for side, share in sides if share)
-    return f"{percent(whole)} of the {name}" + (f" ({told})" if told else "")
+    """ "21% of the right lung", "80% of the left lower lobe", "30% of both lungs"."""
+    if organ != "lung":
+        return f"{percent(facts.share() or 0.0)} of the {organ}"
+    whole = sum(facts.affected_ml.values())
+    part = max(facts.affected_ml, key=lambda name: facts.affected_ml[name], default="")
+    if whole and "_lobe_" in part and facts.affected_ml[part] >= ONE_PLACE * whole:
+        return f"{percent(facts.affected_ml[part] / facts.part_ml[part])} of the {_readable(part)}"
+    for side in ("right", "left"):
+        of_side = sum(ml for name, ml in facts.affected_ml.items() if side in name.split("_"))
+        if whole and of_side >= ONE_PLACE * whole:
+            return f"{percent(facts.share(side) or 0.0)} of the {side} lung"
+    return f"{percent(facts.share() or 0.0)} of both lungs"
+
+
+def _by_side(facts: ExtentFacts) -> str:
+    """ " Of the right lung 26%, of the left 35%.", of what is in both."""
+    right, left = facts.share("right"), facts.share("left")
+    if right is None or left is None:
+        return ""
+    return f" Of the right lung {percent(right)}, of the left {percent(left)}."
 
 
 def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
@@ -47,9 +61,8 @@ def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, f
     if kind in _BY_FIGURE:
         return f"{line}."
     parts = [line, *([] if kind in _BY_VOLUME else [f"volume {_ml(volume_ml)} mL"])]
-    if kind not in _BANDS and (worst := _most_in(facts)):
-        parts.append(worst)
-    return f"{'; '.join([*parts, f'median attenuation {round(facts.median_hu)} HU'])}."
+    text = f"{'; '.join([*parts, f'median attenuation {round(facts.median_hu)} HU'])}."
+    return text + (_by_side(facts) if line.endswith("of both lungs") else "")
 
 
 def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
@@ -133,15 +146,6 @@ _BANDS = (
     FindingKind.PERIBRONCHIAL_THICKENING,
 )
 _PART_OF_IT = 0.05  # of a finding: less in a part is not said
-
-
-def _most_in(facts: ExtentFacts) -> str:
-    """ "most in the right lower lobe (41%)", where there are several parts."""
-    shares = {p: facts.affected_ml[p] / ml for p, ml in facts.part_ml.items() if ml and facts.affected_ml.get(p)}
-    if len(shares) < 2:
-        return ""
-    part = max(shares, key=lambda name: shares[name])
-    return f"most in the {_readable(part)} ({percent(shares[part])})" if shares[part] >= MOST_IN else ""
 
 
 def _readable(part: str) -> str:
