@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from prompts.vocabulary import FindingKind, Organ
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -47,6 +49,15 @@ def names() -> dict[int, str]:
 def ids() -> dict[str, int]:
     """name -> id."""
     return {s.name: s.id for s in structures()}
+
+
+def is_lesion_name(name: str) -> bool:
+    """Whether a name is an organ and a kind of finding, as `liver_tumour`: a real lesion that a host has."""
+    return any(
+        name == f"{organ.value}_{kind.value}".replace(" ", "_").replace("-", "_")
+        for organ in Organ
+        for kind in FindingKind
+    )
 
 
 def mirror(name: str) -> str:

@@ -26,6 +26,7 @@ from synth.errors import InputError
 from synth.files.compressed import Unpacked
 from synth.files.content import opened
 from synth.files.documents import read_table
+from synth.labels import is_lesion_name
 from synth.types import LabelMap, Volume
 
 MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; at most 79 characters
@@ -105,7 +106,7 @@ def write_labels(path: str | Path, labels: LabelMap) -> None:
 
 
 def parse_organ_ids(text: str) -> dict[int, str]:
-    """`3=liver,7=kidney_left`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv."""
+    """`3=liver,7=liver_tumour`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv or of a lesion."""
     is_file = text.strip().endswith(".json") or os.path.exists(text.strip())
     pairs = _pairs_of_json(Path(text.strip())) if is_file else _pairs_of_text(text)
     table: dict[int, str] = {}
@@ -249,7 +250,8 @@ def _names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: P
 
 
 def _known_name(name: str) -> str:
-    if name in labels.ids():
+    """The name of a structure, or of a real tumour or other lesion of a host, as in `liver_tumour`."""
+    if name in labels.ids() or is_lesion_name(name):
         return name
     near = difflib.get_close_matches(name.lower().replace(" ", "_"), labels.ids(), n=3, cutoff=0.5)
     remedy = f"did you mean {', '.join(near)}?" if near else "`synthct info --organs` lists the names"

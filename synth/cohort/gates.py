@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import Density
-from synth import labels
+from synth import anatomy, labels
 from synth.cohort import novelty
 from synth.cohort.recipe import Gates, Recipe
 from synth.cohort.visibility import contrast_to_noise
@@ -26,6 +26,7 @@ from synth.report.measurements import Measurements
 from synth.types import Case, LabelMap
 
 _INF = 1e9  # JSON has no infinity
+_IN_PIECES = 200  # voxels: a smaller structure may fall apart on a coarse grid
 _TOUCHING = np.ones((3, 3, 3), bool)
 
 
@@ -85,8 +86,10 @@ def _organ_checks(gates: Gates, case: Case, measured: Measurements) -> Iterator[
         if gates.organ_hu is not None and organ.median_hu is not None:
             low, high = _hu_range(organ.name)
             yield Check(f"{organ.name}_hu", organ.median_hu, low - gates.organ_hu, high + gates.organ_hu)
-        if gates.one_piece is not None:
-            share = largest_piece(_mask(case.organs, organ.id, boxes[organ.id]))
+        box = boxes[organ.id]
+        mask = _mask(case.organs, organ.id, box)
+        if gates.one_piece is not None and mask.sum() >= _IN_PIECES and not _cut(box, case.organs.ids.shape):
+            share = largest_piece(mask)
             yield Check(f"{organ.name}_largest_piece", share, gates.one_piece, 1.0)
 
 
@@ -94,10 +97,16 @@ def _mask(organs: LabelMap, number: int, box: location.Box) -> np.ndarray:
     return np.asarray(organs.ids[box] == number)
 
 
+def _cut(box: location.Box, shape: tuple[int, ...]) -> bool:
+    """Whether the field of view may cut a structure."""
+    return any(side.start == 0 or side.stop == n for side, n in zip(box, shape, strict=True))
+
+
 def _hu_range(organ: str) -> tuple[float, float]:
-    """What the label table knows of an organ, with and without contrast."""
+    """What is known of an organ in any phase and at any spacing: the label table, and what anatomy believes."""
     row = next(s for s in labels.structures() if s.name == organ)
-    return min(row.hu_native[0], row.hu_venous[0]), max(row.hu_native[1], row.hu_venous[1])
+    believed = anatomy.table()[organ].hu if organ in anatomy.table() else row.hu_native
+    return min(row.hu_native[0], row.hu_venous[0], believed[0]), max(row.hu_native[1], row.hu_venous[1], believed[1])
 
 
 def largest_piece(mask: np.ndarray) -> float:

@@ -135,9 +135,10 @@ def why_stop(tally: Tally, recipe: Recipe, out: Path) -> str:
 def too_many(failed: int, seen: int, recipe: Recipe, tally: Tally, out: Path) -> str:
     """One line: how many failed, why, and the remedy."""
     why = tally.reasons()
+    mend = "loosen the gates that they failed" if recipe.hosts is None else "mend the hosts"
     return (
         f"{out}: {failed} of {seen} cases failed, more than max_failures {recipe.max_failures:g} allows"
-        f"{f' ({why})' if why else ''}; see {layout.QUARANTINE}/; mend the hosts and run with --retry, or raise it"
+        f"{f' ({why})' if why else ''}; see {layout.QUARANTINE}/; {mend} and run with --retry, or raise it"
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from synth.cohort import engine, layout, novelty
-from synth.cohort.gates import elsewhere, largest_piece
-from synth.cohort.recipe import read_recipe
+from synth.cohort.gates import _organ_checks, elsewhere, largest_piece
+from synth.cohort.recipe import Gates, read_recipe
 from synth.cohort.visibility import contrast_to_noise
 from synth.errors import InputError
 from synth.report import location, measure
@@ -123,3 +123,16 @@ def test_a_gate_that_fails_rejects_with_the_reason(quick: None, tmp_path: Path) 
     (record,) = (json.loads(file.read_text()) for file in (tmp_path / "out/quarantine").iterdir())
     assert record["attempts"][0]["reason"].startswith("lung_nodule_1_contrast_to_noise = ")
     assert record["attempts"][0]["plan"]["lesions"]
+
+
+def test_arterial_vessels_and_structures_that_are_cut_or_coarse_pass() -> None:
+    ids = np.zeros((30, 30, 30), np.uint8)
+    ids[10:16, 10:16, :] = 52  # an aorta from end to end
+    ids[20:24, 20:22, 4:6] = ids[20:24, 20:22, 20:22] = 30  # a vertebra of 32 voxels in two pieces
+    ids[2:9, 2:9, 2:9] = ids[2:9, 20:27, 2:9] = 5  # a liver in two pieces
+    hu = np.select([ids == 52, ids == 30, ids == 5], [386, 200, 60], -100)
+    organs = LabelMap(ids, AFFINE, {52: "aorta", 30: "vertebrae_L2", 5: "liver"})
+    lesions = LabelMap(np.zeros_like(ids), AFFINE, {})
+    case = Case(Volume(hu.astype(np.int16), AFFINE), organs, lesions)
+    failed = [check.name for check in _organ_checks(Gates(), case, measure(case)) if not check.ok]
+    assert failed == ["liver_largest_piece"]

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, nifti
+from synth import cli, nifti, report
 from synth.errors import InputError
 from synth.export import Labels
 from synth.export.classes import class_numbers, class_of, label_map
+from synth.nifti import parse_organ_ids
+from synth.types import Case, LabelMap
 from tests.export.conftest import PARTS, a_case
 
 
@@ -49,6 +51,25 @@ def test_a_lesion_type_that_the_host_s_labels_name_too_is_one_class(cohort: Path
     manifest.write_text(json.dumps(content))
     numbers = class_numbers(cohort, list(PARTS), Labels.all)
     assert list(numbers.values()) == list(range(len(numbers))) and "liver_cyst" in numbers
+
+
+def test_a_real_tumour_of_a_host_is_a_class_and_what_has_no_name_is_told(
+    cohort: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    manifest = cohort / "cases/case_00000/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["labels"]["organs"]["77"] = "liver_tumour"
+    manifest.write_text(json.dumps(content))
+    numbers = class_numbers(cohort, list(PARTS), Labels.lesions)
+    assert "liver_tumour" in numbers and "liver" not in numbers
+    case = a_case()
+    ids = case.organs.ids.copy()
+    ids[0, 0, :2], ids[0, 1, 0] = 77, 99
+    host = Case(case.ct, LabelMap(ids, case.ct.affine, {**case.organs.names, 77: "liver_tumour"}), case.lesions)
+    assert (label_map(host, numbers).ids[0, 0, :2] == numbers["liver_tumour"]).all()
+    assert "labels 99 of a host have no name" in caplog.text
+    assert parse_organ_ids("7=liver_tumour") == {7: "liver_tumour"}
+    assert report.write(report.measure(host)).sentences
 
 
 def test_nnunet_s_layout(cohort: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
