@@ -17,7 +17,7 @@ from synth.subject import Subject, read_subject
 from synth.xray.folder import holds, write_folder
 from synth.xray.radiograph import identity_of_folder, take
 from synth.xray.settings import require_nanodrr
-from synth.xray.views import directions
+from synth.xray.views import directions, require_detector
 
 if TYPE_CHECKING:
     from synth.dicom.identity import Identity
@@ -38,6 +38,7 @@ def xray(
 ) -> list[Path]:
     """A folder of radiographs for each case or CT. Raises InputError before anything is written for bad options."""
     require_nanodrr()
+    require_detector(detector, field_mm)
     for view in views:
         directions(view)
     if organs is not None and len(paths) > 1:

@@ -77,10 +77,7 @@ def camera(
     view: ap, pa, lateral, or ANGLES: degrees of the source towards the patient's left and, after a comma, the head.
     field_mm: side of the detector. centre: a point in RAS mm. Raises InputError.
     """
-    if not MIN_DETECTOR <= detector <= MAX_DETECTOR:
-        raise InputError(f"--detector {detector}: ask for {MIN_DETECTOR} to {MAX_DETECTOR} pixels")
-    if field_mm is not None and not (field_mm > 0 and math.isfinite(field_mm)):
-        raise InputError(f"--field-mm {field_mm:g}: ask for the side of the detector in mm, such as 430")
+    require_detector(detector, field_mm)
     beam, columns, rows = directions(view)
     body = _body(ct)
     aim = (body.min(axis=0) + body.max(axis=0)) / 2 if centre is None else np.asarray(centre, float)
@@ -94,6 +91,14 @@ def camera(
     if (on_detector.min(axis=0) > field / 2).any() or (on_detector.max(axis=0) < -field / 2).any():
         raise InputError(f"--view {view}: the detector misses the body; choose another --centre or a larger --field-mm")
     return Camera(view, source, beam, columns, rows, detector, field / detector)
+
+
+def require_detector(detector: int, field_mm: float | None) -> None:
+    """Raise InputError for pixels or a side that no detector has."""
+    if not MIN_DETECTOR <= detector <= MAX_DETECTOR:
+        raise InputError(f"--detector {detector}: ask for {MIN_DETECTOR} to {MAX_DETECTOR} pixels")
+    if field_mm is not None and not (field_mm > 0 and math.isfinite(field_mm)):
+        raise InputError(f"--field-mm {field_mm:g}: ask for the side of the detector in mm, such as 430")
 
 
 def directions(view: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -53,8 +53,8 @@ def test_without_scanners_nothing_of_them_is_said() -> None:
         ({"scanners": {"a": {"slices": 3}}}, "scanners.a.slices: unknown key"),
         ({"scanners": {"a": {"kernel": "B30f"}}}, "scanners.a.kernel 'B30f'"),
         ({"scanners": {"a": {"noise_hu": -1}}}, "scanners.a.noise_hu '-1'"),
-        ({"scanners": {"a": {"share": 0}}}, "weights are 0 or more, and not all 0"),
-        ({"scanners": {}}, "weights are 0 or more, and not all 0"),
+        ({"scanners": {"a": {"share": 0}}}, "and not all 0"),
+        ({"scanners": {}}, "and not all 0"),
     ],
 )
 def test_what_is_no_scanner_is_one_line(tmp_path: Path, changes: dict[str, Any], said: str) -> None:

@@ -39,7 +39,7 @@ def body() -> Case:
         ids[MARKS[name]] = number
     lesions = np.zeros(SHAPE, np.uint8)
     lesions[12:16, 20:25, 9:12] = 1
-    hu[lesions > 0] = 900
+    hu[lesions > 0] = np.random.default_rng(0).integers(850, 950, (lesions > 0).sum())
     return Case(Volume(hu, AFFINE), LabelMap(ids, AFFINE, names), LabelMap(lesions, AFFINE, {1: "lung_nodule_1"}))
 
 
