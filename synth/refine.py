@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 
 from synth import wavelet
 from synth.compose import Drawn, asked_of
@@ -58,8 +59,10 @@ def _one_level(plan: GeneratePlan, drawn: Drawn, model: Denoiser, on_step: Calla
     details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
     del noise  # memory is scarcest from here on
     ct = wavelet.inverse(torch.cat([drawn.ct, detail_from_network(details)], dim=1)).clamp_(-1.0, 1.5)
-    labels = None
-    if _knows(model, drawn.region):
+    labels = drawn.labels
+    if labels is not None and not _knows(model, drawn.region):  # as they were, on the finer grid
+        labels = F.interpolate(labels, scale_factor=FACTOR, mode="trilinear", align_corners=False)
+    elif _knows(model, drawn.region):
         labels = _tiled_labels(model, condition, details, torch.float32 if finer >= _HALF_BELOW_MM else torch.float16)
     if drawn.given is not None and labels is not None:
         labels = drawn.given.impose(labels, finer)
