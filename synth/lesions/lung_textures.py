@@ -41,6 +41,7 @@ def septal(plan: ExtentPlan, space: LungSpace, where: Affected) -> tuple[np.ndar
     """Thickened interlobular septa, most of them beneath the pleura, where lobules are regular."""
     n = plan.numbers
     net = septa(plan, space, where, "septa", n["septum_mm"], n["cell_mm"])
+    net *= 0.3 + 0.7 * space.up(smoothstep(space.grid.noise(plan.generator("gaps"), 10.0, space.inside_c), -0.7, 0.5))
     near = space.up(0.25 + 0.75 * np.exp(-space.depth_c / n["rind_mm"]))
     haze = 0.06 * where.weight
     return np.full(space.hu.shape, n["tissue_hu"], np.float32), np.maximum(haze, where.weight * n["line"] * net * near)

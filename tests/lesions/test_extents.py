@@ -12,6 +12,7 @@ from synth.lesions.extent_acceptance import extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types, read_extents
 from synth.lesions.extents import WAYS
+from synth.lesions.variation import later
 from synth.report import write
 from synth.report.measure import measure
 from synth.types import Case, LabelMap, Volume
@@ -143,3 +144,12 @@ def test_exchanged_sides_are_seen(host: Volume, organs: LabelMap) -> None:
     assert plan.asked is not None
     other = plan.model_copy(update={"asked": plan.asked.model_copy(update={"side": Side.RIGHT})})
     assert {c.name for c in extent_checks(other, found) if not c.ok} >= {"is_right"}
+
+
+def test_later_there_is_more_of_it_up_to_all(host: Volume, organs: LabelMap) -> None:
+    (plan,) = plan_lesions(parse("emphysema in 60% of the lung").findings, host, organs, np.random.default_rng(1))
+    assert isinstance(plan, ExtentPlan)
+    more, most = (later(plan, growth, host.spacing) for growth in (1.2, 3.0))
+    assert isinstance(more, ExtentPlan) and more.amount == pytest.approx(0.72) and more.seed == plan.seed
+    assert isinstance(most, ExtentPlan) and most.amount == 0.99
+    assert more.asked is not None and more.asked.share is None

@@ -151,3 +151,11 @@ def test_wrong_options_are_an_error(make: Callable[..., InsertLesiond], wrong: d
         make(**wrong)
     with pytest.raises(InputError, match="names no lesion"):
         make("CT of the chest")
+
+
+def test_a_finding_told_by_its_extent_is_drawn_in_a_sample(make: Callable[..., InsertLesiond]) -> None:
+    before = sample()
+    after = make("severe steatosis").set_random_state(0)(before)
+    liver = before["organs"] > 0
+    assert after["lesion"][liver].bool().all() and not after["lesion"][~liver].any()
+    assert after["image"][liver].mean() < 40 and after["image"][~liver].equal(before["image"][~liver])
