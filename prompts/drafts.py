@@ -253,6 +253,8 @@ def bind(
     if not drafts:
         return
     edges = [_boundary(items, a, b) for a, b in zip(drafts, drafts[1:], strict=False)]
+    begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
+    places = [p for p in places if p.first >= begin]  # "the heart is normal and no mass ..": no mass of the heart
 
     def owner(index: int) -> Draft:
         return drafts[sum(edge <= index for edge in edges)]
@@ -263,7 +265,7 @@ def bind(
         draft.used.update(range(place.first, place.last))
     of_place = {i for place in places for i in range(place.first, place.last)}
     for index, item in enumerate(items):
-        if index in scan or "finding" in item.means or "dose" in item.means:
+        if index < begin or index in scan or "finding" in item.means or "dose" in item.means:
             continue
         describe(owner(index), item, index, items, scopes, index in of_place)
     for draft in drafts:
@@ -343,8 +345,8 @@ def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict
     before = [i for i in items[max(0, index - _NEAR) : index] if "mark" not in i.means or not is_mark(i, "(", ")")]
     before = _behind_last(before)
     after = _before_first(items[index + 1 : index + 1 + _NEAR])
-    words_before = {w for i in before for w in i.text.lower().split()}
-    words_after = {w for i in after for w in i.text.lower().split()}
+    words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
+    words_after = {w for i in after for w in i.text.lower().replace("-", " ").split()}
     if _is_earlier(items, index):
         said["is"] = "earlier"
     elif _is_distance(after) or "distance" in words_before:
@@ -455,12 +457,39 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             and not any(p.first < following.head for p in following.places if not p.weak)
         ):
             draft.places += trailing
+    for before, draft in zip(drafts, drafts[1:], strict=False):
+        _follow(items, before, draft)
     leading: list[Place] = []
     for draft in drafts:
         if _placed(draft):
             leading = [p for p in draft.places if p.first < draft.head and p.own_organ and _led_by_in(items, p)]
         elif leading and _shares(draft):
             draft.places += leading
+
+
+_FOLLOWING = frozenset(
+    (
+        "adjacent",
+        "passive",
+        "compressive",
+        "post-obstructive",
+        "postobstructive",
+        "basilar",
+        "accompanying",
+        "associated",
+    )
+)
+
+
+def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
+    """ "left effusion with adjacent atelectasis": what goes with a finding is on its side."""
+    if draft.kind is None or draft.kind.organ != "lung" or any(p.side for p in draft.places):
+        return
+    side = next((p.side for p in before.places if p.side and not p.weak), None)
+    words = {i.text.lower() for i in items[before.last : draft.last]}
+    if side and (words & _FOLLOWING or {"with", "with adjacent"} & words) and before.status == draft.status:
+        kept = [p for p in draft.places if not p.weak]
+        draft.places = [replace(p, side=side) for p in kept] or [Place(draft.head, draft.head, organ="lung", side=side)]
 
 
 def _led_by_in(items: Sequence[Term], place: Place) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prompts.lexicon import Term
-from prompts.scopes import Scopes, coordinates, is_place
+from prompts.scopes import Scopes, coordinates, is_mark, is_place
 
 _INSIDE: dict[str, frozenset[str]] = {
     "lung": frozenset(("hilum", "bronchus", "septa", "airway", "mediastinum", "pleura", "pulmonary artery", "vessel")),
@@ -75,6 +75,10 @@ def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) ->
         if index in scan or not (is_place(item) or "region" in item.means) or "finding" in item.means:
             continue
         link = _link(items, found[-1].last, index) if found else None
+        if link == "joined" and _across(items, found[-1], index):
+            found[-1].segments.append(str(item.means["place"]["part"]))
+            found[-1].last = index + 1
+            continue
         if link is None or not _same_scope(scopes, found[-1].first, index):
             found.append(_new(item, index, scopes))
         elif link == "joined" or not _extend(found[-1], item, index, items):
@@ -83,6 +87,12 @@ def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) ->
     for group in _groups(found):
         _share(group)
     return [p for p in found if p.organ or p.side or p.part or p.segments]
+
+
+def _across(items: Sequence[Term], place: Place, index: int) -> bool:
+    """ "body/tail": one place that lies across two parts, called by the first."""
+    means = items[index].means.get("place", {})
+    return place.part is not None and set(means) == {"part"} and is_mark(items[index - 1], "/")
 
 
 def _same_scope(scopes: Scopes, a: int, b: int) -> bool:
