@@ -11,7 +11,7 @@ from prompts.lexicon import Term, kind_named
 
 _EARLY_STAGE = re.compile(r"T[0-4][A-D]?")
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
-_ARTERY = frozenset(("coronary", "artery", "valve", "heart"))
+_ARTERY = frozenset(("coronary", "artery", "valve", "heart", "aorta", "vessel"))
 
 
 def resolved(items: Sequence[Term]) -> list[Term]:

@@ -26,7 +26,7 @@ def foreign(text: str) -> str | None:
     letters = [c for c in text if c.isalpha()]
     odd = [c for c in letters if ord(c) > 0x36F]
     if odd and len(odd) >= _MOSTLY * len(letters) and len(odd) > 1:
-        scripts = Counter(unicodedata.name(c, "").split()[0] for c in odd)
+        scripts = Counter(unicodedata.name(c, "?").split()[0] for c in odd)
         name = scripts.most_common(1)[0][0]
         return _SCRIPTS.get(name)
     words = re.findall(r"[^\W\d_]+", text.lower())

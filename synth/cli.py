@@ -32,6 +32,9 @@ app = typer.Typer(
 )
 
 Prompt = Annotated[str, typer.Argument(help="What to make, in words.", show_default=False)]
+Parser = Annotated[
+    str, typer.Option("--parser", help="Who reads: grammar, llm:FOLDER or llm:http://localhost:PORT/v1#MODEL.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse words that are not understood or cannot be drawn.")]
 Seed = Annotated[
     int,
@@ -113,6 +116,7 @@ def generate(
     ] = None,
     weights: WeightsFolder = None,
     strict: Strict = False,
+    by: Parser = "grammar",
     quiet: Quiet = False,
 ) -> None:
     """Make cases from a prompt and print their folders.
@@ -126,7 +130,7 @@ def generate(
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
         folders = pipeline.generate(
-            _asked(prompt, "generate", strict),
+            _asked(prompt, "generate", strict, by),
             count=count,
             seed=seed,
             spacing=spacing,
@@ -168,6 +172,7 @@ def insert(
     ] = None,
     trust_labels: TrustLabels = False,
     strict: Strict = False,
+    by: Parser = "grammar",
     quiet: Quiet = False,
 ) -> None:
     """Put the lesions that a prompt asks for into your own CT and print the case folder.
@@ -183,7 +188,7 @@ def insert(
         folders = pipeline.insert_with_siblings(
             host,
             organs,
-            _asked(prompt, "insert", strict),
+            _asked(prompt, "insert", strict, by),
             siblings,
             seed=seed,
             out=out,
@@ -494,6 +499,7 @@ def read(
     as_json: Annotated[bool, typer.Option("--json", help="The whole reading as JSON.")] = False,
     at: Annotated[DoorName, typer.Option("--door", help="Whose list of what is drawn.")] = DoorName.insert,
     strict: Strict = False,
+    by: Parser = "grammar",
 ) -> None:
     """Print what a text means, and what of it would be drawn.
 
@@ -501,7 +507,7 @@ def read(
     """
     from synth import reading_command
 
-    typer.echo(reading_command.shown(text, at.value, as_json=as_json, strict=strict))
+    typer.echo(reading_command.shown(text, at.value, as_json=as_json, strict=strict, by=by))
 
 
 @app.command()
@@ -511,6 +517,7 @@ def plan(
     spacing: Spacing = 4.0,
     index: Annotated[int, typer.Option(min=0, max=MOST_CASES, help="Number of the case, counted from 0.")] = 0,
     strict: Strict = False,
+    by: Parser = "grammar",
     weights: WeightsFolder = None,
 ) -> None:
     """Print the plan that a prompt and seed lead to: the request, with every random choice drawn.
@@ -520,7 +527,7 @@ def plan(
 
     from synth import order
 
-    typer.echo(order.plan_json(_asked(prompt, "generate", strict), seed, spacing, index, weights))
+    typer.echo(order.plan_json(_asked(prompt, "generate", strict, by), seed, spacing, index, weights))
     _tell(prompt, "generate")
 
 
@@ -567,12 +574,12 @@ def _run(arguments: list[str]) -> Any:
     return code
 
 
-def _asked(prompt: str, door: str, strict: bool) -> str:
-    """The prompt; with `strict`, refused where a word of it is not understood or cannot be drawn."""
+def _asked(prompt: str, door: str, strict: bool, by: str) -> str:
+    """The prompt, read by whom it shall be; with `strict`, refused where a word of it is ignored or not drawn."""
     from synth import doors
 
-    if strict:
-        doors.ask(prompt, door, strict=True)
+    if strict or by != doors.GRAMMAR:
+        doors.ask(prompt, door, strict=strict, by=by)
     return prompt
 
 

@@ -26,12 +26,27 @@ def door(name: str) -> Door:
     return doors().get(name, ANYWHERE)
 
 
-def ask(prompt: str, name: str, *, strict: bool = False) -> Reading:
+GRAMMAR = "grammar"
+_BY_MODEL: dict[tuple[str, str], Reading] = {}  # what a language model read, so that plans of this run store it
+
+
+def ask(prompt: str, name: str, *, strict: bool = False, by: str = GRAMMAR) -> Reading:
     """The reading of a prompt at a door.
 
-    Raises PromptError where nothing in it can be drawn, and with `strict` where anything in it cannot.
+    `by`: GRAMMAR, or a language model (synth.language_model). Raises PromptError where nothing in it can be drawn, and
+    with `strict` where anything in it cannot.
     """
-    return parser.drawable(read(prompt, door(name)), strict)
+    return parser.drawable(reading(prompt, name, by=by), strict)
+
+
+def reading(prompt: str, name: str, *, by: str = GRAMMAR) -> Reading:
+    """The reading of a text at a door, whatever of it can be drawn; what a model has read stands for this run."""
+    if by != GRAMMAR and (prompt, name) not in _BY_MODEL:
+        from prompts.llm import read_with
+        from synth.language_model import model_of
+
+        _BY_MODEL[prompt, name] = read_with(model_of(by), prompt, door(name))
+    return _BY_MODEL.get((prompt, name)) or read(prompt, door(name))
 
 
 def read_prompt(prompt: str | Reading, name: str) -> Reading:
@@ -41,4 +56,4 @@ def read_prompt(prompt: str | Reading, name: str) -> Reading:
 
 def reading_of(prompt: str, name: str) -> dict[str, Any] | None:
     """What a plan stores of its words; None where it has none."""
-    return read(prompt, door(name)).as_json() if prompt.strip() else None
+    return reading(prompt, name).as_json() if prompt.strip() else None

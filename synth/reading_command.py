@@ -6,16 +6,16 @@ import json
 import sys
 from pathlib import Path
 
-from prompts import Finding, Reading, parser, read
-from synth.doors import door
+from prompts import Finding, Reading, parser
+from synth import doors
 from synth.errors import InputError
 
 _LONGEST_NAME = 255  # bytes of a file name; a longer text is no file
 
 
-def shown(text: str, at: str, *, as_json: bool, strict: bool) -> str:
+def shown(text: str, at: str, *, as_json: bool, strict: bool, by: str) -> str:
     """The reading of a text, of the file that it names, or of stdin for "-"."""
-    reading = read(_words(text), door(at))
+    reading = doors.reading(_words(text), at, by=by)
     if strict:
         parser.drawable(reading, strict=True)
     return json.dumps(reading.as_json(), indent=1, ensure_ascii=False) if as_json else "\n".join(_lines(reading))
@@ -51,6 +51,7 @@ def _lines(reading: Reading) -> list[str]:
     lines += [f"{'noted':10} {_told(f)}" for f in reading.noted]
     lines += [f"{'assumed':10} {name}: {value}" for name, value in reading.assumed.items()]
     lines += [f"{'ignored':10} {words}" for words in reading.ignored_words()]
+    lines += [f"{'note':10} {note}" for note in reading.notes]
     return lines
 
 
