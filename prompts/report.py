@@ -87,11 +87,15 @@ class OrganFacts:
 
 @dataclass(frozen=True)
 class VolumeFacts:
-    """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot."""
+    """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot.
+
+    `lobes` is "approximate" where lungs are labelled whole.
+    """
 
     spacing: tuple[float, float, float]
     extent_mm: tuple[float, float, float]
     region: str | None = None
+    lobes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -205,7 +209,8 @@ def technique_sentence(facts: VolumeFacts) -> str:
     region = f" of the {_REGIONS.get(facts.region, facts.region.replace('_', ' '))}" if facts.region else ""
     spacing = " x ".join(f"{mm:.2f}" for mm in facts.spacing)
     extent = " x ".join(f"{mm:.0f}" for mm in facts.extent_mm)
-    return f"CT{region}, voxel spacing {spacing} mm, field of view {extent} mm (left-right x front-back x head-foot)."
+    text = f"CT{region}, voxel spacing {spacing} mm, field of view {extent} mm (left-right x front-back x head-foot)."
+    return f"{text} Lungs are labelled whole, lobes are approximate." if facts.lobes else text
 
 
 def impression(facts: CaseFacts) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from nibabel.orientations import io_orientation
 from synth.errors import InputError
 from synth.report import location
 from synth.report.lesions import Scene, is_body, measure_lesion
+from synth.report.lobes import is_whole
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
 from synth.report.noise import NoiseModel, measure_noise
 from synth.report.targets import dose_of, measure_targets
@@ -49,8 +50,12 @@ def _measure_volume(case: Case, present: Iterable[str]) -> VolumeMeasurement:
     spacing = case.ct.spacing[axes]
     right_left, front_back, head_foot = (rounded(v) for v in spacing)
     width, depth, height = (rounded(v) for v in spacing * np.array(case.ct.hu.shape)[axes])
+    names = set(present)
     return VolumeMeasurement(
-        spacing_mm=(right_left, front_back, head_foot), extent_mm=(width, depth, height), region=_region(set(present))
+        spacing_mm=(right_left, front_back, head_foot),
+        extent_mm=(width, depth, height),
+        region=_region(names),
+        lobes="approximate" if any(is_whole(name) for name in names) else None,
     )
 
 
@@ -58,7 +63,7 @@ def _region(present: set[str]) -> str | None:
     """The region whose organs are labelled; None where the labels do not tell."""
     if present & set(_HEAD_NECK):
         return "head_neck"
-    chest = any(name.startswith("lung_") for name in present)
+    chest = any(name.startswith("lung") and name != "lung_nodule" for name in present)
     abdomen = bool(present & set(_ABDOMEN))
     return {(True, True): "chest_abdomen", (True, False): "chest", (False, True): "abdomen"}.get((chest, abdomen))
 

@@ -15,11 +15,15 @@ class _Frozen(BaseModel):
 
 
 class VolumeMeasurement(_Frozen):
-    """The grid. Three numbers run right-left, front-back, head-foot; `region` follows from the organs in it."""
+    """The grid. Three numbers run right-left, front-back, head-foot; `region` follows from the organs in it.
+
+    `lobes` are approximate where lungs are labelled whole (`synth.report.lobes`).
+    """
 
     spacing_mm: tuple[float, float, float]
     extent_mm: tuple[float, float, float]
     region: str | None
+    lobes: Literal["approximate"] | None = None
 
 
 class OrganMeasurement(_Frozen):

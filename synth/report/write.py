@@ -132,7 +132,7 @@ def _target_masks(measurements: Measurements) -> tuple[str, ...]:
 
 
 def _volume_facts(volume: VolumeMeasurement) -> language.VolumeFacts:
-    return language.VolumeFacts(volume.spacing_mm, volume.extent_mm, volume.region)
+    return language.VolumeFacts(volume.spacing_mm, volume.extent_mm, volume.region, volume.lobes)
 
 
 def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:

@@ -103,6 +103,8 @@ def test_a_lung_that_is_labelled_whole_is_enough(host: Volume, organs: LabelMap)
     assert not (case.lesions.ids > 0)[~right].any()
     (found,) = measure(case).lesions
     assert all(c.ok for c in extent_checks(plan, found) if c.name != "median_hu")
+    assert "lobes are approximate" in write(measure(case)).text()
+    assert "approximate" not in write(measure(Case(host, organs, case.lesions))).text()
 
 
 def test_an_amount_of_another_unit_is_refused_in_one_line(host: Volume, organs: LabelMap) -> None:
