@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -66,7 +67,7 @@ def _matches(text: str) -> Iterator[tuple[re.Match[str], Means]]:
     ends = [0, *(m.end() for m in _END.finditer(text)), len(text)]
     for start, end in pairwise(ends):
         if _WITH_NUMBER.search(text, start, end):
-            for pattern, read in _RULES:
+            for pattern, read in _rules():
                 for match in pattern.finditer(text, start, end):
                     yield match, read(match)
 
@@ -204,10 +205,17 @@ def _degrees(match: re.Match[str]) -> Means:
     return {"degrees": value(match["n"])}
 
 
-def _rule(
-    pattern: str, read: Callable[[re.Match[str]], Means], left: str = r"(?<![\w.])(?<!\d,)"
-) -> tuple[re.Pattern[str], Callable[[re.Match[str]], Means]]:
-    return re.compile(rf"{left}(?:{pattern})(?!\w)", re.I), read
+Rule = tuple[str, Callable[[re.Match[str]], Means]]
+
+
+def _rule(pattern: str, read: Callable[[re.Match[str]], Means], left: str = r"(?<![\w.])(?<!\d,)") -> Rule:
+    return rf"{left}(?:{pattern})(?!\w)", read
+
+
+@cache
+def _rules() -> list[tuple[re.Pattern[str], Callable[[re.Match[str]], Means]]]:
+    """The table, compiled when the first number is met."""
+    return [(re.compile(pattern, re.I), read) for pattern, read in _RULES]
 
 
 _BOUND = (
@@ -294,7 +302,7 @@ _RULES = (
         ),
         _read,
     ),
-    (re.compile(rf"(?<![\w.])(?P<n>{_N})\s*(?:%|percent\b)(?:\s+of)?", re.I), _share),
+    (rf"(?<![\w.])(?P<n>{_N})\s*(?:%|percent\b)(?:\s+of)?", _share),
     _rule(
         r"(?:with\s+an?\s+|with\s+)?(?:cardio-?\s?thoracic\s+(?:ratio|index)|ctr)\s*(?:of|=|:|is)?\s*(?P<n>0?\.\d+)",
         _ratio,

@@ -28,6 +28,8 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
         checks=draft.checks,
         inputs={role: file for role, file in draft.inputs.items() if role != lesion_weights.ROLE},
     )
+    if plan.reading:
+        manifest["reading"] = plan.reading
     return case_folder.write_case(
         folder,
         case,
