@@ -63,7 +63,6 @@ def test_organs_cannot_be_given(tmp_path: Path) -> None:
     ("prompt", "said"),
     [
         ("CT of the chest with a 70 Gy target", "targets are drawn in the head and neck"),
-        ("CT of the chest with a 12 mm nodule in the right lung", "use `synthct insert`"),
         ("CT of the pelvis", "region 'pelvis': the shipped weights draw head_neck, chest, abdomen, chest_abdomen"),
     ],
 )
@@ -75,3 +74,9 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(
     assert said in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_finding_that_is_not_drawn_is_refused_by_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prompt = "CT of the chest with a 12 mm nodule in the right lung"
+    assert cli.main(["generate", prompt, "--out", str(tmp_path / "out"), "--strict"]) == 2
+    assert "nodule in the right lung" in capsys.readouterr().err and not (tmp_path / "out").exists()
