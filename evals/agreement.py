@@ -20,6 +20,7 @@ from evals.result import Picture, Result, Table
 from evals.stamp import Figure, Stamp, sha256_of
 from prompts import parse
 from synth import case_folder
+from synth.doors import door
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import sha256
@@ -126,7 +127,7 @@ def read_case(folder: Path) -> CaseReadings:
         words = str(plan["request"]["prompt"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / case_folder.PLAN}: no request.prompt; make the case again") from error
-    request = parse(words)
+    request = parse(words, door(str(plan.get("door"))))
     asked = readings.expanded(request)
     text = (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8")
     measured = measure(case)

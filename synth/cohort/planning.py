@@ -9,12 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
-from prompts import CaseRequest, parse, sampler, write
+from prompts import CaseRequest, sampler, write
 from synth.cohort.gates import gate_of
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import assign, bounds
 from synth.cohort.recipe import UNSAID, Group, Recipe
 from synth.cohort.requests import finding_of, matches, of_patient
+from synth.doors import ask
 from synth.errors import InputError
 from synth.lesions.lesion_types import type_of
 from synth.models.weights_folder import Weights
@@ -213,12 +214,18 @@ class CohortPlan:
             request = of_patient(request, asked, rng)
         return request.model_copy(update={"prompt": write(request)})
 
+    def _read(self, prompt: str) -> CaseRequest:
+        """What a prompt asks for of what insertion, or generation, draws."""
+        if self.recipe.hosts is not None:
+            return ask(prompt, "insert").request
+        return ask(prompt, "generate").case_request
+
     def _finding_free(self, group: str, rng: random.Random) -> CaseRequest:
         """The request of a prompt, a set or a healthy case, which has neither findings nor targets."""
         recipe = self.recipe
         if recipe.prompts:
             chosen = group if group != HEALTHY else rng.choices(list(recipe.prompts), list(recipe.prompts.values()))[0]
-            request = parse(chosen)
+            request = self._read(chosen)
         else:
             request = sampler.draw(rng, name=recipe.draw) if recipe.draw else CaseRequest()
         return request.model_copy(update={"findings": (), "targets": ()}) if group == HEALTHY else request
@@ -275,7 +282,7 @@ class CohortPlan:
             require_nanodrr()
         if recipe.hosts is not None:
             for prompt in recipe.prompts or ():
-                if not parse(prompt).findings:
+                if not self._read(prompt).findings:
                     raise InputError(f"prompts: '{prompt}': no lesion to insert; say one, or use `healthy`")
             _ = self._pools
             return
