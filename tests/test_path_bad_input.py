@@ -113,7 +113,7 @@ def fewer_voxels(host: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (a_folder, "no CT images in it; hand over a DICOM series"),
+        (a_folder, "no CT images in it (no files); hand over a DICOM series"),
         (cut_short, "damaged gzip file"),
         (no_nifti, "not a NIfTI file"),
         (without_orientation, "left and right are unknown"),
