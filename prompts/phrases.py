@@ -18,7 +18,7 @@ def load(name: str) -> dict[str, Any]:
     Keys become strings (`70` -> "70", `true` -> "True"), so that a table can be indexed by `str(value)`.
     """
     text = resources.files("prompts").joinpath(name).read_text(encoding="utf-8")
-    return {str(k): _with_text_keys(v) for k, v in yaml.load(text, _LOADER).items()}
+    return {str(k): _with_text_keys(v) for k, v in _LOADER(text).get_single_data().items()}
 
 
 def _with_text_keys(node: Any) -> Any:

@@ -102,7 +102,8 @@ def _seen(ct: Volume, labels: LabelMap) -> list[_Seen]:
     edges = _on_border(labels.ids)
     starts = np.flatnonzero(np.diff(numbers, prepend=-1))
     found = []
-    for start, stop in zip(starts, [*starts[1:], len(numbers)], strict=True):
+    stops = [*starts[1:], len(numbers)][: len(starts)]  # none where no label has a name
+    for start, stop in zip(starts, stops, strict=True):
         number, ml = int(numbers[start]), (stop - start) * ct.voxel_ml * thin**2
         if stop - start >= _FEWEST and ml >= _LEAST_ML:
             centre = world_of(where[start:stop].mean(axis=0) * steps, ct.affine)

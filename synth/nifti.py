@@ -14,11 +14,11 @@ import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from isal import igzip
-from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 
 from synth import __version__, ct_likeness, geometry, labels
@@ -33,6 +33,7 @@ MARK = f"synthct synthetic {__version__}"  # `descrip` of every file we write; a
 
 _INTEGER_TOLERANCE = 0.05  # a label this near an integer is that integer: integers with a slope come back so
 _GZIP_LEVEL = 2
+_CODES = 6  # of orientation, 0 to 5
 _CODE_SCANNER = 1  # NIFTI_XFORM_SCANNER_ANAT
 _MOST_OFFSET = 2**26  # bytes before the voxels: extensions of a header may be long
 _MOST_VOXELS, _MOST_BYTES = 2**29, 2**31  # 512 x 512 x 2048, four bytes each: no CT of a person is larger
@@ -146,10 +147,24 @@ def _read_header(file: Unpacked, path: Path) -> nib.Nifti1Header:
     if kind is None or b"n+" not in content[:8] + content[344:348]:
         raise InputError(f"{path}: not a NIfTI file; convert it to .nii.gz (DICOM: dcm2niix, NRRD: SimpleITK)")
     try:
-        with LoggingOutputSuppressor():  # nibabel prints what it also raises
-            return kind(content)  # type: ignore[no-untyped-call]
+        raw = kind(content, check=False)  # type: ignore[no-untyped-call]
+        for code in ("sform_code", "qform_code"):
+            if int(raw[code]) not in range(_CODES):  # else it would be taken for 0, unknown
+                raise InputError(f"{path}: damaged NIfTI header ({code} {int(raw[code])}); save it again")
+        return _quietly(kind, content)
     except (HeaderDataError, ValueError, OSError) as error:
         raise InputError(f"{path}: damaged NIfTI header ({error}); save it again") from error
+
+
+def _quietly(kind: Any, content: bytes) -> nib.Nifti1Header:
+    """nibabel's header, without what it prints beside what it raises and sets right."""
+    log = logging.getLogger("nibabel.global")
+    level = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    try:
+        return kind(content)
+    finally:
+        log.setLevel(level)
 
 
 _HEADER_OF_SIZE = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
@@ -209,7 +224,10 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
             f"{path}: sform and qform codes are 0, so left and right are unknown; convert it again with its orientation"
         )
     chosen = np.array(qform[0] if sform[0] is None else sform[0], float)
-    unit = header.get_xyzt_units()[0]
+    try:
+        unit = header.get_xyzt_units()[0]
+    except KeyError as error:
+        raise InputError(f"{path}: damaged NIfTI header (unit {error} is none); save it again in mm") from error
     if (mm := _MM_OF_UNIT.get(unit)) is not None:
         logger.warning("%s: lengths are stored in %s; scaled to mm", path, unit)
         chosen[:3] *= mm

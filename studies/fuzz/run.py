@@ -1,0 +1,196 @@
+"""Give hostile inputs to the command in a process of its own, and see how each ends."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from studies.fuzz import whole
+from studies.fuzz.doors import DOORS
+from synth import cli
+from synth.seeding import derive
+
+HANG_S = 30.0
+MOST_MEMORY = 4 * 2**30
+CODES = (0, 1, 2)
+_MARKS = ("Traceback (most recent call last)", "fault of the program")
+_BATCH = 100  # inputs a process
+_WRITERS = ("out", "out.png", "cache", "run")  # names that an input's command may write under
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An input that ended as none should; `--door DOOR --first NUMBER --count 1` gives it again."""
+
+    door: str
+    number: int
+    what: str
+    arguments: list[str]
+
+
+Watched = Generator[Fault | int, None, tuple[int | None, Fault | None]]
+
+
+def prepare(sound: Path) -> None:
+    """Write the sound inputs."""
+    whole.write_host(sound / "host")
+    whole.write_host(sound / "hosts/h")
+    whole.write_cohort(sound / "cohort")
+    made = whole.case()
+    np.savez_compressed(
+        sound / "prepared.npz",
+        hu=made.ct.hu,
+        organs=made.organs.ids,
+        about=json.dumps({"name": "a", "annotated": [], "facts": {}}),
+    )
+    _write_series(sound / "series")
+
+
+def _write_series(folder: Path) -> None:
+    from synth.dicom.ct import ct_series
+    from synth.dicom.identity import Identity
+
+    folder.mkdir()
+    identity = Identity(content="0" * 64, patient_id="p", case="c", door="insert", prompt="x", weights="0" * 16)
+    for number, image in enumerate(ct_series(whole.case().ct, identity)):
+        image.save_as(folder / f"{number:03d}.dcm", enforce_file_format=True)
+
+
+def one(door: str, number: int, seed: int, sound: Path, here: Path) -> Fault | None:
+    """Give one input to the command, in this process; what is wrong with how it ended."""
+    rng = np.random.default_rng(derive(seed, door, number))
+    shutil.rmtree(here, ignore_errors=True)
+    here.mkdir()
+    arguments = DOORS[door](rng, sound, here)
+    before = set(here.rglob("*"))
+    said = io.StringIO()
+    code: object
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = cli.main(arguments)
+        except BaseException as error:
+            code = repr(error)[:200]
+    wrong = _wrong(code, said.getvalue(), before, here)
+    return Fault(door, number, wrong, [ascii(word)[1:-1][:200] for word in arguments]) if wrong else None
+
+
+def _wrong(code: object, said: str, before: set[Path], here: Path) -> str:
+    if code not in CODES:
+        return f"exit code {code}: {said[-300:]}"
+    if any(mark in said for mark in _MARKS):
+        return f"a fault: {said[-400:]}"
+    new = {path for path in here.rglob("*") if path not in before}
+    if hidden := [path for path in new if path.name.startswith(".") and path.name.endswith(".partial")]:
+        return f"half-written: {hidden[0]}"
+    if outside := [path for path in new if path.relative_to(here).parts[0] not in _WRITERS]:
+        return f"outside: {outside[0]}"
+    left = [path for path in new if path.is_file() and path.relative_to(here).parts[0] != "cache"]
+    return f"left behind: {left[0]}" if code == 2 and left else ""
+
+
+def run(seed: int, minutes: float, doors: list[str], first: int, count: int) -> Iterator[Fault | int]:
+    """Inputs of the doors in turn until the time is up, or `count` of each; the faults, and how many were given."""
+    with tempfile.TemporaryDirectory() as place:
+        sound, outside = Path(place) / "sound", Path(place) / "work"
+        sound.mkdir()
+        outside.mkdir()
+        prepare(sound)
+        kept = _state(sound)
+        until = time.monotonic() + 60 * minutes
+        number, size = first, min(_BATCH, count)
+        while number < first + count and time.monotonic() < until:
+            for door in doors:
+                yield from _batch(door, range(number, min(number + size, first + count)), seed, sound, outside, until)
+                if _state(sound) != kept or any(outside.iterdir()):
+                    yield Fault(door, number, "wrote outside its folder", [])
+                    return
+            number += size
+
+
+def _state(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(path), path.stat().st_size) for path in folder.parent.rglob("*") if "input" not in path.parts)
+
+
+def _batch(door: str, numbers: range, seed: int, sound: Path, work: Path, until: float) -> Iterator[Fault | int]:
+    """Some inputs in a process of their own, which is watched."""
+    start = numbers.start
+    while start < numbers.stop:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(reader)
+            _child(door, range(start, numbers.stop), seed, sound, work, writer, until)
+        os.close(writer)
+        last, fault = yield from _watched(child, reader, door, start)
+        if fault is not None:
+            yield fault
+        if last is None:
+            return
+        start = last + 1
+
+
+def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer: int, until: float) -> None:
+    """Never returns."""
+    os.chdir(work)
+    with os.fdopen(writer, "w", buffering=1) as out:
+        for number in numbers:
+            if time.monotonic() > until:
+                break
+            print(json.dumps({"start": number}), file=out)
+            fault = one(door, number, seed, sound, sound.parent / "input")
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+            if fault is None and memory > MOST_MEMORY:
+                fault = Fault(door, number, f"{memory / 2**30:.1f} GB of memory", [])
+            print(json.dumps({"end": number, "fault": fault and asdict(fault)}), file=out)
+    shutil.rmtree(sound.parent / "input", ignore_errors=True)
+    os._exit(0)
+
+
+def _watched(child: int, reader: int, door: str, start: int) -> Watched:
+    """What a process says of its inputs; returns the input that it died of, if any, and the fault."""
+    at, since, text = start, time.monotonic(), b""
+    os.set_blocking(reader, False)
+    while True:
+        part = _read(reader)
+        if part:
+            text += part
+            *lines, text = text.split(b"\n")
+            for said in map(json.loads, lines):
+                if "start" in said:
+                    at, since = said["start"], time.monotonic()
+                else:
+                    yield 1
+                    if said["fault"]:
+                        yield Fault(**said["fault"])
+        elif part == b"":
+            break
+        elif time.monotonic() - since > HANG_S:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(reader)
+            return at, Fault(door, at, f"hangs: more than {HANG_S:g} s", [])
+        else:
+            time.sleep(0.01)
+    os.close(reader)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return (None, None) if code == 0 else (at, Fault(door, at, f"the process died with {code}", []))
+
+
+def _read(reader: int) -> bytes | None:
+    """What is there to read; nothing at the end, None where there is nothing yet."""
+    try:
+        return os.read(reader, 65536)
+    except BlockingIOError:
+        return None

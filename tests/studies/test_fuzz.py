@@ -1,0 +1,78 @@
+"""A short run of the fuzzer, the inputs that once failed among them; and it sees what it looks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from studies.fuzz import run as fuzz
+from studies.fuzz.doors import DOORS
+from studies.fuzz.hostile import changed, damaged
+from synth import cli
+from synth.errors import InputError
+
+ONCE_FAILED = [
+    ("headers", 75),
+    ("headers", 88),
+    ("headers", 2),
+    ("prompts", 8),
+]  # labels without names, a unit that is none; a word of 5,000 letters
+_FEW = 3
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fuzz") / "sound"
+    folder.mkdir()
+    fuzz.prepare(folder)
+    return folder
+
+
+@pytest.mark.parametrize("door", [door for door in DOORS if door != "evaluations"])  # torch's networks take seconds
+def test_a_few_hostile_inputs_at_each_door(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(_FEW):
+        assert fuzz.one(door, number, 0, sound, tmp_path / "input") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["input"]
+
+
+@pytest.mark.parametrize(("door", "number"), ONCE_FAILED)
+def test_what_once_failed_does_not_again(sound: Path, tmp_path: Path, door: str, number: int) -> None:
+    assert fuzz.one(door, number, 0, sound, tmp_path / "input") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "file", "said"),
+    [
+        (ZeroDivisionError("ours"), "", "exit code 1|a fault"),
+        (SystemExit(7), "", "exit code SystemExit"),
+        (InputError("bad"), "out/half", "left behind"),
+        (InputError("bad"), "elsewhere", "outside"),
+        (InputError("bad"), "out/.a.partial", "half-written"),
+    ],
+)
+def test_each_kind_of_fault_is_seen(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, file: str, said: str
+) -> None:
+    here = tmp_path / "input"
+
+    def broken(_: list[str]) -> int:
+        if file:
+            (here / file).parent.mkdir(exist_ok=True)
+            (here / file).write_text("x")
+        raise error
+
+    monkeypatch.setattr(cli, "_run", broken)
+    fault = fuzz.one("prompts", 0, 0, sound, here)
+    assert fault is not None and any(fault.what.startswith(words) for words in said.split("|"))
+
+
+def test_damage_is_damage() -> None:
+    rng = np.random.default_rng(0)
+    content = bytes(range(256))
+    assert sum(damaged(rng, content) == content for _ in range(100)) < 10
+    assert sum(changed(rng, {"a": [1, 2], "b": {"c": "d"}}) == {"a": [1, 2], "b": {"c": "d"}} for _ in range(100)) < 10
