@@ -5,9 +5,7 @@ What cannot be used is named with its reason and never averaged in.
 
 from __future__ import annotations
 
-import io
 import json
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,9 @@ import numpy as np
 from synth import case_folder, nifti
 from synth.data.dataset import region_at
 from synth.errors import InputError
+from synth.files.arrays import MOST_BYTES, TEXT, Wanted, read_arrays
+from synth.files.content import bytes_of
+from synth.files.documents import parse_json
 from synth.geometry import to_ras
 from synth.provenance import sha256
 from synth.types import LabelMap, Volume
@@ -156,11 +157,14 @@ def _with_lesions(path: Path, ct: Volume, organ_ids: Mapping[int, str]) -> Label
 def _read_prepared(source: Source) -> Subject:
     """A subject that `synthct prepare` wrote: head and neck, isotropic, on the frame."""
     try:
-        content = source.ct.read_bytes()
-        with np.load(io.BytesIO(content)) as data:
-            hu, ids, about = data["hu"], data["organs"], json.loads(str(data["about"]))
-        annotated = tuple(about["annotated"])
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        content = bytes_of(source.ct, most=MOST_BYTES)
+        data = read_arrays(content, {"hu": Wanted(3, "i"), "organs": Wanted(3, "u"), "about": TEXT}, str(source.ct))
+        hu, ids, about = data["hu"], data["organs"], parse_json(str(data["about"]), str(source.ct))
+        annotated = tuple(str(name) for name in about["annotated"])
+        if hu.shape != ids.shape:
+            raise ValueError("CT and organs differ in shape")
+        hu = hu.astype(np.int16, copy=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{source.ct}: no prepared subject ({error}); run `synthct prepare` again") from error
     region = region_at(source.ct.parent.parent.parent)
     spacing = region.frame.size_mm[0] / hu.shape[0]

@@ -541,12 +541,14 @@ def preview(
     Example: synthct preview out/case_00000 --out look.png
     """
     from synth import case_folder
+    from synth.files.content import text_of
+    from synth.files.whole import write_whole
     from synth.preview import render
 
     content, *_ = case_folder.read_case(case)
-    lines = (case / case_folder.REPORT_TEXT).read_text(encoding="utf-8").splitlines()
+    lines = text_of(case / case_folder.REPORT_TEXT).splitlines()
     target = out or Path(f"{case.resolve().name}_preview.png")
-    target.write_bytes(render(content, lines))
+    write_whole(target, render(content, lines))
     typer.echo(target)
 
 
@@ -606,7 +608,7 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     case, plan, report, manifest = case_folder.read_case(folder)
     altered = case_folder.altered_files(folder, manifest)
     return [
-        *check_report(case, Report.model_validate(report), prior_of(folder, plan)),
+        *check_report(case, case_folder.valid(Report, report, folder / case_folder.REPORT), prior_of(folder, plan)),
         *(f"{name} changed since the case was written (its sha256 differs from manifest.json)" for name in altered),
     ]
 

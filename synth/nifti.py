@@ -152,7 +152,9 @@ def _read_header(file: Unpacked, path: Path) -> nib.Nifti1Header:
             if int(raw[code]) not in range(_CODES):  # else it would be taken for 0, unknown
                 raise InputError(f"{path}: damaged NIfTI header ({code} {int(raw[code])}); save it again")
         return _quietly(kind, content)
-    except (HeaderDataError, ValueError, OSError) as error:
+    except (HeaderDataError, ValueError, ArithmeticError, OSError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: damaged NIfTI header ({error}); save it again") from error
 
 

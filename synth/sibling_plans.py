@@ -10,6 +10,7 @@ from typing import Any
 from prompts import CaseRequest
 from synth import case_folder
 from synth.errors import InputError
+from synth.files.names import require_name
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import Host
 from synth.lesions.variation import changed, later
@@ -58,10 +59,11 @@ def prior_of(folder: Path, plan: Mapping[str, Any]) -> Prior | None:
     None where the case compares with nothing, and, with a note, where the earlier case is not beside it. Raises
     InputError where another case is.
     """
-    sibling = SiblingOf.model_validate(plan["sibling"]) if plan.get("sibling") else None
+    told = plan.get("sibling")
+    sibling = case_folder.valid(SiblingOf, told, folder / case_folder.PLAN) if told else None
     if sibling is None or not isinstance(sibling.how, FollowUp):
         return None
-    earlier = folder.resolve().parent / sibling.case
+    earlier = folder.resolve().parent / require_name(sibling.case, f"{folder / case_folder.PLAN}: sibling")
     if not case_folder.is_whole(earlier):
         _logger.warning("%s: %s is not beside it; its sizes are taken as the report states them", folder, earlier.name)
         return None

@@ -21,6 +21,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.failure import ended
+from synth.files.arrays import NUMBER, Wanted, read_arrays
 from synth.files.whole import whole_file
 from synth.regions import shipped
 from synth.regions.frame import BASE_SPACING_MM
@@ -93,10 +94,10 @@ def load(path: Path) -> Reference:
     if not path.is_file():
         raise InputError(f"gates.reference: {path}: no such file; python -m synth.cohort.novelty builds it")
     try:
-        with np.load(path) as data:
-            if int(data["format"]) != _FORMAT:
-                raise ValueError(f"format {data['format']}")
-            return Reference(data["blocks"].astype(np.float32), float(data["limit"]))
+        data = read_arrays(path, {"format": NUMBER, "blocks": Wanted(4), "limit": NUMBER}, remedy="build it again")
+        if int(data["format"]) != _FORMAT:
+            raise ValueError(f"format {data['format']}")
+        return Reference(data["blocks"].astype(np.float32), float(data["limit"]))
     except (ValueError, KeyError, OSError) as error:
         raise InputError(f"gates.reference: {path}: no reference ({error}); build it again") from error
 

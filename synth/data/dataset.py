@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,8 @@ from scipy import ndimage
 
 from synth import intensity, wavelet
 from synth.errors import InputError
+from synth.files.arrays import TEXT, Wanted, read_arrays
+from synth.files.documents import parse_json
 from synth.regions import Frame, Region, read, shipped
 from synth.regions.frame import BASE_SPACING_MM
 from synth.regions.region import DEFAULT
@@ -54,15 +55,18 @@ def load_subjects(folder: Path) -> list[Subject]:
         raise InputError(f"{folder}: no prepared subjects (*.npz); run `synthct prepare` first")
     subjects = []
     for file in files:
-        with np.load(file) as data:
-            about = json.loads(str(data["about"]))
-            if (other := about.get("region", DEFAULT)) != region.name or data["hu"].shape != region.frame.shape_at(4.0):
-                raise InputError(
-                    f"{file}: was prepared for the region {other}, not {region.name}; prepare it again with --region"
-                )
-            flags = torch.tensor([float(name in about["annotated"]) for name in region.organs])
-            arrays = (data["hu"], data["organs"], data["dose"])
-            subjects.append(Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", "")))
+        wanted = {"hu": Wanted(3), "organs": Wanted(3, "u"), "dose": Wanted(3), "about": TEXT}
+        data = read_arrays(file, wanted, remedy="prepare it again")
+        about = parse_json(str(data["about"]), str(file), remedy="prepare it again")
+        if missing := [key for key in ("name", "annotated", "facts") if key not in about]:
+            raise InputError(f"{file}: says no {missing[0]}; prepare it again")
+        if (other := about.get("region", DEFAULT)) != region.name or data["hu"].shape != region.frame.shape_at(4.0):
+            raise InputError(
+                f"{file}: was prepared for the region {other}, not {region.name}; prepare it again with --region"
+            )
+        flags = torch.tensor([float(name in about["annotated"]) for name in region.organs])
+        arrays = (data["hu"], data["organs"], data["dose"])
+        subjects.append(Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", "")))
     return subjects
 
 

@@ -9,6 +9,7 @@ import torch
 
 from synth import intensity
 from synth.data.own import cases, read_case
+from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
 
@@ -27,7 +28,7 @@ def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> in
     for case in kept:
         volume = read_case(case)
         hu, affine = to_ras(volume.hu, volume.affine)
-        np.savez_compressed(out / f"{case.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
+        write_arrays(out / f"{case.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
     return len(kept)
 
 
@@ -43,9 +44,9 @@ def load_native(folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Every .npz as (intensity (1, X, Y, Z) half, spacing (3,)), at native spacing and once coarser."""
     volumes = []
     for file in sorted(folder.glob("*.npz")):
-        with np.load(file) as data:
-            ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None]
-            spacing = torch.from_numpy(data["spacing"]).float()
+        data = read_arrays(file, {"hu": Wanted(3), "spacing": SPACING}, remedy="prepare it again")
+        ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None]
+        spacing = torch.from_numpy(data["spacing"]).float()
         for _ in range(_LEVELS):
             if min(ct.shape[1:]) < _CROP:
                 break

@@ -15,6 +15,8 @@ from synth.data import headneck, own, tumours
 from synth.data.native import prepare_native
 from synth.data.tumours import prepare_tumours
 from synth.errors import InputError
+from synth.files.arrays import TEXT, read_arrays, write_arrays
+from synth.files.documents import parse_json
 from synth.progress import Progress
 from synth.regions import Frame, Region, shipped
 from synth.regions.prior import FILE as PRIOR_FILE
@@ -73,7 +75,7 @@ def prepare_patients(
             "source": _SOURCES.get(source, source),
         }
         about |= {"report": patient.report} if patient.report else {}
-        np.savez_compressed(out / f"{patient.name}.npz", hu=hu, organs=organs, dose=dose, about=json.dumps(about))
+        write_arrays(out / f"{patient.name}.npz", hu=hu, organs=organs, dose=dose, about=json.dumps(about))
         count += 1
     return count
 
@@ -82,8 +84,7 @@ def write_priors(prepared: Path, out: Path, region: Region) -> int:
     """Write the facts of the prepared subjects of a folder as the prior that plans draw from."""
     patients = []
     for file in sorted(prepared.glob("*.npz")):
-        with np.load(file) as data:
-            patients.append(json.loads(str(data["about"]))["facts"])
+        patients.append(_facts_in(file))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(Prior(region, tuple(patients)).to_json())
     return len(patients)
@@ -150,12 +151,22 @@ def _needed(region: Region) -> str:
     return " and ".join(region.anchor.organs).replace("_", " ") or "an anchor"
 
 
+def _facts_in(file: Path) -> dict[str, float]:
+    """The facts of a prepared subject. Raises InputError."""
+    about = parse_json(str(read_arrays(file, {"about": TEXT}, remedy=_AGAIN)["about"]), str(file), remedy=_AGAIN)
+    if not isinstance(about, dict) or not isinstance(facts := about.get("facts"), dict):
+        raise InputError(f"{file}: names no facts; {_AGAIN}")
+    return facts
+
+
+_AGAIN = "prepare it again"
+
+
 def _write_region(region: Region, out: Path) -> Region:
     """Keep the region with the patients, the scales of its facts measured where it does not state them."""
     facts = []
     for file in sorted((out / "headneck" / "train").glob("*.npz")):
-        with np.load(file) as data:
-            facts.append(json.loads(str(data["about"]))["facts"])
+        facts.append(_facts_in(file))
     full = with_scales(region, facts)
     (out / REGION_FILE).write_text(full.text, encoding="utf-8")
     return full

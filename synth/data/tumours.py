@@ -14,6 +14,7 @@ from synth import intensity
 from synth.data.native import training_cases
 from synth.data.own import read_case
 from synth.errors import InputError
+from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.geometry import to_ras, voxel_spacing
 
 FOLDER = "lesion"  # of a training set
@@ -50,7 +51,7 @@ def prepare_tumours(folder: Path, out: Path, label: int) -> dict[str, int]:
         (out / split).mkdir(parents=True, exist_ok=True)
     for case, (hu, mask, spacing) in zip(cases, found, strict=True):
         split = "val" if case in held_out else "train"
-        np.savez_compressed(out / split / f"{case.name}.npz", hu=hu, lesion=mask, spacing=spacing)
+        write_arrays(out / split / f"{case.name}.npz", hu=hu, lesion=mask, spacing=spacing)
     return {"train": len(cases) - len(held_out), "val": len(held_out)}
 
 
@@ -77,8 +78,11 @@ def load_tumours(folder: Path) -> list[Tumour]:
         raise InputError(f"{folder}: no prepared tumours (*.npz); run `synthct prepare --lesions FOLDER` first")
     tumours = []
     for file in files:
-        with np.load(file) as data:
-            ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None].half()
-            mask = torch.from_numpy(data["lesion"])[None]
-            tumours.append(Tumour(file.stem, ct, mask, torch.from_numpy(data["spacing"]).float()))
+        wanted = {"hu": Wanted(3), "lesion": Wanted(3, "b"), "spacing": SPACING}
+        data = read_arrays(file, wanted, remedy="prepare it again")
+        if data["hu"].shape != data["lesion"].shape or not data["lesion"].any():
+            raise InputError(f"{file}: the tumour's mask is empty, or of another shape than the CT; prepare it again")
+        ct = torch.from_numpy(intensity.to_unit(data["hu"]))[None].half()
+        mask = torch.from_numpy(data["lesion"])[None]
+        tumours.append(Tumour(file.stem, ct, mask, torch.from_numpy(data["spacing"]).float()))
     return tumours

@@ -13,6 +13,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.files.content import bytes_of
+from synth.files.whole import whole_file
 
 MOST_BYTES = 2**31  # of all arrays of a file together
 _DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
@@ -39,8 +40,15 @@ class Wanted:
         return None
 
 
+SPACING = Wanted(1, low=1e-3)  # of voxels, mm
 TEXT = Wanted(0, "U")  # a text, as `np.savez` keeps one
 NUMBER = Wanted(0)
+
+
+def write_arrays(path: Path, **arrays: np.ndarray | str) -> None:
+    """Write a compressed .npz whole or not at all. Raises OutputError."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the keywords for allow_pickle
 
 
 def read_arrays(

@@ -13,12 +13,8 @@ from studies.fuzz.hostile import changed, damaged
 from synth import cli
 from synth.errors import InputError
 
-ONCE_FAILED = [
-    ("headers", 75),
-    ("headers", 88),
-    ("headers", 2),
-    ("prompts", 8),
-]  # labels without names, a unit that is none; a word of 5,000 letters
+# labels without names; a unit that is none; a word of 5,000 letters
+ONCE_FAILED = [("headers", 75), ("headers", 88), ("headers", 2), ("prompts", 8)]
 _FEW = 3
 
 
