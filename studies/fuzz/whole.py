@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from synth import case_folder, labels, nifti, pipeline, report
+from synth import case_folder, labels, nifti, order, report
 from synth.cohort import finalise, layout
 from synth.cohort.table import SCHEMA, write_table
 from synth.types import Case, LabelMap, Volume
@@ -53,7 +53,7 @@ def write_cohort(out: Path) -> None:
     case_folder.write_case(
         layout.case_folder(out, name),
         made,
-        plan_json=pipeline.plan_json("CT of the chest", 0, 8.0, 0),
+        plan_json=order.plan_json("CT of the chest", 0, 8.0, 0),
         report_json=written.model_dump_json(),
         report_text=written.text(),
         preview_png=None,
