@@ -174,7 +174,8 @@ def _current(table: Mapping[str, Any]) -> tuple[type[GeneratePlan] | type[Insert
     """What a plan is, and its table in this version."""
     kind = _KINDS.get(str(table.get("door")))
     if kind is None:
-        raise ValueError(f"door '{table.get('door')}' is neither generate nor insert")
+        said = f"'{table['door']}' is neither generate nor insert" if "door" in table else "field required"
+        raise ValueError(f"door: {said}")
     if table.get("version") == _OLD_VERSION:
         table = {name: value for name, value in table.items() if name in kind.model_fields} | {"version": PLAN_VERSION}
     return kind, table

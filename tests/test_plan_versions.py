@@ -36,4 +36,4 @@ def test_each_door_has_its_own_fields() -> None:
     with pytest.raises(ValueError, match="facts"):
         plan_of(json.loads(insert.to_json()) | {"facts": {}})
     with pytest.raises(ValueError, match="neither generate nor insert"):
-        read_plan("{}")
+        read_plan('{"door": "back"}')
