@@ -114,8 +114,9 @@ def test_maisi_networks_have_their_published_size() -> None:
 
 
 def test_a_case_of_ours_is_timed_with_its_flop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beside.library, "load", lambda name, precision: tiny(name == "refine"))
-    monkeypatch.setattr(beside.library, "load_shape", networks.shape)
+    for name in ("base", "refine"):
+        monkeypatch.setattr(beside.Weights, name, lambda self, _, refine=name == "refine": tiny(refine))
+    monkeypatch.setattr(beside.Weights, "shape", property(lambda self: networks.shape()))
     cost = beside.ours(8.0, "float32", False, 1)
     assert cost["voxels"] == math.prod(HEAD_NECK.shape_at(8.0))
     assert cost["seconds"] > 0 and cost["flop"] > 0 and cost["peak_mb"] > 100
