@@ -78,7 +78,7 @@ def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, 
     """The ids (X, Y, Z), uint8 or uint16, and the affine of a label map, without names; axes run as those of `like`."""
     path = Path(path)
     array, affine = _read_array(path)
-    ids = _as_ids(array, path)
+    ids = as_ids(array, path)
     if like is None:
         return ids, affine
     ids, affine = geometry.turned_like(ids, affine, like.affine)
@@ -122,12 +122,25 @@ def parse_organ_ids(text: str) -> dict[int, str]:
     return table
 
 
+def read_stored(path: Path) -> np.ndarray:
+    """The numbers (X, Y, Z) as they are stored, whatever the header says of scale and place.
+
+    For archives whose headers are known to be wrong and whose tables say it right. Raises InputError as `read_volume`.
+    """
+    return _stored(path)[0]
+
+
 def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Three-axis array in stored (or scaled) numbers, and its checked affine."""
+    array, header = _stored(path)
+    return _scaled(array, header, path), _affine_of(header, path)
+
+
+def _stored(path: Path) -> tuple[np.ndarray, nib.Nifti1Header]:
+    """Three-axis array in stored numbers, and its header."""
     with opened(path, kind="a .nii or .nii.gz file") as file:
         unpacked = Unpacked(file, str(path))
         header = _read_header(unpacked, path)
-        affine = _affine_of(header, path)
         shape, dtype = _shape_of(header, path), header.get_data_dtype()
         unpacked.read(_start_of(header, path) - header.sizeof_hdr)
         content = unpacked.read(needed := math.prod(shape) * dtype.itemsize)
@@ -135,7 +148,7 @@ def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
             raise InputError(f"{path}: fewer voxels than its header says (truncated file?); copy it again")
         unpacked.require_end()
     array = np.frombuffer(content, dtype).reshape(shape, order="F")
-    return _scaled(array.astype(dtype.newbyteorder("="), copy=False), header, path), affine
+    return array.astype(dtype.newbyteorder("="), copy=False), header
 
 
 def _read_header(file: Unpacked, path: Path) -> nib.Nifti1Header:
@@ -240,7 +253,7 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
     return affine
 
 
-def _as_ids(array: np.ndarray, path: Path) -> np.ndarray:
+def as_ids(array: np.ndarray, path: Path) -> np.ndarray:
     """uint8 or uint16 ids."""
     if array.dtype.kind == "f":
         whole = np.isfinite(array) & (np.abs(array - np.round(array)) <= _INTEGER_TOLERANCE)

@@ -65,10 +65,12 @@ class TrainConfig(_Section):
     init: Path | None = Field(None, description="weights to start from; `lesion` starts from the `refine` that ships")
     prior_rank: int = Field(128, ge=0, description="base: directions of its Gaussian part; 0: none, for many patients")
     refit_prior: bool = Field(False, description="base from `init`: fit its Gaussian prior to this data")
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)
     log_every: int = Field(20, gt=0)
+    workers: int = Field(0, ge=0, description="processes that draw batches ahead; 0: drawn on the device itself")
+    fsdp: bool = Field(False, description="shard the network over the processes, for one that one GPU cannot hold")
     gradient_checkpointing: bool = False
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"
 

@@ -14,7 +14,8 @@ from synth.models.scaling import detail_to_network
 from synth.regions import Region, shipped
 from synth.training.config import TrainConfig
 from synth.training.requests import draw_facts
-from synth.training.tasks import Batch, Sample, collate
+from synth.training.shards import Shard
+from synth.training.tasks import Batch, Sample, collate, drawn_seed
 
 LEVELS = 3  # grids whose details are drawn: the native one and coarser ones
 _SIZE = 32  # voxels a side of a crop, on the grid that is drawn
@@ -33,13 +34,14 @@ class LesionTask:
     region = shipped()  # of the `refine` that it starts from
 
     def __init__(self, tumours: Sequence[Tumour], config: TrainConfig, device: torch.device | None = None) -> None:
+        self.shard = Shard()
         self.config, self.device = config, device or torch.device("cpu")
         self.tumours = list(tumours)
         self.inside = [torch.nonzero(tumour.mask[0]) for tumour in self.tumours]
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`, and validation turns nothing and hides the outline as it is."""
-        return collate([self._sample(rng, train) for _ in range(self.config.batch)])
+        return collate([self._sample(own, train) for own in self.shard.generators(rng, self.config.batch)])
 
     def _sample(self, rng: np.random.Generator, train: bool) -> Sample:
         index = int(rng.integers(len(self.tumours)))
@@ -96,6 +98,7 @@ def lesion_sample(
         spacing=spacing,
         lower_mm=torch.full((3,), torch.nan),
         known_mask=known,
+        seed=drawn_seed(rng),
         coarse=coarse + noise * field * (1 - known),
         coarse_labels=torch.zeros(region.classes, *coarse.shape[1:], device=ct.device),
         coarse_noise=noise,

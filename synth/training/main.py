@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import math
-import shutil
+import signal
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from diffusers.training_utils import EMAModel
 
 from synth.data import tumours
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
 from synth.data.tumours import load_tumours
+from synth.errors import InputError
+from synth.models.denoiser import Denoiser
 from synth.models.text import text_encoder
 from synth.models.weights_folder import Weights
 from synth.shape.placed import Placed
+from synth.training import checkpoint, log
+from synth.training.checkpoint import Progress, State
 from synth.training.config import TrainConfig, load_config
 from synth.training.lesion_task import LesionTask
+from synth.training.loader import step_batches
 from synth.training.requests import TextBank
-from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
+from synth.training.sharded import shard_parameters
+from synth.training.shards import Shard, mean_over_processes
+from synth.training.tasks import BaseTask, Batch, RefineTask, batch_loss, build_model
 
 Task = BaseTask | RefineTask | LesionTask
 
@@ -53,155 +60,224 @@ def train(network: str, config_path: Path, overrides: dict[str, Any] | None = No
 
 
 class Trainer:
-    """Model, optimiser, EMA and step counter, saved and restored together."""
+    """Model, optimiser, EMA and progress, saved and restored together."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        self.accelerator = Accelerator(
-            gradient_accumulation_steps=config.accumulate,
-            mixed_precision=None if config.mixed_precision == "auto" else config.mixed_precision,
-            cpu=not torch.cuda.is_available(),
-        )
-        set_seed(config.seed)
-        device = self.accelerator.device
+        self.accelerator = _accelerator(config)
+        torch.manual_seed(config.seed)  # of a fresh network's weights, the same in every process
         torch.backends.cudnn.benchmark = True  # volumes come in few shapes
-        self.task = make_task(config, "train", device)
-        self.validation = make_task(config, "val", device)
-        model = build_model(config, self.task).train()
-        fresh = not (config.out / "checkpoint").exists()
-        if isinstance(self.task, BaseTask) and fresh and (config.init is None or config.refit_prior):
-            self.task.fit_prior(model)
-        model = model.to(memory_format=torch.channels_last_3d)
-        if config.gradient_checkpointing:
-            model.gradient_checkpointing = True
-        optimizer = torch.optim.AdamW(
-            model.parameters(),
+        device = self.accelerator.device
+        self.shard = Shard(self.accelerator.process_index, self.accelerator.num_processes)
+        where = torch.device("cpu") if config.workers else device  # worker processes draw on the CPU
+        self.task, self.validation = make_task(config, "train", where), make_task(config, "val", where)
+        bare = build_model(config, self.task).train()
+        fresh = (config.init is None or config.refit_prior) and not checkpoint.exists(config.out)
+        if isinstance(self.task, BaseTask) and fresh:
+            self.task.fit_prior(bare)
+        self.task.shard = self.validation.shard = self.shard
+        bare.gradient_checkpointing = config.gradient_checkpointing
+        if not config.fsdp:  # which takes parameters in rows alone
+            bare = bare.to(memory_format=torch.channels_last_3d)
+        bare = bare.to(device)
+        self.bare = shard_parameters(bare, device) if config.fsdp else bare
+        self.model = self.bare if config.fsdp else self.accelerator.prepare(self.bare)
+        self.optimizer = torch.optim.AdamW(
+            self.bare.parameters(),
             config.learning_rate,
             betas=(0.9, 0.99),
             weight_decay=config.weight_decay,
             fused=device.type == "cuda",
         )
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.ema = EMAModel(model.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
-        self.ema.to(device)
-        self.accelerator.register_for_checkpointing(self.ema)
-        self.step = 0
-        self.best = math.inf
-        self.log_file = config.out / "log.jsonl"
+        self.ema = EMAModel(self.bare.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
+        self.progress = Progress()
+        self.sums: dict[str, torch.Tensor] = {}
+        self.log_file = config.out / log.NAME
+        self.stopping = False
 
     def run(self) -> Path:
         """The loop."""
         self.resume()
-        if self.step == 0 and self.config.init is not None:
+        if self.progress.step == 0 and self.config.init is not None:
             self.keep_if_best(self.validate())  # what training starts from is the mark to beat
         started = saved = time.monotonic()
-        recent: list[dict[str, torch.Tensor]] = []
-        while self.step < self.config.steps:
-            recent.append(self.train_step())
-            self.step += 1
-            now = time.monotonic()
-            if self.step % self.config.log_every == 0:
-                self.log({"train": _mean(recent), "seconds": round(now - started, 1)})
-                recent = []
-            if self.step % self.config.validate_every == 0:
-                self.keep_if_best(self.validate())
-            out_of_time = self.config.max_minutes is not None and now - started > 60 * self.config.max_minutes
-            if now - saved > 60 * self.config.checkpoint_minutes or out_of_time:
-                self.save()
-                saved = time.monotonic()
-            if out_of_time:
-                break
+        before = self.progress.seconds
+        with _on_terminate(self.stop):
+            for batches in step_batches(self.task, self.config, self.progress.step):
+                self.train_step(batches)
+                self.progress.step += 1
+                now = time.monotonic()
+                self.progress.seconds = before + now - started
+                if self.progress.step % self.config.log_every == 0:
+                    self.report()
+                if self.progress.step % self.config.validate_every == 0:
+                    self.keep_if_best(self.validate())
+                limit = self.config.max_minutes
+                stop = self.stopping or (limit is not None and now - started > 60 * limit)
+                save = now - saved > 60 * self.config.checkpoint_minutes
+                stop, save = self._agreed(stop, save)
+                if save and not stop:
+                    self.save()
+                    saved = time.monotonic()
+                if stop:
+                    break
         self.save()
         return self.config.out / "weights"
 
-    def train_step(self) -> dict[str, torch.Tensor]:
-        """One optimiser step; its draws depend on (seed, step, rank) alone, so a resumed run repeats them."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
-        numbers: dict[str, torch.Tensor] = {}
-        for micro in range(self.config.accumulate):
-            key = [self.config.seed, self.step, self.accelerator.process_index, micro]
-            batch = self.task.draw(np.random.default_rng(key))
-            with self.accelerator.accumulate(self.model), self.accelerator.autocast():
-                loss, numbers = batch_loss(self.model, batch, self.config, self._generator(key))
-                self.accelerator.backward(loss)
-                if self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
-                self.optimizer.step()
-                self.optimizer.zero_grad()
-        self.ema.step(self.model.parameters())
-        return numbers
+    def stop(self) -> None:
+        """End after this step, with a checkpoint."""
+        self.stopping = True
 
-    def _generator(self, key: list[int]) -> torch.Generator:
-        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
-        return torch.Generator(self.accelerator.device).manual_seed(seed)
+    def train_step(self, batches: list[Batch]) -> None:
+        """One optimiser step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.progress.step)
+        numbers: dict[str, torch.Tensor] = {}
+        for micro, batch in enumerate(batches):
+            with self._gradients_shared(last=micro == len(batches) - 1), self.accelerator.autocast():
+                loss, numbers = batch_loss(self.model, batch, self.config)
+                (loss / len(batches)).backward()
+        torch.nn.utils.clip_grad_norm_(self.bare.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.step(self.bare.parameters())
+        for name, value in numbers.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value.double()
+        self.progress.summed += 1
+
+    def _gradients_shared(self, last: bool) -> AbstractContextManager[None]:
+        """Between processes, with the last of the batches that a step accumulates."""
+        if self.config.fsdp:
+            self.bare.set_requires_gradient_sync(last)
+            return nullcontext()
+        return nullcontext() if last else self.accelerator.no_sync(self.model)
+
+    def _agreed(self, stop: bool, save: bool) -> tuple[bool, bool]:
+        """What any process asks for, all do; several of them ask each other when they report."""
+        if self.shard.world == 1:
+            return stop, save
+        if self.progress.step % self.config.log_every:
+            return False, False
+        asked = torch.tensor([float(stop), float(save)], device=self.accelerator.device)
+        together = mean_over_processes(asked) > 0
+        return bool(together[0]), bool(together[1])
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The EMA weights in the place of the model's."""
+        live = [p.detach().clone() for p in self.bare.parameters()]
+        self._put(self.ema.shadow_params)
+        yield
+        self._put(live)
+
+    def _put(self, values: list[torch.Tensor]) -> None:
+        """Into the parameters, one by one: sharded ones cannot be copied together."""
+        for parameter, value in zip(self.bare.parameters(), values, strict=True):
+            parameter.data.copy_(value)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mean losses of the EMA weights over fixed batches of validation patients."""
-        self.ema.store(self.model.parameters())
-        self.ema.copy_to(self.model.parameters())
-        results = []
-        for i in range(_VALIDATION_BATCHES):
-            batch = self.validation.draw(np.random.default_rng([1, i]), train=False)
-            results.append(batch_loss(self.model, batch, self.config, self._generator([1, i]))[1])
-        self.ema.restore(self.model.parameters())
-        return _mean(results)
+        rows = []
+        with self._averaged():
+            for i in range(_VALIDATION_BATCHES):
+                batch = self.validation.draw(np.random.default_rng([1, i]), train=False)
+                rows.append(batch_loss(self.model, batch, self.config)[1])
+        return {
+            name: self._mean(torch.stack([row[name] for row in rows]).double().sum(), len(rows)) for name in rows[0]
+        }
+
+    def _mean(self, total: torch.Tensor, count: int) -> float:
+        return round(float(mean_over_processes(total)) / count, 5)
 
     def keep_if_best(self, results: dict[str, float]) -> None:
         """Log a validation, and keep the EMA weights of the best one in `best`: with few patients, long runs learn
         them by heart, and only the validation loss shows it."""
         self.log({"validation": results})
-        if results["flow"] < self.best:
-            self.best = results["flow"]
-            if self.accelerator.is_main_process:
-                self._save_weights("best")
+        if self.progress.best is None or results["flow"] < self.progress.best:
+            self.progress.best = results["flow"]
+            self._save_weights("best")
         self.accelerator.wait_for_everyone()
 
+    def report(self) -> None:
+        """Log the mean losses since the last report, how fast it goes and how long it will take."""
+        means = {name: self._mean(total, self.progress.summed) for name, total in self.sums.items()}
+        each = self.progress.seconds / self.progress.step
+        volumes = self.config.batch * self.config.accumulate * self.shard.world
+        self.log(
+            {
+                "train": means,
+                "seconds": round(self.progress.seconds, 1),
+                "volumes_a_second": round(volumes / each, 2),
+                "hours_left": round(each * (self.config.steps - self.progress.step) / 3600, 2),
+            }
+        )
+        self.sums, self.progress.summed = {}, 0
+
     def log(self, values: dict[str, Any]) -> None:
-        """Append one JSON line, on the first process."""
+        """Append one line, on the first process, and print it."""
         if self.accelerator.is_main_process:
-            line = json.dumps({"step": self.step, **values})
-            with self.log_file.open("a") as file:
-                file.write(line + "\n")
-            print(line, flush=True)
+            row = {"step": self.progress.step, **values}
+            log.append(self.log_file, row)
+            print(log.as_text(row, self.config.steps), flush=True)
 
     def save(self) -> None:
         """Checkpoint and EMA weights, each written aside and renamed when whole."""
-        target = self.config.out / "checkpoint"
-        aside = self.config.out / "checkpoint.new"
-        if self.accelerator.is_main_process:
-            shutil.rmtree(aside, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(aside))
-        if self.accelerator.is_main_process:
-            (aside / "progress.json").write_text(json.dumps({"step": self.step, "best": self.best}))
-            _replace(aside, target)
-            self._save_weights("weights")
+        self.progress.sums = {name: float(total) for name, total in self.sums.items()}
+        checkpoint.write(self.config.out, self._state(), self.progress)
+        self._save_weights("weights")
         self.accelerator.wait_for_everyone()
 
+    def _state(self) -> State:
+        return State(self.bare, self.optimizer, self.ema.shadow_params)
+
     def _save_weights(self, name: str) -> None:
-        model = self.accelerator.unwrap_model(self.model)
-        self.ema.store(model.parameters())
-        self.ema.copy_to(model.parameters())
-        aside = self.config.out / f"{name}.new"
-        model.save_pretrained(aside)
-        self.ema.restore(model.parameters())
-        _replace(aside, self.config.out / name)
+        with self._averaged():
+            tensors = checkpoint.whole(self.bare.state_dict())
+        if self.accelerator.is_main_process:
+            plain = Denoiser.from_config(dict(self.bare.config))
+            plain.load_state_dict(tensors)
+            aside = self.config.out / f"{name}.new"
+            plain.save_pretrained(aside)
+            checkpoint.replace(aside, self.config.out / name)
 
     def resume(self) -> None:
         """Go on from the last whole checkpoint, if there is one; the log is cut back to it."""
-        self.config.out.mkdir(parents=True, exist_ok=True)
-        for folder in ("checkpoint", "checkpoint.old"):
-            progress = self.config.out / folder / "progress.json"
-            if progress.is_file():
-                self.accelerator.load_state(str(progress.parent))
-                about = json.loads(progress.read_text())
-                self.step, self.best = about["step"], about["best"]
-                break
-        if self.log_file.exists() and self.accelerator.is_main_process:
-            lines = [ln for ln in self.log_file.read_text().splitlines() if json.loads(ln)["step"] <= self.step]
-            self.log_file.write_text("".join(line + "\n" for line in lines))
+        try:
+            self.config.out.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(f"out {self.config.out}: is a file, or below one; name a folder") from error
+        found = checkpoint.read(self.config.out, self._state())
+        if found is not None:
+            self.progress = found
+            self.ema.optimization_step = found.step  # its decay warms up with them
+            device = self.accelerator.device
+            self.sums = {name: torch.tensor(v, dtype=torch.float64, device=device) for name, v in found.sums.items()}
+        if self.accelerator.is_main_process:
+            log.cut_back(self.log_file, self.progress.step)
+        self.accelerator.wait_for_everyone()
+
+
+def _accelerator(config: TrainConfig) -> Accelerator:
+    """Processes, device and autocast."""
+    precision = None if config.mixed_precision == "auto" else config.mixed_precision
+    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    if accelerator.mixed_precision not in ("no", "bf16"):
+        raise InputError(f"mixed_precision {accelerator.mixed_precision}: trains in bf16 or no; set mixed_precision")
+    return accelerator
+
+
+@contextmanager
+def _on_terminate(stop: Callable[[], None]) -> Iterator[None]:
+    """A batch system says that time is over with SIGTERM: end in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
@@ -209,17 +285,3 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     rise = (step + 1) / max(config.warmup, 1)
     fall = (config.steps - step) / max(config.cooldown, 1)
     return config.learning_rate * min(1.0, rise, fall)
-
-
-def _replace(aside: Path, target: Path) -> None:
-    """Put a whole folder in the place of an older one; killed in between, `target`.old still stands."""
-    old = target.with_name(target.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    aside.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _mean(rows: list[dict[str, torch.Tensor]]) -> dict[str, float]:
-    return {k: round(float(torch.stack([r[k] for r in rows]).mean()), 5) for k in rows[0]}

@@ -34,8 +34,9 @@ from synth.regions.frame import BASE_SPACING_MM
 from synth.shape.placed import Placed
 from synth.training.config import TrainConfig
 from synth.training.requests import TextBank, draw_facts, pad_text
+from synth.training.shards import Shard, mean_over_processes
 
-_PRIOR_BATCHES = 400
+_PRIOR_FRAMES = 800
 _ORGAN_SHARE = 0.7
 _PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
@@ -78,6 +79,7 @@ class Sample:
     spacing: torch.Tensor
     lower_mm: torch.Tensor
     known_mask: torch.Tensor
+    seed: int
     coarse: torch.Tensor | None = None
     coarse_labels: torch.Tensor | None = None
     coarse_noise: float = 0.0
@@ -87,13 +89,14 @@ class Sample:
 @dataclass(frozen=True)
 class Batch:
     """x0 (B, C, X, Y, Z); labels (B, 1 + organs, ..) fractions on the grid that the label head reads;
-    body (B, 1, X, Y, Z) share of body; the condition."""
+    body (B, 1, X, Y, Z) share of body; the condition; a seed of each volume, of its time and noise."""
 
     x0: torch.Tensor
     labels: torch.Tensor
     body: torch.Tensor
     annotated: torch.Tensor
     condition: Condition
+    seeds: tuple[int, ...]
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -101,7 +104,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     x0 = torch.stack([s.x0 for s in samples])
     annotated = torch.stack([s.annotated for s in samples]).to(x0.device)
     batch = (x0, torch.stack([s.labels for s in samples]), torch.stack([s.body for s in samples]), annotated)
-    return Batch(*batch, _told(samples, x0, annotated).to(x0.device))
+    return Batch(*batch, _told(samples, x0, annotated).to(x0.device), tuple(s.seed for s in samples))
 
 
 def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor) -> Condition:
@@ -123,28 +126,43 @@ def _stacked(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
 
 
 def batch_loss(
-    model: torch.nn.Module, batch: Batch, config: TrainConfig, generator: torch.Generator
+    model: torch.nn.Module, batch: Batch, config: TrainConfig
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Velocity loss on noisy volumes, label loss weighted to the clean end of time.
 
-    `generator` lives where the noise is drawn. What is logged stays there too: reading it would wait for the device.
+    Times and noise follow from the seeds of the volumes. What is logged stays on the device: reading it would wait.
     """
-    count, device = len(batch.x0), generator.device
-    t = draw_times(count, generator, config.times.mean, config.times.scale, config.times.uniform)
-    t = t * (torch.rand(count, generator=generator, device=device) >= config.times.clean)
-    noise = torch.randn(batch.x0.shape, generator=generator, device=device)
     device = next(model.parameters()).device
-    x0, t, noise, body = (v.to(device) for v in (batch.x0, t, noise, batch.body))
+    x0, body = batch.x0.to(device), batch.body.to(device)
+    t, noise = _times_and_noise(batch.seeds, x0, config)
     condition = batch.condition.to(device)
     known = known_mask_of(condition, x0.shape[1])
     x = torch.where(known > 0, x0, interpolate(x0, noise, t))
     out = model(x.contiguous(memory_format=torch.channels_last_3d), t, condition)
     of_time = ((t > 0) * time_weight(t, config.model.data_sd)).view(-1, 1, 1, 1, 1)
     weight = (1 + config.body_weight * body) * (1 - known)
-    flow = velocity_loss(out.velocity.float(), x0, noise, weight, of_time)
-    organs = label_loss(out.labels.float(), batch.labels.to(device), batch.annotated.to(device), (1 - t) ** 3)
+    flow = velocity_loss(out.velocity.float(), x0, noise, weight, of_time, mean_over_processes)
+    labels, annotated = batch.labels.to(device), batch.annotated.to(device)
+    organs = label_loss(out.labels.float(), labels, annotated, (1 - t) ** 3, mean_over_processes)
     loss = flow + config.label_weight * organs
     return loss, {"loss": loss.detach(), "flow": flow.detach(), "organs": organs.detach()}
+
+
+def _times_and_noise(seeds: Sequence[int], x0: torch.Tensor, config: TrainConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """(B,) times and noise like x0, drawn on its device from the seed of each volume."""
+    times, noise = [], []
+    for seed in seeds:
+        generator = torch.Generator(x0.device).manual_seed(seed)
+        t = draw_times(1, generator, config.times.mean, config.times.scale, config.times.uniform)
+        clean = torch.rand(1, generator=generator, device=x0.device) < config.times.clean
+        times.append(t * ~clean)
+        noise.append(torch.randn(x0.shape[1:], generator=generator, device=x0.device))
+    return torch.cat(times), torch.stack(noise)
+
+
+def drawn_seed(rng: np.random.Generator) -> int:
+    """Of a volume's time and noise."""
+    return int(rng.integers(2**62))
 
 
 def time_weight(t: torch.Tensor, data_sd: float | None) -> torch.Tensor:
@@ -181,6 +199,7 @@ class _FrameTask:
     ) -> None:
         """`placed`: scaffolds of the subjects, None for none. `device`: where frames lie and batches are drawn; jitter
         takes a GPU a hundredth of a CPU's time."""
+        self.shard = Shard()
         self.subjects, self.texts, self.config = list(subjects), texts, config
         self.region = self.subjects[0].region
         self.device = device or torch.device("cpu")
@@ -190,10 +209,13 @@ class _FrameTask:
             for s, scaffold in zip(self.subjects, scaffolds, strict=True)
         ]
 
-    def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[Posed]:
-        """`count` frames; in training `volumes_a_frame` of them are one, and differ in request, time and noise."""
+    def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[tuple[Posed, np.random.Generator]]:
+        """`count` frames, each with the generator of what is still to be drawn of it.
+
+        In training `volumes_a_frame` of them are one, and differ in request, time and noise.
+        """
         each = self.config.volumes_a_frame if train else 1
-        frames = [self._draw_frame(rng, train) for _ in range(-(-count // each))]
+        frames = [(self._draw_frame(own, train), own) for own in self.shard.generators(rng, -(-count // each))]
         return [frame for frame in frames for _ in range(each)][:count]
 
     def _draw_frame(self, rng: np.random.Generator, train: bool) -> Posed:
@@ -236,7 +258,7 @@ class BaseTask(_FrameTask):
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`."""
-        return collate([self._sample(frame, rng) for frame in self.draw_frames(self.config.batch, rng, train)])
+        return collate([self._sample(*frame) for frame in self.draw_frames(self.config.batch, rng, train)])
 
     def _sample(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter, coarse = frame.subject, frame.jitter, pool(frame.volume)
@@ -252,6 +274,7 @@ class BaseTask(_FrameTask):
             spacing=torch.full((3,), BASE_SPACING_MM),
             lower_mm=torch.tensor(self.region.frame.lower_mm),
             known_mask=torch.zeros_like(ct),
+            seed=drawn_seed(rng),
             scaffold=frame.scaffold,
         )
 
@@ -259,7 +282,11 @@ class BaseTask(_FrameTask):
         """Fit the model's Gaussian part to jittered frames, facts withheld as in training."""
         if model.prior is None:
             return
-        batches = [self.draw(np.random.default_rng([self.config.seed, 2**31, i])) for i in range(_PRIOR_BATCHES)]
+        each = self.config.volumes_a_frame
+        keys = ([self.config.seed, 2**31, i] for i in range(_PRIOR_FRAMES))
+        frames = [frame for key in keys for frame in self.draw_frames(each, np.random.default_rng(key), train=True)]
+        samples = [self._sample(*frame) for frame in frames]
+        batches = [collate(samples[i : i + each]) for i in range(0, len(samples), each)]
         volumes = torch.cat([(b.x0 - model.scaffold_of(b.condition)).cpu() for b in batches])
         facts = torch.cat([b.condition.facts.cpu() for b in batches])
         model.prior.fit(volumes, facts, _PRIOR_RIDGE)
@@ -292,8 +319,8 @@ class RefineTask(_FrameTask):
         """One batch of one kind: whole frames (a quarter of the batch), or crops."""
         if rng.random() < self.config.whole_share:
             frames = self.draw_frames(max(self.config.batch // 4, 1), rng, train)
-            return collate([self._whole(frame, rng) for frame in frames])
-        return collate([self._crop(rng) for _ in range(self.config.batch)])
+            return collate([self._whole(*frame) for frame in frames])
+        return collate([self._crop(own) for own in self.shard.generators(rng, self.config.batch)])
 
     def _whole(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter = frame.subject, frame.jitter
@@ -402,6 +429,7 @@ class RefineTask(_FrameTask):
             spacing=spacing,
             lower_mm=lower_mm,
             known_mask=known,
+            seed=drawn_seed(rng),
             coarse=noisy,
             coarse_labels=coarse_labels,
             coarse_noise=noise,

@@ -21,6 +21,7 @@ from synth.torso.fit import TorsoConfig
 from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer, learning_rate, train
 from synth.training.requests import draw_facts, pad_text
+from synth.training.shards import Shard
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
 from tests.regions import CLASSES, HEAD_NECK, ORGANS, REGION
 
@@ -84,7 +85,7 @@ def test_labels_are_fractions_and_the_loss_has_gradients_everywhere(network):
     for seed in range(4):
         batch = t.draw(np.random.default_rng(seed))
         torch.testing.assert_close(batch.labels.sum(dim=1), torch.ones_like(batch.labels[:, 0]), atol=2e-3, rtol=0)
-        loss, numbers = batch_loss(model, batch, t.config, torch.Generator().manual_seed(seed))
+        loss, numbers = batch_loss(model, batch, t.config)
         loss.backward()
         assert np.isfinite(numbers["loss"])
     dead = [n for n, p in model.named_parameters() if p.grad is None]
@@ -141,9 +142,9 @@ def test_the_prior_explains_what_a_plain_network_must_learn():
     t = task()
     model = build_model(t.config, t)
     batch = t.draw(np.random.default_rng(0))
-    before = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
+    before = batch_loss(model, batch, t.config)[1]["flow"]
     model.prior.fit(batch.x0 - model.scaffold_of(batch.condition), batch.condition.facts, 0.02)
-    after = batch_loss(model, batch, t.config, torch.Generator().manual_seed(0))[1]["flow"]
+    after = batch_loss(model, batch, t.config)[1]["flow"]
     assert after < 0.3 * before
 
 
@@ -196,7 +197,7 @@ def _run(tmp_path, name, steps, data):
 
 @pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch):
-    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    monkeypatch.setattr("synth.training.tasks._PRIOR_FRAMES", 2)
     write_data(tmp_path / "data")
     whole = _run(tmp_path, "whole", 4, tmp_path / "data")
     _run(tmp_path, "broken", 2, tmp_path / "data")
@@ -208,23 +209,23 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_the_weights_of_the_best_validation_are_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    monkeypatch.setattr("synth.training.tasks._PRIOR_FRAMES", 2)
     write_data(tmp_path / "data")
     losses = iter([0.3, 0.1, 0.2])
     monkeypatch.setattr(Trainer, "validate", lambda self: {"flow": next(losses)})
     data, out = tmp_path / "data", tmp_path / "run"
     trainer = Trainer(config(data=data, shape=data / "shape", out=out, steps=3, validate_every=1))
     kept = []
-    monkeypatch.setattr(trainer, "_save_weights", lambda name: kept.append((name, trainer.step)))
+    monkeypatch.setattr(trainer, "_save_weights", lambda name: kept.append((name, trainer.progress.step)))
     trainer.run()
     assert kept == [("best", 1), ("best", 2), ("weights", 3)]
-    assert json.loads((out / "checkpoint" / "progress.json").read_text()) == {"step": 3, "best": 0.1}
+    assert json.loads((out / "checkpoint" / "progress.json").read_text())["best"] == 0.1
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("refit", [False, True])
 def test_a_run_from_weights_keeps_their_prior_or_fits_it_anew(tmp_path, monkeypatch, refit):
-    monkeypatch.setattr("synth.training.tasks._PRIOR_BATCHES", 2)
+    monkeypatch.setattr("synth.training.tasks._PRIOR_FRAMES", 2)
     write_data(tmp_path / "data")
     given = build_model(config(), task())
     given.save_pretrained(tmp_path / "given")
@@ -303,6 +304,21 @@ def test_frames_jittered_together_are_those_jittered_alone(bend):
     many = [parts_of(make_subject(0)), parts_of(make_subject(1))]
     for together, parts in zip(jittered_alike(many, jitter), many, strict=True):
         assert torch.equal(together, jittered(parts, jitter))
+
+
+@pytest.mark.parametrize("network", ["base", "refine"])
+def test_two_shards_draw_together_what_one_draws(network):
+    whole, *halves = task(network), task(network), task(network)
+    size = 2 if network == "base" else 8  # of a refine batch, a quarter is frames
+    whole.config = whole.config.model_copy(update={"batch": 2 * size, "volumes_a_frame": 1})
+    for rank, half in enumerate(halves):
+        half.config = half.config.model_copy(update={"batch": size, "volumes_a_frame": 1})
+        half.shard = Shard(rank, 2)
+    together = whole.draw(np.random.default_rng([3, 4]))
+    first, second = (half.draw(np.random.default_rng([3, 4])) for half in halves)
+    assert torch.equal(torch.cat([first.x0, second.x0]), together.x0)
+    assert torch.equal(torch.cat([first.condition.facts, second.condition.facts]), together.condition.facts)
+    assert first.seeds + second.seeds == together.seeds and len(set(together.seeds)) == len(together.seeds)
 
 
 def test_volumes_that_share_a_frame_differ_in_what_is_asked_only():

@@ -1,0 +1,104 @@
+"""The store: what is kept comes back, a kill costs a shard, bad patients are left out by name, memory stays flat."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from synth.data import store
+from synth.data.store import Entry, Store
+from synth.errors import InputError
+
+
+def entry(number, shape=(4, 5, 6)):
+    rng = np.random.default_rng(number)
+    organs = rng.integers(0, 3, shape).astype(np.uint8) if number % 2 else np.zeros(shape, np.uint8)
+    hu = rng.integers(-1000, 900, shape).astype(np.int16)
+    about = {
+        "annotated": ("liver",),
+        "facts": {"liver_ml": float(number)},
+        "report": f"Report {number}.",
+        "columns": {"sex": "F"},
+    }
+    return Entry(f"p{number:03d}", "chest", hu, organs, np.zeros(shape, np.uint8), source="cases", **about)
+
+
+def prepare(number):
+    if number == 3:
+        raise InputError("ct.nii.gz: no such file")
+    if number == 5:
+        raise ZeroDivisionError("of no use")
+    return entry(number)
+
+
+def slowly(number):
+    time.sleep(0.02)
+    return entry(number)
+
+
+def jobs(count):
+    return [(f"p{number:03d}", number) for number in range(count)]
+
+
+def same(one, other):
+    arrays = all(np.array_equal(getattr(one, key), getattr(other, key)) for key in ("hu", "organs", "dose"))
+    return arrays and (one.name, list(one.annotated), one.facts, one.report, one.columns) == (
+        other.name, list(other.annotated), other.facts, other.report, other.columns,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_kept_comes_back_and_bad_patients_are_left_out_by_name(tmp_path, workers):
+    told = []
+    store.write(tmp_path, jobs(40), prepare, workers, told.append)
+    kept = Store(tmp_path)
+    assert sum(told) == 40 and len(kept) == 38 and kept.names() == sorted(kept.names())
+    assert kept.left_out == {"p003": "ct.nii.gz: no such file", "p005": "ZeroDivisionError: of no use"}
+    assert all(same(found, entry(int(found.name[1:]))) for found in kept)
+    assert [facts["liver_ml"] for facts in kept.facts()][:4] == [0, 1, 2, 4]
+    assert same(kept[-1], entry(39)) and same(kept[2:4][1], entry(4))
+
+
+def test_what_is_done_is_not_done_again_and_more_may_come(tmp_path):
+    store.write(tmp_path, jobs(20), prepare)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("hu.npy")}
+    store.write(tmp_path, jobs(30), prepare)
+    assert len(Store(tmp_path)) == 28 and all(path.stat().st_mtime_ns == at for path, at in before.items())
+
+
+def test_preparing_goes_on_by_name_after_a_kill(tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=store.write, args=(tmp_path, jobs(80), slowly))
+    process.start()
+    while len(list(tmp_path.glob("shard_*"))) < 2:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    done = store.names_in(tmp_path)
+    assert 32 <= len(done) < 80
+    with pytest.raises(InputError, match="half prepared"):
+        Store(tmp_path)
+    asked = []
+    store.write(tmp_path, jobs(80), lambda number: asked.append(number) or entry(number))
+    assert len(Store(tmp_path)) == 80 and set(asked).isdisjoint({int(name[1:]) for name in done})
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_is_damaged_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="has no prepared patients"):
+        Store(tmp_path)
+    store.write_shard(tmp_path, 0, [entry(1)])
+    store.write_index(tmp_path)
+    kept = Store(tmp_path)
+    hu = tmp_path / "shard_00000" / "hu.npy"
+    hu.write_bytes(hu.read_bytes()[:-9])
+    with pytest.raises(InputError, match="shard_00000: cannot be read .*; remove it, and run"):
+        kept[0]
+    (tmp_path / store.INDEX).write_bytes(b"none")
+    with pytest.raises(InputError, match=r"index\.parquet: "):
+        Store(tmp_path)
+    store.write_shard(tmp_path, 1, [entry(1)])
+    with pytest.raises(InputError, match="'p001' is in two shards"):
+        store.write_index(tmp_path)
