@@ -61,6 +61,13 @@ TrustLabels = Annotated[
 ]
 
 
+class SourceLayout(StrEnum):
+    """Archives that `prepare` reads as they lie on disk."""
+
+    cases = "cases"
+    ct_rate = "ct_rate"
+
+
 class Network(StrEnum):
     """What is trained: shape, the networks that draw on it, the torso, and what draws a tumour's inside."""
 
@@ -434,6 +441,18 @@ def prepare(
     region: Annotated[
         str, typer.Option(help="What the patients show: head_neck, or the YAML of a region of your own.")
     ] = "head_neck",
+    layout: Annotated[
+        SourceLayout | None, typer.Option(help="How the scans in --from lie there.", show_default=False)
+    ] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of these scans.", show_default=False)] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="ct_rate: TotalSegmentator's masks, by volume.", show_default=False)
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="cases: CSV of case, report, sex, age, labels.", show_default="table.csv in --from"),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="With --layout: processes that prepare.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Make the training set of the networks from real CT and print how many patients are in it.
@@ -442,27 +461,37 @@ def prepare(
     region is placed by (both parotid glands for head_neck); targets.nii.gz in Gy and report.txt if there are. One in
     seven is kept for validation.
 
-    Example: synthct prepare --patients ours --native ours --native data/legs --out runs/data
+    With --layout, scans are placed and measured by --workers processes, a run that was killed goes on by name, and
+    what cannot be used is left out and named in OUT/left_out.csv.
+
+    Example: synthct prepare --layout ct_rate --from CT-RATE --region chest.yaml --workers 16 --out runs/chest/data
     """
     from synth import nifti
     from synth.data.prepare import prepare as prepare_all
+    from synth.data.prepare_layout import list_scans, prepare_layout
     from synth.regions.region import named
 
-    table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    ids = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     with _progress(quiet) as progress:
-        counts = prepare_all(
-            headneck,
-            native or [],
-            out,
-            priors,
-            progress,
-            patients=patients,
-            organ_ids=table,
-            lesions=lesions,
-            lesion_id=lesion_id,
-            trust_labels=trust_labels,
-            region=named(region),
-        )
+        if layout is not None or source is not None:
+            if layout is None or source is None or headneck or patients or lesions or native or priors:
+                raise InputError("prepare: give --layout and --from together, and no other folders beside them")
+            found = list_scans(layout.value, source, masks, table, ids, trust_labels)
+            counts = prepare_layout(found, layout.value, named(region), out, workers, progress)
+        else:
+            counts = prepare_all(
+                headneck,
+                native or [],
+                out,
+                priors,
+                progress,
+                patients=patients,
+                organ_ids=ids,
+                lesions=lesions,
+                lesion_id=lesion_id,
+                trust_labels=trust_labels,
+                region=named(region),
+            )
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")
 

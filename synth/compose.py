@@ -54,7 +54,7 @@ def asked_of(plan: GeneratePlan, model: Denoiser) -> Asked:
     facts = torch.from_numpy(model.region.encode(plan.facts))[None]
     if not plan.request.prompt:
         return replace(Asked.nothing(model.region, model.config.text_dim), facts=facts)
-    return Asked(facts, *text_encoder()([plan.request.prompt]))
+    return Asked(facts, *text_encoder(model.config.text_encoder)([plan.request.prompt]))
 
 
 @torch.no_grad()

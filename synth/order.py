@@ -17,6 +17,7 @@ from synth.provenance import command_line, sha256_of_file
 from synth.scanner import Scanner
 from synth.scanner.slices import Slicing
 
+_FROM_NOISE = {"base_steps": 16, "base_shift": 1.0, "guidance": 2.0, "prior_guidance": 0.0}
 default_sampling = Sampling  # as drawn unless told otherwise; the precision is looked up when a case is planned
 
 
@@ -45,7 +46,7 @@ class Order:
             index=index,
             attempt=attempt,
             spacing=self.spacing,
-            sampling=default_sampling(),
+            sampling=_sampling(self.weights),
             given=self.given,
             scanner=self.scanner,
         )
@@ -94,3 +95,9 @@ def plan_json(prompt: str | Reading, seed: int, spacing: float, index: int, weig
     """The plan of a generated case (first attempt) as JSON, without drawing it."""
     request = read_prompt(prompt, "generate").case_request
     return Order(request, Weights.covering(request.region, weights), seed, spacing).plan(index).to_json()
+
+
+def _sampling(weights: Weights) -> Sampling:
+    """From noise alone `base` takes more steps, evenly spaced, and is pushed towards what is asked."""
+    usual = default_sampling()
+    return usual if weights.has_gaussian_part else usual.model_copy(update=_FROM_NOISE)

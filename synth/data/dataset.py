@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from synth import intensity, wavelet
+from synth.data.store import INDEX, Store
 from synth.errors import InputError
 from synth.files.arrays import TEXT, Wanted, read_arrays
 from synth.files.documents import parse_json
@@ -44,30 +46,58 @@ class Subject:
     report: str = ""
 
 
-def load_subjects(folder: Path) -> list[Subject]:
-    """All prepared .npz of a split (DIR/headneck/train), by name, of the region that DIR was prepared for.
+def load_subjects(folder: Path) -> Sequence[Subject]:
+    """The prepared patients of a split (DIR/headneck/train), by name, of the region that DIR was prepared for.
 
-    Raises InputError where there are none, or one is of another region.
+    Those of a store are read one by one, when each is asked for; those in .npz files all at once. Raises InputError
+    where there are none, or one is of another region.
     """
-    region = region_at(folder.parent.parent)
-    files = sorted(folder.glob("*.npz"))
-    if not files:
-        raise InputError(f"{folder}: no prepared subjects (*.npz); run `synthct prepare` first")
-    subjects = []
-    for file in files:
-        wanted = {"hu": Wanted(3), "organs": Wanted(3, "u"), "dose": Wanted(3), "about": TEXT}
-        data = read_arrays(file, wanted, remedy="prepare it again")
-        about = parse_json(str(data["about"]), str(file), remedy="prepare it again")
-        if missing := [key for key in ("name", "annotated", "facts") if key not in about]:
-            raise InputError(f"{file}: says no {missing[0]}; prepare it again")
-        if (other := about.get("region", DEFAULT)) != region.name or data["hu"].shape != region.frame.shape_at(4.0):
-            raise InputError(
-                f"{file}: was prepared for the region {other}, not {region.name}; prepare it again with --region"
-            )
-        flags = torch.tensor([float(name in about["annotated"]) for name in region.organs])
-        arrays = (data["hu"], data["organs"], data["dose"])
-        subjects.append(Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", "")))
-    return subjects
+    region, files = region_at(folder.parent.parent), sorted(folder.glob("*.npz"))
+    if (folder / INDEX).is_file() or not files:
+        return Subjects(Store(folder), region)
+    return [_of_npz(file, region) for file in files]
+
+
+def _of_npz(file: Path, region: Region) -> Subject:
+    wanted = {"hu": Wanted(3), "organs": Wanted(3, "u"), "dose": Wanted(3), "about": TEXT}
+    data = read_arrays(file, wanted, remedy="prepare it again")
+    about = parse_json(str(data["about"]), str(file), remedy="prepare it again")
+    if missing := [key for key in ("name", "annotated", "facts") if key not in about]:
+        raise InputError(f"{file}: says no {missing[0]}; prepare it again")
+    _require_region(about.get("region", DEFAULT), data["hu"], region, file)
+    flags, arrays = _flags(about["annotated"], region), (data["hu"], data["organs"], data["dose"])
+    return Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", ""))
+
+
+class Subjects(Sequence[Subject]):
+    """The patients of a store. Raises InputError where there are none, or they are of another region."""
+
+    def __init__(self, store: Store, region: Region) -> None:
+        if not len(store):
+            raise InputError(f"{store.folder}: every patient was left out; left_out.csv beside it says why")
+        self._store, self._region = store, region
+        _require_region(store[0].region, store[0].hu, region, store.folder)
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        entry = self._store[index]
+        flags, arrays = _flags(entry.annotated, self._region), (entry.hu, entry.organs, entry.dose)
+        return Subject(self._region, entry.name, *arrays, flags, dict(entry.facts), entry.report)
+
+
+def _flags(annotated: Sequence[str], region: Region) -> torch.Tensor:
+    return torch.tensor([float(name in annotated) for name in region.organs])
+
+
+def _require_region(name: str, hu: np.ndarray, region: Region, where: Path) -> None:
+    if name != region.name or hu.shape != region.frame.shape_at(4.0):
+        raise InputError(
+            f"{where}: was prepared for the region {name}, not {region.name}; prepare it again with --region"
+        )
 
 
 def region_at(data: Path) -> Region:

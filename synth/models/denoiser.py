@@ -122,6 +122,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         text_attention: self-attention and text cross-attention at the coarsest level.
         prior_shape: (X, Y, Z) of a fixed frame whose Gaussian part is known, see synth.models.gaussian.
         prior_rank: its principal directions.
+        text_encoder: folder or name of the encoder whose features of `text_dim` it is told (None: the packaged one).
         region: text of the region's YAML that it was trained on (None: head and neck): its organs are the label head's
             classes, its facts what it is told.
         data_sd: SD of the data for the preconditioning of Karras et al. 2022 (eq. 7, in the flow's time): the
@@ -139,6 +140,7 @@ class Denoiser(ModelMixin, ConfigMixin):
         blocks: tuple[int, ...] = (1, 2, 2),
         embedding_dim: int = 256,
         text_dim: int = 384,
+        text_encoder: str | None = None,
         heads: int = 4,
         text_attention: bool = True,
         prior_shape: tuple[int, int, int] | None = None,

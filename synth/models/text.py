@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from synth.errors import InputError
 
-TEXT_DIM = 384
-MAX_TOKENS = 64
+TEXT_DIM = 384  # of the packaged encoder
+MAX_TOKENS = 512  # a whole report
+_KEPT = 1024  # texts whose features are kept; a report has about 150 kB of them
+_ROUND_TOKENS, _TOGETHER = 64, 16  # on a GPU: texts are padded to such lengths and encoded so many at a time
 
 
 def default_encoder() -> str:
@@ -29,33 +33,83 @@ def default_encoder() -> str:
 
 
 class TextEncoder:
-    """Token features of a frozen Hugging Face encoder, by name or path."""
+    """Token features of a frozen Hugging Face encoder, by the name of a model or the path of its folder.
 
-    def __init__(self, path: str | None = None) -> None:
+    Raises InputError where it cannot be loaded.
+    """
+
+    def __init__(self, path: str | None = None, device: str = "cpu") -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # loading takes a blink, and stderr is for our own bars and errors
 
-        path = path or default_encoder()
-        local = Path(path).exists()
-        self.tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=local)
-        self.model = (
-            AutoModel.from_pretrained(path, local_files_only=local, use_safetensors=True).eval().requires_grad_(False)
-        )
+        name = path or default_encoder()
+        local = Path(name).exists()
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local)
+            model = AutoModel.from_pretrained(name, local_files_only=local, use_safetensors=True)
+        except (OSError, ValueError) as error:
+            why = " ".join(str(error).split())[:160]
+            raise InputError(f"text_encoder {path}: cannot be loaded ({why}); give a model's folder or name") from error
+        self.model = model.eval().requires_grad_(False).to(device)
+        self.most = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+        self._known: OrderedDict[str, torch.Tensor] = OrderedDict()
 
-    @torch.no_grad()
+    @property
+    def dim(self) -> int:
+        """Length of a token's features."""
+        return int(self.model.config.hidden_size)
+
     def __call__(self, prompts: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Prompts -> features (B, L, D) float32 and mask (B, L) bool, L = longest of the batch."""
-        tokens = self.tokenizer(
-            list(prompts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        )
-        features = self.model(**tokens).last_hidden_state
-        return features, tokens["attention_mask"].bool()
+        return self._encoded(prompts, {"padding": True})
+
+    def padded(self, texts: Sequence[str | None]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same of a batch in training, some of it without text (None), on the encoder's device.
+
+        A text's features do not depend on what it is encoded beside or before: a run that goes on repeats itself.
+        """
+        found = self._features({text: None for text in texts if text is not None})
+        length = max([1, *(len(features) for features in found.values())])
+        device = self.model.device
+        features = torch.zeros(len(texts), length, self.dim, device=device)
+        mask = torch.zeros(len(texts), length, dtype=torch.bool, device=device)
+        for i, text in enumerate(texts):
+            if text is not None:
+                features[i, : len(found[text])] = found[text].float()
+                mask[i, : len(found[text])] = True
+        return features, mask
+
+    def _features(self, texts: Iterable[str]) -> dict[str, torch.Tensor]:
+        """(L, D) half precision of each text; the last ones are kept."""
+        texts = list(texts)
+        new = [text for text in texts if text not in self._known]
+        together, padding = (1, {}) if self.model.device.type == "cpu" else (_TOGETHER, _PADDED)
+        for i in range(0, len(new), together):
+            some = new[i : i + together]
+            features, mask = self._encoded([*some, *[""] * (together - len(some))], dict(padding))
+            for text, tokens, present in zip(some, features, mask, strict=False):
+                self._known[text] = tokens[present].half()
+        found = {text: self._known[text] for text in texts}
+        for text in texts:
+            self._known.move_to_end(text)
+        while len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return found
+
+    @torch.no_grad()
+    def _encoded(self, texts: Sequence[str], padding: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        tokens = self.tokenizer(list(texts), truncation=True, max_length=self.most, return_tensors="pt", **padding)
+        tokens = tokens.to(self.model.device)
+        return self.model(**tokens).last_hidden_state, tokens["attention_mask"].bool()
+
+
+_PADDED = {"padding": True, "pad_to_multiple_of": _ROUND_TOKENS}
 
 
 @cache
-def text_encoder(path: str | None = None) -> TextEncoder:
+def text_encoder(path: str | None = None, device: str = "cpu") -> TextEncoder:
     """One encoder a process."""
-    return TextEncoder(path)
+    return TextEncoder(path, device)

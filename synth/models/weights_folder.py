@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from synth.errors import InputError
+from synth.files.documents import read_table
 from synth.provenance import sha256_of_file
 from synth.regions import Region, for_words, read, shipped
 from synth.regions.prior import FILE as PRIOR
@@ -97,6 +98,13 @@ class Weights:
     def has(self, part: Part) -> bool:
         """Whether a part is there."""
         return _first(self.folder / part, CONFIG, _RUNS) is not None
+
+    @property
+    def has_gaussian_part(self) -> bool:
+        """Whether `base` starts from a Gaussian of its patients; without one it needs more steps, and guidance."""
+        if not self.has("base"):
+            return True
+        return read_table(self.part("base") / CONFIG).get("prior_shape") is not None
 
     def part(self, part: Part) -> Path:
         """The folder of a network; InputError where it is not there. `refine` is the shipped one where it has none."""

@@ -47,6 +47,9 @@ class TrainConfig(_Section):
     steps: int = Field(100_000, gt=0)
     max_minutes: float | None = Field(None, gt=0, description="stop, with a checkpoint, after this long")
     batch: int = Field(4, gt=0, description="volumes a step on each process")
+    memory_gb: float = Field(
+        4.0, ge=0, description="that prepared patients may take, all or none of them; others are read for each draw"
+    )
     volumes_a_frame: int = Field(2, gt=0, description="volumes that share one jittered patient, which is slow to draw")
     bend_mm: float = Field(4.0, ge=0, description="SD of the smooth bend of patients, beside their affine jitter")
     accumulate: int = Field(1, gt=0)
@@ -65,6 +68,9 @@ class TrainConfig(_Section):
     init: Path | None = Field(None, description="weights to start from; `lesion` starts from the `refine` that ships")
     prior_rank: int = Field(128, ge=0, description="base: directions of its Gaussian part; 0: none, for many patients")
     refit_prior: bool = Field(False, description="base from `init`: fit its Gaussian prior to this data")
+    text_encoder: str | None = Field(
+        None, description="folder or name of a Hugging Face text encoder; null: the packaged MiniLM"
+    )
     seed: int = Field(0, ge=0)
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)

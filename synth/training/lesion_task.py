@@ -41,7 +41,8 @@ class LesionTask:
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`, and validation turns nothing and hides the outline as it is."""
-        return collate([self._sample(own, train) for own in self.shard.generators(rng, self.config.batch)])
+        rngs = self.shard.generators(rng, self.config.batch)
+        return collate([self._sample(own, train) for own in rngs])
 
     def _sample(self, rng: np.random.Generator, train: bool) -> Sample:
         index = int(rng.integers(len(self.tumours)))

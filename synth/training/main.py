@@ -21,7 +21,6 @@ from synth.data.native import load_native
 from synth.data.tumours import load_tumours
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
-from synth.models.text import text_encoder
 from synth.models.weights_folder import Weights
 from synth.shape.placed import Placed
 from synth.training import checkpoint, log
@@ -44,7 +43,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
     if config.network == "lesion":
         return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device)
     subjects = load_subjects(config.data / "headneck" / split)
-    texts = TextBank(subjects, text_encoder(), config.seed)
+    texts = TextBank(config.seed)
     placed = None if config.shape is None else Placed.load(config.shape)
     if config.network == "base":
         return BaseTask(subjects, texts, placed, config, device)

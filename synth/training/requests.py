@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from functools import lru_cache, partial
 from random import Random
 
 import numpy as np
@@ -11,47 +11,52 @@ import torch
 
 import prompts.writer
 from synth.data.dataset import Subject
-from synth.models.text import TextEncoder
 from synth.regions import Region
 from synth.regions.words import request_of
 
 WORDINGS = 10  # wordings a subject and side
-_PASSAGE_WORDS = 40  # of a report, about what the text encoder takes in
-_SWAP = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
+_REPORT = 0.75  # share of the draws that are of a report, of a patient who has one
+_WHOLE = 0.6  # share of these that are all of it; the others are some sentences in a row
+_KEPT = 4096  # patients whose wordings are kept
+_SWAP = {"left": "right", "right": "left"}
 
 
 class TextBank:
-    """Token features of many wordings of every subject and of its mirror image, and of its report, encoded once."""
+    """Texts that speak of a subject: wordings of what is measured on it, and its report, whole or in part."""
 
-    def __init__(self, subjects: Sequence[Subject], encoder: TextEncoder, seed: int) -> None:
-        self.entries: dict[tuple[str, bool], tuple[torch.Tensor, torch.Tensor]] = {}
-        for subject in subjects:
-            for mirror in (False, True):
-                facts = subject.region.mirrored(subject.facts) if mirror else subject.facts
-                random = Random(f"{seed} {subject.name} {mirror}")
-                texts = prompts.writer.wordings(request_of(subject.region, facts), random, WORDINGS)
-                features, mask = encoder([*texts, *passages(subject.report, mirror)])
-                self.entries[subject.name, mirror] = (features.half(), mask)
+    def __init__(self, seed: int) -> None:
+        self._wordings = lru_cache(maxsize=_KEPT)(partial(_wordings, seed))
 
-    def draw(self, name: str, mirror: bool, rng: np.random.Generator) -> torch.Tensor:
-        """(L, D) features of one wording, padding taken off."""
-        features, mask = self.entries[name, mirror]
-        pick = int(rng.integers(len(features)))
-        return features[pick][mask[pick]].float()
+    def draw(self, subject: Subject, mirror: bool, rng: np.random.Generator) -> str:
+        """One text, of the mirror image if asked."""
+        if subject.report and rng.random() < _REPORT:
+            report = mirrored_text(subject.report) if mirror else subject.report
+            return report if rng.random() < _WHOLE else _some_sentences(report, rng)
+        facts = subject.region.mirrored(subject.facts) if mirror else subject.facts
+        texts = self._wordings(subject.region, subject.name, mirror, tuple(sorted(facts.items())))
+        return texts[int(rng.integers(len(texts)))]
 
 
-def passages(report: str, mirror: bool = False) -> list[str]:
-    """A report in parts of whole sentences that the text encoder can take in; left and right change places in a mirror.
+def _wordings(seed: int, region: Region, name: str, mirror: bool, facts: tuple[tuple[str, float], ...]) -> list[str]:
+    random = Random(f"{seed} {name} {mirror}")
+    return prompts.writer.wordings(request_of(region, dict(facts)), random, WORDINGS)
 
-    A sentence that is longer than that stays whole, and the encoder reads its beginning.
-    """
-    if mirror:
-        report = re.sub(r"\b(left|right|Left|Right)\b", lambda found: _SWAP[found[0]], report)
-    parts: list[str] = []
-    for sentence in re.split(r"(?<=[.!?])\s+", report.strip()):
-        fits = parts and len(f"{parts[-1]} {sentence}".split()) <= _PASSAGE_WORDS
-        parts[-1:] = [f"{parts[-1]} {sentence}"] if fits else [*parts[-1:], sentence]
-    return [part for part in parts if part]
+
+def mirrored_text(text: str) -> str:
+    """What is said of the mirror image: left and right change places."""
+
+    def other(found: re.Match[str]) -> str:
+        word = _SWAP[found[0].lower()]
+        return word.upper() if found[0].isupper() else word.capitalize() if found[0][0].isupper() else word
+
+    return re.sub(r"\b(left|right)\b", other, text, flags=re.IGNORECASE)
+
+
+def _some_sentences(report: str, rng: np.random.Generator) -> str:
+    """One or more whole sentences in a row."""
+    sentences = [sentence for sentence in re.split(r"(?<=[.!?])\s+", report.strip()) if sentence]
+    first, last = sorted(int(i) for i in rng.integers(len(sentences), size=2))
+    return " ".join(sentences[first : last + 1])
 
 
 def draw_facts(region: Region, values: dict[str, float], drop: float, rng: np.random.Generator) -> torch.Tensor:
@@ -59,15 +64,3 @@ def draw_facts(region: Region, values: dict[str, float], drop: float, rng: np.ra
     chance = drop if rng.random() < 0.5 else rng.random()
     kept = {f.name: values[f.name] for f in region.facts if f.name in values and rng.random() >= chance}
     return torch.from_numpy(region.encode(kept))
-
-
-def pad_text(texts: Sequence[torch.Tensor | None], dim: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token features of varying length (None = no text) -> (B, L, D) and mask (B, L)."""
-    length = max([1, *(len(t) for t in texts if t is not None)])
-    features = torch.zeros(len(texts), length, dim)
-    mask = torch.zeros(len(texts), length, dtype=torch.bool)
-    for i, text in enumerate(texts):
-        if text is not None:
-            features[i, : len(text)] = text
-            mask[i, : len(text)] = True
-    return features, mask

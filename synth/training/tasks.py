@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +15,7 @@ from synth import intensity
 from synth.data.dataset import (
     COARSE_MM,
     Jitter,
+    Parts,
     Subject,
     fractions,
     jittered_alike,
@@ -27,13 +29,13 @@ from synth.flow.schedule import draw_times, interpolate
 from synth.models.condition import Asked, Condition, Known, known_mask_of, told_base, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
-from synth.models.text import TEXT_DIM
+from synth.models.text import TEXT_DIM, text_encoder
 from synth.models.weights import load_model
 from synth.regions import Region, shipped
 from synth.regions.frame import BASE_SPACING_MM
 from synth.shape.placed import Placed
 from synth.training.config import TrainConfig
-from synth.training.requests import TextBank, draw_facts, pad_text
+from synth.training.requests import TextBank, draw_facts
 from synth.training.shards import Shard, mean_over_processes
 
 _PRIOR_FRAMES = 800
@@ -74,7 +76,7 @@ class Sample:
     labels: torch.Tensor
     body: torch.Tensor
     facts: torch.Tensor
-    text: torch.Tensor | None
+    text: str | None
     annotated: torch.Tensor
     spacing: torch.Tensor
     lower_mm: torch.Tensor
@@ -99,16 +101,17 @@ class Batch:
     seeds: tuple[int, ...]
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one shape, on the device of their volumes."""
+def collate(samples: Sequence[Sample], encoder: str | None = None) -> Batch:
+    """Stack samples of one shape, on the device of their volumes; `encoder`: of their text, see synth.models.text."""
     x0 = torch.stack([s.x0 for s in samples])
     annotated = torch.stack([s.annotated for s in samples]).to(x0.device)
     batch = (x0, torch.stack([s.labels for s in samples]), torch.stack([s.body for s in samples]), annotated)
-    return Batch(*batch, _told(samples, x0, annotated).to(x0.device), tuple(s.seed for s in samples))
+    return Batch(*batch, _told(samples, x0, annotated, encoder).to(x0.device), tuple(s.seed for s in samples))
 
 
-def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor) -> Condition:
-    asked = Asked(torch.stack([s.facts for s in samples]), *pad_text([s.text for s in samples], TEXT_DIM))
+def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor, encoder: str | None) -> Condition:
+    text = _encoded([s.text for s in samples], encoder, x0.device)
+    asked = Asked(torch.stack([s.facts for s in samples]).to(x0.device), *text)
     lower_mm = torch.stack([s.lower_mm for s in samples]).to(x0.device)
     known = Known(x0, torch.stack([s.known_mask for s in samples]))
     scaffold = _stacked([s.scaffold for s in samples])
@@ -118,6 +121,15 @@ def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor) 
     spacing = torch.stack([s.spacing for s in samples]).to(x0.device)
     noise = [s.coarse_noise for s in samples]
     return told_refine(asked, spacing, lower_mm, annotated, known, coarse, coarse_labels, noise, scaffold)
+
+
+def _encoded(
+    texts: Sequence[str | None], encoder: str | None, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Features (B, L, D) and mask (B, L); the packaged encoder is not loaded where nothing is said."""
+    if encoder is None and not any(texts):
+        return torch.zeros(len(texts), 1, TEXT_DIM), torch.zeros(len(texts), 1, dtype=torch.bool)
+    return text_encoder(encoder, device.type).padded(texts)
 
 
 def _stacked(tensors: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
@@ -200,14 +212,29 @@ class _FrameTask:
         """`placed`: scaffolds of the subjects, None for none. `device`: where frames lie and batches are drawn; jitter
         takes a GPU a hundredth of a CPU's time."""
         self.shard = Shard()
-        self.subjects, self.texts, self.config = list(subjects), texts, config
+        self.subjects, self.texts, self.config = subjects, texts, config
         self.region = self.subjects[0].region
-        self.device = device or torch.device("cpu")
-        scaffolds = [[placed.parts(s)] if placed else [] for s in self.subjects]
-        self.frames = [
-            [parts.to(self.device) for parts in (parts_of(s), *scaffold)]
-            for s, scaffold in zip(self.subjects, scaffolds, strict=True)
-        ]
+        self.device, self.placed = device or torch.device("cpu"), placed
+        self._kept: dict[int, tuple[Subject, list[Parts]]] = {}
+        self.keeps = self._fits(config.memory_gb)
+
+    def _fits(self, most_gb: float) -> bool:
+        """Whether all patients, ready to be jittered, fit into the memory that they may take."""
+        coarse = (1 + len(self.region.organs)) / 8  # voxels at 8 mm for one at 4
+        halves = 2 + coarse + ((1 + coarse) if self.placed else 0)
+        voxels = len(self.subjects) * math.prod(self.region.frame.shape_at(4.0))
+        return voxels * (2 * halves + 4) < most_gb * 1e9
+
+    def patient(self, index: int) -> tuple[Subject, list[Parts]]:
+        """A subject, and it and its scaffold if there are any on the device; read anew where not all can stay there."""
+        if index in self._kept:
+            return self._kept[index]
+        subject = self.subjects[index]
+        both = [parts_of(subject), *([self.placed.parts(subject)] if self.placed else [])]
+        found = subject, [parts.to(self.device) for parts in both]
+        if self.keeps:
+            self._kept[index] = found
+        return found
 
     def draw_frames(self, count: int, rng: np.random.Generator, train: bool) -> list[tuple[Posed, np.random.Generator]]:
         """`count` frames, each with the generator of what is still to be drawn of it.
@@ -225,19 +252,20 @@ class _FrameTask:
 
     def posed(self, index: int, jitter: Jitter) -> Posed:
         """A subject, and its scaffold if there are any, under a jitter."""
-        volume, *scaffold = jittered_alike(self.frames[index], jitter)
-        return Posed(self.subjects[index], jitter, volume, scaffold[0] if scaffold else None)
+        subject, parts = self.patient(index)
+        volume, *scaffold = jittered_alike(parts, jitter)
+        return Posed(subject, jitter, volume, scaffold[0] if scaffold else None)
 
     def request(
         self, subject: Subject, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    ) -> tuple[torch.Tensor, str | None]:
         """Facts and text, parts withheld."""
         region = self.region
         facts = region.jittered(region.mirrored(subject.facts) if jitter.mirror else subject.facts, jitter)
         nothing = rng.random() < self.config.drop_request
         encoded = draw_facts(region, {} if nothing else facts, self.config.drop_fact, rng)
         speak = with_text and not nothing and rng.random() >= self.config.drop_text
-        return encoded, self.texts.draw(subject.name, jitter.mirror, rng) if speak else None
+        return encoded, self.texts.draw(subject, jitter.mirror, rng) if speak else None
 
     @staticmethod
     def annotated(subject: Subject, jitter: Jitter) -> torch.Tensor:
@@ -258,7 +286,8 @@ class BaseTask(_FrameTask):
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`."""
-        return collate([self._sample(*frame) for frame in self.draw_frames(self.config.batch, rng, train)])
+        frames = self.draw_frames(self.config.batch, rng, train)
+        return collate([self._sample(*frame) for frame in frames], self.config.text_encoder)
 
     def _sample(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter, coarse = frame.subject, frame.jitter, pool(frame.volume)
@@ -282,14 +311,14 @@ class BaseTask(_FrameTask):
         """Fit the model's Gaussian part to jittered frames, facts withheld as in training."""
         if model.prior is None:
             return
-        each = self.config.volumes_a_frame
-        keys = ([self.config.seed, 2**31, i] for i in range(_PRIOR_FRAMES))
-        frames = [frame for key in keys for frame in self.draw_frames(each, np.random.default_rng(key), train=True)]
-        samples = [self._sample(*frame) for frame in frames]
-        batches = [collate(samples[i : i + each]) for i in range(0, len(samples), each)]
-        volumes = torch.cat([(b.x0 - model.scaffold_of(b.condition)).cpu() for b in batches])
-        facts = torch.cat([b.condition.facts.cpu() for b in batches])
-        model.prior.fit(volumes, facts, _PRIOR_RIDGE)
+        each, volumes, facts = self.config.volumes_a_frame, [], []
+        for i in range(_PRIOR_FRAMES):
+            rng = np.random.default_rng([self.config.seed, 2**31, i])
+            frames = self.draw_frames(each, rng, train=True)
+            batch = collate([self._sample(*frame) for frame in frames], self.config.text_encoder)
+            volumes.append((batch.x0 - model.scaffold_of(batch.condition)).cpu())
+            facts.append(batch.condition.facts.cpu())
+        model.prior.fit(torch.cat(volumes), torch.cat(facts), _PRIOR_RIDGE)
 
 
 class RefineTask(_FrameTask):
@@ -319,8 +348,9 @@ class RefineTask(_FrameTask):
         """One batch of one kind: whole frames (a quarter of the batch), or crops."""
         if rng.random() < self.config.whole_share:
             frames = self.draw_frames(max(self.config.batch // 4, 1), rng, train)
-            return collate([self._whole(*frame) for frame in frames])
-        return collate([self._crop(own) for own in self.shard.generators(rng, self.config.batch)])
+            return collate([self._whole(*frame) for frame in frames], self.config.text_encoder)
+        rngs = self.shard.generators(rng, self.config.batch)
+        return collate([self._crop(own) for own in rngs], self.config.text_encoder)
 
     def _whole(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter = frame.subject, frame.jitter
@@ -377,9 +407,9 @@ class RefineTask(_FrameTask):
 
     def _crop_centre(self, subject: Subject, rng: np.random.Generator) -> tuple[int, ...]:
         """A voxel mostly of one organ, every organ as often as the others, else anywhere in the body."""
-        if subject.name not in self._known_places:
-            self._known_places[subject.name] = _places(subject)
-        places = self._known_places[subject.name]
+        places = self._known_places.get(subject.name) or _places(subject)
+        if self.keeps:
+            self._known_places[subject.name] = places
         organs = [organ for organ in places if organ]
         where = places[int(rng.choice(organs)) if organs and rng.random() < _ORGAN_SHARE else 0]
         if not len(where):
@@ -406,7 +436,7 @@ class RefineTask(_FrameTask):
         labels: torch.Tensor,
         annotated: torch.Tensor,
         facts: torch.Tensor,
-        text: torch.Tensor | None,
+        text: str | None,
         spacing: torch.Tensor,
         lower_mm: torch.Tensor,
         scaffold: torch.Tensor | None = None,
@@ -459,4 +489,6 @@ def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
         prior_shape=None if task.refine or not config.prior_rank else task.region.frame.shape,
         prior_rank=config.prior_rank,
         region=None if task.region == shipped() else task.region.text,
+        text_encoder=config.text_encoder,
+        text_dim=TEXT_DIM if config.text_encoder is None else text_encoder(config.text_encoder).dim,
     )

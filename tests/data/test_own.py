@@ -15,9 +15,9 @@ from synth.data import own
 from synth.data.dataset import Subject, load_subjects
 from synth.data.prepare import prepare
 from synth.errors import InputError
-from synth.models.text import TextEncoder
+from synth.models.text import MAX_TOKENS, TextEncoder
 from synth.regions.words import request_of
-from synth.training.requests import WORDINGS, TextBank, passages
+from synth.training.requests import WORDINGS, TextBank, mirrored_text
 from synth.types import LabelMap, Volume
 from tests.data.test_prepare import SPACING, arrays
 from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
@@ -106,25 +106,43 @@ def test_a_bad_dose_and_a_name_that_is_taken_are_one_line(tmp_path: Path, ids: t
         prepare(public, [], tmp_path / "out", patients=tmp_path / "ours")
 
 
-def test_a_report_is_cut_into_passages_and_mirrored_with_the_patient() -> None:
-    assert passages("") == []
-    assert passages("A mass on the Left side. Left.", mirror=True) == ["A mass on the Right side. Right."]
-    long = " ".join(f"Sentence {number} has six words here." for number in range(20))
-    parts = passages(long)
-    assert " ".join(parts) == long and all(30 < len(part.split()) <= 40 for part in parts[:-1])
+def test_a_report_is_mirrored_with_the_patient() -> None:
+    assert (
+        mirrored_text("A mass on the Left side. LEFT-sided, right.") == "A mass on the Right side. RIGHT-sided, left."
+    )
+    assert mirrored_text("Lefty brightness") == "Lefty brightness"
 
 
-def test_training_reads_the_report_beside_the_wordings() -> None:
+def test_training_reads_the_report_whole_and_in_parts_beside_the_wordings() -> None:
     shape = HEAD_NECK.shape_at(4.0)
     empty = np.zeros(shape, np.uint8)
     facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "neck_vessels_hu": 120.0}
     import torch
 
     subject = Subject(REGION, "p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
-    encoder = TextEncoder()
-    features, mask = TextBank([subject], encoder, seed=0).entries["p", True]
-    own_words = writer.wordings(request_of(REGION, facts), Random("0 p True"), WORDINGS)
-    expected, _ = encoder(passages(REPORT, mirror=True))
-    assert len(features) == len(own_words) + 1
-    found = features[-1][mask[-1]].float()
-    torch.testing.assert_close(found, expected[0, : len(found)], atol=2e-2, rtol=1e-2)
+    bank, rng = TextBank(seed=0), np.random.default_rng(0)
+    drawn = [bank.draw(subject, True, rng) for _ in range(300)]
+    wordings = writer.wordings(request_of(REGION, facts), Random("0 p True"), WORDINGS)
+    whole = mirrored_text(REPORT)
+    assert whole in drawn and set(wordings) <= set(drawn)
+    assert all(text in wordings or text in whole for text in drawn)
+    assert 0.6 < sum(text in whole for text in drawn) / 300 < 0.9
+
+
+def test_a_text_has_the_same_features_whatever_it_is_encoded_beside() -> None:
+    long = " ".join(f"Sentence {number} has six words here." for number in range(30))
+    one, other = TextEncoder(), TextEncoder()
+    features, mask = one.padded([None, "CT of the neck.", long])
+    alone, _ = other.padded([long])
+    import torch
+
+    assert torch.equal(features[2, : int(mask[2].sum())], alone[0]) and 250 < int(mask[2].sum()) <= MAX_TOKENS
+    assert not mask[0].any() and torch.equal(one.padded(["CT of the neck."])[0][0], features[1, : int(mask[1].sum())])
+    expected, _ = one(["CT of the neck."])
+    torch.testing.assert_close(features[1, : int(mask[1].sum())], expected[0], atol=2e-3, rtol=2e-3)
+
+
+def test_a_text_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="text_encoder .*: cannot be loaded"):
+        TextEncoder(str(tmp_path))

@@ -19,8 +19,8 @@ ALL_SAID = {"drop_request": 0.0, "drop_text": 0.0, "drop_fact": 0.0}
 class OneWording:
     """Stands for the bank of wordings."""
 
-    def draw(self, name: str, mirror: bool, rng: np.random.Generator) -> torch.Tensor:
-        return WORDS
+    def draw(self, subject: Subject, mirror: bool, rng: np.random.Generator) -> str:
+        return "said"
 
 
 class OneScaffold:

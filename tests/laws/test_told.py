@@ -17,6 +17,7 @@ from synth.models.condition import Asked, Condition
 from synth.models.scaling import detail_to_network
 from synth.plan import GeneratePlan
 from synth.torso.patchwork import draw_patchwork
+from synth.training import tasks
 from synth.training.lesion_task import lesion_sample
 from synth.training.tasks import BaseTask, Posed, RefineTask, Sample, collate, with_background
 from tests import networks
@@ -29,15 +30,22 @@ LEVEL = -1  # of grid: how much noise the coarse CT is said to carry
 SEEDS = range(60)
 
 
-def one_wording(prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    return WORDS[None], torch.ones(1, 3, dtype=torch.bool)
+class OneEncoder:
+    """Every text has the same features."""
+
+    def __call__(self, prompts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        return WORDS[None], torch.ones(1, 3, dtype=torch.bool)
+
+    def padded(self, texts: list[str | None]) -> tuple[torch.Tensor, torch.Tensor]:
+        mask = torch.tensor([text is not None for text in texts])
+        return WORDS * mask[:, None, None], mask[:, None].expand(-1, 3)
 
 
 @pytest.fixture
 def words(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (compose, refine):
+    for module in (compose, refine, tasks):
         if hasattr(module, "text_encoder"):
-            monkeypatch.setattr(module, "text_encoder", lambda: one_wording)
+            monkeypatch.setattr(module, "text_encoder", lambda *_: OneEncoder())
 
 
 def plan_of(subject: Subject) -> GeneratePlan:

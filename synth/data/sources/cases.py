@@ -28,7 +28,12 @@ TABLE = "table.csv"
 _SPLITS = ("train", "val")
 
 
-def listing(root: Path, organ_ids: Mapping[int, str] | None = None, table: Path | None = None) -> Listing:
+def listing(
+    root: Path,
+    organ_ids: Mapping[int, str] | None = None,
+    table: Path | None = None,
+    trust_labels: bool = False,
+) -> Listing:
     """The cases of a folder. Raises InputError where there is none, or a table that is named is not there."""
     folders = [f for f in sorted(root.iterdir()) if (f / "ct.nii.gz").is_file() or (f / "ct").is_dir()]
     if not folders:
@@ -41,7 +46,7 @@ def listing(root: Path, organ_ids: Mapping[int, str] | None = None, table: Path 
         if split not in _SPLITS:
             found.left_out[folder.name] = f"split '{split}' is neither train nor val"
         if folder.name not in found.left_out:
-            found.scans.append(Listed(folder.name, split, partial(read_scan, folder, organ_ids, row)))
+            found.scans.append(Listed(folder.name, split, partial(read_scan, folder, organ_ids, row, trust_labels)))
     return found
 
 
@@ -60,11 +65,16 @@ def _rows(path: Path, found: Listing) -> dict[str, dict[str, str]]:
     return rows
 
 
-def read_scan(folder: Path, organ_ids: Mapping[int, str] | None, row: Mapping[str, str]) -> Scan:
-    """A case in RAS order. Raises InputError for a bad file."""
+def read_scan(
+    folder: Path, organ_ids: Mapping[int, str] | None, row: Mapping[str, str], trust_labels: bool = False
+) -> Scan:
+    """A case in RAS order. Raises InputError for a bad file, and for labels of another CT unless they are trusted."""
     ct = folder / "ct" if (folder / "ct").is_dir() else folder / "ct.nii.gz"
     labels = folder / "organs.nii.gz"
-    volume, organs = read_host(ct, labels, organ_ids) if labels.is_file() else (read_ct(ct), None)
+    if labels.is_file():
+        volume, organs = read_host(ct, labels, organ_ids, trust_labels=trust_labels)
+    else:
+        volume, organs = read_ct(ct), None
     hu, affine = to_ras(volume.hu, volume.affine)
     if organs is not None:
         organs = LabelMap(to_ras(organs.ids, organs.affine)[0], affine, organs.names)

@@ -25,7 +25,8 @@ from synth import labels, nifti
 from synth.data.sources.listing import Listed, Listing, Scan, columns_of, sex, split_of, table_rows, years
 from synth.errors import InputError
 from synth.geometry import check_affine, to_ras, voxel_spacing
-from synth.types import HU_MAX, HU_MIN, LabelMap
+from synth.label_check import require_match
+from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 NAME = "VolumeName"
 _GEOMETRY = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing")
@@ -49,7 +50,7 @@ class Geometry:
     shape: tuple[int, int, int] | None
 
 
-def listing(root: Path, masks: Path | None = None) -> Listing:
+def listing(root: Path, masks: Path | None = None, trust_labels: bool = False) -> Listing:
     """The volumes below a folder that its tables describe. Raises InputError where the metadata or all are missing."""
     found = Listing()
     tables = _tables(root, found)
@@ -66,7 +67,8 @@ def listing(root: Path, masks: Path | None = None) -> Listing:
             found.left_out[name] = "no row in the metadata"
             continue
         columns = _columns(tables["metadata"][name], tables["labels"].get(name, {}))
-        read = partial(read_scan, path, tables["metadata"][name], masks, _report(tables["reports"].get(name)), columns)
+        said = _report(tables["reports"].get(name)), columns
+        read = partial(read_scan, path, tables["metadata"][name], masks, *said, trust_labels)
         found.scans.append(Listed(name, _split(name), read))
     return found
 
@@ -108,19 +110,29 @@ def _columns(metadata: Mapping[str, str], flags: Mapping[str, str]) -> dict[str,
 
 
 def read_scan(
-    path: Path, metadata: Mapping[str, str], masks: Path | None, report: str, columns: Mapping[str, str]
+    path: Path,
+    metadata: Mapping[str, str],
+    masks: Path | None,
+    report: str,
+    columns: Mapping[str, str],
+    trust_labels: bool = False,
 ) -> Scan:
-    """A volume in HU and mm, RAS. Raises InputError where its file or its row cannot be used."""
+    """A volume in HU and mm, RAS.
+
+    Raises InputError where its file or its row cannot be used, and for masks of another CT unless they are trusted.
+    """
     geometry = geometry_of(metadata)
     stored = nifti.read_stored(path)
     turn = _turn(stored.shape, geometry.shape)
     hu, affine = to_ras(_hu(stored, geometry).transpose(turn), geometry.affine)
+    hu = np.ascontiguousarray(hu)
     found = None if masks is None else _organs(masks, path.name.removesuffix(_SUFFIX), stored.shape)
     organs = None
     if found is not None:
         ids, names = found
         organs = LabelMap(to_ras(ids.transpose(turn), geometry.affine)[0], affine, names)
-    return Scan(np.ascontiguousarray(hu), voxel_spacing(affine), organs, None, report, columns)
+        require_match(Volume(hu, affine), organs, f"masks of {path.name}", trust=trust_labels)
+    return Scan(hu, voxel_spacing(affine), organs, None, report, columns)
 
 
 def geometry_of(row: Mapping[str, str]) -> Geometry:
