@@ -118,7 +118,7 @@ class ShapeModel(ModelMixin, ConfigMixin):
     def coefficients(self, velocity: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """Nearest coefficients of given velocities (B, 3, X, Y, Z), the facts' part taken off: (B, rank)."""
         left = velocity.flatten(1) - self.mean - facts[:, self.told] @ self.slope
-        return left @ self.modes.T / self.sd
+        return left @ self.modes.T / torch.where(self.sd > 0, self.sd, 1.0)  # patients alike in a mode are at 0 of it
 
     def places(self, coefficients: torch.Tensor) -> np.ndarray:
         """(spine_rank,) coefficients in SD -> (LENGTH,) where on the cord the rows of the pattern stand, in steps."""
