@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +33,7 @@ class Drawn:
     of the region's doses at the base spacing, None where it has none; labels: (1, 1 + organs, X, Y, Z) organ fractions,
     None where no network reads them; scaffold: the deformed mean patient at 8 mm, see synth.shape.
     given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso.
-    details: (1, 7, X, Y, Z) of the next finer grid in network units, which `refine` starts from.
+    details: by spacing of the finer grids that they make, (1, 7, X, Y, Z) in network units, which `refine` starts from.
     trees: (X, Y, Z) uint8 ids of the airways and vessels that were painted (synth/torso/trees.py).
     """
 
@@ -45,7 +46,7 @@ class Drawn:
     scaffold: torch.Tensor | None
     given: Given | None = None
     atlas: Atlas | None = None
-    details: torch.Tensor | None = None
+    details: Mapping[float, torch.Tensor] = dataclasses.field(default_factory=dict)
     trees: np.ndarray | None = None
 
 

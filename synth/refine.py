@@ -52,9 +52,9 @@ def _one_level(plan: GeneratePlan, drawn: Drawn, model: Denoiser, on_step: Calla
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
     start = 1.0
-    if drawn.details is not None:
+    if finer in drawn.details:
         start = plan.sampling.redraw_start
-        noise = (1 - start) * drawn.details + start * noise
+        noise = (1 - start) * drawn.details[finer] + start * noise
     steps, shift = plan.sampling.refine_steps, plan.sampling.refine_shift
     details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
     del noise  # memory is scarcest from here on
@@ -66,7 +66,7 @@ def _one_level(plan: GeneratePlan, drawn: Drawn, model: Denoiser, on_step: Calla
         labels = _tiled_labels(model, condition, details, torch.float32 if finer >= _HALF_BELOW_MM else torch.float16)
     if drawn.given is not None and labels is not None:
         labels = drawn.given.impose(labels, finer)
-    return replace(drawn, spacing=finer, ct=ct, labels=labels, details=None)
+    return replace(drawn, spacing=finer, ct=ct, labels=labels)
 
 
 def _knows(model: Denoiser, region: Region) -> bool:

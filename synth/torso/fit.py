@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict
 from scipy import ndimage
 
-from synth import intensity
 from synth.errors import InputError
 from synth.models.weights_folder import TORSO_FILE
 from synth.regions.frame import LOOK_MM
@@ -22,13 +21,15 @@ from synth.settings import read_settings
 from synth.shape.deformation import exponential
 from synth.shape.register import Round
 from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
-from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes, quantised
+from synth.torso.looks import Look
+from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes
 from synth.torso.patchwork import positions
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans
 from synth.types import HU_MAX, HU_MIN
 
 _NATIVE = ("no", "non")
+_SEEN = 0.9  # share of data from which on a scan has a voxel
 _LEAST_MM = 60.0  # a thinner slab has no place of its own
 
 
@@ -102,14 +103,15 @@ def build(
     )
     for donor in donors:
         tell(str(donor))
-    looks = [_look(h, s) for h, s in zip(hus, seens, strict=True)]
+    base = F.interpolate(velocities, size=FRAME.shape, mode="trilinear", align_corners=False).numpy()
+    looks = tuple(Look.of(s.fine, s.corner_mm, s.whole_outline, v) for s, v in zip(scans, base, strict=True))
     chest, abdomen = (
         _pooled(torch.from_numpy(255 * m)[None], LOOK_MM).astype(np.uint8) for m in _insides(atlas, mean_hu)
     )
     return TorsoModel(
         donors,
-        np.stack([coarse for coarse, _ in looks]),
-        np.stack([details for _, details in looks], axis=1),
+        looks,
+        np.stack([_pooled(torch.from_numpy(s)[None], LOOK_MM) > _SEEN for s in seens]),
         chest,
         abdomen,
         atlas,
@@ -131,10 +133,6 @@ def _in_mean(scan: Scan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     hu = ndimage.map_coordinates(scan.hu, where, order=3, mode="nearest")  # cubic, for linear blurs bone
     seen = ndimage.map_coordinates(scan.scanned.astype(np.float32), where, order=1, mode="constant")
     return hu.clip(HU_MIN, HU_MAX), seen
-
-
-def _look(hu: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return quantised(intensity.to_unit(hu), _pooled(torch.from_numpy(seen)[None], LOOK_MM) > 0.9)
 
 
 def _pooled(volume: torch.Tensor, spacing: float) -> np.ndarray:

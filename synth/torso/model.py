@@ -5,29 +5,27 @@ from __future__ import annotations
 import io
 import json
 import lzma
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from synth import wavelet
 from synth.errors import InputError
 from synth.files.arrays import TEXT, Wanted, read_arrays
 from synth.files.compressed import unxz
 from synth.files.content import bytes_of
 from synth.files.documents import parse_json
 from synth.regions import shipped
+from synth.regions.frame import LOOK_MM
+from synth.torso.looks import LOOK_ARRAYS, Look
 
 FRAME = shipped("torso").frame
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
-_LEVELS = 100  # grey levels of a look per intensity unit: 4 HU of soft tissue, 17 HU of bone
-DETAIL_STEP = 0.07  # intensity units: 28 HU of soft tissue, 119 HU of bone
 _MOST_BYTES = 2**30
 _REMEDY = "copy it again, or train again with `synthct train torso`"
-_ROUND_FROM = 0.35  # of a step
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,9 @@ class Donor:
 
 @dataclass(frozen=True)
 class TorsoModel:
-    """All arrays on grids of the torso frame, in the space of the mean torso.
+    """All arrays but the looks on grids of the torso frame, in the space of the mean torso.
 
-    coarse: (N, X, Y, Z) uint8 at LOOK_MM, looks of the scans: 0 where one has no data, else 1 + 100 (intensity + 1);
-    details: (7, N, X, Y, Z) int8, wavelet bands that make them LOOK_MM / 2, in steps of DETAIL_STEP;
+    looks: one a donor; seen: (N, X, Y, Z) bool at LOOK_MM, where each has data;
     chest, abdomen: (X, Y, Z) uint8 at LOOK_MM, share (of 255) of the inside of either, the rest being body wall;
     atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/labels.csv;
     mean: (3, X, Y, Z) float16 mm at VELOCITY_MM; modes: (K, 3, X, Y, Z) int8, each times scale[k] is one SD in mm;
@@ -58,8 +55,8 @@ class TorsoModel:
     """
 
     donors: tuple[Donor, ...]
-    coarse: np.ndarray
-    details: np.ndarray
+    looks: tuple[Look, ...]
+    seen: np.ndarray
     chest: np.ndarray
     abdomen: np.ndarray
     atlas: np.ndarray
@@ -67,16 +64,6 @@ class TorsoModel:
     modes: np.ndarray
     scale: np.ndarray
     habitus: np.ndarray
-
-    def known(self, index: int) -> np.ndarray:
-        """(X, Y, Z) bool at LOOK_MM: where a scan has data."""
-        return np.asarray(self.coarse[index] > 0)
-
-    def look(self, index: int) -> np.ndarray:
-        """(X, Y, Z) intensity + 1 of a scan at LOOK_MM / 2, float32; 0 where it has no data."""
-        low = torch.from_numpy(self.coarse[index]).float().sub(1).clamp(min=0)[None] / _LEVELS
-        bands = torch.cat([low, torch.from_numpy(self.details[:, index]).float() * DETAIL_STEP])
-        return wavelet.inverse(bands[None])[0, 0].clamp(0.0, 2.5).numpy()
 
     def velocity(self, coefficients: np.ndarray) -> torch.Tensor:
         """(K,) in SD -> (1, 3, X, Y, Z) mm on the base grid."""
@@ -88,7 +75,9 @@ class TorsoModel:
 
     def save(self, path: Path) -> None:
         """One compressed file."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "donors"}
+        arrays = {name: getattr(self, name) for name in _WANTED}
+        for i, look in enumerate(self.looks):
+            arrays |= {f"look_{i}_{name}": array for name, array in look.arrays().items()}
         file = io.BytesIO()
         np.savez(file, donors=np.array(json.dumps([vars(d) for d in self.donors])), **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,19 +89,23 @@ class TorsoModel:
         if not path.is_file():
             raise InputError(f"{path}: no torso model here; unset SYNTHCT_WEIGHTS or train with `synthct train torso`")
         content = unxz(bytes_of(path, most=_MOST_BYTES), _MOST_BYTES, str(path))
-        arrays = read_arrays(content, _WANTED, str(path), remedy=_REMEDY)
+        about = read_arrays(content, {"donors": TEXT}, str(path), remedy=_REMEDY)["donors"]
         try:
-            donors = tuple(Donor(**row) for row in parse_json(str(arrays.pop("donors")), str(path), remedy=_REMEDY))
+            donors = tuple(Donor(**row) for row in parse_json(str(about), str(path), remedy=_REMEDY))
         except TypeError as error:
             raise InputError(f"{path}: donors are not as they should be ({error}); {_REMEDY}") from error
-        return TorsoModel(donors, **arrays)._checked(path)
+        of_looks = {f"look_{i}_{name}": how for i in range(len(donors)) for name, how in LOOK_ARRAYS.items()}
+        arrays = read_arrays(content, _WANTED | of_looks, str(path), remedy=_REMEDY)
+        looks = [
+            Look.from_arrays({name: arrays.pop(f"look_{i}_{name}") for name in LOOK_ARRAYS}) for i in range(len(donors))
+        ]
+        return TorsoModel(donors, tuple(looks), **arrays)._checked(path)
 
     def _checked(self, path: Path) -> TorsoModel:
         """Itself. Raises InputError where its arrays do not belong together."""
-        n, k, grid = len(self.donors), len(self.scale), self.coarse.shape[1:]
+        n, k, grid = len(self.donors), len(self.scale), FRAME.shape_at(LOOK_MM)
         expected = {
-            "coarse": (n, *grid),
-            "details": (7, n, *grid),
+            "seen": (n, *grid),
             "chest": grid,
             "abdomen": grid,
             "modes": (k, *self.mean.shape),
@@ -121,13 +114,14 @@ class TorsoModel:
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise InputError(f"{path}: array '{name}' has the shape {getattr(self, name).shape}; {_REMEDY}")
+        for i, look in enumerate(self.looks):
+            if reason := look.wrong(FRAME):
+                raise InputError(f"{path}: look {i} has {reason}; {_REMEDY}")
         return self
 
 
 _WANTED = {
-    "donors": TEXT,
-    "coarse": Wanted(4, "u"),
-    "details": Wanted(5, "i"),
+    "seen": Wanted(4, "b"),
     "chest": Wanted(3, "u"),
     "abdomen": Wanted(3, "u"),
     "atlas": Wanted(3, "u"),
@@ -136,19 +130,6 @@ _WANTED = {
     "scale": Wanted(1, "f"),
     "habitus": Wanted(1, "f"),
 }
-
-
-def quantised(unit: np.ndarray, scanned: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The coarse (X, Y, Z) uint8 and details (7, X, Y, Z) int8 of a look.
-
-    Args:
-        unit: (2X, 2Y, 2Z) intensity; scanned: (X, Y, Z) bool.
-    """
-    bands = wavelet.forward(torch.from_numpy(unit)[None, None])[0].numpy()
-    coarse = np.where(scanned, np.rint((bands[0] + 1) * _LEVELS).clip(0, 254) + 1, 0).astype(np.uint8)
-    steps = bands[1:] * scanned / DETAIL_STEP
-    whole = np.trunc(steps + _ROUND_FROM * np.sign(steps))  # small details are left out: `refine` draws their like
-    return coarse, whole.clip(-127, 127).astype(np.int8)
 
 
 def fit_modes(velocities: np.ndarray, seen: np.ndarray, rank: int, rounds: int = 30) -> tuple[np.ndarray, ...]:

@@ -21,10 +21,11 @@ from synth import labels, wavelet
 from synth.models.scaling import detail_to_network
 from synth.plan import GeneratePlan
 from synth.regions import shipped
-from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, Frame
+from synth.regions.frame import BASE_SPACING_MM, FACTOR, LOOK_MM, Frame
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
+from synth.torso.looks import FINE_MM, at_points
 from synth.torso.model import ATLAS_MM, FRAME, TorsoModel
 
 if TYPE_CHECKING:
@@ -58,17 +59,21 @@ class Layer:
 
 
 def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
-    """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, and its atlas."""
+    """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, the details of finer
+    grids as far as looks hold them, and its atlas."""
     from synth.compose import Drawn
 
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
     low, high = field(plan, Atlas(model.atlas, displacement, 0, FRAME.shape[2]))
-    fine = sampled(patched(plan, model), displacement)
+    spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
+    ct = torch.from_numpy(composed(plan, model, displacement, (low, high), spacing) - 1.0)[None, None]
     on_step()
     frame = Frame((*FRAME.shape[:2], high - low), _lower(low, displacement))
-    cut = slice(round(low * BASE_SPACING_MM / LOOK_MM), round(high * BASE_SPACING_MM / LOOK_MM))
-    bands = wavelet.forward(torch.from_numpy(fine - 1.0)[None, None])[..., cut]
-    ct, details = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
+    details = {}
+    while spacing < LOOK_MM:
+        bands = wavelet.forward(ct)
+        ct, details[spacing] = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
+        spacing *= FACTOR
     atlas = Atlas(model.atlas, displacement, low, high)
     return Drawn(shipped("torso"), frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
 
@@ -149,13 +154,20 @@ def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
     return x, y, z + BASE_SPACING_MM * low
 
 
-def patched(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
-    """(X, Y, Z) intensity + 1 of the mean torso at LOOK_MM / 2: wall, chest and abdomen of scans drawn for them."""
-    total = np.zeros(FRAME.shape_at(LOOK_MM / 2), np.float32)
+def composed(
+    plan: GeneratePlan, model: TorsoModel, displacement: torch.Tensor, field: tuple[int, int], spacing: float
+) -> np.ndarray:
+    """(X, Y, Z) float32 intensity + 1 of the field at a spacing: every place as the scans that lend it have it."""
+    cut = slice(*(round(n * BASE_SPACING_MM / spacing) for n in field))
+    where = (positions(displacement, spacing, spacing)[..., cut] + 0.5) * spacing
+    shape = where.shape[1:]
+    where = where.reshape(3, -1)
+    total = np.zeros(where.shape[1], np.float32)
     for index, share in sorted(shares(plan, model).items()):
-        fine = F.interpolate(torch.from_numpy(share)[None, None], scale_factor=2, mode="trilinear", align_corners=False)
-        total += fine[0, 0].numpy() * model.look(index)
-    return total
+        weight = at_points(torch.from_numpy(share)[None], where, FRAME)[0]
+        lent = np.flatnonzero(weight > _LEAST_WEIGHT)
+        total[lent] += weight[lent] * model.looks[index].at(where[:, lent], FRAME, spacing)
+    return total.reshape(shape).clip(0.0, 2.5)
 
 
 def shares(plan: GeneratePlan, model: TorsoModel) -> dict[int, np.ndarray]:
@@ -196,7 +208,7 @@ def _order(plan: GeneratePlan, model: TorsoModel, layer: Layer, rng: np.random.G
     low, high = _ASKED_MM[str(plan.region)]
     z = FRAME.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
     asked = layer.weight * ((z > low) & (z < high))
-    shares = np.array([(asked * model.known(i)).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
+    shares = np.array([(asked * model.seen[i]).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
     wish = _HABITUS_SIZE.get(plan.request.habitus) if plan.request.habitus else None
     key = shares**2 * np.where(shares < _LEAST_SHARE, 1e-3, 1.0) + 1e-6
     if wish is not None:
@@ -211,7 +223,7 @@ def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.n
     left = np.ones(layer.weight.shape, np.float32)
     found = {}
     for index in order:
-        depth = ndimage.distance_transform_edt(np.pad(model.known(index), ((0, 0), (0, 0), (1, 1))))[..., 1:-1]
+        depth = ndimage.distance_transform_edt(np.pad(model.seen[index], ((0, 0), (0, 0), (1, 1))))[..., 1:-1]
         share = left * np.clip((depth - 0.5) / _SEAM, 0.0, 1.0).astype(np.float32)
         if float((share * layer.weight).max()) > _LEAST_WEIGHT:
             found[index] = share
@@ -228,9 +240,3 @@ def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.
         view[axis] = n
         moved[axis] += (spacing * (np.arange(n, dtype=np.float32) + 0.5)).reshape(view)
     return np.asarray(moved / grid_mm - 0.5, np.float32)
-
-
-def sampled(volume: np.ndarray, displacement: torch.Tensor) -> np.ndarray:
-    """A volume of the mean torso at LOOK_MM / 2 carried by the displacement; cubic, for linear blurs bone."""
-    where = positions(displacement, LOOK_MM / 2, LOOK_MM / 2)
-    return np.asarray(ndimage.map_coordinates(volume, where, order=3, mode="nearest"), np.float32).clip(0, 2.5)

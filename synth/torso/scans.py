@@ -17,11 +17,15 @@ from synth import labels
 from synth.errors import InputError
 from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
+from synth.torso.looks import FINE_MM
 from synth.torso.model import FRAME
+from synth.types import HU_MAX
 
 SCAN_SPACING_MM = 4.0
 SEARCH_MM = 8.0
 _AIR_HU, _BODY_HU = -1000, -300
+_COUCH, _SKIN = 3, 2  # voxels of FINE_MM: half of what is thicker than a couch, and what a body is dilated by
+_LIMB_SHARE = 0.05  # of the trunk, that an arm is at least
 _CUT_SHARE = 0.08  # of a box's sides that skin may touch where the outline counts as whole
 _DEEP_MM, _FRONT_MM = 50.0, 28.0  # from the skin, in front of the anchor: no bone there
 _LUNG_HU, _SOFT_HU, _BONE_HU = (-700, -300), (-160, 60), (150, 500)
@@ -35,7 +39,8 @@ class Scan:
     """One scan at SCAN_SPACING_MM, RAS.
 
     hu: (X, Y, Z) float32, on the scan's own grid or on the torso frame; scanned: (X, Y, Z) bool, where it has data;
-    ids: (X, Y, Z) uint8 of synth/labels.csv, or None; contrast: as its index says.
+    ids: (X, Y, Z) uint8 of synth/labels.csv, or None; contrast: as its index says; fine: (X, Y, Z) float16 HU of the
+    body at FINE_MM on the scan's own grid; corner_mm: (3,) of that grid, from the lower corner of the frame.
     """
 
     name: str
@@ -45,6 +50,8 @@ class Scan:
     contrast: str
     licence: str
     whole_outline: bool
+    fine: np.ndarray
+    corner_mm: np.ndarray
 
 
 def read_scans(folders: Sequence[Path]) -> list[Scan]:
@@ -75,12 +82,27 @@ def _read(file: Path, row: dict[str, str]) -> Scan:
         raw, _ = to_ras(np.asarray(nib.Nifti1Image.from_filename(beside).dataobj), image.affine)
         known = np.isin(raw, list(labels.names()))
         ids = _resampled(np.where(known, raw, 0).astype(np.uint8), spacing, 0)
-    fine = SCAN_SPACING_MM / spacing
-    smooth = ndimage.gaussian_filter(hu, np.where(fine > 1, 0.35 * fine, 0.0))  # so that fine grids do not alias
-    at_4mm = _resampled(smooth, spacing, 1)
+    at_4mm = _resampled(_smoothed(hu, SCAN_SPACING_MM / spacing, 0.35), spacing, 1)
     everywhere = np.ones(at_4mm.shape, bool)
     about = (row.get("contrast", "?"), row.get("licence", ""), cut_share(at_4mm) < _CUT_SHARE)
-    return Scan(file.parent.name, at_4mm, everywhere, ids, *about)
+    fine = _resampled(_smoothed(hu, FINE_MM / spacing, 0.3), spacing, 3, FINE_MM).clip(_AIR_HU, HU_MAX)
+    return Scan(file.parent.name, at_4mm, everywhere, ids, *about, body_of(fine).astype(np.float16), np.zeros(3))
+
+
+def _smoothed(hu: np.ndarray, times: np.ndarray, sigma: float) -> np.ndarray:
+    """HU that may be sampled so many times more coarsely without aliasing; `sigma` in voxels of the coarser grid."""
+    return np.asarray(ndimage.gaussian_filter(hu, np.where(times > 1, sigma * times, 0.0)))
+
+
+def body_of(hu: np.ndarray) -> np.ndarray:
+    """HU at FINE_MM without what is not the patient: couch and clothes are air."""
+    solid = ndimage.binary_opening(hu > _BODY_HU, iterations=_COUCH)
+    pieces, _ = ndimage.label(solid)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    body = (sizes > _LIMB_SHARE * sizes.max())[pieces]
+    body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
+    return np.where(ndimage.binary_dilation(body, iterations=_SKIN), hu, _AIR_HU)
 
 
 def cut_share(hu: np.ndarray) -> float:
@@ -89,9 +111,9 @@ def cut_share(hu: np.ndarray) -> float:
     return float(np.mean([(side > _BODY_HU).mean() for side in sides]))
 
 
-def _resampled(array: np.ndarray, spacing: np.ndarray, order: int) -> np.ndarray:
-    """Onto voxels of SCAN_SPACING_MM that cover the same box."""
-    scale = SCAN_SPACING_MM / spacing
+def _resampled(array: np.ndarray, spacing: np.ndarray, order: int, onto: float = SCAN_SPACING_MM) -> np.ndarray:
+    """Onto voxels of `onto` mm that cover the same box."""
+    scale = onto / spacing
     shape = tuple(int(n) for n in np.rint(np.array(array.shape) / scale))
     return ndimage.affine_transform(array, scale, (scale - 1) / 2, output_shape=shape, order=order, mode="nearest")
 
@@ -118,6 +140,7 @@ def put(scan: Scan, offset: np.ndarray) -> Scan:
         hu=_moved(scan.hu, offset, shape, float(_AIR_HU)),
         scanned=np.ascontiguousarray(scanned),
         ids=None if scan.ids is None else _moved(scan.ids, offset, shape, 0),
+        corner_mm=SCAN_SPACING_MM * offset,
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synth import intensity, labels
+from synth import labels
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import chest_inside
-from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel, quantised
+from synth.torso.looks import FINE_MM, Look
+from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel
 from tests.regions import TORSO
 
 # name: middle and radii in mm from the anchor, HU without and with contrast; later ones lie over earlier ones
@@ -48,7 +49,6 @@ def volume(enhanced: bool, spacing: float = ATLAS_MM) -> tuple[np.ndarray, np.nd
 
 def model() -> TorsoModel:
     """Scans 0 (native) and 1 (with contrast), both of the whole frame."""
-    looks = [_look(volume(enhanced)[0]) for enhanced in (False, True)]
     _, ids = volume(False)
     shape = TORSO.shape_at(VELOCITY_MM)
     rng = np.random.default_rng(0)
@@ -57,8 +57,8 @@ def model() -> TorsoModel:
     abdomen = _coarse(np.isin(ids, [labels.ids()[n] for n in ("liver", "spleen", "kidney_right", "kidney_left")]))
     return TorsoModel(
         (Donor("native", False, True, True, -1.0), Donor("contrast", True, True, True, 1.0)),
-        np.stack([coarse for coarse, _ in looks]),
-        np.stack([details for _, details in looks], axis=1),
+        tuple(_look(enhanced) for enhanced in (False, True)),
+        np.ones((2, *TORSO.shape_at(LOOK_MM)), bool),
         chest,
         abdomen,
         ids,
@@ -69,8 +69,10 @@ def model() -> TorsoModel:
     )
 
 
-def _look(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return quantised(intensity.to_unit(hu), np.ones(TORSO.shape_at(LOOK_MM), bool))
+def _look(enhanced: bool) -> Look:
+    """Of a scan that lies on the mean torso as it is."""
+    still = np.zeros((3, *TORSO.shape), np.float32)
+    return Look.of(volume(enhanced, FINE_MM)[0], np.zeros(3), True, still)
 
 
 def _coarse(mask: np.ndarray) -> np.ndarray:

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import intensity
 from synth.errors import InputError
-from synth.torso.model import DETAIL_STEP, TorsoModel, fit_modes
-from tests.torso import phantom
+from synth.torso.model import TorsoModel, fit_modes
 
 
 def test_a_model_is_read_as_it_was_written(torso: TorsoModel, tmp_path: Path) -> None:
@@ -19,20 +17,16 @@ def test_a_model_is_read_as_it_was_written(torso: TorsoModel, tmp_path: Path) ->
     read = TorsoModel.read(tmp_path / "torso.npz.xz")
     assert read.donors == torso.donors
     for field in fields(TorsoModel):
-        if field.name != "donors":
+        if field.name not in ("donors", "looks"):
             np.testing.assert_array_equal(getattr(read, field.name), getattr(torso, field.name))
+    for one, other in zip(read.looks, torso.looks, strict=True):
+        for name, array in one.arrays().items():
+            np.testing.assert_array_equal(array, other.arrays()[name])
 
 
 def test_a_missing_model_is_one_line_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="synthct train torso"):
         TorsoModel.read(tmp_path / "torso.npz.xz")
-
-
-def test_a_look_comes_back_to_the_steps_of_its_bands(torso: TorsoModel) -> None:
-    wanted = intensity.to_unit(phantom.volume(False)[0]) + 1
-    off = np.abs(torso.look(0) - wanted)
-    assert off.max() < 0.005 + 7 * DETAIL_STEP  # every band may be off by less than a step
-    assert off.mean() < 0.01
 
 
 def test_velocity_is_the_mean_plus_modes(torso: TorsoModel) -> None:
