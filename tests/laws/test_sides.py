@@ -55,8 +55,8 @@ def test_in_an_atlas_that_is_built() -> None:
     hu[(np.abs(np.abs(x) - 100) < 24) & (z < -120)] = 500.0
     seen, labelled = np.ones(hu.shape, np.float32), (z > -60).astype(np.float32)
     scans = [
-        Scan("labelled", hu, labelled > 0, ids, "yes", "", True),
-        Scan("bare", hu, seen > 0, None, "yes", "", True),
+        Scan("labelled", hu, labelled > 0, ids, "yes", "", True, hu, np.zeros(3)),
+        Scan("bare", hu, seen > 0, None, "yes", "", True, hu, np.zeros(3)),
     ]
     still = [torch.zeros(1, 3, *TORSO.shape)] * 2
     built = middles(build_atlas(scans, still, [hu, hu], [labelled, seen]))

@@ -21,12 +21,12 @@ from tests.torso import phantom
 
 def whole() -> Scan:
     hu, ids = phantom.volume(False)
-    return Scan("whole", hu, np.ones(hu.shape, bool), ids, "no", "", True)
+    return Scan("whole", hu, np.ones(hu.shape, bool), ids, "no", "", True, hu, np.zeros(3))
 
 
 def part(low: int, high: int) -> Scan:
     hu = whole().hu[8:-8, 8:, low:high]
-    return Scan("part", hu, np.ones(hu.shape, bool), None, "no", "", True)
+    return Scan("part", hu, np.ones(hu.shape, bool), None, "no", "", True, hu, np.zeros(3))
 
 
 @pytest.mark.parametrize(("low", "high"), [(16, 96), (60, 140)])
@@ -38,6 +38,7 @@ def test_a_part_is_found_where_it_was_cut_out(low: int, high: int) -> None:
 def test_a_scan_is_put_on_the_frame_and_knows_where_it_has_data() -> None:
     placed = put(part(60, 140), np.array([8, 8, 60]))
     assert placed.hu.shape == TORSO.shape_at(SCAN_SPACING_MM)
+    np.testing.assert_array_equal(placed.corner_mm, SCAN_SPACING_MM * np.array([8, 8, 60]))
     assert placed.scanned[..., 60:140].all()  # beyond its box is air, for its outline is whole
     assert not placed.scanned[..., :60].any()
     np.testing.assert_array_equal(placed.hu[..., 60:140], whole().hu[..., 60:140])
@@ -53,7 +54,7 @@ def test_registration_brings_a_moved_scan_back() -> None:
     velocity = torch.zeros(1, 3, *TORSO.shape)
     velocity[:, 0] = 12.0
     moved = warp(torch.from_numpy(scan.hu + 1000)[None, None], exponential(velocity, TORSO), TORSO)[0, 0].numpy() - 1000
-    other = Scan("moved", moved, scan.scanned, None, "no", "", True)
+    other = Scan("moved", moved, scan.scanned, None, "no", "", True, moved, np.zeros(3))
     group = Group.of([scan, other], [blood(scan), blood(other)])
     said: list[str] = []
     _, found = register(group, [Round(pool=2, sigma=2.0, iterations=12)] * 2, said.append)
