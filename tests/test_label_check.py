@@ -99,7 +99,8 @@ def test_a_structure_that_the_field_of_view_cuts_may_be_small() -> None:
 
 def test_the_table_of_anatomy_is_that_of_the_labels() -> None:
     table = anatomy.table()
-    assert set(table) == set(IDS) - {"lung_nodule"}
+    trees = {name for name in IDS if name.endswith(("_airways", "_arteries", "_veins"))}  # in a map of their own
+    assert set(table) == set(IDS) - {"lung_nodule"} - trees
     for row in labels.structures():
         if row.name in table:
             low, high = table[row.name].hu

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from synth import cli, pipeline
+from synth import cli, drawing, inserting
 from synth.models import library
 from synth.models.weights_folder import WEIGHTS_ENV
 from tests import hosts
@@ -166,8 +166,8 @@ def test_an_out_that_is_a_file_is_refused_before_anything_is_drawn(
     monkeypatch: pytest.MonkeyPatch,
     below: str,
 ) -> None:
-    for step in ("draw_case", "_inserted"):
-        monkeypatch.setattr(pipeline, step, None)
+    monkeypatch.setattr(drawing, "draw_case", None)
+    monkeypatch.setattr(inserting, "inserted", None)
     taken = tmp_path / "taken"
     taken.write_text("mine")
     insert = ["insert", str(chest[0]), NODULE, "--organs", str(chest[1])]

@@ -168,7 +168,7 @@ def test_an_insert_plan_holds_the_content_of_its_host(tmp_path: Path) -> None:
     organs.write_bytes(b"organs")
     request = parse("9 mm nodule in the left lung")
     plan = draw_insert(request, seed=3, ct=ct, organs=organs)
-    assert plan.case == "chest_00003" and plan.host is not None and plan.spacing_mm is None
+    assert plan.case == "chest_00003" and plan.host is not None
     ct.write_bytes(b"another")
     other = draw_insert(request, seed=3, ct=ct, organs=organs)
     assert other.host is not None and other.host.ct_sha256 != plan.host.ct_sha256

@@ -21,6 +21,7 @@ import torch
 from evals.benchmarks.cost import machine
 from evals.lesions import redraw_of
 from synth import labels
+from synth.lesions.insertion import Redraw, keep_painted
 from synth.lesions.transform import InsertLesiond
 
 SIZE = 96  # voxels of 1 mm
@@ -35,6 +36,11 @@ def patch(seed: int = 0) -> dict[Hashable, np.ndarray]:
     ids[:, inside, inside, inside] = labels.ids()["liver"]
     noise = 12 * np.random.default_rng(seed).standard_normal(ids.shape)
     return {"image": np.rint(np.where(ids > 0, 100.0, -90.0) + noise).astype(np.float32), "organs": ids}
+
+
+def transform_of(finding: str, redraw: Redraw = keep_painted) -> InsertLesiond:
+    """The transform for a `patch`, whose cube of liver is nobody's."""
+    return InsertLesiond(["image"], [finding], redraw=redraw, spacing=(1.0, 1.0, 1.0), trust_labels=True)
 
 
 def timed(transform: InsertLesiond, repeat: int) -> dict[str, Any]:
@@ -70,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)
     result: dict[str, Any] = {"size": SIZE, "threads": 1, "machine": machine(torch.device("cpu"))}
     for name, redrawn, repeat in (("painted", False, options.repeat), ("redrawn", True, options.redraw_repeat)):
-        made = {finding: InsertLesiond(["image"], [finding], redraw=redraw_of(redrawn)) for finding in FINDINGS}
+        redraw = redraw_of(redrawn)
+        made = {finding: transform_of(finding, redraw) for finding in FINDINGS}
         result[name] = {finding: timed(transform, repeat) for finding, transform in made.items()}
         print(name, json.dumps(result[name]), flush=True)
     if options.out:

@@ -17,7 +17,14 @@ from synth.provenance import sha256
 from synth.regions.words import request_of
 from synth.settings import read_settings
 
-_NEWER = {"spacing", "tissue", "insertions", "redraw", "mixed_precision"}  # runs kept from before have the defaults
+_NEWER = {
+    "spacing",
+    "tissue",
+    "insertions",
+    "redraw",
+    "mixed_precision",
+    "trust_labels",
+}  # runs kept from before have the defaults
 _TRAINING = 2  # version of how a segmenter is trained and scored, in the key of every kept run
 
 
@@ -107,6 +114,7 @@ class UtilityConfig(_Section):
     )
     tissue: bool = Field(False, description="label muscle and bone by their HU, where nothing is labelled")
     findings: tuple[str, ...] = Field((), description="prompts of the lesions of arms insertion and inserted")
+    trust_labels: bool = Field(False, description="insert where organs do not look like those of their CT, too")
     insertions: int | None = Field(
         None,
         gt=0,

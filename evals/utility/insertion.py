@@ -50,7 +50,13 @@ class Inserter:
     def _draw(self, volume: Labelled, seed: int) -> Drawn:
         host = volume.host
         assert host is not None
-        insert = InsertLesiond("ct", self.config.findings, names=host.organs.names, redraw=self.redraw)
+        insert = InsertLesiond(
+            "ct",
+            self.config.findings,
+            names=host.organs.names,
+            redraw=self.redraw,
+            trust_labels=self.config.trust_labels or self.config.tissue,  # muscle and bone told by HU have no sides
+        )
         insert.set_random_state(seed=seed)
         affine = torch.from_numpy(host.organs.affine)
         sample: dict[Hashable, Any] = {

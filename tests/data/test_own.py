@@ -85,7 +85,10 @@ def test_the_command_prepares_them_for_both_networks(
     assert cli.main(["prepare", "--patients", str(root), "--native", str(root), "--out", str(out), "-q"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert said[:2] == [f"patients/train: {12 - len(held_out)}", f"patients/val: {len(held_out)}"]
-    assert said[2:] == ["native/ours: 13", "left out, for want of a parotid gland to place them by: 1"]
+    assert said[2:] == [
+        "native/ours: 13",
+        "left out, for want of parotid gland right and parotid gland left to place them by: 1",
+    ]
     subjects = load_subjects(out / "headneck" / "val")
     assert [s.name for s in subjects] == sorted(held_out)
     assert subjects[0].hu.shape == HEAD_NECK.shape_at(4.0) and subjects[0].report.startswith("Enhanced CT")
@@ -125,8 +128,10 @@ def test_training_reads_the_report_whole_and_in_parts_beside_the_wordings() -> N
     wordings = writer.wordings(request_of(REGION, facts), Random("0 p True"), WORDINGS)
     whole = mirrored_text(REPORT)
     assert whole in drawn and set(wordings) <= set(drawn)
-    assert all(text in wordings or text in whole for text in drawn)
-    assert 0.6 < sum(text in whole for text in drawn) / 300 < 0.9
+    said = " ".join(whole.split())  # sentences of two lines are drawn as one
+    of_report = [" ".join(text.split()) in said for text in drawn]
+    assert all(text in wordings or of for text, of in zip(drawn, of_report, strict=True))
+    assert 0.6 < sum(of_report) / 300 < 0.9
 
 
 def test_a_text_has_the_same_features_whatever_it_is_encoded_beside() -> None:
@@ -136,7 +141,7 @@ def test_a_text_has_the_same_features_whatever_it_is_encoded_beside() -> None:
     alone, _ = other.padded([long])
     import torch
 
-    assert torch.equal(features[2, : int(mask[2].sum())], alone[0]) and 250 < int(mask[2].sum()) <= MAX_TOKENS
+    assert torch.equal(features[2, : int(mask[2].sum())], alone[0]) and 200 < int(mask[2].sum()) <= MAX_TOKENS
     assert not mask[0].any() and torch.equal(one.padded(["CT of the neck."])[0][0], features[1, : int(mask[1].sum())])
     expected, _ = one(["CT of the neck."])
     torch.testing.assert_close(features[1, : int(mask[1].sum())], expected[0], atol=2e-3, rtol=2e-3)

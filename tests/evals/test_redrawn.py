@@ -60,7 +60,7 @@ def test_what_is_kept_of_a_patient_is_the_mean_of_what_is_drawn(
 def test_what_is_drawn_is_not_drawn_again(redrawer: Redrawer, patient: Subject, tmp_path: Path) -> None:
     redrawn.draw_set(redrawer, FINE, [patient], tmp_path / "set")
     (file,) = (tmp_path / "set").glob("*.nii.gz")
-    np.testing.assert_array_equal(read_volume(file).hu, redrawer.draw(FINE, patient, 0).hu)
+    np.testing.assert_array_equal(read_volume(file, plausible=False).hu, redrawer.draw(FINE, patient, 0).hu)
     before = file.stat().st_mtime_ns
     redrawn.draw_set(redrawer, FINE, [patient], tmp_path / "set")
     assert file.stat().st_mtime_ns == before

@@ -109,12 +109,14 @@ def test_every_time_counts_alike_in_units_of_the_network(t: float) -> None:
 
 def test_each_region_is_drawn_on_the_tone_curve_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synth import refine
+    from synth.torso import trees
 
     phantom.model().save(tmp_path / TORSO_FILE)
     (tmp_path / TONE).write_text(Tone({4.0: np.asarray(KNOTS_HU + 7)}).to_json())
     used: list[Tone] = []
     monkeypatch.setattr(Weights, "refine", lambda *_: None)
-    monkeypatch.setattr(refine, "refine", lambda plan, drawn, fine, spacing, step, tone: used.append(tone))
+    monkeypatch.setattr(refine, "refine", lambda plan, drawn, fine, spacing, step, tone: used.append(tone) or drawn)
+    monkeypatch.setattr(trees, "with_trees", lambda plan, drawn: drawn)
     plan = GeneratePlan(case="c", seed=0, request=CaseRequest(), region="chest", spacing_mm=4.0)
     drawing.draw(plan, Weights.open(tmp_path), Progress(quiet=True))
     assert used[0].curves[4.0][0] == KNOTS_HU[0] + 7

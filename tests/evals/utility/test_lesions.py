@@ -25,7 +25,8 @@ MM = np.array([2.0, 2.0, 2.0])
 
 
 def config(**more: object) -> UtilityConfig:
-    values = {"name": "l", "real_train": "r", "real_test": "t", "synthetic": "s", "organs": ("liver", LESION), **more}
+    values = {"name": "l", "real_train": "r", "real_test": "t", "synthetic": "s", "organs": ("liver", LESION),
+              "trust_labels": True, **more}  # fmt: skip
     return UtilityConfig(**values)  # type: ignore[arg-type]
 
 
