@@ -14,7 +14,7 @@ demo: $(STAMP)
 	$(VENV)/bin/python -m synth.demo --out demo
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .
