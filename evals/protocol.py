@@ -64,7 +64,7 @@ class Protocol:
         volume = self.volume(subject)
         for plane in PLANES:
             chosen = np.moveaxis(np.take(volume, self._numbers(plane), _ACROSS[plane]), _ACROSS[plane], 0)
-            yield plane, _windowed(chosen) if self.name == "windows" else _min_max(chosen)
+            yield plane, windowed(chosen) if self.name == "windows" else _min_max(chosen)
 
     def _numbers(self, plane: str) -> np.ndarray:
         size = self.shape[_ACROSS[plane]]
@@ -107,8 +107,8 @@ def _fitted(hu: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
     return hu[tuple(slice(max(s, 0), max(s, 0) + n) for s, n in zip(start, shape, strict=True))]
 
 
-def _windowed(slices: np.ndarray) -> np.ndarray:
-    """(N, H, W) HU -> (N, 3, H, W) in -1..1."""
+def windowed(slices: np.ndarray) -> np.ndarray:
+    """(N, H, W) HU -> (N, 3, H, W) in -1..1: everything, soft tissue and bone."""
     channels = [(slices.clip(low, high) - low) * (2.0 / (high - low)) - 1.0 for low, high in _WINDOWS]
     return np.stack(channels, axis=1).astype(np.float32)
 
