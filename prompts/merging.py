@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from prompts.drafts import FOCAL
 from prompts.findings import Told
@@ -36,7 +35,7 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
         else:
             if one.finding.size_mm is not None:
                 answered.add(id(earlier))
-            _absorb(earlier, one)
+            merged(earlier, one)
     return kept
 
 
@@ -77,12 +76,10 @@ def _same_size(a: Finding, b: Finding) -> bool | None:
     return abs(longest[0] - longest[1]) <= _SIZE_TOLERANCE * max(longest)
 
 
-def _absorb(a: Told, b: Told) -> None:
-    """What the repetition adds to what stands."""
+def merged(a: Told, b: Told) -> None:
+    """What `b` says of `a` is told of it: "A mass is seen. The lesion measures 3 cm."; a number beats "several"."""
     old, new = a.finding, b.finding
-    count = old.count
-    if isinstance(new.count, int) and old.count == SEVERAL:
-        count = new.count
+    numbered = old.count == SEVERAL and isinstance(new.count, int) and bool(b.draft.counts)
     a.become(
         kind=new.kind if old.kind in _GENERIC else old.kind,
         organ=old.organ or new.organ,
@@ -90,21 +87,6 @@ def _absorb(a: Told, b: Told) -> None:
         part=old.part or new.part,
         size_mm=old.size_mm or new.size_mm,
         size=old.size or new.size,
-        count=count,
-        attributes={**new.attributes, **old.attributes},
-    )
-
-
-def merged(a: Told, b: Told) -> None:
-    """ "A mass is seen. The lesion measures 3 cm.": what the second says is told of the first."""
-    old, new = a.finding, b.finding
-    a.finding = replace(
-        old,
-        kind=new.kind if old.kind in _GENERIC else old.kind,
-        organ=old.organ or new.organ,
-        side=old.side or new.side,
-        part=old.part or new.part,
-        size_mm=old.size_mm or new.size_mm,
-        size=old.size or new.size,
+        count=new.count if numbered else old.count,
         attributes={**new.attributes, **old.attributes},
     )

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from prompts import asking, languages, lexicon, merging, numbers, scan, sections, spelling
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
-from prompts.drafts import Draft, as_attributes, bind, describe, drafts_of
+from prompts.binding import bind, describe
+from prompts.drafts import Draft, as_attributes, drafts_of
 from prompts.errors import PromptError
 from prompts.findings import Told, findings_of
 from prompts.lexicon import Term, function_words

@@ -1,0 +1,270 @@
+"""Which words belong to which head: places, sizes, numbers, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any
+
+from prompts.drafts import Draft
+from prompts.lexicon import Term
+from prompts.places import Place
+from prompts.scopes import Scopes, coordinates, is_finite, is_mark
+
+
+def bind(
+    items: Sequence[Term], scopes: Scopes, drafts: list[Draft], places: Sequence[Place], scan: Collection[int]
+) -> None:
+    """Give every head the places and words of its part of the sentence."""
+    if not drafts:
+        return
+    edges = [_boundary(items, a, b) for a, b in zip(drafts, drafts[1:], strict=False)]
+    begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
+    places = [p for p in places if p.first >= begin]  # "the heart is normal and no mass ..": no mass of the heart
+
+    def owner(index: int) -> Draft:
+        return drafts[sum(edge <= index for edge in edges)]
+
+    for place in places:
+        draft = owner(place.first)
+        draft.places.append(place)
+        draft.used.update(range(place.first, place.last))
+    of_place = {i for place in places for i in range(place.first, place.last)}
+    for index, item in enumerate(items):
+        if index < begin or index in scan or "finding" in item.means or "dose" in item.means:
+            continue
+        describe(owner(index), item, index, items, scopes, index in of_place)
+    for draft in drafts:
+        _same_measure(draft)
+    _share_places(items, drafts)
+
+
+def _same_measure(draft: Draft) -> None:
+    """ "short axes of 35 mm on the right and 37 mm on the left": what the first length is, the others are."""
+    measures = ("short axis", "thickness", "largest")
+    for (_, first), (_, second) in zip(draft.sizes, draft.sizes[1:], strict=False):
+        if first["is"] in measures and second["is"] is None:
+            second["is"] = first["is"]
+
+
+def describe(
+    draft: Draft, item: Term, index: int, items: Sequence[Term], scopes: Scopes, in_place: bool = False
+) -> None:
+    """One word for one head: a size, a number of them, an attribute."""
+    means = item.means
+    if "size" in means:
+        draft.sizes.append((index, sized(item, index, items, scopes)))
+    elif "volume" in means:
+        draft.volumes += means["volume"]
+    elif "count" in means and "size_word" not in means:
+        if "absent" not in scopes[index] or draft.status == "absent":
+            draft.counts.append(item)
+    elif "size_word" in means:
+        if draft.size_word is None and "absent" not in scopes[index]:
+            draft.size_word = means["size_word"]
+    elif "stage" in means:
+        draft.attributes.setdefault("stage", means["stage"])
+    elif "degrees" in means:
+        draft.attributes.setdefault("contact_degrees", means["degrees"])
+    elif "share" in means or "ratio" in means:
+        draft.attributes.update(means)
+    elif "attributes" not in means:
+        if item.has("unchanged") or item.has("changed"):
+            draft.attributes.setdefault("change", item.text.lower())
+            draft.used.add(index)
+        return
+    if "attributes" in means and not (in_place and "segment" in means):
+        negated = index > 0 and items[index - 1].has("not so")
+        _attributes(draft, means["attributes"], negated or ("absent" in scopes[index] and draft.status != "absent"))
+    draft.used.add(index)
+
+
+def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
+    for name, value in said.items():
+        if negated:
+            if value != "True":
+                continue
+            value = "False"
+        if name == "type":
+            continue
+        held = draft.attributes.get(name)
+        if (
+            held is not None
+            and str(held) != value
+            and name not in ("distribution", "septal", "obstructing", "loculated")
+        ):
+            draft.conflicts.append(
+                f"'{held}' and '{value}' contradict each other for '{draft.text}': keep one of the two"
+            )
+        else:
+            draft.attributes[name] = value
+
+
+_THICK = frozenset(("thickness", "thick", "deep", "depth", "thickest", "deepest"))
+_SHORT = frozenset(("short", "narrow"))
+_NEAR = 4
+
+
+def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict[str, Any]:
+    """What a length is the length of, by its neighbours."""
+    said = dict(item.means["size"])
+    before = [i for i in items[max(0, index - _NEAR) : index] if "mark" not in i.means or not is_mark(i, "(", ")")]
+    before = _behind_last(before)
+    after = _before_first(items[index + 1 : index + 1 + _NEAR])
+    words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
+    words_after = {w for i in after for w in i.text.lower().replace("-", " ").split()}
+    if _is_earlier(items, index):
+        said["is"] = "earlier"
+    elif _is_distance(after) or "distance" in words_before:
+        said["is"] = "distance"
+    elif _THICK & (words_before | words_after):
+        said["is"] = "thickness"
+    elif _SHORT & words_before or _SHORT & words_after:
+        said["is"] = "short axis"
+    elif said["is"] in (None, "below") and ("largest" in scopes[index] or any(i.has("largest") for i in before)):
+        said["is"] = "largest"
+    return said
+
+
+def _behind_last(items: Sequence[Term]) -> list[Term]:
+    """Behind the last comma or other length, which says something else."""
+    kept: list[Term] = []
+    for item in reversed(items):
+        if is_mark(item, ",", ";") or "size" in item.means or item.has("joins"):
+            break
+        kept.append(item)
+    return kept[::-1]
+
+
+def _before_first(items: Sequence[Term]) -> list[Term]:
+    kept: list[Term] = []
+    for item in items:
+        if is_mark(item, ",", ";", ")") or "size" in item.means or item.has("joins"):
+            break
+        kept.append(item)
+    return kept
+
+
+def _is_distance(after: Sequence[Term]) -> bool:
+    words = " ".join(i.text.lower() for i in after[:2])
+    return words.startswith(("away", "from", "proximal to", "distal to", "above", "below", "distance"))
+
+
+def _is_earlier(items: Sequence[Term], index: int) -> bool:
+    """ "previously 4 mm", "(27 mm in the previous examination)", "was 4 mm"."""
+    for step in (-1, 1):
+        j, met = index + step, 0
+        while 0 <= j < len(items) and met < _NEAR:
+            item = items[j]
+            if (
+                is_mark(item, ",", "(", ")", ";")
+                or "finding" in item.means
+                or "size" in item.means
+                or item.has("joins")
+            ):
+                break
+            if item.has("earlier") or (item.has("past before") and step < 0):
+                return step < 0 or not item.text.lower().startswith(("compared", "from", "in comparison", "before"))
+            j, met = j + step, met + 1
+    return False
+
+
+def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
+    """The item where the words of head `a` end and those of `b` begin.
+
+    The last separator before an article or a count; else the last of any kind; else, without any, everything after a
+    preposition belongs to `a`, and the rest to `b`.
+    """
+    opening, strong, commas = [], [], []
+    depth = 0
+    for index in range(a.last, b.first):
+        item = items[index]
+        depth += is_mark(item, "(") - is_mark(item, ")")
+        if depth > 0:
+            continue
+        if not (coordinates(item) or item.has("with") or item.has("stop") or is_mark(item, ":")):
+            continue
+        following = next((i for i in items[index + 1 : b.first + 1] if not i.has("definite")), items[b.first])
+        if following.has("article") or "count" in following.means or item.has("stop"):
+            opening.append(index)
+        elif is_mark(item, ","):
+            commas.append(index)
+        else:
+            strong.append(index)
+    if opening:
+        return max(opening)
+    if strong and commas and max(commas) > max(strong):
+        last = max(commas)
+        chained = all("attributes" in i.means or "size" in i.means for i in items[max(strong) + 1 : last])
+        described = "attributes" in items[max(strong) - 1].means
+        return max(strong) if chained and not described and items[max(strong) + 1 : last] else last
+    if strong or commas:
+        return max([*strong, *commas])
+    if any(is_finite(i) for i in items[a.last : b.first]):
+        return next(i for i in range(a.last, b.first) if is_finite(items[i]))
+    has_preposition = any(i.has("in") or i.has("beside") for i in items[a.last : b.first])
+    return b.first if has_preposition else a.last
+
+
+def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
+    """A place said once for several: "nodules and consolidation in the left lung"; or before them all."""
+    for number in range(len(drafts) - 2, -1, -1):
+        draft, following = drafts[number], drafts[number + 1]
+        if _placed(draft) or not _shares(draft) or draft.status != following.status:
+            continue
+        between = items[draft.last : following.first]
+        trailing = [p for p in following.places if p.first >= following.last and not p.weak]
+        joined = not between or (any(coordinates(i) for i in between) and not any(is_finite(i) for i in between))
+        opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
+        if (
+            trailing
+            and joined
+            and not opens
+            and not any(p.first < following.head for p in following.places if not p.weak)
+        ):
+            draft.places += trailing
+    for before, draft in zip(drafts, drafts[1:], strict=False):
+        _follow(items, before, draft)
+    leading: list[Place] = []
+    for draft in drafts:
+        if _placed(draft):
+            leading = [p for p in draft.places if p.first < draft.head and p.own_organ and _led_by_in(items, p)]
+        elif leading and _shares(draft):
+            draft.places += leading
+
+
+_FOLLOWING = frozenset(
+    (
+        "adjacent",
+        "passive",
+        "compressive",
+        "post-obstructive",
+        "postobstructive",
+        "basilar",
+        "accompanying",
+        "associated",
+    )
+)
+
+
+def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
+    """ "left effusion with adjacent atelectasis": what goes with a finding is on its side."""
+    if draft.kind is None or draft.kind.organ != "lung" or any(p.side for p in draft.places):
+        return
+    side = next((p.side for p in before.places if p.side and not p.weak), None)
+    words = {i.text.lower() for i in items[before.last : draft.last]}
+    if side and (words & _FOLLOWING or {"with", "with adjacent"} & words) and before.status == draft.status:
+        kept = [p for p in draft.places if not p.weak]
+        draft.places = [replace(p, side=side) for p in kept] or [Place(draft.head, draft.head, organ="lung", side=side)]
+
+
+def _led_by_in(items: Sequence[Term], place: Place) -> bool:
+    return any(i.has("in") for i in items[max(0, place.first - 2) : place.first])
+
+
+def _placed(draft: Draft) -> bool:
+    return any(not p.weak for p in draft.places)
+
+
+def _shares(draft: Draft) -> bool:
+    return draft.kind is not None and not draft.kind.always
