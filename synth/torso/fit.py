@@ -23,7 +23,7 @@ from synth.shape.register import Round
 from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
 from synth.torso.looks import Look
 from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes
-from synth.torso.patchwork import positions
+from synth.torso.places import Places
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans
 from synth.types import HU_MAX, HU_MIN
@@ -129,7 +129,7 @@ def _insides(atlas: np.ndarray, mean_hu: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _in_mean(scan: Scan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """HU and share of data, (X, Y, Z) float32 at SCAN_SPACING_MM, of a scan carried to the mean torso."""
-    where = positions(back, SCAN_SPACING_MM, SCAN_SPACING_MM)
+    where = Places(back, SCAN_SPACING_MM).all() / SCAN_SPACING_MM - 0.5
     hu = ndimage.map_coordinates(scan.hu, where, order=3, mode="nearest")  # cubic, for linear blurs bone
     seen = ndimage.map_coordinates(scan.scanned.astype(np.float32), where, order=1, mode="constant")
     return hu.clip(HU_MIN, HU_MAX), seen

@@ -34,6 +34,9 @@ LOOK_ARRAYS = {
 _TILE = FACTOR**_DETAILS  # voxels of FINE_MM that a grid is a multiple of
 _TISSUE = 0.1  # of intensity + 1: coarse voxels with less, and none with more beside them, are air
 _CUBIC = 3  # linear interpolation blurs bone and vessels
+_MARGIN = 12  # voxels after which a cubic spline has forgotten its border
+_TAPS = 2  # voxels to either side that a value is read from
+NEAR_MM = 12.0
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,18 @@ class Look:
         steps = np.rint(velocity / VELOCITY_STEP).astype(np.int16)
         return Look(np.asarray(corner_mm, np.float32), outline, coarse, tuple(details), steps)
 
-    def volume(self, spacing: float) -> np.ndarray:
-        """(X, Y, Z) float32 intensity + 1 of the scan's box at a spacing from LOOK_MM to FINE_MM."""
-        unit = torch.from_numpy(self.coarse).float()[None, None] / _LEVELS
-        for bands in self.details[: round(np.log2(LOOK_MM / spacing))]:
-            unit = wavelet.inverse(torch.cat([unit, torch.from_numpy(bands).float()[None] * DETAIL_STEP], dim=1))
+    def volume(self, spacing: float, part: tuple[slice, ...] = (slice(None),) * 3) -> np.ndarray:
+        """(X, Y, Z) float32 intensity + 1 of the scan's box at a spacing from LOOK_MM to FINE_MM; `part`: coarse voxels
+        of it."""
+        unit = torch.from_numpy(self.coarse[part]).float()[None, None] / _LEVELS
+        for level, bands in enumerate(self.details[: round(np.log2(LOOK_MM / spacing))]):
+            here = (slice(None), *(slice(_times(s.start, level), _times(s.stop, level)) for s in part))
+            unit = wavelet.inverse(torch.cat([unit, torch.from_numpy(bands[here]).float()[None] * DETAIL_STEP], dim=1))
         return np.asarray(unit[0, 0].clamp(0.0, 2.5).numpy())
+
+    def displacement(self, frame: Frame) -> torch.Tensor:
+        """(1, 3, ..) mm on the base grid of the frame: what leads from the mean torso to the scan."""
+        return exponential(-torch.from_numpy(self.velocity.astype(np.float32) * VELOCITY_STEP)[None], frame)
 
     def at(self, where_mm: np.ndarray, frame: Frame, spacing: float) -> np.ndarray:
         """(N,) intensity + 1 of the scan at places of the mean torso, to be seen at a spacing.
@@ -83,23 +92,23 @@ class Look:
         Args:
             where_mm: (3, N) mm from the lower corner of the frame.
         """
-        velocity = torch.from_numpy(self.velocity.astype(np.float32) * VELOCITY_STEP)[None]
-        here = where_mm + at_points(exponential(-velocity, frame)[0], where_mm, frame) - self.corner_mm[:, None]
-        values = np.zeros(here.shape[1], np.float32)
-        near = np.flatnonzero(self._holds_tissue(here))
-        values[near] = ndimage.map_coordinates(
-            self.volume(spacing), here[:, near] / spacing - 0.5, order=_CUBIC, mode="nearest"
-        )
-        return values.clip(0.0, 2.5)
+        return Sampler(self, self.displacement(frame), spacing).at(where_mm, on_frame(where_mm, frame))
 
-    def _holds_tissue(self, here: np.ndarray) -> np.ndarray:
-        """(N,) bool: whether there is anything but air at or beside places (3, N) mm of the box."""
-        tissue = ndimage.maximum_filter(self.coarse > _TISSUE * _LEVELS, size=3, mode="nearest")
-        cells = np.floor(here / LOOK_MM).astype(np.int32)
-        inside = [(c >= 0) & (c < n) for c, n in zip(cells, tissue.shape, strict=True)]
-        sides = inside[0] & inside[1] if self.outline else np.ones(here.shape[1], bool)
-        kept = [np.clip(c, 0, n - 1) for c, n in zip(cells, tissue.shape, strict=True)]
-        return np.asarray(tissue[tuple(kept)] & sides)
+    def tissue(self) -> np.ndarray:
+        """(X, Y, Z) bool of coarse voxels: whether there is anything but air in or beside them."""
+        near = ndimage.maximum_filter(self.coarse > _TISSUE * _LEVELS, size=3, mode="nearest")
+        return np.asarray(near)
+
+    def holds_tissue(self, here: np.ndarray, tissue: np.ndarray, more: int = 0) -> np.ndarray:
+        """(N,) bool: whether places (3, N) mm of the box lie in `tissue`, which goes on beyond its sides but for an
+        outline. `more`: coarse voxels beyond that which count as within."""
+        cells = np.floor(here / np.float32(LOOK_MM)).astype(np.int32)
+        flat, outside = np.zeros(here.shape[1], np.int32), np.zeros(here.shape[1], bool)
+        for axis, (cell, n) in enumerate(zip(cells, tissue.shape, strict=True)):
+            if self.outline and axis < 2:
+                outside |= (cell < -more) | (cell >= n + more)
+            flat = flat * n + cell.clip(0, n - 1)
+        return np.asarray(tissue.reshape(-1)[flat] & ~outside)
 
     def wrong(self, frame: Frame) -> str | None:
         """What does not belong together, or None."""
@@ -122,9 +131,56 @@ class Look:
         return Look(arrays["corner_mm"], bool(arrays["outline"]), arrays["coarse"], details, arrays["velocity"])
 
 
-def at_points(volume: torch.Tensor, where_mm: np.ndarray, frame: Frame) -> np.ndarray:
-    """(C, N) of a volume (C, X, Y, Z) on any grid of the frame at places (3, N) mm from its lower corner, linear."""
-    size = torch.tensor(frame.size_mm)[:, None]
-    grid = (2 * torch.from_numpy(where_mm) / size - 1).float().T.flip(-1)[None, None, None]  # grid_sample's axes
-    found = F.grid_sample(volume[None], grid, mode="bilinear", padding_mode="border", align_corners=False)
+class Sampler:
+    """A look that is ready to be read at many places, at a spacing.
+
+    displacement: its own; near_mm: (3, N) mm of its box, that what is read lies within NEAR_MM of, or all of it.
+    """
+
+    def __init__(
+        self, look: Look, displacement: torch.Tensor, spacing: float, near_mm: np.ndarray | None = None
+    ) -> None:
+        self.look, self.displacement, self.spacing = look, displacement, spacing
+        self._tissue = look.tissue()
+        shape, scale = np.array(look.coarse.shape), round(LOOK_MM / spacing)
+        low, high = np.zeros(3, int), shape
+        if near_mm is not None:
+            reach = NEAR_MM + (_MARGIN + _TAPS) * spacing
+            low = np.floor((near_mm.min(axis=1) - reach) / LOOK_MM).astype(int).clip(0, shape - 1)
+            high = np.ceil((near_mm.max(axis=1) + reach) / LOOK_MM).astype(int).clip(low + 1, shape)
+        volume = look.volume(spacing, tuple(map(slice, low.tolist(), high.tolist())))
+        before, after = _MARGIN * (low == 0), _MARGIN * (high == shape)
+        volume = np.pad(volume, list(zip(before, after, strict=True)), mode="edge")
+        # once for all places; in single precision, which is finer than a thousandth of an HU
+        self._spline = ndimage.spline_filter(volume, _CUBIC, output=np.float32, mode="nearest")
+        self._first = (scale * low - before).astype(np.float32)[:, None]
+
+    @property
+    def voxels(self) -> int:
+        """How many it holds ready."""
+        return self._spline.size
+
+    def at(self, where_mm: np.ndarray, where: torch.Tensor) -> np.ndarray:
+        """(N,) intensity + 1 at places (3, N) mm of the mean torso; `where`: the same as `on_frame` has them."""
+        here = where_mm + sampled(self.displacement, where) - self.look.corner_mm[:, None]
+        values = np.zeros(here.shape[1], np.float32)
+        near = np.flatnonzero(self.look.holds_tissue(here, self._tissue))
+        at = here[:, near] / np.float32(self.spacing) - np.float32(0.5) - self._first
+        values[near] = ndimage.map_coordinates(self._spline, at, order=_CUBIC, mode="nearest", prefilter=False)
+        return values.clip(0.0, 2.5)
+
+
+def _times(end: int | None, level: int) -> int | None:
+    return None if end is None else end * FACTOR**level
+
+
+def on_frame(where_mm: np.ndarray, frame: Frame) -> torch.Tensor:
+    """(1, 1, 1, N, 3): places (3, N) mm from the lower corner of the frame, as grid_sample counts."""
+    size = np.array(frame.size_mm, np.float32)[:, None]
+    return torch.from_numpy(np.ascontiguousarray((2 * where_mm / size - 1)[::-1].T))[None, None, None]
+
+
+def sampled(volume: torch.Tensor, where: torch.Tensor) -> np.ndarray:
+    """(C, N) of a volume (1, C, X, Y, Z) on any grid of the frame at places that `on_frame` made, linear."""
+    found = F.grid_sample(volume, where, mode="bilinear", padding_mode="border", align_corners=False)
     return np.asarray(found[0, :, 0, 0].numpy())

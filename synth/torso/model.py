@@ -6,11 +6,13 @@ import io
 import json
 import lzma
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 
 from synth.errors import InputError
 from synth.files.arrays import TEXT, Wanted, read_arrays
@@ -64,6 +66,17 @@ class TorsoModel:
     modes: np.ndarray
     scale: np.ndarray
     habitus: np.ndarray
+
+    @cached_property
+    def displacements(self) -> tuple[torch.Tensor, ...]:
+        """Of every look, (1, 3, ..) mm on the base grid."""
+        return tuple(look.displacement(FRAME) for look in self.looks)
+
+    @cached_property
+    def depths(self) -> np.ndarray:
+        """(N, X, Y, Z) float32 voxels of LOOK_MM from where each scan has none; beyond the sides it goes on."""
+        deep = [ndimage.distance_transform_edt(np.pad(s, ((0, 0), (0, 0), (1, 1))))[..., 1:-1] for s in self.seen]
+        return np.stack(deep).astype(np.float32)
 
     def velocity(self, coefficients: np.ndarray) -> torch.Tensor:
         """(K,) in SD -> (1, 3, X, Y, Z) mm on the base grid."""

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
@@ -25,8 +24,10 @@ from synth.regions.frame import BASE_SPACING_MM, FACTOR, LOOK_MM, Frame
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
-from synth.torso.looks import FINE_MM, at_points
+from synth.torso.composing import LEAST_SHARE, composed
+from synth.torso.looks import FINE_MM
 from synth.torso.model import ATLAS_MM, FRAME, TorsoModel
+from synth.torso.places import Places
 
 if TYPE_CHECKING:
     from synth.compose import Drawn
@@ -41,7 +42,7 @@ _HABITUS_SIZE = {Habitus.SLIM: -1.0, Habitus.AVERAGE: 0.0, Habitus.LARGE: 1.1}
 _SIZE_SD = 0.25  # of what a word leaves open
 _TEMPERATURE = 0.8  # of the modes: few scans say little about what is rare
 _SEAM = 5.0  # voxels of LOOK_MM over which a scan fades out where it ends
-_LEAST_WEIGHT, _LEAST_KNOWN = 1e-3, 0.05
+_LEAST_KNOWN = 0.05
 _BORDER = 0.7  # the same between wall and inside, where scans are in register
 _LEAST_SHARE = 0.25  # of a part that a scan must show to be drawn for it first
 
@@ -66,7 +67,7 @@ def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], 
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
     low, high = field(plan, Atlas(model.atlas, displacement, 0, FRAME.shape[2]))
     spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
-    ct = torch.from_numpy(composed(plan, model, displacement, (low, high), spacing) - 1.0)[None, None]
+    ct = torch.from_numpy(composed(shares(plan, model), model, Places(displacement, spacing, (low, high))))[None, None]
     on_step()
     frame = Frame((*FRAME.shape[:2], high - low), _lower(low, displacement))
     details = {}
@@ -89,9 +90,7 @@ class Atlas:
 
     def at(self, spacing: float) -> np.ndarray:
         """(X, Y, Z) uint8 ids on the field at a spacing, each voxel as the nearest of the mean torso."""
-        where = positions(self.displacement, spacing, ATLAS_MM)
-        cut = slice(round(self.low * BASE_SPACING_MM / spacing), round(self.high * BASE_SPACING_MM / spacing))
-        return ndimage.map_coordinates(self.ids, where[..., cut], order=0, mode="nearest")
+        return Places(self.displacement, spacing, (self.low, self.high)).nearest(self.ids, ATLAS_MM)
 
 
 def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
@@ -154,22 +153,6 @@ def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
     return x, y, z + BASE_SPACING_MM * low
 
 
-def composed(
-    plan: GeneratePlan, model: TorsoModel, displacement: torch.Tensor, field: tuple[int, int], spacing: float
-) -> np.ndarray:
-    """(X, Y, Z) float32 intensity + 1 of the field at a spacing: every place as the scans that lend it have it."""
-    cut = slice(*(round(n * BASE_SPACING_MM / spacing) for n in field))
-    where = (positions(displacement, spacing, spacing)[..., cut] + 0.5) * spacing
-    shape = where.shape[1:]
-    where = where.reshape(3, -1)
-    total = np.zeros(where.shape[1], np.float32)
-    for index, share in sorted(shares(plan, model).items()):
-        weight = at_points(torch.from_numpy(share)[None], where, FRAME)[0]
-        lent = np.flatnonzero(weight > _LEAST_WEIGHT)
-        total[lent] += weight[lent] * model.looks[index].at(where[:, lent], FRAME, spacing)
-    return total.reshape(shape).clip(0.0, 2.5)
-
-
 def shares(plan: GeneratePlan, model: TorsoModel) -> dict[int, np.ndarray]:
     """(X, Y, Z) float32 at LOOK_MM of each scan that lends its look: how much of every voxel is its."""
     rng = numpy_rng(plan.base_seed)
@@ -180,7 +163,7 @@ def shares(plan: GeneratePlan, model: TorsoModel) -> dict[int, np.ndarray]:
             found[index] = found.get(index, 0.0) + layer.weight * share
     total = np.sum(list(found.values()), axis=0)
     total = np.where(total > _LEAST_KNOWN, total, 1.0)  # all of them fade where the last of them ends
-    return {i: (s / total).astype(np.float32) for i, s in found.items() if float(s.max()) > _LEAST_WEIGHT}
+    return {i: (s / total).astype(np.float32) for i, s in found.items() if float(s.max()) > LEAST_SHARE}
 
 
 def _enhanced(plan: GeneratePlan, rng: np.random.Generator) -> bool:
@@ -223,20 +206,8 @@ def _filled(layer: Layer, order: list[int], model: TorsoModel) -> dict[int, np.n
     left = np.ones(layer.weight.shape, np.float32)
     found = {}
     for index in order:
-        depth = ndimage.distance_transform_edt(np.pad(model.seen[index], ((0, 0), (0, 0), (1, 1))))[..., 1:-1]
-        share = left * np.clip((depth - 0.5) / _SEAM, 0.0, 1.0).astype(np.float32)
-        if float((share * layer.weight).max()) > _LEAST_WEIGHT:
+        share = left * np.clip((model.depths[index] - 0.5) / _SEAM, 0.0, 1.0)
+        if float((share * layer.weight).max()) > LEAST_SHARE:
             found[index] = share
         left = left - share
     return found
-
-
-def positions(displacement: torch.Tensor, spacing: float, grid_mm: float) -> np.ndarray:
-    """(3, X, Y, Z) float32: for voxels of the frame at `spacing`, the index on the mean torso's grid at `grid_mm`."""
-    shape = FRAME.shape_at(spacing)
-    moved = F.interpolate(displacement, size=shape, mode="trilinear", align_corners=False)[0].numpy()
-    for axis, n in enumerate(shape):
-        view = [1, 1, 1]
-        view[axis] = n
-        moved[axis] += (spacing * (np.arange(n, dtype=np.float32) + 0.5)).reshape(view)
-    return np.asarray(moved / grid_mm - 0.5, np.float32)

@@ -8,7 +8,7 @@ import torch
 
 from synth import intensity
 from synth.shape.deformation import exponential
-from synth.torso.looks import DETAIL_STEP, FINE_MM, Look, at_points
+from synth.torso.looks import DETAIL_STEP, FINE_MM, NEAR_MM, Look, Sampler, on_frame, sampled
 from synth.torso.model import TorsoModel
 from synth.torso.scans import body_of
 from tests.regions import TORSO
@@ -71,9 +71,21 @@ def test_values_at_points_are_those_of_the_grid() -> None:
     rng = np.random.default_rng(0)
     volume = torch.from_numpy(rng.standard_normal((3, *TORSO.shape)).astype(np.float32))
     index = np.stack([rng.integers(0, n, 50) for n in TORSO.shape])
-    found = at_points(volume, (16.0 * (index + 0.5)).astype(np.float32), TORSO)
+    found = sampled(volume[None], on_frame((16.0 * (index + 0.5)).astype(np.float32), TORSO))
     np.testing.assert_allclose(found, volume.numpy()[:, index[0], index[1], index[2]], atol=1e-3)
     assert exponential(torch.zeros(1, 3, *TORSO.shape), TORSO).abs().max() == 0
+
+
+def test_what_is_read_of_a_part_of_a_look_is_what_all_of_it_has() -> None:
+    rng = np.random.default_rng(0)
+    look = Look.of(
+        400 * rng.standard_normal((96, 64, 80)), np.array([96.0, 40.0, 200.0]), True, np.zeros((3, *TORSO.shape))
+    )
+    box = np.array([[90.0], [60.0], [80.0]])
+    where = (look.corner_mm[:, None] + box + rng.uniform(-NEAR_MM, NEAR_MM, (3, 200))).astype(np.float32)
+    part = Sampler(look, look.displacement(TORSO), FINE_MM, box)
+    assert part.voxels < 0.5 * look.volume(FINE_MM).size
+    np.testing.assert_allclose(part.at(where, on_frame(where, TORSO)), look.at(where, TORSO, FINE_MM), atol=1e-5)
 
 
 def test_the_couch_is_no_part_of_the_body() -> None:

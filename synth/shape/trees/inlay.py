@@ -31,23 +31,52 @@ def inlay_lungs(
 
     Returns (X, Y, Z) float32 HU, and uint8 ids of synth/labels.csv where half of a voxel or more is a tree's.
     """
+    box = _box(depth > 0)
+    if box is None:
+        return np.asarray(hu, np.float32), np.zeros(hu.shape, np.uint8)
+    here, depth = hu[box], depth[box]
+    affine = _moved(affine, box)
     clear = ((depth - _RIM_MM[0]) / (_RIM_MM[1] - _RIM_MM[0])).clip(0, 1)
-    grain = hu - _plain(hu, depth, affine)
-    out = hu - clear * (grain - _GRAIN_HU * np.tanh(grain / _GRAIN_HU))
+    grain = here - _plain(here, depth, affine)
+    out = here - clear * (grain - _GRAIN_HU * np.tanh(grain / _GRAIN_HU))
     within = depth > 0
-    outer, lumen = (within * share_of(t, hu.shape, affine) for t in (trees.airways_outside(), trees.airways))
+    outer, lumen = (within * share_of(t, here.shape, affine) for t in (trees.airways_outside(), trees.airways))
     lumen = np.minimum(lumen, outer)
     out = out * (1 - outer) + _WALL_HU * (outer - lumen) + _AIR_HU * lumen
     ids = np.where(outer >= _HALF, labels.ids()["lung_airways"], 0).astype(np.uint8)
     vessels = {"lung_veins": trees.veins, "lung_arteries": trees.arteries}
-    return _with_vessels(out, ids, affine, within, vessels, blood_hu)
+    return _laid(hu, box, *_with_vessels(out, ids, affine, within, vessels, blood_hu))
 
 
 def inlay_vessels(
     hu: np.ndarray, affine: np.ndarray, organ: np.ndarray, trees: Mapping[str, Tree], blood_hu: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Vessels by name within the mask (X, Y, Z) of an organ; returns HU and ids as `inlay_lungs` does."""
-    return _with_vessels(hu, np.zeros(hu.shape, np.uint8), affine, organ, trees, blood_hu)
+    box = _box(organ)
+    if box is None:
+        return np.asarray(hu, np.float32), np.zeros(hu.shape, np.uint8)
+    none = np.zeros(organ[box].shape, np.uint8)
+    return _laid(hu, box, *_with_vessels(hu[box], none, _moved(affine, box), organ[box], trees, blood_hu))
+
+
+def _box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """The voxels that hold a mask; None where it is empty."""
+    found: list[tuple[slice, ...]] = ndimage.find_objects(mask.astype(np.uint8))
+    return found[0] if found else None
+
+
+def _moved(affine: np.ndarray, box: tuple[slice, ...]) -> np.ndarray:
+    """The affine of a box."""
+    out = affine.copy()
+    out[:3, 3] += affine[:3, :3] @ [s.start for s in box]
+    return out
+
+
+def _laid(hu: np.ndarray, box: tuple[slice, ...], here: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """HU and ids of a box within the whole."""
+    out, ids = np.array(hu, np.float32), np.zeros(hu.shape, np.uint8)
+    out[box], ids[box] = here, found
+    return out, ids
 
 
 def _with_vessels(
@@ -73,6 +102,6 @@ def _plain(hu: np.ndarray, depth: np.ndarray, affine: np.ndarray) -> np.ndarray:
     level = float(np.percentile(hu[lung], _LEVEL))
     kept = (lung & (hu < level + 2 * _GRAIN_HU) & (hu > level - 3 * _GRAIN_HU)).astype(np.float32)
     sigma = _PLAIN_MM / voxel_spacing(affine)
-    weight = ndimage.gaussian_filter(kept, sigma)
-    mean = ndimage.gaussian_filter(kept * hu, sigma) / np.maximum(weight, 1e-4)
+    weight = ndimage.gaussian_filter(kept, sigma, mode="constant")
+    mean = ndimage.gaussian_filter(kept * hu, sigma, mode="constant") / np.maximum(weight, 1e-4)
     return np.where(weight > 1e-3, mean, level).astype(np.float32)

@@ -44,12 +44,10 @@ def _lines(
     """(X, Y, Z) float32: thin pieces, their volume counted in the voxels that it lies in; radius, length in mm."""
     volume = np.pi * radius**2 * length / abs(np.linalg.det(affine[:3, :3])) / len(_DISC)
     off = radius[:, None] / voxel_spacing(affine)
-    out = np.zeros(int(np.prod(shape)))
-    for corner in _DISC:
-        at = np.rint(index + off * corner).astype(int)
-        here = ((at >= 0) & (at < shape)).all(axis=1)
-        out += np.bincount(np.ravel_multi_index(tuple(at[here].T), shape), volume[here], len(out))
-    return out.reshape(shape).astype(np.float32).clip(0, 1)
+    at = np.rint(index + off * _DISC[:, None]).astype(int)
+    here = ((at >= 0) & (at < shape)).all(axis=-1)
+    flat, each = np.ravel_multi_index(tuple(at[here].T), shape), np.broadcast_to(volume, here.shape)[here]
+    return np.bincount(flat, each, int(np.prod(shape))).reshape(shape).astype(np.float32).clip(0, 1)
 
 
 def _tubes(index: np.ndarray, radius: np.ndarray, shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
