@@ -10,6 +10,8 @@ from typing import Any
 from prompts.lexicon import Term, kind_named
 
 _EARLY_STAGE = re.compile(r"T[0-4][A-D]?")
+_SINGULAR = ("area of", "focus of", "patch of")
+_REACH = 4
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
 _ARTERY = frozenset(("coronary", "artery", "valve", "heart", "aorta", "vessel"))
 
@@ -28,8 +30,10 @@ def resolved(items: Sequence[Term]) -> list[Term]:
             means = {"place": {"part": item.means["bare"]}}
         elif "vertebra" in item.means and _EARLY_STAGE.fullmatch(item.means["vertebra"]):
             means = None if _among(items, index, _BONE) else {"stage": item.text}
-        elif item.text.upper() == "LAD" and not _among(items, index, _ARTERY):
+        elif item.text.upper() == "LAD" and not (_among(items, index, _ARTERY) or _is_definite(items, index)):
             means = {"finding": replace(kind_named("lymph node"), several=True)}
+        elif item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
+            means = _one_of(items, index)
         if means is not None:
             found[index] = replace(item, means=means)
     return found
@@ -39,6 +43,20 @@ def _of_pancreas(item: Term) -> bool:
     means = item.means
     kind = means.get("finding")
     return "pancreas" in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
+
+
+def _one_of(items: Sequence[Term], index: int) -> dict[str, Any]:
+    """ "focus of consolidation" is one, "focus of about 12 mm" a lesion."""
+    named = any("finding" in i.means for i in items[index + 1 : index + 1 + _REACH])
+    if named or not items[index].text.lower().startswith("focus"):
+        return {"count": "1"}
+    return {"finding": kind_named("lesion")}
+
+
+def _is_definite(items: Sequence[Term], index: int) -> bool:
+    """ "the LAD" and "LAD stent" are the artery."""
+    devices = (i.means["finding"].device for i in items if "finding" in i.means)
+    return (index > 0 and items[index - 1].has("definite")) or any(devices)
 
 
 def _among(items: Sequence[Term], index: int, organs: frozenset[str]) -> bool:

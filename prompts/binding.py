@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prompts.drafts import Draft
+from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
 from prompts.scopes import Scopes, coordinates, is_finite, is_mark
@@ -36,7 +36,16 @@ def bind(
         describe(owner(index), item, index, items, scopes, index in of_place)
     for draft in drafts:
         _same_measure(draft)
+        _told_of(draft, drafts)
     _share_places(items, drafts)
+
+
+def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:
+    """ "55F, breast ca, liver mets": a primary without size or part is told of, and not seen."""
+    seen = draft.sizes or any(p.part for p in draft.places)
+    spread = any(d.kind and d.kind.name == "metastasis" for d in drafts)
+    if draft.kind and draft.kind.primary and spread and not seen and draft.status == "present":
+        draft.status = "past"
 
 
 def _same_measure(draft: Draft) -> None:
@@ -225,6 +234,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             draft.places += trailing
     for before, draft in zip(drafts, drafts[1:], strict=False):
         _follow(items, before, draft)
+        _same_side(before, draft)
     leading: list[Place] = []
     for draft in drafts:
         if _placed(draft):
@@ -256,6 +266,31 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     if side and (words & _FOLLOWING or {"with", "with adjacent"} & words) and before.status == draft.status:
         kept = [p for p in draft.places if not p.weak]
         draft.places = [replace(p, side=side) for p in kept] or [Place(draft.head, draft.head, organ="lung", side=side)]
+
+
+def _same_side(before: Draft, draft: Draft) -> None:
+    """ "upper pole of the left kidney, stone in the lower pole": a part alone is on the side of the one before it.
+
+    So is hydronephrosis with a stone of the left ureter, and a pneumothorax with a chest tube on the right.
+    """
+    places = [p for p in draft.places if not p.weak]
+    side = next((p.side for p in before.places if p.side in ("left", "right") and not p.weak), None)
+    if side is None or any(p.side for p in places) or draft.kind is None or before.kind is None:
+        return
+    here, there = _organs(draft), _organs(before)
+    part_alone = bool(places) and all(p.part and not p.own_organ for p in places) and draft.kind.name in FOCAL
+    if (part_alone and here == there) or any(here <= pair and there <= pair and here != there for pair in _COUPLED):
+        draft.places = [replace(p, side=side) for p in draft.places] or [Place(draft.head, draft.head, side=side)]
+
+
+def _organs(draft: Draft) -> frozenset[str]:
+    """Where a finding is, or what was put there."""
+    assert draft.kind
+    named = {p.organ for p in draft.places if p.organ and not p.weak and not draft.kind.always} or {draft.kind.organ}
+    return frozenset({draft.kind.means["device"]} if draft.kind.device else {o for o in named if o})
+
+
+_COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))
 
 
 def _led_by_in(items: Sequence[Term], place: Place) -> bool:

@@ -14,6 +14,7 @@ from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
 FOCAL = frozenset(
     ("nodule", "mass", "tumour", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp", "abscess", "stone")
 )
+_RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
 _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
 
@@ -116,7 +117,7 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         and all(is_place(i) or "attributes" in i.means for i in between)
     ):
         return True
-    if a.kind.device and b.kind.device and all(i.has("joins") or i.has("article") for i in between):
+    if a.kind.device and b.kind.device and all(i.has("joins") or i.has("article") or i.has("with") for i in between):
         return a.kind.means == b.kind.means
     if between or a.status == "absent":
         return False
@@ -142,9 +143,13 @@ def _finer(a: Kind, b: Kind) -> Kind:
     """The name that says more: no name for anything; and a metastasis more than a nodule."""
     if a.generic != b.generic:
         return b if a.generic else a
-    rank = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
-    if a.name in rank and b.name in rank:
-        return max(a, b, key=lambda k: rank.index(k.name))
+    return b if finer(a.name, b.name) != a.name else a
+
+
+def finer(a: str, b: str) -> str:
+    """Of two names of a lesion the one that says more; `a` where they are not alike."""
+    if a in _RANK and b in _RANK:
+        return max(a, b, key=_RANK.index)
     return a
 
 
@@ -158,6 +163,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if a is None or a.status == "absent" or a.kind is None or b.kind is None:
         return False
     between = items[a.last : b.first]
+    if a.kind.generic and any(is_mark(i, ":") for i in between) and not any("size" in i.means for i in between):
+        return _told(a, b, certain=True)  # "Target lesion 1: lymph node"
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
     suggests = any(i.has("suggests") for i in between)
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
@@ -175,9 +182,13 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
 
 def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "tumour with wall thickening", "nodule without calcification": `b` is an attribute of `a`."""
-    if a.kind is None or b.kind is None or a.kind.name not in FOCAL or a.status != "present":
+    if a.kind is None or b.kind is None or a.status != "present":
         return False
     between = [i for i in items[a.last : b.first] if not i.has("article")]
+    if a.kind.name == b.kind.name and a.kind.name not in FOCAL and between and all(i.has("with") for i in between):
+        return _told(a, b, certain=True)
+    if a.kind.name not in FOCAL:
+        return False
     if (
         b.kind.name in _ADJECTIVES
         and a.kind.name == "tumour"
@@ -201,7 +212,10 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
 def _is_considered(items: Sequence[Term], b: Draft) -> bool:
     """ "..., gallstones are considered": what stands before is a gallstone."""
     following = items[b.last] if b.last < len(items) else None
-    return following is not None and following.has("equal") and is_finite_text(following.text)
+    if following is None or not following.has("equal"):
+        return False
+    last = b.last + 1 == len(items) or is_mark(items[b.last + 1], ",", ";")
+    return is_finite_text(following.text) or (last and following.text.lower() == "considered")
 
 
 def is_finite_text(text: str) -> bool:
@@ -212,7 +226,9 @@ def is_finite_text(text: str) -> bool:
 def _told(a: Draft, b: Draft, certain: bool) -> bool:
     """Tell head `a` that it is a `b`; False where `b` is a finding beside it."""
     assert a.kind and b.kind
-    if b.kind.cause:
+    if a.kind.name == b.kind.name:
+        a.attributes = {**b.attributes, **a.attributes}
+    elif b.kind.cause:
         a.attributes.setdefault("cause", b.kind.name)
     elif a.kind.generic and not b.kind.generic:
         a.kind = b.kind
@@ -232,9 +248,6 @@ def _told(a: Draft, b: Draft, certain: bool) -> bool:
 def _without_causes(found: list[Draft]) -> list[Draft]:
     """A diagnosis beside a finding is what that finding is due to, and none of its own."""
     seen = [d for d in found if d.kind and not d.kind.cause and d.status == "present"]
-    for draft in found:
-        if draft.kind and draft.kind.primary and any(d.kind and d.kind.name == "metastasis" for d in found):
-            draft.status = "past"
     kept = []
     for draft in found:
         if draft.kind and draft.kind.cause and seen and draft.status != "absent":

@@ -12,7 +12,7 @@ from typing import Any
 from prompts.drafts import Draft
 from prompts.lexicon import Kind, Term, kind_named
 from prompts.phrases import load
-from prompts.places import Place
+from prompts.places import Place, inside
 from prompts.reading import SEVERAL, Finding
 from prompts.scopes import coordinates, is_mark
 
@@ -29,6 +29,7 @@ _LUNG_FAMILY = frozenset(
     ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart")
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
+_REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
 _FLUID = ("effusion", "ascites")
 _AS_THICKNESS = frozenset(
     ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
@@ -80,7 +81,8 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     of_it = [p for p in draft.places if draft.status == "absent" or not p.absent]
     own = [p for p in of_it if not p.weak and not p.subset]
     if not any(p.side or p.part for p in own):
-        own = own + [p for p in of_it if p.subset and not p.largest]
+        of_largest = [p for p in of_it if p.largest and any(s["is"] == "largest" for _, s in draft.sizes)]
+        own = own + ([p for p in of_it if p.subset and not p.largest] or of_largest)
     found: list[Place] = []
     conflicts: list[str] = []
     for place in own:
@@ -88,11 +90,18 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     if not found and draft.kind and not draft.kind.organ and draft.kind.name != "lymph node":
         found = [p for p in draft.places if p.weak][:1]
     if heading is not None:
-        under = Place(0, 0, organ=heading.means.get("organ") or heading.means.get("place", {}).get("organ"))
+        under = _under(heading)
         found = found or [under]
         for place in found:
             place.organ = place.organ or under.organ
     return found, conflicts
+
+
+def _under(heading: Term) -> Place:
+    """The place that a heading names ("Station 4R:")."""
+    place = heading.means.get("place", {})
+    segments = [place["segment"]] if "segment" in place else []
+    return Place(0, 0, heading.means.get("organ") or place.get("organ"), place.get("side"), segments=segments)
 
 
 def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:
@@ -112,6 +121,7 @@ def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: lis
 def _compatible(a: Place, b: Place) -> bool:
     """Whether both may speak of one place."""
     alike = _organ_family(a.organ) == _organ_family(b.organ) or a.organ is None or b.organ is None
+    alike = alike or ({a.organ, b.organ} & _REGIONS != set() and inside(a.organ, b.organ))
     sides = a.side == b.side or a.side is None or b.side is None
     parts = a.part == b.part or a.part is None or b.part is None or a.implied or b.implied
     return alike and sides and parts
@@ -128,7 +138,7 @@ def _organ_family(organ: str | None) -> str | None:
 
 
 def _merge(a: Place, b: Place) -> None:
-    finer = a.organ in (None, "lung", "bone") and b.organ not in (None, "lung")
+    finer = a.organ in (None, "lung", "bone", *_REGIONS) and b.organ not in (None, "lung", *_REGIONS)
     a.organ = b.organ if finer else a.organ or b.organ
     a.side = a.side or b.side
     if a.part is None or (a.implied and b.part and not b.implied):
@@ -233,12 +243,19 @@ def counted(draft: Draft) -> int | str | None:
         numbers = [t for t in said if t.means["count"].isdigit()]
         value = (numbers or said)[0].means["count"]
         return int(value) if value.isdigit() else SEVERAL
-    levels = [name for p in draft.places for name in p.segments if name and name[:1] in "CTL" and "," in name]
-    if draft.plural and levels:
-        return len(re.findall(r"\d+", levels[0]))
+    if draft.plural and (levels := sum(_levels(name) for p in draft.places for name in p.segments)) > 1:
+        return levels
     if draft.plural or draft.kind.several:
         return SEVERAL
     return None if draft.kind.mass else 1
+
+
+def _levels(name: str) -> int:
+    """How many vertebrae a place names: "T7,T9,L2" three, "T8-T10" too."""
+    if not re.match(r"[CTLDS]\d", name or ""):
+        return 0
+    run = re.fullmatch(r"([CTLDS])(\d+)(?:-|TO)\1?(\d+)", name)
+    return int(run[3]) - int(run[2]) + 1 if run else len(re.findall(r"\d+", name))
 
 
 def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, count: int | str | None) -> Finding | None:
@@ -283,6 +300,8 @@ def _other_length(attributes: dict[str, Any], size: dict[str, Any]) -> None:
         "earlier": "earlier_mm",
         "distance": "distance_mm",
     }
+    if "was" in size:
+        attributes.setdefault("earlier_mm", size["was"])
     if size["is"] in names:
         values = size.get("axes") or size.get("range") or size["list"]
         attributes.setdefault(names[size["is"]], max(values))

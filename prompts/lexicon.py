@@ -160,8 +160,8 @@ def _scan_entries() -> Iterator[tuple[str, Means]]:
 
 
 def ordinary() -> tuple[str, ...]:
-    """Words without a meaning here that a report is full of; known, so that none is taken for a slip of the pen."""
-    return tuple(word.replace("-", "") for words in load("words/ordinary.yaml").values() for word in str(words).split())
+    """Words of grammar, from which nothing follows."""
+    return tuple(word.replace("-", "") for word in load("words/ordinary.yaml")["function"].split())
 
 
 @cache

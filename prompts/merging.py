@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prompts.drafts import FOCAL
+from prompts.drafts import FOCAL, finer
 from prompts.findings import Told
 from prompts.reading import SEVERAL, Finding
 
@@ -56,8 +56,14 @@ def _alike(a: Finding, b: Finding) -> bool:
     """Whether `b` may speak of `a`."""
     if a.status != b.status or _same_size(a, b) is False:
         return False
-    kinds = a.kind == b.kind or b.kind in _GENERIC or (a.kind in _GENERIC and b.kind in FOCAL)
+    kinds = a.kind == b.kind or b.kind in _GENERIC or (a.kind in _GENERIC and b.kind in FOCAL) or _renamed(a, b)
     return kinds and _fits(a.organ, b.organ) and _sides(a.side, b.side) and _fits(a.part, b.part)
+
+
+def _renamed(a: Finding, b: Finding) -> bool:
+    """ "3 cm mass in segment 5 ... HCC in segment 5": a lesion in the same place under the name of what it is."""
+    same = a.organ == b.organ and a.side == b.side and a.part == b.part and (a.side or a.part)
+    return bool(same and {a.kind, b.kind} <= FOCAL and b.size_mm is None and finer(a.kind, b.kind) == b.kind)
 
 
 def _fits(a: str | None, b: str | None) -> bool:
@@ -81,7 +87,7 @@ def merged(a: Told, b: Told) -> None:
     old, new = a.finding, b.finding
     numbered = old.count == SEVERAL and isinstance(new.count, int) and bool(b.draft.counts)
     a.become(
-        kind=new.kind if old.kind in _GENERIC else old.kind,
+        kind=new.kind if old.kind in _GENERIC else finer(old.kind, new.kind),
         organ=old.organ or new.organ,
         side=old.side or new.side,
         part=old.part or new.part,

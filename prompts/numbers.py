@@ -118,6 +118,12 @@ def _range(match: re.Match[str]) -> Means:
     return {"size": {"range": (min(low, high), max(low, high)), "is": "range"}}
 
 
+def _grown(match: re.Match[str]) -> Means:
+    """ "decreased from 52 mm to 38 mm": what it is now, and what it was."""
+    was, now = _sized(f"{match['low']} {match['lunit'] or match['unit']} x {match['high']} {match['unit']}")
+    return {"size": {"axes": (now,), "is": None, "was": was}}
+
+
 def _list(match: re.Match[str]) -> Means:
     return {"size": {"list": tuple(_sized(match[0])), "is": None}}
 
@@ -185,6 +191,15 @@ def _stage(match: re.Match[str]) -> Means:
     return {"stage": " ".join(match[0].split())}
 
 
+def _station(match: re.Match[str]) -> Means:
+    """ "station 4R": nodes of the mediastinum or hilum on the right (IASLC map)."""
+    numbers = match["list"].upper()
+    sides = set(re.findall(r"[RL]", numbers))
+    side = {"R": "right", "L": "left"}[sides.pop()] if len(sides) == 1 else None
+    place = {"organ": "mediastinum", "segment": f"station {numbers}"}
+    return {"place": place | ({"side": side} if side else {}), "station": True}
+
+
 def _count(match: re.Match[str]) -> Means:
     return {"count": match["count"].lstrip("0") or "0", "digits": True}
 
@@ -248,7 +263,11 @@ _RULES = (
         ),
         _read,
     ),
+    _rule(rf"sum\s+of\s+(?:the\s+)?(?:longest\s+)?diameters?\s*[:=]?\s*(?:is\s+)?{_N}{_GAP}{_MM}", _read),
     # where in the study
+    _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", _station),
+    _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", _station),
+    _rule(r"(?P<list>[5-9]|1[0-4])(?=\s+(?:station|(?:lymph\s+)?(?:node|ln)\b))", _station),
     _rule(
         (
             r"(?:series|ser|se|image|images|img|im|ima|slice|slices|frame)\.?\s*(?:no\.?|number|#|"
@@ -277,7 +296,6 @@ _RULES = (
         _stage,
     ),
     _rule(r"levels?\s+(?:[1-7]|[ivx]+)[ab]?(?:\s*(?:[-/,]|and|to)\s*(?:[1-7]|[ivx]+)[ab]?)*", _stage),
-    _rule(r"stations?\s+\d{1,2}[rl]?(?:\s*[-/,]\s*\d{1,2}[rl]?)*", _stage),
     # what the scanner did, and how bright
     _rule(
         (
@@ -353,11 +371,18 @@ _RULES = (
     *(_rule(rf"{numbers}[\s-]*{_ML}", _volumes) for numbers in (rf"{_N}(?:{_AND}{_N})+", _SIGNED)),
     _rule(rf"(?P<axes>{_N}(?:{_BY}{_N}){{1,2}})\s*[,(]?\s*(?P<unit>{_MM})\)?", _axes_unit),
     _rule(_AXES, _axes),
+    _rule(
+        rf"(?:creased|grown|shrunk|enlarged|progressed|regressed|reduced|changed|went)\s+(?:in\s+size\s+)?from\s+"
+        rf"(?P<low>{_N})\s*(?P<lunit>{_MM})?\s+to\s+(?P<high>{_N}){_GAP}(?P<unit>{_MM})",
+        _grown,
+        left="",
+    ),
     _rule(rf"(?P<low>{_N})\s*(?P<lunit>{_MM})?\s*(?:-|to)\s*(?P<high>{_N}){_GAP}(?P<unit>{_MM})", _range),
     _rule(rf"between\s+(?P<low>{_N})\s*(?P<lunit>{_MM})?\s*and\s*(?P<high>{_N}){_GAP}(?P<unit>{_MM})", _range),
     _rule(rf"{_N}(?:{_AND}{_N})+{_GAP}{_MM}", _list),
     _rule(rf"(?:{_BOUND})?(?P<n>{_SIGNED}{_GAP}{_MM})", _size, left=r"(?<![\w.])(?<!\d,)"),
     _rule(r"(?P<n>\d+(?:\.\d+)?)\s*x\s*(?=nodules?|mass|lesions?)", lambda m: {"count": m["n"], "digits": True}),
+    _rule(r"x\s?(?P<count>\d{1,2})(?!\s*(?:[cm]m|x)|[.,]?\d)", _count, left=r"(?<=[a-z]\s)"),
     # what is left: counts and numbers of a list
     _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", _read, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),
     _rule(r"#\s*\d+", _read, left=""),

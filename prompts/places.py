@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from prompts.lexicon import Term
+from prompts.phrases import load
 from prompts.scopes import Scopes, coordinates, is_mark, is_place
 
 _INSIDE: dict[str, frozenset[str]] = {
@@ -23,6 +25,7 @@ _INSIDE: dict[str, frozenset[str]] = {
     "abdomen": frozenset(("aorta", "liver", "spleen", "kidney", "bowel", "peritoneum", "retroperitoneum", "pancreas")),
     "chest": frozenset(("aorta", "lung", "bone", "vertebra", "esophagus", "chest wall", "mediastinum", "airway")),
     "neck": frozenset(("thyroid", "larynx", "carotid artery", "vessel")),
+    "pelvis": frozenset(("bone", "bladder", "colorectum", "peritoneum", "muscle", "bowel", "vessel")),
     "vessel": frozenset(
         ("aorta", "coronary", "carotid artery", "iliac artery", "pulmonary artery", "mesenteric artery")
     ),
@@ -81,6 +84,8 @@ def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) ->
             continue
         if link is None or not _same_scope(scopes, found[-1].first, index):
             found.append(_new(item, index, scopes))
+        elif link == "joined" and _refines(items, found[-1], index):
+            _extend(found[-1], item, index, items)
         elif link == "joined" or not _extend(found[-1], item, index, items):
             found.append(_new(item, index, scopes))
             found[-1].joined = link == "joined" or bool(found[-1].part and found[-2].part)
@@ -93,6 +98,15 @@ def _across(items: Sequence[Term], place: Place, index: int) -> bool:
     """ "body/tail": one place that lies across two parts, called by the first."""
     means = items[index].means.get("place", {})
     return place.part is not None and set(means) == {"part"} and is_mark(items[index - 1], "/")
+
+
+def _refines(items: Sequence[Term], place: Place, index: int) -> bool:
+    """ "left kidney, upper pole": behind a bare organ and a comma, a part says where."""
+    said = _says(items[index])
+    fresh = place.own_organ and not (place.part or place.level or place.segments)
+    part = said.get("level") or (said.get("part") and said.get("organ") == place.organ)
+    alone = not any(i.has("joins") for i in items[index + 1 : index + 3])
+    return bool(fresh and part and alone and not said.get("side") and is_mark(items[index - 1], ","))
 
 
 def _same_scope(scopes: Scopes, a: int, b: int) -> bool:
@@ -175,9 +189,21 @@ def _merged(a: str | None, b: str | None) -> str | None:
     """The finer of two organs of which one holds the other; None where they are two."""
     if a is None or b is None or a == b:
         return a or b
-    if b in _INSIDE.get(a, ()):
+    if b in _inside(a):
         return b
-    return a if a in _INSIDE.get(b, ()) else None
+    return a if a in _inside(b) else None
+
+
+def inside(a: str | None, b: str | None) -> bool:
+    """Whether one of two organs holds the other."""
+    return a is not None and b is not None and (b in _inside(a) or a in _inside(b))
+
+
+@cache
+def _inside(organ: str) -> frozenset[str]:
+    """What lies in an organ or a region of the body."""
+    home = load("words/places.yaml")["regions"]
+    return _INSIDE.get(organ, frozenset()) | {o.strip() for o in home.get(organ, "").split(",")} - {organ, ""}
 
 
 def _groups(found: Sequence[Place]) -> list[list[Place]]:
@@ -216,5 +242,7 @@ def _resolve(place: Place) -> None:
     named = place.noun in ("lobe", "pole") or place.organ in _LOBED
     if place.level and named and (place.part is None or place.implied):
         place.part, place.implied = place.level, False
+    if place.level and place.noun == "region" and place.part is None:
+        place.part = place.level
     if place.organ == "kidney" and place.part == "middle":
         place.part = "interpolar"

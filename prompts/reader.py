@@ -6,6 +6,7 @@ words that belong to them; findings, one a place; repetitions put together; and 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +20,7 @@ from prompts.binding import bind, describe
 from prompts.drafts import Draft, as_attributes, drafts_of
 from prompts.errors import PromptError
 from prompts.findings import Told, findings_of
+from prompts.findings import resolved as resolved_kind
 from prompts.lexicon import Term, function_words
 from prompts.places import Place, places
 from prompts.reading import Finding, Reading
@@ -33,6 +35,10 @@ MAX_CHARACTERS = 200_000
 EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule in the right upper lobe'"
 _SILENT = ("technique", "comparison", "recommendation", "measured organs")
 _READ = frozenset(("number", "stage", "degrees", "spacing", "ct"))
+_NODAL = frozenset(("mediastinum", "retroperitoneum", "axilla", "neck", "inguinal", "hilum"))
+_STATIONS = ("pre", "para", "sub", "retro", "right para", "left para", "supra", "infra", "aorto", "inter", "station",
+             "axill", "ingui", "hil", "porta", "peri", "gastro")  # fmt: skip
+_DILATED = re.compile(r"dilat|enlarg|wide", re.I)
 _PAST = ("history",)
 _POSSIBLE = ("indication",)
 
@@ -182,6 +188,13 @@ def _headless(
     if any(i.has("normal") for i in items):
         _normal(state, items, where, number, sentence)
         return
+    if (unnamed := _unnamed(state, items, where, sentence)) is not None:
+        for index, item in enumerate(items):
+            describe(unnamed, item, index, items, spread)
+        unnamed.sentence, unnamed.section = number, sentence.section
+        _add(state, unnamed, items, sentence)
+        _use(state, items, unnamed.used)
+        return
     target = (state.told[-1] if state.told else None) or (state.targets[-1] if state.targets else None)
     if state.targets and state.told and state.targets[-1].draft.sentence > state.told[-1].draft.sentence:
         target = state.targets[-1]
@@ -196,6 +209,30 @@ def _headless(
     if not _of_the_last(items, where, target, sentence):
         return
     _tell(state, target, items, spread, where, taken)
+
+
+def _unnamed(state: _Text, items: Sequence[Term], where: list[Place], sentence: Sentence) -> Draft | None:
+    """The lesion that a place with a length is under "target lesions", and the lymph node that it is at a station."""
+    if not any("size" in i.means for i in items) or any(is_finite(i) for i in items):
+        return None
+    heading = [sentence.organ] if sentence.organ is not None else []
+    organs = [p.organ for p in where if not p.weak] or [_organ_of(term) for term in heading]
+    nodal = bool(organs) and organs[0] in _NODAL
+    station = any("station" in i.means or i.text.lower().startswith(_STATIONS) for i in [*heading, *items])
+    last = state.told[-1].finding if state.told else None
+    awaited = last is not None and last.kind == "lymph node" and last.size_mm is None and last.status == "present"
+    if sentence.section != "target" and not (nodal and station and not awaited):
+        return None
+    if not organs and not any(p.part or p.side for p in where):
+        return None
+    kind = lexicon.kind_named("lymph node" if nodal else "lesion")
+    used = {i for p in where for i in range(p.first, p.last)}
+    return Draft(kind, 0, 0, 0, False, places=[p for p in where if not p.weak], used=used, text=items[0].text)
+
+
+def _organ_of(heading: Term) -> str | None:
+    organ = heading.means.get("organ") or heading.means.get("place", {}).get("organ")
+    return str(organ) if organ else None
 
 
 def _tells(item: Term) -> bool:
@@ -263,15 +300,15 @@ def _normal(state: _Text, items: Sequence[Term], where: Sequence[Place], number:
     state.understood = True
     organs = [p for p in where if p.organ and not p.weak]
     if not organs and sentence.organ is not None:
-        means = sentence.organ.means
-        organs = [Place(0, 0, organ=means.get("organ") or means.get("place", {}).get("organ"))]
+        organs = [Place(0, 0, organ=_organ_of(sentence.organ))]
     start, end = state.source.raw_span(items[0].start, items[-1].end)
+    dilated = any(i.has("normal") and _DILATED.search(i.text) for i in items)
     for place in organs:
-        finding = Finding("abnormality", place.organ, place.side, place.part, status="absent",
+        kind, organ = resolved_kind(lexicon.kind_named("dilatation"), place.organ) if dilated else ("dilatation", None)
+        kind, organ = ("abnormality", place.organ) if kind == "dilatation" else (kind, organ)
+        finding = Finding(kind, organ, place.side, place.part, status="absent",
                           text=state.source.raw[start:end], span=(start, end))  # fmt: skip
-        draft = Draft(
-            lexicon.Kind("abnormality"), 0, 0, 0, False, status="absent", sentence=number, section=sentence.section
-        )
+        draft = Draft(lexicon.Kind(kind), 0, 0, 0, False, status="absent", sentence=number, section=sentence.section)
         state.told.append(Told(finding, draft))
     _use(state, items, range(len(items)) if organs else [])
 

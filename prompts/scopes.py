@@ -67,7 +67,7 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     if "absent after" in contexts and (not both or (answers and closes)):
         reach(found, "absent", backward(items, index))
     if "normal" in contexts and index and (answers or _links(items[index - 1])):
-        reach(found, "absent", backward(items, index - 1))
+        reach(found, "absent", _no_device(items, backward(items, index - 1)))
     if "possible before" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "possible after" in contexts:
@@ -75,7 +75,8 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     past_after = "past after" in contexts and (closes or "past before" not in contexts)
     if "past before" in contexts and not (past_after and index and closes):
         near = items[index].text.lower() in _NEAR
-        reach(found, "past", _near(items, index) if near else _to_comma(items, forward(items, index)))
+        past = _near(items, index) if near else _to_comma(items, forward(items, index))
+        reach(found, "past", _no_device(items, past))
     if past_after and index:
         reach(found, "past", backward(items, index))
     for name, scope in (("beside", "beside"), ("mostly", "subset"), ("example", "largest")):
@@ -85,9 +86,16 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "largest" in contexts:
         reach(found, "largest", _of_one(items, index))
+    if "invades" in contexts:  # "splenic vein invasion": of a neighbour
+        reach(found, "beside", _places_before(items, index))
     for name in ("equal", "due"):
         if name in contexts:
             reach(found, name, forward(items, index))
+
+
+def _no_device(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
+    """Without what was put there: wires are intact and there, and so are the clips after surgery."""
+    return [j for j in indices if "finding" not in items[j].means or not items[j].means["finding"].device]
 
 
 def reach(found: Scopes, name: str, indices: Sequence[int]) -> None:
@@ -124,6 +132,8 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
         depth += is_mark(item, "(") - is_mark(item, ")")
         if item.has("stop") or depth < 0:
             break
+        if inside and "finding" in items[inside[-1]].means and is_place(item) and _verb_next(items, j):
+            break
         verb = verb or is_finite(item) or item.has("absent after")
         if coordinates(item) or item.has("with"):
             if verb and not _lists_place(items, j):
@@ -134,6 +144,12 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
             break
         inside.append(j)
     return inside
+
+
+def _verb_next(items: Sequence[Term], start: int) -> bool:
+    """ "(no adenopathy) liver has ..": without a comma, a place with a verb behind it begins another clause."""
+    behind = next((i for i in items[start:] if not is_place(i)), None)
+    return behind is not None and (is_finite(behind) or behind.has("normal"))
 
 
 def _to_comma(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
@@ -176,6 +192,8 @@ def opens_anew(items: Sequence[Term], start: int) -> bool:
     if opening.get("count", "0") != "0" and not first.text.lower().startswith("any"):
         return True
     if opening.get("size_word") and not first.text.lower().startswith("signif"):
+        return True
+    if any(i.has("equal") for i in chunk):
         return True
     return any("size" in i.means for i in chunk) or any(i.has("in") for i in chunk[named[0] :])
 
@@ -246,6 +264,15 @@ def _places(items: Sequence[Term], index: int) -> list[int]:
         if item.has("in") and placed and item.text.lower() not in ("of", "of the"):
             break
         if (coordinates(item) or item.has("with")) and not _place_next(items, j + 1):
+            break
+        inside.append(j)
+    return inside
+
+
+def _places_before(items: Sequence[Term], index: int) -> list[int]:
+    inside: list[int] = []
+    for j in range(index - 1, -1, -1):
+        if not is_place(items[j]):
             break
         inside.append(j)
     return inside

@@ -28,6 +28,7 @@ _ONE = {
 }  # fmt: skip
 _BLANKS = {code: " " for code in (*range(10), *range(11, 32), 127)}
 _SPACE_IN_NUMBER = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
+_BULLET = re.compile(r"^([ \t]*)-(?=[ \t])", re.M)
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s]")
 _DASH = re.compile(r"(?<=[^\W\d])(?:\.?\)?) - (?=\w)|(?<=\w) -- (?=\w)")
 _SKIPPED = frozenset("-'_*#~^`|")
@@ -89,7 +90,9 @@ def normalised(raw: str) -> Source:
 
 
 def _dashes(text: str) -> str:
-    """A dash between blanks parts as a comma does; no character moves."""
+    """A dash that opens a line is a bullet, one between blanks parts as a comma does; no character moves."""
+    if text.count("\n") or text.startswith("- "):
+        text = _BULLET.sub("\\1\u2022", text)
     return _DASH.sub(lambda m: m[0].replace("--", ", ").replace("-", ","), text)
 
 

@@ -1,4 +1,8 @@
-"""Slips of the pen: an unknown word that is one or two letters from a word of the lexicon is taken for it, and said."""
+"""Slips of the pen: an unknown word that is one or two letters from a word of the lexicon is taken for it, and said.
+
+No slip is a word of English (those within reach of a term stand in words/ordinary.yaml), one that has another prefix or
+another ending of medicine than the term (hypoplasia, nephrectomy), or the adverb of a known word.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,20 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from itertools import combinations
 
-from prompts.lexicon import tree
+from prompts.lexicon import phrases, tree
+from prompts.phrases import load
 from prompts.source import Source, Token
 
-_SHORTEST = 5  # letters of a word that is looked at
+SHORTEST = 5  # letters of a word that is looked at
 _LONGEST = 24
 _TWICE = 8  # from here on two letters may be wrong
+_STEM = 3  # letters at least beside a prefix or an ending
+_PREFIXES = (
+    *("antero", "postero", "latero", "medio", "hyper", "inter", "intra", "infra", "supra", "macro", "micro", "extra"),
+    *("retro", "trans", "super", "hypo", "para", "peri", "post", "endo", "anti", "pre", "pro", "sub", "epi", "non"),
+    *("ante", "multi", "iso"),
+)
+_ENDINGS = ("ectomy", "ostomy", "otomy", "plasty", "scopy", "graphy", "megaly", "itis", "osis", "oma")
 
 
 def corrected(source: Source) -> tuple[Source, dict[str, str]]:
@@ -21,7 +33,7 @@ def corrected(source: Source) -> tuple[Source, dict[str, str]]:
     tokens: list[Token] = []
     meant: dict[str, str] = {}
     for token in source.tokens:
-        guess = _meant(token.key) if _SHORTEST <= len(token.key) <= _LONGEST and token.text.isalpha() else None
+        guess = _meant(token.key) if SHORTEST <= len(token.key) <= _LONGEST and token.text.isalpha() else None
         if guess is None:
             tokens.append(token)
         else:
@@ -36,14 +48,18 @@ def corrected(source: Source) -> tuple[Source, dict[str, str]]:
 
 @lru_cache(maxsize=65536)
 def _meant(word: str) -> str | None:
+    return None if word in _english() else taken_for(word)
+
+
+def taken_for(word: str) -> str | None:
     """The word of the lexicon that this one is a slip of; None where it is known, or like none or like several."""
-    if word in _vocabulary():
+    if word in _vocabulary() or (word.endswith("ly") and word[:-2] in _vocabulary()):
         return None
     allowed = 2 if len(word) >= _TWICE else 1
     found: dict[str, int] = {}
     for short in _deletions(word, allowed):
         for known in _index().get(short, ()):
-            if known[0] == word[0] and abs(len(known) - len(word)) <= allowed:
+            if known[0] == word[0] and abs(len(known) - len(word)) <= allowed and not _of_another_make(word, known):
                 apart = distance(word, known)
                 if apart <= (2 if min(len(known), len(word)) >= _TWICE else 1):
                     found[known] = apart
@@ -54,9 +70,24 @@ def _meant(word: str) -> str | None:
     return best[0] if len(best) == 1 or nearest == 1 else None
 
 
+def _of_another_make(a: str, b: str) -> bool:
+    """Whether two words have different prefixes, or different endings, that medicine makes words with."""
+    prefixes = [next((p for p in _PREFIXES if w.startswith(p) and len(w) >= len(p) + _STEM), "") for w in (a, b)]
+    endings = [next((e for e in _ENDINGS if w.endswith(e) and len(w) >= len(e) + _STEM), "") for w in (a, b)]
+    return any(x and y and not x.startswith(y) and not y.startswith(x) for x, y in (prefixes, endings))
+
+
+@cache
+def _english() -> frozenset[str]:
+    """Words that look like a term and are none."""
+    table = load("words/ordinary.yaml")
+    return frozenset(f"{table['medicine']} {table['english']}".split())
+
+
 @cache
 def _vocabulary() -> frozenset[str]:
-    return frozenset(_words(tree()))
+    headings = {word for say in load("words/headings.yaml").values() for words in phrases(say) for word in words}
+    return frozenset({*_words(tree()), *headings})
 
 
 def _words(node: dict) -> Iterator[str]:  # type: ignore[type-arg]
@@ -70,7 +101,7 @@ def _words(node: dict) -> Iterator[str]:  # type: ignore[type-arg]
 def _index() -> dict[str, list[str]]:
     """Every word with one or two letters left out -> the words (symmetric deletion, Garbe 2012)."""
     index: dict[str, list[str]] = defaultdict(list)
-    for word in sorted(w for w in _telling() if len(w) >= _SHORTEST and w.isalpha()):
+    for word in sorted(w for w in _telling() if len(w) >= SHORTEST and w.isalpha()):
         for short in _deletions(word, 2 if len(word) >= _TWICE else 1):
             index[short].append(word)
     return index
