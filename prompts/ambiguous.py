@@ -10,6 +10,16 @@ from typing import Any
 from prompts.lexicon import Term, kind_named
 
 _EARLY_STAGE = re.compile(r"T[0-4][A-D]?")
+_BARE = {
+    "pancreas": frozenset(("head", "neck", "body", "tail", "uncinate")),
+    "stomach": frozenset(("fundus", "body")),
+    "colorectum": frozenset(("ascending", "descending", "transverse")),
+    "gallbladder": frozenset(("neck", "fundus", "body")),
+    "bone": frozenset(("head", "neck", "body")),
+    "vertebra": frozenset(("body",)),
+    "uterus": frozenset(("fundus", "body", "neck")),
+}
+_UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
@@ -23,11 +33,13 @@ def resolved(items: Sequence[Term]) -> list[Term]:
     it is spoken of; "T2" is a vertebra among bones, else a stage.
     """
     found = list(items)
-    pancreas = any(_of_pancreas(item) for item in items)
+    spoken_of = [organ for organ in _BARE if any(_of(item, organ) for item in items)]
     for index, item in enumerate(items):
         means: dict[str, Any] | None = None
-        if "bare" in item.means and pancreas:
-            means = {"place": {"part": item.means["bare"]}}
+        if "bare" in item.means and (organ := _whose(item.means["bare"], spoken_of)):
+            means = {"segment": True} if organ in _UNPARTED else {"place": {"part": item.means["bare"]}}
+        elif item.text in ("R", "L") and "unknown" in item.means and _answers(items, index):
+            means = {"side": "right" if item.text == "R" else "left"}
         elif "vertebra" in item.means and _EARLY_STAGE.fullmatch(item.means["vertebra"]):
             means = None if _among(items, index, _BONE) else {"stage": item.text}
         elif item.text.upper() == "LAD" and not (_among(items, index, _ARTERY) or _is_definite(items, index)):
@@ -39,10 +51,23 @@ def resolved(items: Sequence[Term]) -> list[Term]:
     return found
 
 
-def _of_pancreas(item: Term) -> bool:
+def _whose(part: str, spoken_of: Sequence[str]) -> str | None:
+    """Which of the organs that are spoken of has such a part."""
+    return next((organ for organ in spoken_of if part in _BARE[organ]), None)
+
+
+def _of(item: Term, organ: str) -> bool:
     means = item.means
     kind = means.get("finding")
-    return "pancreas" in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
+    return organ in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
+
+
+def _answers(items: Sequence[Term], index: int) -> bool:
+    """ "R: 2 cm cyst", "R kidney": a letter that stands for a side."""
+    behind = items[index + 1] if index + 1 < len(items) else None
+    opens = index == 0 or "mark" in items[index - 1].means
+    named = behind is not None and ("organ" in behind.means or "level" in behind.means)
+    return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
 
 
 def _one_of(items: Sequence[Term], index: int) -> dict[str, Any]:

@@ -20,7 +20,10 @@ def bind(
         return
     edges = [_boundary(items, a, b) for a, b in zip(drafts, drafts[1:], strict=False)]
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
-    places = [p for p in places if p.first >= begin]  # "the heart is normal and no mass ..": no mass of the heart
+    widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
+    calibres = {} if widened else _calibres(items)
+    # "the heart is normal and no mass ..": no mass of the heart; "nodule on the right, left lobe normal"; "duct 3 mm"
+    places = [p for p in places if p.first >= begin and not _is_normal(items, p) and p.last - 1 not in calibres]
 
     def owner(index: int) -> Draft:
         return drafts[sum(edge <= index for edge in edges)]
@@ -33,11 +36,44 @@ def bind(
     for index, item in enumerate(items):
         if index < begin or index in scan or "finding" in item.means or "dose" in item.means:
             continue
+        if index in calibres.values():
+            drafts[0].used.add(index)
+            continue
         describe(owner(index), item, index, items, scopes, index in of_place)
     for draft in drafts:
         _same_measure(draft)
         _told_of(draft, drafts)
     _share_places(items, drafts)
+
+
+def _is_normal(items: Sequence[Term], place: Place) -> bool:
+    behind = items[place.last : place.last + 2]
+    return bool(behind) and (behind[0].has("normal") or (is_finite(behind[0]) and behind[-1].has("normal")))
+
+
+def _calibres(items: Sequence[Term]) -> dict[int, int]:
+    """Item of a duct or vessel -> item of the length that is its width: nothing else stands between two commas."""
+    found: dict[int, int] = {}
+    for chunk in _chunks(items):
+        sizes = [i for i in chunk if "size" in items[i].means]
+        ducts = [i for i in chunk if items[i].means.get("organ") in _DUCTS]
+        told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
+        if len(sizes) == 1 and ducts and not told and max(ducts) < sizes[0]:
+            found |= dict.fromkeys(ducts, sizes[0])
+    return found
+
+
+def _chunks(items: Sequence[Term]) -> list[list[int]]:
+    chunks: list[list[int]] = [[]]
+    for index, item in enumerate(items):
+        if is_mark(item, ",", ";") or item.has("joins"):
+            chunks.append([])
+        else:
+            chunks[-1].append(index)
+    return chunks
+
+
+_DUCTS = frozenset(("bile duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
 
 def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:
@@ -122,7 +158,7 @@ def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict
     after = _before_first(items[index + 1 : index + 1 + _NEAR])
     words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
     words_after = {w for i in after for w in i.text.lower().replace("-", " ").split()}
-    if _is_earlier(items, index):
+    if said["is"] == "earlier" or _is_earlier(items, index):
         said["is"] = "earlier"
     elif _is_distance(after) or "distance" in words_before:
         said["is"] = "distance"
@@ -191,10 +227,11 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
         depth += is_mark(item, "(") - is_mark(item, ")")
         if depth > 0:
             continue
-        if not (coordinates(item) or item.has("with") or item.has("stop") or is_mark(item, ":")):
+        opens = item.has("stop") or (item.has("absent before") and index + 1 < b.first + 1 and not item.has("normal"))
+        if not (coordinates(item) or item.has("with") or opens or is_mark(item, ":")):
             continue
         following = next((i for i in items[index + 1 : b.first + 1] if not i.has("definite")), items[b.first])
-        if following.has("article") or "count" in following.means or item.has("stop"):
+        if following.has("article") or "count" in following.means or item.has("stop") or item.has("absent before"):
             opening.append(index)
         elif is_mark(item, ","):
             commas.append(index)
@@ -259,13 +296,15 @@ _FOLLOWING = frozenset(
 
 def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     """ "left effusion with adjacent atelectasis": what goes with a finding is on its side."""
-    if draft.kind is None or draft.kind.organ != "lung" or any(p.side for p in draft.places):
+    if draft.kind is None or draft.kind.organ not in ("lung", "pleura") or any(p.side for p in draft.places):
         return
     side = next((p.side for p in before.places if p.side and not p.weak), None)
     words = {i.text.lower() for i in items[before.last : draft.last]}
     if side and (words & _FOLLOWING or {"with", "with adjacent"} & words) and before.status == draft.status:
         kept = [p for p in draft.places if not p.weak]
-        draft.places = [replace(p, side=side) for p in kept] or [Place(draft.head, draft.head, organ="lung", side=side)]
+        draft.places = [replace(p, side=side) for p in kept] or [
+            Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
+        ]
 
 
 def _same_side(before: Draft, draft: Draft) -> None:

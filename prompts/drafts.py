@@ -77,13 +77,23 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         if index in scan or not {"finding", "dose"} & set(item.means):
             continue
         draft = _draft(item, index, items, scopes)
-        if found and _is_same(items, scopes, found[-1], draft):
+        if found and _is_enlarged(items, found[-1], draft):
+            draft.used |= found.pop().used
+            found.append(draft)
+        elif found and _is_same(items, scopes, found[-1], draft):
             _join(found[-1], draft)
         elif found and _retypes(items, scopes, found, draft):
             continue
         else:
             found.append(draft)
     return _without_causes(found)
+
+
+def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "enlarged right hilar and subcarinal nodes": the adjective is no dilatation."""
+    if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name != "lymph node":
+        return False
+    return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
 
 def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Draft:
@@ -119,6 +129,8 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         return True
     if a.kind.device and b.kind.device and all(i.has("joins") or i.has("article") or i.has("with") for i in between):
         return a.kind.means == b.kind.means
+    if a.status != "absent" and between and all(i.has("either") for i in between):
+        return {a.kind.name, b.kind.name} <= {*FOCAL, "lymph node"}
     if between or a.status == "absent":
         return False
     names = {a.kind.name, b.kind.name}
@@ -143,6 +155,8 @@ def _finer(a: Kind, b: Kind) -> Kind:
     """The name that says more: no name for anything; and a metastasis more than a nodule."""
     if a.generic != b.generic:
         return b if a.generic else a
+    if "lymph node" in (a.name, b.name):
+        return a if a.name == "lymph node" else b
     return b if finer(a.name, b.name) != a.name else a
 
 
@@ -237,6 +251,8 @@ def _told(a: Draft, b: Draft, certain: bool) -> bool:
             a.attributes["suspected"] = True
     elif certain and {a.kind.name, b.kind.name} <= FOCAL:
         a.kind = b.kind
+    elif certain and a.kind.name in FOCAL and b.kind.name == "lymph node":
+        a.attributes.setdefault("suspected", b.kind.name)
     elif certain and not b.kind.generic:
         return False
     else:

@@ -30,6 +30,7 @@ _LUNG_FAMILY = frozenset(
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
+_LEVELLED = frozenset(("lung", "kidney", "esophagus"))
 _FLUID = ("effusion", "ascites")
 _AS_THICKNESS = frozenset(
     ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
@@ -87,6 +88,9 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     conflicts: list[str] = []
     for place in own:
         _add(found, place, items, conflicts)
+    for place in found:
+        if place.part is None and place.level and plain(place.organ or draft.kind and draft.kind.organ) in _LEVELLED:
+            place.part = "interpolar" if (place.organ, place.level) == ("kidney", "middle") else place.level
     if not found and draft.kind and not draft.kind.organ and draft.kind.name != "lymph node":
         found = [p for p in draft.places if p.weak][:1]
     if heading is not None:
@@ -141,6 +145,7 @@ def _merge(a: Place, b: Place) -> None:
     finer = a.organ in (None, "lung", "bone", *_REGIONS) and b.organ not in (None, "lung", *_REGIONS)
     a.organ = b.organ if finer else a.organ or b.organ
     a.side = a.side or b.side
+    a.level = a.level or b.level
     if a.part is None or (a.implied and b.part and not b.implied):
         a.part, a.implied = b.part, b.implied
     a.segments += b.segments
@@ -281,7 +286,10 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
         count = 1
     if size is not None:
         axes = tuple(size.get("axes") or size.get("range") or size["list"])
-        if name in _FLUID and size["is"] == "largest":  # "an effusion reaching 2 cm" is as deep
+        shallow = name in _FLUID and axes[0] < load("words/sizes.yaml")[name]["tiny"][0]
+        if name in _FLUID and (
+            size["is"] == "largest" or (shallow and len(axes) == 1)
+        ):  # "an effusion reaching 2 cm" is as deep
             attributes["thickness_mm"], axes, size = axes[0], None, {"is": None}
         if size["is"]:
             attributes["size_is"] = size["is"]

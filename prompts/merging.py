@@ -24,11 +24,28 @@ def spoken_of(told: Sequence[Told], kind: str) -> Told | None:
     return None
 
 
+def within_sentence(told: list[Told], number: int) -> None:
+    """ "reticulation, honeycombing": what names one kind in one place twice in the last sentence is told once."""
+    first = len(told)
+    while first and told[first - 1].draft.sentence == number:
+        first -= 1
+    seen: dict[object, Told] = {}
+    for one in told[first:]:
+        f = one.finding
+        again = seen.setdefault((f.kind, f.organ, f.side, f.part, f.status), one)
+        if again is not one and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
+            merged(again, one)
+            told[:] = [t for t in told if t is not one]
+
+
 def without_repeats(told: Sequence[Told]) -> list[Told]:
     """What an impression repeats is put together with what it repeats; what it adds is kept."""
     kept: list[Told] = []
     answered: set[int] = set()
     for one in told:
+        if (due := _due_to(kept, one)) is not None:
+            due.become(attributes={"cause": one.finding.kind, **due.finding.attributes})
+            continue
         earlier = _repeated(kept, one, answered)
         if earlier is None:
             kept.append(one)
@@ -37,6 +54,15 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
                 answered.add(id(earlier))
             merged(earlier, one)
     return kept
+
+
+def _due_to(kept: Sequence[Told], one: Told) -> Told | None:
+    """The finding that a diagnosis in the impression explains: consolidation, and "right-sided pneumonia"."""
+    kind, new = one.draft.kind, one.finding
+    if one.draft.section != "impression" or kind is None or not kind.cause or new.status not in ("present", "possible"):
+        return None
+    alike = [k for k in kept if k.finding.status == "present" and k.finding.organ == new.organ]
+    return next((k for k in alike if _sides(k.finding.side, new.side) and k.draft.section != "impression"), None)
 
 
 def _repeated(kept: Sequence[Told], one: Told, answered: set[int]) -> Told | None:

@@ -23,7 +23,7 @@ from prompts.source import Source
 
 Means = dict[str, Any]
 _END = re.compile(r"(?<![\d.])[.;\n](?=\s)")
-_WITH_NUMBER = re.compile(r"\d|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I)
+_WITH_NUMBER = re.compile(r"\d|[ -](?:mm|cm|millim|centim)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I)
 
 _N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 _SIGNED = rf"(?:(?<![\w).])-\s?)?{_N}"
@@ -122,6 +122,18 @@ def _grown(match: re.Match[str]) -> Means:
     """ "decreased from 52 mm to 38 mm": what it is now, and what it was."""
     was, now = _sized(f"{match['low']} {match['lunit'] or match['unit']} x {match['high']} {match['unit']}")
     return {"size": {"axes": (now,), "is": None, "was": was}}
+
+
+def _worded(match: re.Match[str]) -> Means:
+    """ "two by one point five centimeters"."""
+    scale, lengths = _scale(match["unit"]), []
+    for said in re.findall(_W, match["words"], re.I):
+        whole, _, tenth = said.lower().partition("point")
+        number = 0.5 if "half" in whole else float(_WORDS.index(whole.strip()))
+        lengths.append(round((number + (_WORDS.index(tenth.strip()) / 10 if tenth else 0)) * scale, 6))
+    if match["to"] and len(lengths) == 2:
+        return {"size": {"range": (min(lengths), max(lengths)), "is": "range"}}
+    return {"size": {"axes": tuple(sorted(lengths, reverse=True)), "is": None}}
 
 
 def _list(match: re.Match[str]) -> Means:
@@ -245,6 +257,9 @@ _SECTION = (
     r"(?:slices?|slice\s+thickness|sections?|section\s+thickness|spacing|voxels?|"
     r"thick(?:\s+(?:slices?|sections?))?|collimation|intervals?|cuts?|reconstruction\w*)"
 )
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+          "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
+_W = rf"(?:{'|'.join(_WORDS)}|half\s+an?)(?:\s+point\s+(?:{'|'.join(_WORDS[:10])}))?"
 _RULES = (
     # dates and times
     _rule(
@@ -264,6 +279,7 @@ _RULES = (
         _read,
     ),
     _rule(rf"sum\s+of\s+(?:the\s+)?(?:longest\s+)?diameters?\s*[:=]?\s*(?:is\s+)?{_N}{_GAP}{_MM}", _read),
+    _rule(r"(?:non-?\s?)?target(?:\s+lesions?)?\s+(?:no\.?\s*)?\d{1,2}(?=\s*[:.,-])", lambda m: {"label": True}),
     # where in the study
     _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", _station),
     _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", _station),
@@ -368,6 +384,7 @@ _RULES = (
     _rule(r"(?P<list>(?:viii|vii|vi|iv|v|iii|ii))(?=\s+segments?)", _segments),
     _rule(r"(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)", _vertebra),
     # volumes and lengths
+    _rule(rf"(?P<words>{_W}(?:\s*(?:x|by|times|(?P<to>to))\s*{_W}){{0,2}})[\s-]+(?P<unit>{_MM})", _worded),
     *(_rule(rf"{numbers}[\s-]*{_ML}", _volumes) for numbers in (rf"{_N}(?:{_AND}{_N})+", _SIGNED)),
     _rule(rf"(?P<axes>{_N}(?:{_BY}{_N}){{1,2}})\s*[,(]?\s*(?P<unit>{_MM})\)?", _axes_unit),
     _rule(_AXES, _axes),

@@ -89,9 +89,18 @@ def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) ->
         elif link == "joined" or not _extend(found[-1], item, index, items):
             found.append(_new(item, index, scopes))
             found[-1].joined = link == "joined" or bool(found[-1].part and found[-2].part)
+    for place in found:
+        place.joined = place.joined and not _stands_alone(items, place)
     for group in _groups(found):
         _share(group)
-    return [p for p in found if p.organ or p.side or p.part or p.segments]
+    return [p for p in found if p.organ or p.side or p.part or p.segments or _stands_alone(items, p)]
+
+
+def _stands_alone(items: Sequence[Term], place: Place) -> bool:
+    """ "cyst, left, upper, round": a level between commas."""
+    before = place.first == 0 or is_mark(items[place.first - 1], ",")
+    behind = place.last == len(items) or is_mark(items[place.last], ",")
+    return place.level is not None and before and behind
 
 
 def _across(items: Sequence[Term], place: Place, index: int) -> bool:
@@ -115,7 +124,7 @@ def _same_scope(scopes: Scopes, a: int, b: int) -> bool:
 
 def _link(items: Sequence[Term], last: int, index: int) -> str | None:
     """How an item is tied to the place that ends before `last`: "one", "joined" or not at all."""
-    between = items[last:index]
+    between = _without_sizes(items[last:index])
     if all(i.has("in") or i.has("definite") or i.text == "-" for i in between):
         return "one"
     joins = [i for i in between if coordinates(i)]
@@ -123,6 +132,15 @@ def _link(items: Sequence[Term], last: int, index: int) -> str | None:
     if len(joins) <= 2 and all(i.has("in") or i.has("definite") or "segment" in i.means for i in rest):
         return "joined"
     return None
+
+
+def _without_sizes(items: Sequence[Term]) -> list[Term]:
+    """ "right paratracheal (2.1 cm), subcarinal (1.6 cm)": a length in parentheses parts nothing."""
+    kept = list(items)
+    for k in range(len(kept) - 2):
+        if is_mark(kept[k], "(") and "size" in kept[k + 1].means and is_mark(kept[k + 2], ")"):
+            return [*kept[:k], *_without_sizes(kept[k + 3 :])]
+    return kept
 
 
 def _new(item: Term, index: int, scopes: Scopes) -> Place:

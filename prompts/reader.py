@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prompts import asking, languages, lexicon, merging, numbers, scan, sections, spelling
+from prompts import asking, languages, lexicon, merging, numbers, scan, sections, spelling, tables
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.binding import bind, describe
@@ -34,7 +34,7 @@ from prompts.vocabulary import Dose, Organ, Region
 MAX_CHARACTERS = 200_000
 EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule in the right upper lobe'"
 _SILENT = ("technique", "comparison", "recommendation", "measured organs")
-_READ = frozenset(("number", "stage", "degrees", "spacing", "ct"))
+_READ = frozenset(("number", "label", "stage", "degrees", "spacing", "ct"))
 _NODAL = frozenset(("mediastinum", "retroperitoneum", "axilla", "neck", "inguinal", "hilum"))
 _STATIONS = ("pre", "para", "sub", "retro", "right para", "left para", "supra", "infra", "aorto", "inter", "station",
              "axill", "ingui", "hil", "porta", "peri", "gastro")  # fmt: skip
@@ -55,6 +55,7 @@ class _Text:
     organs: list[str] = field(default_factory=list)
     sentences: list[Sentence] = field(default_factory=list)
     used: bytearray = field(default_factory=bytearray)
+    columns: tuple[str, ...] = ()
     understood: bool = False
     bare_target: bool = False
 
@@ -116,6 +117,11 @@ def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: i
         )
         state.understood = True
         return
+    if (columns := tables.columns_of(items)) is not None:
+        state.columns = columns
+        _use(state, items, range(len(items)))
+        return
+    items = tables.in_columns(items, state.columns)
     spread = scopes(items)
     where = places(items, spread, taken)
     drafts = drafts_of(items, spread, taken)
@@ -132,6 +138,8 @@ def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: i
             draft.status = "absent"
         _place_status(draft, section)
         _add(state, draft, items, sentence)
+    merging.within_sentence(state.told, number)
+    for draft in drafts:
         _use(state, items, draft.used)
 
 
@@ -221,7 +229,8 @@ def _unnamed(state: _Text, items: Sequence[Term], where: list[Place], sentence: 
     station = any("station" in i.means or i.text.lower().startswith(_STATIONS) for i in [*heading, *items])
     last = state.told[-1].finding if state.told else None
     awaited = last is not None and last.kind == "lymph node" and last.size_mm is None and last.status == "present"
-    if sentence.section != "target" and not (nodal and station and not awaited):
+    labelled = sentence.section == "target" or bool(state.columns) or any("label" in i.means for i in items)
+    if not labelled and not (nodal and station and not awaited):
         return None
     if not organs and not any(p.part or p.side for p in where):
         return None

@@ -41,6 +41,7 @@ _FINITE = frozenset(
         "developed",
     ]
 )
+_PREDICATES = frozenset(("enlarged", "dilated", "increased", "thickened"))
 _NEAR = frozenset(("previous", "prior", "previously", "formerly", "post"))
 _SMALL_REACH = 4
 _PLACES = frozenset(("organ", "side", "place", "level", "noun", "segment", "couinaud", "vertebra"))
@@ -132,7 +133,8 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
         depth += is_mark(item, "(") - is_mark(item, ")")
         if item.has("stop") or depth < 0:
             break
-        if inside and "finding" in items[inside[-1]].means and is_place(item) and _verb_next(items, j):
+        named = bool(inside) and "finding" in items[inside[-1]].means
+        if named and ((is_place(item) and _verb_next(items, j)) or _is_clause(item)):
             break
         verb = verb or is_finite(item) or item.has("absent after")
         if coordinates(item) or item.has("with"):
@@ -146,9 +148,17 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
     return inside
 
 
+def _is_clause(item: Term) -> bool:
+    """ "heart enlarged" is a sentence of its own."""
+    words = item.text.lower().split()
+    return "finding" in item.means and len(words) > 1 and words[-1] in _PREDICATES
+
+
 def _verb_next(items: Sequence[Term], start: int) -> bool:
     """ "(no adenopathy) liver has ..": without a comma, a place with a verb behind it begins another clause."""
     behind = next((i for i in items[start:] if not is_place(i)), None)
+    if behind is not None and "finding" in behind.means and behind.means["finding"].needs_place:
+        return True
     return behind is not None and (is_finite(behind) or behind.has("normal"))
 
 

@@ -65,7 +65,7 @@ class Source:
         found = []
         for match in _TOKEN.finditer(self.text):
             text = match[0]
-            if text in _SKIPPED:
+            if text in _SKIPPED or (text == "s" and self.text[match.start() - 1 : match.start()] == "'"):
                 continue
             key, plural = keyed(text)
             found.append(Token(text, key, plural, match.start(), match.end()))

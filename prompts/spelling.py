@@ -33,7 +33,7 @@ def corrected(source: Source) -> tuple[Source, dict[str, str]]:
     tokens: list[Token] = []
     meant: dict[str, str] = {}
     for token in source.tokens:
-        guess = _meant(token.key) if SHORTEST <= len(token.key) <= _LONGEST and token.text.isalpha() else None
+        guess = _guess(token) if SHORTEST <= len(token.key) <= _LONGEST and token.text.isalpha() else None
         if guess is None:
             tokens.append(token)
         else:
@@ -44,6 +44,18 @@ def corrected(source: Source) -> tuple[Source, dict[str, str]]:
     fixed = Source(source.raw, source.text, source.where)
     fixed.__dict__["tokens"] = tuple(tokens)
     return fixed, meant
+
+
+def _guess(token: Token) -> str | None:
+    """What a token is a slip of; a plural in -es may be one of a word in -is ("metastatses")."""
+    guess = _meant(token.key)
+    if not token.plural or not token.text.lower().endswith("es") or token.key in _vocabulary():
+        return guess
+    singular = f"{token.text.lower()[:-2]}is"
+    other = _meant(singular)
+    if guess is None or other is None:
+        return guess or other
+    return other if distance(singular, other) < distance(token.key, guess) else guess
 
 
 @lru_cache(maxsize=65536)
@@ -66,7 +78,7 @@ def taken_for(word: str) -> str | None:
     if not found:
         return None
     nearest = min(found.values())
-    best = sorted(w for w, apart in found.items() if apart == nearest)
+    best = sorted((w for w, apart in found.items() if apart == nearest), key=lambda w: (not w.startswith(word), w))
     return best[0] if len(best) == 1 or nearest == 1 else None
 
 
