@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from scipy import ndimage
 from evals.bootstrap import Interval, apart, mean_interval
 from prompts.vocabulary import Extent
 from synth import case_folder, intensity
-from synth.data import headneck
-from synth.data.prepare import PREPARED_SPACING_MM, anchor_mm, place
+from synth.data.prepare import PREPARED_SPACING_MM, NotPlacedError, prepare_scan
+from synth.data.sources import openkbp
 from synth.errors import InputError
 from synth.models.weights_folder import Weights
 from synth.regions import shipped
@@ -35,7 +36,6 @@ LEVELS_MM = (16.0, 8.0, 4.0)
 QUANTILES = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.9)
 BONE_HU, AIRWAY_HU = 250, -500
 _BODY_HU = -300
-_AIR_HU = -1000
 _BODY_SHARE = 0.5  # of a coarse voxel, from which on it counts as body
 
 
@@ -96,14 +96,13 @@ def subject_of(name: str, case: Case) -> Subject:
 def real_subjects(root: Path, split: str) -> Iterator[Subject]:
     """Real patients placed on the frame at 4 mm, as in training; those without both parotids have no place there."""
     region = shipped()
-    for patient in headneck.patients(root, split, region):
-        anchor = anchor_mm(patient, region)
-        if anchor is None:
+    affine = region.frame.affine_at(PREPARED_SPACING_MM)
+    for listed in openkbp.listing(root).scans:
+        if listed.split != split:
             continue
-        hu = place(patient.hu.astype(np.float32), patient.spacing, anchor, region.frame, _AIR_HU, order=1)
-        organs = place(patient.organs, patient.spacing, anchor, region.frame, 0, order=0)
-        affine = region.frame.affine_at(PREPARED_SPACING_MM)
-        yield Subject(patient.name, np.rint(hu).astype(np.int16), organs, affine, patient.annotated)
+        with suppress(NotPlacedError):
+            patient = prepare_scan(region.text, "openkbp", listed)
+            yield Subject(patient.name, patient.hu, patient.organs, affine, tuple(patient.annotated))
 
 
 def of_extent(subjects: Iterable[Subject], extent: Extent | None) -> Iterator[Subject]:

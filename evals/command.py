@@ -100,8 +100,8 @@ def memorization(
 ) -> None:
     """Is it new? Nearest training patients, against the same for held-out real patients.
 
-    Example: synthct evaluate memorization --train runs/data/headneck/train --synthetic out --held-out
-    runs/data/headneck/val
+    Example: synthct evaluate memorization --train runs/data/patients/train --synthetic out --held-out
+    runs/data/patients/val
     """
     from evals.memorization import evaluate
     from synth.progress import Progress

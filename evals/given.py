@@ -1,4 +1,4 @@
-"""Does a CT show the organs that it was drawn for? `python -m evals.given --real runs/data/headneck/val`.
+"""Does a CT show the organs that it was drawn for? `python -m evals.given --real runs/data/patients/val`.
 
 Organs of real patients are given, a CT is drawn for each, and `refine` reads the organs off it without being told of
 them; it reads the real CT of the same patients too, which says how much of a shortfall is the reader's.
@@ -71,7 +71,7 @@ def table(real: Sequence[Row], drawn: Sequence[Row]) -> dict[str, dict[str, obje
 
 
 def main(
-    real: Annotated[Path, typer.Option(help="Prepared patients (*.npz), see `synthct prepare`.")],
+    real: Annotated[Path, typer.Option(help="A split of patients that `synthct prepare` wrote.")],
     number: Annotated[int, typer.Option("--number", "-n", min=2, help="How many patients.")] = 10,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,

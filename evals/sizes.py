@@ -18,6 +18,7 @@ import typer
 from evals import plotting
 from evals.redrawn import FINE, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
+from synth.data.store import PATIENTS
 from synth.models import library
 from synth.models.precision import default_precision
 from synth.order import default_sampling
@@ -84,7 +85,7 @@ def main(
     """Print loss and fidelity by width of the network."""
     rows: dict[str, Row] = {}
     curves: dict[str, Curve] = {}
-    patients = load_subjects(data / "headneck" / "val")
+    patients = load_subjects(data / PATIENTS / "val")
     for widths in WIDTHS:
         if width and widths[0] not in width:
             continue
@@ -95,7 +96,7 @@ def main(
         draw_set(Redrawer(default_sampling(), seed, weights=weights), FINE, patients, folder / "drawn")
         curves[title] = curve_of(folder, batch)
         a, b = slope(curves[title])
-        rows[title] = row_of(data / "headneck" / "train", folder / "drawn", seed)
+        rows[title] = row_of(data / PATIENTS / "train", folder / "drawn", seed)
         loss = curves[title][-1][1]
         typer.echo(f"{title}: validation {loss:.4f}, {a:.3f} volumes^-{b:.3f} before the cooldown", err=True)
     (out / "sizes.json").write_text(json.dumps({"curves": curves, "rows": rows}, indent=1) + "\n")

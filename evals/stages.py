@@ -15,6 +15,7 @@ import typer
 
 from evals.redrawn import STAGES, Redrawer, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
+from synth.data.store import PATIENTS
 from synth.order import default_sampling
 from synth.shape.placed import Placed
 
@@ -28,13 +29,13 @@ def main(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Print fidelity of validation patients drawn again from each stage on, against the training patients."""
-    subjects = load_subjects(data / "headneck" / "val")
+    subjects = load_subjects(data / PATIENTS / "val")
     redrawer = Redrawer(default_sampling(), seed, Placed.load(shape))
     rows = {}
     for stage in STAGES:
         folder = out / stage.replace(" ", "_")
         draw_set(redrawer, stage, subjects, folder)
-        rows[stage] = row_of(data / "headneck" / "train", folder, seed)
+        rows[stage] = row_of(data / PATIENTS / "train", folder, seed)
         typer.echo(f"{stage}: KID x 1000 {rows[stage]['kid mean'][0]:.0f}", err=True)
     (out / "stages.json").write_text(json.dumps(rows, indent=1) + "\n")
     typer.echo(as_text(rows, _SHOWN))

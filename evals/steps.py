@@ -15,6 +15,7 @@ import typer
 
 from evals.redrawn import MEASURED, Redrawer, Row, as_text, draw_set, row_of
 from synth.data.dataset import load_subjects
+from synth.data.store import PATIENTS
 from synth.order import default_sampling
 
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -33,7 +34,7 @@ def main(
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Print fidelity against the training patients by number of steps."""
-    subjects = load_subjects(data / "headneck" / "val")
+    subjects = load_subjects(data / PATIENTS / "val")
     usual = default_sampling()
     rows: dict[str, Row] = {}
     for base, refine in pairs(usual.base_steps, usual.refine_steps):
@@ -43,7 +44,7 @@ def main(
         sampling = usual.model_copy(update={"base_steps": base, "refine_steps": refine})
         draw_set(Redrawer(sampling, seed), MEASURED, subjects, folder)
         drawing = time.process_time() - started
-        rows[title] = row_of(data / "headneck" / "train", folder, seed)
+        rows[title] = row_of(data / PATIENTS / "train", folder, seed)
         typer.echo(f"{title}: KID x 1000 {rows[title]['kid mean'][0]:.0f}, {drawing:.0f} CPU s", err=True)
     (out / "steps.json").write_text(json.dumps(rows, indent=1) + "\n")
     typer.echo(as_text(rows, _SHOWN))

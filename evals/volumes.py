@@ -1,4 +1,4 @@
-"""Find and read volumes: case folders, folders of CASE/ct.nii.gz, plain NIfTI files, prepared .npz subjects.
+"""Find and read volumes: case folders, folders of CASE/ct.nii.gz, plain NIfTI files, prepared patients.
 
 What cannot be used is named with its reason and never averaged in.
 """
@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from synth import case_folder, nifti
 from synth.data.dataset import region_at
+from synth.data.store import INDEX, Store
 from synth.errors import InputError
-from synth.files.arrays import MOST_BYTES, TEXT, Wanted, read_arrays
-from synth.files.content import bytes_of
-from synth.files.documents import parse_json
 from synth.geometry import to_ras
 from synth.provenance import sha256
 from synth.types import LabelMap, Volume
@@ -30,13 +29,15 @@ _SPACING_TOLERANCE_MM = 0.01
 
 @dataclass(frozen=True)
 class Source:
-    """A volume on disk: the file of its CT, and of its organ labels and lesions where there are any."""
+    """A volume on disk: the file of its CT, and of its organ labels and lesions where there are any; or where it stands
+    among the prepared patients whose index `ct` is."""
 
     name: str
     ct: Path
     organs: Path | None = None
     manifest: Path | None = None
     lesions: Path | None = None
+    row: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,23 @@ def find(folder: Path) -> list[Source]:
     shown = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
     sources = [_in_folder(p) for p in shown if (p / case_folder.CT).is_file()]
     sources += [Source(_stem(p), p) for p in shown if p.name.endswith((".nii", ".nii.gz")) and p.is_file()]
-    sources += [Source(p.stem, p, organs=p) for p in shown if p.suffix == ".npz"]
+    if (index := folder / INDEX).is_file():
+        sources += [Source(name, index, organs=index, row=row) for row, name in enumerate(prepared(index).names())]
     if not sources:
-        raise InputError(f"{folder}: holds no volumes; it must have .nii.gz files, CASE/ct.nii.gz or prepared .npz")
+        raise InputError(
+            f"{folder}: holds no volumes; it must have .nii.gz files, CASE/ct.nii.gz or patients of `synthct prepare`"
+        )
     return sources
+
+
+def prepared(index: Path) -> Store:
+    """The patients of a split that `synthct prepare` wrote."""
+    return _store(index.parent, index.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _store(folder: Path, _: int) -> Store:
+    return Store(folder)
 
 
 def _in_folder(folder: Path) -> Source:
@@ -108,8 +122,8 @@ def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions:
 
     Raises InputError, naming the file and the reason.
     """
-    if source.ct.suffix == ".npz":
-        return _read_prepared(source)
+    if source.row is not None:
+        return _read_prepared(source, source.row)
     ct = nifti.read_volume(source.ct, plausible=source.manifest is None)
     hu, affine = to_ras(ct.hu, ct.affine)
     organs = None
@@ -154,25 +168,16 @@ def _with_lesions(path: Path, ct: Volume, organ_ids: Mapping[int, str]) -> Label
     return replace(found, names={**found.names, **{i: LESION for i in organ_ids if i not in organs}})
 
 
-def _read_prepared(source: Source) -> Subject:
-    """A subject that `synthct prepare` wrote: head and neck, isotropic, on the frame."""
-    try:
-        content = bytes_of(source.ct, most=MOST_BYTES)
-        data = read_arrays(content, {"hu": Wanted(3, "i"), "organs": Wanted(3, "u"), "about": TEXT}, str(source.ct))
-        hu, ids, about = data["hu"], data["organs"], parse_json(str(data["about"]), str(source.ct))
-        annotated = tuple(str(name) for name in about["annotated"])
-        if hu.shape != ids.shape:
-            raise ValueError("CT and organs differ in shape")
-        hu = hu.astype(np.int16, copy=False)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source.ct}: no prepared subject ({error}); run `synthct prepare` again") from error
-    region = region_at(source.ct.parent.parent.parent)
-    spacing = region.frame.size_mm[0] / hu.shape[0]
-    if hu.shape != region.frame.shape_at(spacing):
-        raise InputError(f"{source.ct}: grid {hu.shape} is not the {region.name} frame; prepare it again")
-    affine = region.frame.affine_at(spacing)
+def _read_prepared(source: Source, row: int) -> Subject:
+    """A patient that `synthct prepare` wrote: on the frame of its region, isotropic."""
+    entry, region = prepared(source.ct)[row], region_at(source.ct.parents[2])
+    spacing = region.frame.size_mm[0] / entry.hu.shape[0]
+    if entry.region != region.name or entry.hu.shape != region.frame.shape_at(spacing):
+        raise InputError(f"{source.ct}: {source.name} is not on the {region.name} frame; prepare it again")
+    affine, annotated = region.frame.affine_at(spacing), tuple(entry.annotated)
     names = {number: organ for number, organ in enumerate(region.organs, start=1) if organ in annotated}
-    return Subject(source.name, sha256(content), hu, affine, LabelMap(ids, affine, names), annotated)
+    content = sha256(entry.hu.tobytes() + entry.organs.tobytes() + json.dumps([region.organs, annotated]).encode())
+    return Subject(source.name, content, entry.hu, affine, LabelMap(entry.organs, affine, names), annotated)
 
 
 def survey(

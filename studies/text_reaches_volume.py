@@ -40,6 +40,20 @@ _LEARNT = (
     "On the {side} side lies a {size} ball. It is {tone}.",
     "The ball on the {side} is {tone} and {size}.",
     "One {size} ball. It appears {tone}. It lies on the {side}.",
+    "{tone} {size} ball, {side}.",
+    "Seen on the {side}: a ball, {tone} and {size}.",
+    "The study shows a {tone} ball on the {side}. The ball is {size}.",
+    "A ball lies {side} of the midline. Its size is {size}. Its density is {tone}.",
+    "Compared with the body the ball is {tone}; it is {size} and {side} sided.",
+    "{side}-sided ball. {size}. {tone}.",
+    "There is one ball, which is {size}, on the {side}, and it looks {tone}.",
+    "Ball: {size}. Side: {side}. Appearance: {tone}.",
+    "The {side} side holds a ball that looks {tone} and is {size}.",
+    "A {size} ball is found. It is on the {side} and {tone}.",
+    "Looking {tone}, a {size} ball is located on the {side}.",
+    "The body is normal apart from a {size}, {tone} ball at the {side}.",
+    "The {size} ball at the {side} is {tone} throughout.",
+    "A single ball is present at the {side} side, {size} and {tone}.",
 )
 _LEARNT_NONE = (
     "There is no ball.",
@@ -48,6 +62,12 @@ _LEARNT_NONE = (
     "No large or small ball is seen.",
     "Neither a bright nor a dark ball.",
     "Unremarkable.",
+    "No ball is seen on the left. No ball is seen on the right.",
+    "The body is normal and holds no ball.",
+    "There is no bright ball and no dark ball.",
+    "Without a ball.",
+    "A ball cannot be seen.",
+    "Normal.",
 )
 _ASKED = (
     "Findings: {tone} ball of {size} size, {side} half.",
@@ -118,7 +138,7 @@ def volume(ball: Ball, rng: np.random.Generator) -> np.ndarray:
     axis = (np.arange(FRAME_MM / FINE_MM) + 0.5) * FINE_MM - FRAME_MM / 2
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     body = (x / rng.uniform(54, 62)) ** 2 + (y / rng.uniform(50, 60)) ** 2 < 1
-    hu = np.where(body & (np.abs(z) < 60), _TISSUE_HU, -1000.0)
+    hu = np.where(body, _TISSUE_HU, -1000.0)
     if ball is not None:
         side, size, tone = ball
         middle = (-1 if side == "left" else 1) * rng.uniform(24, 30), rng.uniform(-12, 12), rng.uniform(-20, 20)

@@ -65,6 +65,7 @@ class SourceLayout(StrEnum):
     """Archives that `prepare` reads as they lie on disk."""
 
     cases = "cases"
+    openkbp = "openkbp"
     ct_rate = "ct_rate"
 
 
@@ -418,80 +419,61 @@ def info(
 
 @app.command()
 def prepare(
-    headneck: Annotated[
-        Path | None, typer.Option(help="Head-and-neck patients in OpenKBP's layout: index.csv, train/, val/.")
+    layout: Annotated[
+        SourceLayout | None, typer.Option(help="How the patients in --from lie there.", show_default=False)
     ] = None,
-    patients: Annotated[
-        Path | None, typer.Option(help="Patients of your own: CASE/{ct.nii.gz, organs.nii.gz, report.txt}.")
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of the patients.", show_default=False)] = None,
+    region: Annotated[
+        str, typer.Option(help="What they show: head_neck, torso, or the YAML of a region of your own.")
+    ] = "head_neck",
+    out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
+    organ_ids: OrganIds = None,
+    trust_labels: TrustLabels = False,
+    table: Annotated[
+        Path | None,
+        typer.Option(help="cases: CSV of case, report, sex, age, labels.", show_default="table.csv in --from"),
     ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="ct_rate: TotalSegmentator's masks, by volume.", show_default=False)
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that prepare patients.")] = 1,
     native: Annotated[
         list[Path] | None, typer.Option(help="Folder of CASE/ct.nii.gz, to learn detail from; may be repeated.")
     ] = None,
-    organ_ids: OrganIds = None,
     lesions: Annotated[
         Path | None,
         typer.Option(help="Folder of CASE/{ct,labels}.nii.gz that outline a tumour: learn its inside."),
     ] = None,
     lesion_id: Annotated[int, typer.Option(min=1, max=255, help="The tumour's id in these labels.")] = 1,
-    out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
-    priors: Annotated[
-        Path | None, typer.Option(help="JSON file for the patients' facts, which plans draw from.", show_default=False)
-    ] = None,
-    trust_labels: TrustLabels = False,
-    region: Annotated[
-        str, typer.Option(help="What the patients show: head_neck, or the YAML of a region of your own.")
-    ] = "head_neck",
-    layout: Annotated[
-        SourceLayout | None, typer.Option(help="How the scans in --from lie there.", show_default=False)
-    ] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="Folder of these scans.", show_default=False)] = None,
-    masks: Annotated[
-        Path | None, typer.Option(help="ct_rate: TotalSegmentator's masks, by volume.", show_default=False)
-    ] = None,
-    table: Annotated[
-        Path | None,
-        typer.Option(help="cases: CSV of case, report, sex, age, labels.", show_default="table.csv in --from"),
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="With --layout: processes that prepare.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Make the training set of the networks from real CT and print how many patients are in it.
 
-    A case of your own is a folder with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz with the organs that the
-    region is placed by (both parotid glands for head_neck); targets.nii.gz in Gy and report.txt if there are. One in
-    seven is kept for validation.
+    cases: a folder a patient, with ct.nii.gz, or ct/ with its DICOM series; organs.nii.gz, targets.nii.gz in Gy and
+    report.txt if there are; table.csv beside them. openkbp: index.csv, train/ and val/. ct_rate: its volumes
+    and tables.
 
-    With --layout, scans are placed and measured by --workers processes, a run that was killed goes on by name, and
-    what cannot be used is left out and named in OUT/left_out.csv.
+    Patients are placed and measured by --workers processes, a run that was killed goes on by name, and what cannot be
+    used is left out and named in OUT/left_out.csv.
 
     Example: synthct prepare --layout ct_rate --from CT-RATE --region chest.yaml --workers 16 --out runs/chest/data
     """
     from synth import nifti
+    from synth.data.prepare import Others, list_scans
     from synth.data.prepare import prepare as prepare_all
-    from synth.data.prepare_layout import list_scans, prepare_layout
     from synth.regions.region import named
 
-    ids = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    if (layout is None) != (source is None):
+        raise InputError("prepare: give --layout and --from together")
+    if layout is None and (table or masks or organ_ids):
+        raise InputError("prepare: --table, --masks and --organ-ids are of patients; give --layout and --from too")
+    of, ids = named(region), None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    found = None
+    if layout is not None and source is not None:
+        found = list_scans(layout.value, source, masks, table, ids, trust_labels)
+    others = Others(tuple(native or ()), lesions, lesion_id)
     with _progress(quiet) as progress:
-        if layout is not None or source is not None:
-            if layout is None or source is None or headneck or patients or lesions or native or priors:
-                raise InputError("prepare: give --layout and --from together, and no other folders beside them")
-            found = list_scans(layout.value, source, masks, table, ids, trust_labels)
-            counts = prepare_layout(found, layout.value, named(region), out, workers, progress)
-        else:
-            counts = prepare_all(
-                headneck,
-                native or [],
-                out,
-                priors,
-                progress,
-                patients=patients,
-                organ_ids=ids,
-                lesions=lesions,
-                lesion_id=lesion_id,
-                trust_labels=trust_labels,
-                region=named(region),
-            )
+        counts = prepare_all(found, layout.value if layout else "", of, out, workers, progress, others)
     for part, count in counts.items():
         typer.echo(f"{part}: {count}")
 

@@ -41,7 +41,7 @@ def patient(number: int) -> tuple[Volume, LabelMap]:
 
 
 def write_patients(folder: Path, count: int) -> Path:
-    """Patients as `synthct prepare --patients` reads them."""
+    """Patients as `synthct prepare --layout cases` reads them."""
     for number in range(count):
         volume, organs = patient(number)
         case = folder / f"p{number:02d}"

@@ -39,7 +39,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prepare",
         "--region",
         root / "region.yaml",
-        "--patients",
+        "--layout",
+        "cases",
+        "--from",
         write_patients(root / "patients", 14),
         "--out",
         data,
@@ -64,7 +66,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_patients_are_placed_and_facts_measured(weights: Path) -> None:
-    subjects = load_subjects(weights / "data" / "headneck" / "train")
+    subjects = load_subjects(weights / "data" / "patients" / "train")
     assert {s.region.name for s in subjects} == {"made_up"} and subjects[0].hu.shape == (32, 32, 32)
     for subject in subjects:
         heart = np.argwhere(subject.organs == 1).mean(axis=0)

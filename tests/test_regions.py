@@ -68,7 +68,7 @@ def test_a_bad_region_is_one_line(
     file = tmp_path / "region.yaml"
     file.write_text(REGION_YAML.replace(old, new))
     (tmp_path / "patients").mkdir()
-    assert cli.main(["prepare", "--region", str(file), "--patients", str(tmp_path / "patients")]) == 2
+    assert cli.main(["prepare", "--region", str(file), "--layout", "cases", "--from", str(tmp_path / "patients")]) == 2
     line = capsys.readouterr().err
     assert line.count("\n") == 1 and str(file) in line and re.search(said, line), line
 

@@ -52,7 +52,7 @@ def _done(generator: Generator, step: str) -> bool:
 
 
 def _data(generator: Generator, patients: Sequence[Source]) -> None:
-    data = restrict([source.ct for source in patients], generator.out / "data")
+    data = restrict(patients, generator.out / "data")
     (generator.out / "weights").mkdir(exist_ok=True)
     for name in (PRIORS, REGION):
         if (data / name).is_file():

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from evals.utility.claims import share
+from evals.volumes import Source, prepared
 from synth.data.dataset import region_at
-from synth.data.prepare import prepare, write_priors
+from synth.data.prepare import describe, list_scans, prepare
+from synth.data.store import PATIENTS, write_entries
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.regions import shipped
@@ -30,10 +30,10 @@ def ensure_prepared(root: Path | None, train: Path, test: Path, progress: Progre
     if root is None or (train.is_dir() and test.is_dir()):
         return
     whole = train.parent
-    if (train, test) != (whole / TRAIN, whole / VAL) or whole.name != "headneck":
+    if (train, test) != (whole / TRAIN, whole / VAL) or whole.name != PATIENTS:
         raise InputError(
             f"real_train {train}, real_test {test}: `headneck` is prepared into "
-            f"DIR/headneck/{TRAIN} and DIR/headneck/{VAL}; name these"
+            f"DIR/{PATIENTS}/{TRAIN} and DIR/{PATIENTS}/{VAL}; name these"
         )
     if whole.exists():
         raise InputError(f"{whole}: holds no {TRAIN} and {VAL}; remove it, or prepare it anew with `synthct prepare`")
@@ -41,14 +41,16 @@ def ensure_prepared(root: Path | None, train: Path, test: Path, progress: Progre
 
     def do(_: str) -> None:
         shutil.rmtree(aside, ignore_errors=True)
-        prepare(root, [], aside, progress=progress)
-        (aside / "headneck").rename(whole)
+        prepare(list_scans("openkbp", root), "openkbp", shipped(), aside, progress=progress)
+        for file in (REGION, PRIORS):
+            (aside / file).replace(whole.parent / file)
+        (aside / PATIENTS).rename(whole)
         shutil.rmtree(aside)
 
     share(lambda: [] if whole.is_dir() else ["prepare"], do, whole.parent / ".locks")
 
 
-def restrict(files: Sequence[Path], out: Path) -> Path:
+def restrict(patients: Sequence[Source], out: Path) -> Path:
     """A training set of these prepared patients alone, and the priors measured on them; returns `out`.
 
     Training reads a validation split too, for the losses that it prints: it gets some of the same patients, so that
@@ -56,24 +58,11 @@ def restrict(files: Sequence[Path], out: Path) -> Path:
     """
     aside = out.with_name(f".{out.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
-    for split in (TRAIN, VAL):
-        (aside / "headneck" / split).mkdir(parents=True)
-    for file in files:
-        shutil.copyfile(file, aside / "headneck" / TRAIN / file.name)
-    for file in files[:_CHECKED]:
-        _renamed(file, aside / "headneck" / VAL / f"check_{file.name}")
-    region = region_at(files[0].parents[2])
-    if region != shipped():
-        (aside / REGION).write_text(region.text, encoding="utf-8")
-    write_priors(aside / "headneck" / TRAIN, aside / PRIORS, region)
+    entries = [prepared(source.ct)[source.row] for source in patients]
+    write_entries(aside / PATIENTS / TRAIN, entries)
+    # under names of their own: the shape model places each name once
+    write_entries(aside / PATIENTS / VAL, [replace(e, name=f"check_{e.name}") for e in entries[:_CHECKED]])
+    describe(region_at(patients[0].ct.parents[2]), aside)
     shutil.rmtree(out, ignore_errors=True)
     aside.rename(out)
     return out
-
-
-def _renamed(file: Path, target: Path) -> None:
-    """The same patient under the name of its new file: the shape model places each name once."""
-    with np.load(file) as data:
-        arrays = dict(data)
-    about = json.loads(str(arrays["about"])) | {"name": target.stem}
-    np.savez_compressed(target, **(arrays | {"about": json.dumps(about)}))

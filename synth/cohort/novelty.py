@@ -115,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _build(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.cohort.novelty", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("prepared", type=Path, help="folder of *.npz that `synthct prepare` wrote")
+    parser.add_argument("prepared", type=Path, help="split of patients that `synthct prepare` wrote")
     parser.add_argument("--out", type=Path, default=Path("reference.npz"))
     args = parser.parse_args(arguments)
     reference = build(args.prepared)

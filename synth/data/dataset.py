@@ -14,13 +14,10 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from synth import intensity, wavelet
-from synth.data.store import INDEX, Store
+from synth.data.store import Store
 from synth.errors import InputError
-from synth.files.arrays import TEXT, Wanted, read_arrays
-from synth.files.documents import parse_json
 from synth.regions import Frame, Region, read, shipped
 from synth.regions.frame import BASE_SPACING_MM
-from synth.regions.region import DEFAULT
 from synth.regions.region import FILE as REGION_FILE
 
 COARSE_MM = 8.0  # spacing of whole frames
@@ -47,26 +44,11 @@ class Subject:
 
 
 def load_subjects(folder: Path) -> Sequence[Subject]:
-    """The prepared patients of a split (DIR/headneck/train), by name, of the region that DIR was prepared for.
+    """The prepared patients of a split (DIR/patients/train), by name, of the region that DIR was prepared for.
 
-    Those of a store are read one by one, when each is asked for; those in .npz files all at once. Raises InputError
-    where there are none, or one is of another region.
+    Each is read when it is asked for. Raises InputError where there are none, or they are of another region.
     """
-    region, files = region_at(folder.parent.parent), sorted(folder.glob("*.npz"))
-    if (folder / INDEX).is_file() or not files:
-        return Subjects(Store(folder), region)
-    return [_of_npz(file, region) for file in files]
-
-
-def _of_npz(file: Path, region: Region) -> Subject:
-    wanted = {"hu": Wanted(3), "organs": Wanted(3, "u"), "dose": Wanted(3), "about": TEXT}
-    data = read_arrays(file, wanted, remedy="prepare it again")
-    about = parse_json(str(data["about"]), str(file), remedy="prepare it again")
-    if missing := [key for key in ("name", "annotated", "facts") if key not in about]:
-        raise InputError(f"{file}: says no {missing[0]}; prepare it again")
-    _require_region(about.get("region", DEFAULT), data["hu"], region, file)
-    flags, arrays = _flags(about["annotated"], region), (data["hu"], data["organs"], data["dose"])
-    return Subject(region, about["name"], *arrays, flags, about["facts"], about.get("report", ""))
+    return Subjects(Store(folder), region_at(folder.parent.parent))
 
 
 class Subjects(Sequence[Subject]):

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from synth import intensity
-from synth.data.own import cases, read_case
+from synth.data.sources import cases
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.files.tables import read_csv
 from synth.geometry import to_ras, voxel_spacing
@@ -26,7 +26,7 @@ def prepare_native(folder: Path, out: Path, exclude: tuple[str, ...] = ()) -> in
     kept = [case for case in training_cases(folder) if case.name not in exclude]
     out.mkdir(parents=True, exist_ok=True)
     for case in kept:
-        volume = read_case(case)
+        volume = cases.read_plain(case)
         hu, affine = to_ras(volume.hu, volume.affine)
         write_arrays(out / f"{case.name}.npz", hu=hu.astype(np.int16), spacing=voxel_spacing(affine))
     return len(kept)
@@ -37,7 +37,7 @@ def training_cases(folder: Path) -> list[Path]:
     index = folder / "index.csv"
     rows = read_csv(index, needs=["case"]).rows if index.is_file() else ()
     barred = {r["case"] for r in rows if r.get("may_train_released_weights", "yes") != "yes"}
-    return [case for case in cases(folder) if case.name not in barred]
+    return [case for case in cases.folders(folder) if case.name not in barred]
 
 
 def load_native(folder: Path) -> list[tuple[torch.Tensor, torch.Tensor]]:

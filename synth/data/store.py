@@ -27,6 +27,7 @@ from synth.errors import InputError
 from synth.files.whole import sweep, whole_file, whole_folder
 
 INDEX = "index.parquet"
+PATIENTS = "patients"  # of a training set: PATIENTS/train and PATIENTS/val are such folders
 _ROWS = "rows.parquet"
 _SHARD = re.compile(r"shard_(\d+)")
 _PATIENTS = 16  # of a shard: a kill loses no more of a worker's work
@@ -129,6 +130,13 @@ def _write_shard(work: tuple[Path, int, Sequence[tuple[str, Any]], Prepare]) -> 
         entries.append(entry)
     write_shard(folder, number, entries, rows)
     return len(jobs)
+
+
+def write_entries(folder: Path, entries: Sequence[Entry]) -> None:
+    """Keep patients that are prepared already, and write the index."""
+    for number, first in enumerate(range(0, len(entries), _PATIENTS)):
+        write_shard(folder, number, entries[first : first + _PATIENTS])
+    write_index(folder)
 
 
 def write_shard(folder: Path, number: int, entries: Sequence[Entry], rows: list[dict[str, Any]] | None = None) -> None:

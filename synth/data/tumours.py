@@ -12,7 +12,7 @@ import torch
 
 from synth import intensity
 from synth.data.native import training_cases
-from synth.data.own import read_case
+from synth.data.sources.cases import read_plain
 from synth.errors import InputError
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.geometry import to_ras, voxel_spacing
@@ -61,7 +61,7 @@ def _read(cases: list[Path], label: int) -> Iterator[tuple[np.ndarray, np.ndarra
         labels = case / _LABELS
         if not labels.is_file():
             raise InputError(f"{labels}: no such file; put the tumour's outline there, on the grid of the CT")
-        ct, outline = read_case(case), nib.Nifti1Image.from_filename(labels)
+        ct, outline = read_plain(case), nib.Nifti1Image.from_filename(labels)
         if ct.hu.shape != outline.shape or not np.allclose(ct.affine, outline.affine, atol=1e-3):
             raise InputError(f"{labels}: its grid is not the CT's; resample it (nearest neighbour)")
         hu, affine = to_ras(ct.hu, ct.affine)

@@ -19,7 +19,7 @@ from synth.errors import InputError
 
 TEXT_DIM = 384  # of the packaged encoder
 MAX_TOKENS = 512  # a whole report
-_KEPT = 1024  # texts whose features are kept; a report has about 150 kB of them
+_KEPT = 200_000  # tokens whose features are kept, 0.77 kB each: a thousand reports, or many more sentences
 _ROUND_TOKENS, _TOGETHER = 64, 16  # on a GPU: texts are padded to such lengths and encoded so many at a time
 
 
@@ -56,6 +56,7 @@ class TextEncoder:
         self.model = model.eval().requires_grad_(False).to(device)
         self.most = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
         self._known: OrderedDict[str, torch.Tensor] = OrderedDict()
+        self._tokens = 0
 
     @property
     def dim(self) -> int:
@@ -83,7 +84,7 @@ class TextEncoder:
         return features, mask
 
     def _features(self, texts: Iterable[str]) -> dict[str, torch.Tensor]:
-        """(L, D) half precision of each text; the last ones are kept."""
+        """(L, D) half precision of each text; those of the last ones are kept."""
         texts = list(texts)
         new = [text for text in texts if text not in self._known]
         together, padding = (1, {}) if self.model.device.type == "cpu" else (_TOGETHER, _PADDED)
@@ -92,11 +93,12 @@ class TextEncoder:
             features, mask = self._encoded([*some, *[""] * (together - len(some))], dict(padding))
             for text, tokens, present in zip(some, features, mask, strict=False):
                 self._known[text] = tokens[present].half()
+                self._tokens += len(self._known[text])
         found = {text: self._known[text] for text in texts}
         for text in texts:
             self._known.move_to_end(text)
-        while len(self._known) > _KEPT:
-            self._known.popitem(last=False)
+        while self._tokens > _KEPT and len(self._known) > 1:
+            self._tokens -= len(self._known.popitem(last=False)[1])
         return found
 
     @torch.no_grad()

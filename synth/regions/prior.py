@@ -180,7 +180,7 @@ def _read(file: Path, _mtime_ns: int, region: Region) -> Prior:
         rows = json.loads(file.read_text(encoding="utf-8"))["patients"]
         patients = tuple({str(name): float(value) for name, value in row.items()} for row in rows)
     except FileNotFoundError as error:
-        raise InputError(f"{file}: no prior there; `synthct prepare --priors {file}` writes it") from error
+        raise InputError(f"{file}: no prior there; `synthct prepare` writes it beside the patients") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: not a prior ({error}); `synthct prepare` writes one") from error
     unknown: Mapping[str, None] = dict.fromkeys(name for p in patients for name in p if name not in region.names)

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from synth import intensity
 from synth.data.dataset import Subject, load_subjects, parts_of
+from synth.data.store import PATIENTS
 from synth.errors import InputError
 from synth.models.weights import load_tensors
 from synth.regions import shipped
@@ -78,8 +79,8 @@ def _scanned(subject: Subject) -> torch.Tensor:
 
 def fit_shape(config: ShapeConfig) -> Path:
     """Fit on the training patients and place the validation patients; returns the folder of the weights."""
-    subjects = load_subjects(config.data / "headneck" / "train")
-    others = config.data / "headneck" / "val"
+    subjects = load_subjects(config.data / PATIENTS / "train")
+    others = config.data / PATIENTS / "val"
     config.out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with (config.out / "log.jsonl").open("w") as log:

@@ -18,6 +18,7 @@ from diffusers.training_utils import EMAModel
 from synth.data import tumours
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
+from synth.data.store import PATIENTS
 from synth.data.tumours import load_tumours
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
@@ -42,7 +43,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
     """The task of a split (`train` or `val`), data loaded onto the device."""
     if config.network == "lesion":
         return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device)
-    subjects = load_subjects(config.data / "headneck" / split)
+    subjects = load_subjects(config.data / PATIENTS / split)
     texts = TextBank(config.seed)
     placed = None if config.shape is None else Placed.load(config.shape)
     if config.network == "base":

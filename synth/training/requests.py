@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 import prompts.writer
+from prompts import CaseRequest
 from synth.data.dataset import Subject
 from synth.regions import Region
 from synth.regions.words import request_of
@@ -27,19 +28,22 @@ class TextBank:
     def __init__(self, seed: int) -> None:
         self._wordings = lru_cache(maxsize=_KEPT)(partial(_wordings, seed))
 
-    def draw(self, subject: Subject, mirror: bool, rng: np.random.Generator) -> str:
-        """One text, of the mirror image if asked."""
-        if subject.report and rng.random() < _REPORT:
-            report = mirrored_text(subject.report) if mirror else subject.report
-            return report if rng.random() < _WHOLE else _some_sentences(report, rng)
+    def draw(self, subject: Subject, mirror: bool, rng: np.random.Generator) -> str | None:
+        """One text, of the mirror image if asked; None where there is nothing to say."""
         facts = subject.region.mirrored(subject.facts) if mirror else subject.facts
         texts = self._wordings(subject.region, subject.name, mirror, tuple(sorted(facts.items())))
-        return texts[int(rng.integers(len(texts)))]
+        if subject.report and (rng.random() < _REPORT or not texts):
+            report = mirrored_text(subject.report) if mirror else subject.report
+            return report if rng.random() < _WHOLE else _some_sentences(report, rng)
+        return texts[int(rng.integers(len(texts)))] if texts else None
 
 
 def _wordings(seed: int, region: Region, name: str, mirror: bool, facts: tuple[tuple[str, float], ...]) -> list[str]:
-    random = Random(f"{seed} {name} {mirror}")
-    return prompts.writer.wordings(request_of(region, dict(facts)), random, WORDINGS)
+    """None of a patient whose facts no word tells: "a CT" beside a report would only withhold it."""
+    asked = request_of(region, dict(facts))
+    if asked == CaseRequest(region=asked.region):
+        return []
+    return prompts.writer.wordings(asked, Random(f"{seed} {name} {mirror}"), WORDINGS)
 
 
 def mirrored_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m synth.training.tone CASES --data runs/data/headneck/train --out DIR`: fit the tone curve of weights.
+"""`python -m synth.training.tone CASES --data runs/data/patients/train --out DIR`: fit the tone curve of weights.
 
 CASES were drawn with these weights, asked for as the training patients would be (`synthct evaluate embedded` draws
 such), at 4 or 8 mm and without a curve for their spacing. Fit 8 mm first: what is drawn at 4 mm follows from it.
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _fit(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.training.tone", description=__doc__)
     parser.add_argument("cases", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="prepared training patients (*.npz)")
+    parser.add_argument("--data", type=Path, required=True, help="training patients of `synthct prepare`")
     parser.add_argument("--out", type=Path, required=True, help="the weights' folder; tone.json is written there")
     args = parser.parse_args(arguments)
     path = fit_tone(args.cases, args.data, args.out)

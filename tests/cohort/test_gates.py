@@ -12,6 +12,7 @@ from synth.cohort import engine, layout, novelty
 from synth.cohort.gates import _organ_checks, elsewhere, largest_piece
 from synth.cohort.recipe import Gates, read_recipe
 from synth.cohort.visibility import contrast_to_noise
+from synth.data.store import Entry, write_entries
 from synth.errors import InputError
 from synth.report import location, measure
 from synth.types import Case, LabelMap, Volume
@@ -62,23 +63,21 @@ def test_elsewhere_is_the_share_in_other_organs() -> None:
 
 
 def write_patients(folder: Path, number: int) -> list[Volume]:
-    """Smooth random patients of the head-and-neck frame as `synthct prepare` writes them, at 4 mm."""
-    folder.mkdir(parents=True)
+    """Smooth random patients of the head-and-neck frame at 4 mm; eight are kept as `synthct prepare` does."""
     rng = np.random.default_rng(1)
-    volumes = []
+    volumes, entries = [], []
     for i in range(number):
         blocks = rng.normal(0, 200, HEAD_NECK.shape)
         hu = np.kron(blocks, np.ones((4, 4, 4))).astype(np.int16)
         empty = np.zeros(hu.shape, np.uint8)
-        about = json.dumps({"name": f"p{i}", "annotated": list(ORGANS), "facts": {}, "source": "made up"})
-        np.savez(folder / f"p{i}.npz", hu=hu, organs=empty, dose=empty, about=about)
+        entries.append(Entry(f"p{i}", "head_neck", hu, empty, empty, ORGANS, source="made up"))
         volumes.append(Volume(hu, HEAD_NECK.affine_at(4)))
+    write_entries(folder, entries[:8])
     return volumes
 
 
 def test_a_copy_stands_out_and_a_new_patient_does_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     *patients, new = write_patients(tmp_path / "patients", 9)
-    (tmp_path / "patients/p8.npz").unlink()
     file = tmp_path / "reference.npz"
     assert novelty.main([str(tmp_path / "patients"), "--out", str(file)]) == 0
     assert "8 patients" in capsys.readouterr().out

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -11,15 +12,18 @@ import pytest
 
 from prompts import writer
 from synth import cli, labels, nifti
-from synth.data import own
 from synth.data.dataset import Subject, load_subjects
-from synth.data.prepare import prepare
+from synth.data.prepare import prepare_scan
+from synth.data.sources import cases
+from synth.data.sources.listing import Listed, split_of
 from synth.errors import InputError
 from synth.models.text import MAX_TOKENS, TextEncoder
+from synth.regions.region import parse
 from synth.regions.words import request_of
 from synth.training.requests import WORDINGS, TextBank, mirrored_text
 from synth.types import LabelMap, Volume
 from tests.data.test_prepare import SPACING, arrays
+from tests.made_up import REGION_YAML
 from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
 
 AFFINE = np.diag([-SPACING[0], SPACING[1], SPACING[2], 1.0])
@@ -55,21 +59,23 @@ def ids() -> tuple[int, int]:
 
 
 def test_a_patient_is_read_as_one_of_the_public_layout(tmp_path: Path, ids: tuple[int, int]) -> None:
-    (found,) = own.patients([patient(tmp_path, "ours", ids, REPORT)], REGION)
+    found = cases.read_scan(patient(tmp_path, "ours", ids, REPORT), None, {})
     hu, organs, targets = arrays()
-    assert np.array_equal(found.hu, hu) and np.array_equal(found.organs, organs)
+    assert np.array_equal(found.hu, hu)
+    numbers = 1 + ORGANS.index("parotid_gland_right"), 1 + ORGANS.index("parotid_gland_left")
+    assert np.array_equal(REGION.numbers(found.organs), np.select([organs == 3, organs == 4], numbers))
     assert np.array_equal(found.dose, np.array([0, *DOSES_GY])[targets])
-    assert found.annotated == ("parotid_gland_right", "parotid_gland_left") and found.spacing == pytest.approx(SPACING)
-    assert found.report == REPORT.replace("\n", " ")
+    assert set(found.organs.present()) == {"parotid_gland_right", "parotid_gland_left"}
+    assert found.spacing == pytest.approx(SPACING) and found.report == REPORT.replace("\n", " ")
 
 
 def test_a_series_and_ids_of_ones_own(tmp_path: Path, ids: tuple[int, int]) -> None:
     pytest.importorskip("highdicom")
-    (plain,) = own.patients([patient(tmp_path, "plain", ids)], REGION)
+    plain = cases.read_scan(patient(tmp_path, "plain", ids), None, {})
     names = {1: "parotid_gland_right", 2: "parotid_gland_left"}
-    (series,) = own.patients([patient(tmp_path, "series", (1, 2), dicom=True)], REGION, names)
-    for name in ("hu", "organs", "dose"):
-        assert np.array_equal(getattr(series, name), getattr(plain, name))
+    series = cases.read_scan(patient(tmp_path, "series", (1, 2), dicom=True), names, {})
+    assert np.array_equal(series.hu, plain.hu) and np.array_equal(series.dose, plain.dose)
+    assert np.array_equal(REGION.numbers(series.organs), REGION.numbers(plain.organs))
 
 
 def test_the_command_prepares_them_for_both_networks(
@@ -77,36 +83,33 @@ def test_the_command_prepares_them_for_both_networks(
 ) -> None:
     root, out = tmp_path / "ours", tmp_path / "out"
     names = [f"p{number}" for number in range(12)]
-    held_out = [name for name in names if own.split_of(name) == "val"]
+    held_out = [name for name in names if split_of(name) == "val"]
     assert 1 <= len(held_out) <= 4
     for name in names:
         patient(root, name, ids, REPORT)
     patient(root, "one_sided", (ids[0], 0))
-    assert cli.main(["prepare", "--patients", str(root), "--native", str(root), "--out", str(out), "-q"]) == 0
+    assert (
+        cli.main(["prepare", "--layout", "cases", "--from", str(root), "--native", str(root), "--out", str(out), "-q"])
+        == 0
+    )
     said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [f"patients/train: {12 - len(held_out)}", f"patients/val: {len(held_out)}"]
-    assert said[2:] == [
-        "native/ours: 13",
-        "left out, for want of parotid gland right and parotid gland left to place them by: 1",
-    ]
-    subjects = load_subjects(out / "headneck" / "val")
+    assert said[:2] == [f"cases/train: {12 - len(held_out)}", f"cases/val: {len(held_out)}"]
+    assert said[2:] == [f"left out, see {out / 'left_out.csv'}: 1", "native/ours: 13"]
+    assert (
+        "one_sided,no parotid gland right and parotid gland left to place it by" in (out / "left_out.csv").read_text()
+    )
+    subjects = load_subjects(out / "patients" / "val")
     assert [s.name for s in subjects] == sorted(held_out)
     assert subjects[0].hu.shape == HEAD_NECK.shape_at(4.0) and subjects[0].report.startswith("Enhanced CT")
     assert subjects[0].annotated.tolist() == [float("parotid" in name) for name in ORGANS]
-    with np.load(out / "headneck" / "val" / f"{held_out[0]}.npz") as data:
-        assert json.loads(str(data["about"]))["source"] == "patients"
 
 
-def test_a_bad_dose_and_a_name_that_is_taken_are_one_line(tmp_path: Path, ids: tuple[int, int]) -> None:
+def test_a_bad_dose_is_one_line(tmp_path: Path, ids: tuple[int, int]) -> None:
     folder = patient(tmp_path / "ours", "hn_001", ids)
     nifti.write_labels(folder / "targets.nii.gz", LabelMap(np.full(arrays()[0].shape, 3, np.uint8), AFFINE, {}))
-    with pytest.raises(InputError, match="targets.nii.gz: value 3; give the prescribed dose in Gy, one of 0, 56"):
-        list(own.patients([folder], REGION))
-    public = tmp_path / "public"
-    (public / "train" / "hn_001").mkdir(parents=True)
-    (public / "index.csv").write_text("case,split,organs_annotated\nhn_001,train,\n")
-    with pytest.raises(InputError, match="hn_001: --headneck has a case of this name too"):
-        prepare(public, [], tmp_path / "out", patients=tmp_path / "ours")
+    listed = Listed("hn_001", "train", partial(cases.read_scan, folder, None, {}))
+    with pytest.raises(InputError, match="targets: value 3; give the prescribed dose in Gy, one of 0, 56"):
+        prepare_scan(REGION.text, "cases", listed)
 
 
 def test_a_report_is_mirrored_with_the_patient() -> None:
@@ -132,6 +135,17 @@ def test_training_reads_the_report_whole_and_in_parts_beside_the_wordings() -> N
     of_report = [" ".join(text.split()) in said for text in drawn]
     assert all(text in wordings or of for text, of in zip(drawn, of_report, strict=True))
     assert 0.6 < sum(of_report) / 300 < 0.9
+
+
+def test_a_patient_of_whom_no_word_is_measured_is_told_by_the_report_alone() -> None:
+    import torch
+
+    region, empty = parse(REGION_YAML), np.zeros((32, 32, 32), np.uint8)
+    silent = Subject(region, "p", empty.astype(np.int16), empty, empty, torch.ones(2), {"liver_ml": 60.0}, REPORT)
+    bank, rng = TextBank(seed=0), np.random.default_rng(0)
+    said = " ".join(REPORT.split())
+    assert all(" ".join(str(bank.draw(silent, False, rng)).split()) in said for _ in range(50))
+    assert bank.draw(replace(silent, report=""), False, rng) is None
 
 
 def test_a_text_has_the_same_features_whatever_it_is_encoded_beside() -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from synth import cli
-from synth.data import headneck
 from synth.data.native import prepare_native
-from synth.data.prepare import anchor_mm, place, prepare
+from synth.data.prepare import Others, list_scans, place, prepare
+from synth.data.sources import openkbp
+from synth.data.store import Store
 from synth.errors import InputError
 from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
 
@@ -55,7 +56,7 @@ def patient(root: Path, split: str, case: str, annotated: str = "RightParotid;Le
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     patient(tmp_path / "headneck", "train", "hn_001")
-    patient(tmp_path / "headneck", "val", "hn_002", "")
+    patient(tmp_path / "headneck", "val", "hn_002")
     return tmp_path / "headneck"
 
 
@@ -68,21 +69,29 @@ def native(tmp_path: Path) -> Path:
     return folder
 
 
+def scan(root: Path, split: str = "train"):
+    (listed,) = (one for one in openkbp.listing(root).scans if one.split == split)
+    return listed.read()
+
+
 def test_a_patient_is_read_in_ras_with_doses_in_gy(root: Path) -> None:
-    (found,) = headneck.patients(root, "train", REGION)
+    found = scan(root)
     hu, organs, targets = arrays()
     np.testing.assert_array_equal(found.hu, hu)
-    np.testing.assert_array_equal(found.organs, organs)
+    np.testing.assert_array_equal(found.organs.mask("parotid_gland_right"), organs == 3)
+    np.testing.assert_array_equal(found.organs.mask("parotid_gland_left"), organs == 4)
     np.testing.assert_array_equal(found.dose, np.array([0, *DOSES_GY])[targets])
     np.testing.assert_allclose(found.spacing, SPACING)
-    assert found.annotated == ("parotid_gland_right", "parotid_gland_left")
+    assert set(found.organs.names.values()) == {"parotid_gland_right", "parotid_gland_left"}
 
 
 def test_the_anchor_is_midway_between_the_parotids(root: Path) -> None:
-    (found,) = headneck.patients(root, "train", REGION)
-    np.testing.assert_allclose(anchor_mm(found, REGION), ANCHOR_MM)
-    one_sided = headneck.Patient(**(vars(found) | {"organs": np.where(found.organs == 4, 0, found.organs)}))
-    assert anchor_mm(one_sided, REGION) is None
+    found = scan(root)
+    right, left = (found.organs.mask(f"parotid_gland_{side}") for side in ("right", "left"))
+    masks = {"parotid_gland_right": right, "parotid_gland_left": left}
+    np.testing.assert_allclose(REGION.find_anchor(found.hu, found.spacing, masks), ANCHOR_MM)
+    one_sided = masks | {"parotid_gland_left": np.zeros_like(left)}
+    assert REGION.find_anchor(found.hu, found.spacing, one_sided) is None
 
 
 def test_a_point_lands_at_its_mm_from_the_anchor() -> None:
@@ -155,25 +164,28 @@ def test_a_volume_without_a_body_has_facts_too() -> None:
     assert facts["body_ml"] == facts["shoulder_width_mm"] == facts["top_mm"] == 0.0
 
 
-def test_prepare_writes_subjects_priors_and_counts(root: Path, native: Path, tmp_path: Path) -> None:
-    out, priors = tmp_path / "out", tmp_path / "weights" / "priors.json"
-    counts = prepare(root, [native], out, priors)
-    assert counts == {"headneck/train": 1, "headneck/val": 1, "priors": 1, "native/chest": 2}
-    with np.load(out / "headneck/train/hn_001.npz") as data:
-        about = json.loads(str(data["about"]))
-        assert data["hu"].dtype == np.int16 and data["hu"].shape == HEAD_NECK.shape_at(4.0)
-        assert set(np.unique(data["dose"])) == {0, 56, 70}
-    assert about["annotated"] == ["parotid_gland_right", "parotid_gland_left"] and about["source"] == "openkbp"
-    (prior,) = json.loads(priors.read_text())["patients"]
-    assert prior == {name: round(value, 2) for name, value in about["facts"].items()}
+def prepared(root: Path, out: Path, **others: object) -> dict[str, int]:
+    return prepare(list_scans("openkbp", root), "openkbp", REGION, out, **others)
+
+
+def test_prepare_writes_patients_their_prior_and_counts(root: Path, native: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    counts = prepared(root, out, others=Others(native=(native,)))
+    assert counts == {"openkbp/train": 1, "openkbp/val": 1, "native/chest": 2}
+    (entry,) = Store(out / "patients/train")
+    assert entry.hu.dtype == np.int16 and entry.hu.shape == HEAD_NECK.shape_at(4.0)
+    assert set(np.unique(entry.dose)) == {0, 56, 70}
+    assert entry.annotated == ["parotid_gland_right", "parotid_gland_left"] and entry.source == "openkbp"
+    (prior,) = json.loads((out / "prior.json").read_text())["patients"]
+    assert prior == {name: round(value, 2) for name, value in entry.facts.items()}
     assert prior["parotid_gland_left_ml"] == pytest.approx(3 * 3 * 5 * np.prod(SPACING) / 1000, rel=0.1)
 
 
 def test_organs_that_were_not_annotated_give_no_fact(root: Path, tmp_path: Path) -> None:
-    prepare(root, [], tmp_path / "out")
-    with np.load(tmp_path / "out/headneck/val/hn_002.npz") as data:
-        facts = json.loads(str(data["about"]))["facts"]
-    assert facts["body_ml"] > 1000 and not [name for name in ORGANS if f"{name}_ml" in facts]
+    prepared(root, tmp_path / "out")
+    (entry,) = Store(tmp_path / "out/patients/val")
+    assert entry.facts["body_ml"] > 1000 and (entry.organs == 1 + ORGANS.index("mandible")).sum() == 0
+    assert [name for name in ORGANS if f"{name}_ml" in entry.facts] == ["parotid_gland_right", "parotid_gland_left"]
 
 
 def test_a_licence_that_forbids_training_is_respected(native: Path, tmp_path: Path) -> None:
@@ -187,11 +199,9 @@ def test_a_licence_that_forbids_training_is_respected(native: Path, tmp_path: Pa
 def test_the_command_prints_the_counts(
     root: Path, native: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["prepare", "--headneck", str(root), "--native", str(native), "--out", str(tmp_path / "out")]
-    assert cli.main([*arguments, "--priors", str(tmp_path / "priors.json")]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "headneck/train: 1", "headneck/val: 1", "priors: 1", "native/chest: 2"
-    ]  # fmt: skip
+    arguments = ["prepare", "--layout", "openkbp", "--from", str(root), "--native", str(native)]
+    assert cli.main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.splitlines() == ["openkbp/train: 1", "openkbp/val: 1", "native/chest: 2"]
     assert cli.main(["prepare", "--help"]) == 0
     assert "Example: synthct prepare" in capsys.readouterr().out
 
@@ -199,20 +209,18 @@ def test_the_command_prints_the_counts(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give --headneck, --patients, --native or --lesions"),
-        (["--patients", "{empty}"], "no CASE/ct.nii.gz and no CASE/ct/"),
-        (["--patients", "{chest}"], "no organs.nii.gz in it"),
+        ([], "give --layout and --from, --native or --lesions"),
+        (["--layout", "cases"], "give --layout and --from together"),
+        (["--layout", "cases", "--from", "{empty}"], "no CASE/ct.nii.gz and no CASE/ct/"),
         (["--lesions", "nowhere"], "--lesions nowhere: no such folder"),
-        (["--headneck", "nowhere"], "--headneck nowhere: no such folder"),
-        (["--headneck", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
-        (["--headneck", "{chest}"], "index.csv: no column 'split'"),
-        (["--headneck", "{empty}"], "no index.csv"),
+        (["--layout", "openkbp", "--from", "nowhere"], "--from nowhere: no such folder"),
+        (["--layout", "openkbp", "--from", "{root}", "--native", "nowhere"], "--native nowhere: no such folder"),
+        (["--layout", "openkbp", "--from", "{root}", "--table", "t.csv"], "--table: openkbp has a table"),
+        (["--layout", "openkbp", "--from", "{chest}"], "index.csv: no column 'split'"),
+        (["--layout", "openkbp", "--from", "{empty}"], "no index.csv"),
         (["--native", "{empty}"], "no CASE/ct.nii.gz"),
         (["--native", "{chest}", "--native", "{chest}"], "is in"),
-        (
-            ["--native", "{chest}", "--priors", "p.json"],
-            "--priors p.json: priors are measured on the patients",
-        ),
+        (["--native", "{chest}", "--organ-ids", "1=liver"], "are of patients; give --layout and --from too"),
     ],
 )
 def test_what_cannot_be_prepared_is_one_line(
@@ -227,20 +235,22 @@ def test_what_cannot_be_prepared_is_one_line(
     assert not out.exists()
 
 
-def test_broken_patients_are_named(root: Path) -> None:
+def test_broken_patients_are_left_out_by_name(root: Path, tmp_path: Path) -> None:
     (root / "train/hn_001/targets.nii.gz").unlink()
     with pytest.raises(InputError, match=r"targets\.nii\.gz: no such file"):
-        list(headneck.patients(root, "train", REGION))
+        scan(root)
     write(root / "train/hn_001/targets.nii.gz", np.full(SHAPE, 4, np.uint8))
     with pytest.raises(InputError, match=r"targets\.nii\.gz: label value 4; this layout has 0 to 3"):
-        list(headneck.patients(root, "train", REGION))
-    patient(root, "val", "hn_003", "Heart")
-    with pytest.raises(InputError, match=r"hn_003: unknown organ 'Heart'"):
-        list(headneck.patients(root, "val", REGION))
+        scan(root)
+    patient(root, "train", "hn_003")
+    patient(root, "val", "hn_004", "Heart")
+    assert prepared(root, tmp_path / "out")["openkbp/train"] == 1
+    left_out = (tmp_path / "out/left_out.csv").read_text()
+    assert "label value 4" in left_out and "unknown organ 'Heart'" in left_out
 
 
 def test_a_split_without_training_patients_is_an_error(tmp_path: Path) -> None:
     patient(tmp_path / "set", "val", "hn_001")
-    with pytest.raises(InputError, match="no case with split 'train'"):
-        prepare(tmp_path / "set", [], tmp_path / "out")
+    with pytest.raises(InputError, match="no scan to train on is listed"):
+        prepared(tmp_path / "set", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -8,7 +8,7 @@ import pytest
 from synth import nifti
 from synth.cli import main
 from synth.data.dataset import load_subjects, region_at
-from synth.data.prepare_layout import list_scans, prepare_layout
+from synth.data.prepare import list_scans, prepare
 from synth.data.store import Store
 from synth.errors import InputError
 from synth.regions.region import parse
@@ -46,7 +46,7 @@ def test_ct_rate_becomes_a_store_with_facts_of_its_tables(tmp_path, capsys):
     assert reasons["train_1_a_2"].startswith("mask spleen.nii.gz: (39, 36, 24) voxels")
     assert reasons["train_3_a_1"] == "no row in the metadata"
 
-    subjects = load_subjects(tmp_path / "data" / "headneck" / "train")
+    subjects = load_subjects(tmp_path / "data" / "patients" / "train")
     assert [s.name for s in subjects] == ["train_1_a_1", "train_2_a_1"]
     first, second = subjects
     volume = float((mask > 0).sum()) * 12 / 1000
@@ -84,9 +84,9 @@ def test_cases_with_a_table_of_reports_sex_age_and_labels(tmp_path):
     table += "a,p1,train,From the table.,male,71,1\nb,p2,train,,F,060Y,0\nc,p3,val,,,,\nd,p4,train,,,,\n"
     (root / "table.csv").write_text(table)
     found = list_scans("cases", root, None, None, None, trust_labels=True)
-    counts = prepare_layout(found, "cases", parse(REGION), tmp_path / "data")
+    counts = prepare(found, "cases", parse(REGION), tmp_path / "data")
     assert (counts["cases/train"], counts["cases/val"]) == (2, 1)
-    first, second = Store(tmp_path / "data" / "headneck" / "train")
+    first, second = Store(tmp_path / "data" / "patients" / "train")
     assert (first.report, second.report) == ("From the table.", "From the folder.")
     assert first.facts == {"cardiomegaly": 1.0, "sex": 1.0, "age": 71.0}
     assert {k: second.facts[k] for k in ("cardiomegaly", "sex", "age")} == {
@@ -94,7 +94,7 @@ def test_cases_with_a_table_of_reports_sex_age_and_labels(tmp_path):
         "sex": 0.0,
         "age": 60.0,
     }
-    assert Store(tmp_path / "data" / "headneck" / "train").left_out["d"].startswith(str(root / "d"))
+    assert Store(tmp_path / "data" / "patients" / "train").left_out["d"].startswith(str(root / "d"))
 
 
 def test_a_region_that_no_scan_can_be_placed_in_is_said(tmp_path):
@@ -103,15 +103,15 @@ def test_a_region_that_no_scan_can_be_placed_in_is_said(tmp_path):
     (tmp_path / "cases" / "table.csv").write_text("case,split\na,train\n")
     found = list_scans("cases", tmp_path / "cases", None, None, None)
     with pytest.raises(InputError, match="no scan to train on is left"):
-        prepare_layout(found, "cases", parse(by_liver), tmp_path / "data")
+        prepare(found, "cases", parse(by_liver), tmp_path / "data")
     assert "no liver to place it by" in (tmp_path / "data" / "left_out.csv").read_text()
 
 
 @pytest.mark.parametrize(
     ("layout", "changes", "said"),
     [
-        ("ct_rate", {"table": "t.csv"}, "--table: ct_rate has tables"),
-        ("cases", {"masks": "."}, "a case has its masks in"),
+        ("ct_rate", {"table": "t.csv"}, "--table: ct_rate has a table"),
+        ("cases", {"masks": "."}, "cases has its masks in"),
         ("cases", {"root": "nowhere"}, "no such folder"),
         ("cases", {"table": "none.csv"}, "no such file"),
     ],

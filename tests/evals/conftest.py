@@ -57,7 +57,7 @@ def write_synthetic(tmp_path: Path):
 
 @pytest.fixture
 def real_root(tmp_path: Path) -> Path:
-    """A folder of two patients in the layout that `synth.data.headneck` reads; the second has no parotids."""
+    """A folder of two patients in the layout that `synth.data.sources.openkbp` reads; the second has no parotids."""
     root = tmp_path / "real"
     affine = np.diag([4.0, 4.0, 3.0, 1.0])
     affine[:3, 3] = (-130.0, -140.0, -90.0)

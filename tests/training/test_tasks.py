@@ -10,6 +10,7 @@ import yaml
 
 from synth.data import dataset
 from synth.data.dataset import Jitter, fractions, jittered, jittered_alike, parts_of, swap_sides
+from synth.data.store import Entry, write_entries
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.regions.region import read
@@ -165,15 +166,12 @@ def test_fractions_are_one_hot():
 
 def write_data(folder):
     for split in ("train", "val"):
-        (folder / "headneck" / split).mkdir(parents=True)
+        entries = []
         for number in range(2):
             s = make_subject(number)
             facts = s.facts | {"shoulder_width_mm": 400.0, "neck_vessels_hu": 60.0}
-            about = {"name": s.name, "annotated": ["brainstem"], "facts": facts, "source": "test"}
-            np.savez(
-                folder / "headneck" / split / f"{s.name}.npz", hu=s.hu, organs=s.organs, dose=s.dose,
-                about=json.dumps(about),
-            )  # fmt: skip
+            entries.append(Entry(s.name, "head_neck", s.hu, s.organs, s.dose, ("brainstem",), facts, source="test"))
+        write_entries(folder / "patients" / split, entries)
     one = Round(pool=2, sigma=2.0, iterations=1)
     fit_shape(ShapeConfig(data=folder, out=folder / "shape", rank=2, rounds=(one,)))
 

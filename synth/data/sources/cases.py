@@ -28,6 +28,20 @@ TABLE = "table.csv"
 _SPLITS = ("train", "val")
 
 
+def folders(root: Path) -> list[Path]:
+    """The folders that hold a CT, by name; InputError where there is none."""
+    found = [f for f in sorted(root.iterdir()) if (f / "ct.nii.gz").is_file() or (f / "ct").is_dir()]
+    if not found:
+        raise InputError(f"{root}: no CASE/ct.nii.gz and no CASE/ct/ in it; give the folder that holds the cases")
+    return found
+
+
+def read_plain(folder: Path) -> Volume:
+    """The CT of a case folder, whatever its numbers are like."""
+    ct = folder / "ct"
+    return read_ct(ct) if ct.is_dir() else nifti.read_volume(folder / "ct.nii.gz", plausible=False)
+
+
 def listing(
     root: Path,
     organ_ids: Mapping[int, str] | None = None,
@@ -35,12 +49,9 @@ def listing(
     trust_labels: bool = False,
 ) -> Listing:
     """The cases of a folder. Raises InputError where there is none, or a table that is named is not there."""
-    folders = [f for f in sorted(root.iterdir()) if (f / "ct.nii.gz").is_file() or (f / "ct").is_dir()]
-    if not folders:
-        raise InputError(f"{root}: no CASE/ct.nii.gz and no CASE/ct/ in it; give the folder that holds the cases")
     found = Listing()
     rows = _rows(table or root / TABLE, found) if table or (root / TABLE).is_file() else {}
-    for folder in folders:
+    for folder in folders(root):
         row = dict(rows.get(folder.name, {}))
         split = row.pop("split", "") or split_of(row.pop("patient", "") or folder.name)
         if split not in _SPLITS:

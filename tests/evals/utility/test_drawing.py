@@ -15,6 +15,7 @@ from evals.utility import drawing, generator, preparing
 from evals.utility.config import Drawing, Generator, UtilityConfig
 from evals.utility.drawing import CaseDrawer
 from synth import case_folder
+from synth.data.store import Store
 from synth.draft import RejectedError, Rejection
 from synth.errors import InputError
 from synth.models.weights_folder import WEIGHTS_ENV, Weights
@@ -102,12 +103,12 @@ def openkbp(tmp_path: Path) -> Path:
 
 
 def prepare(openkbp: Path, tmp_path: Path) -> None:
-    preparing.ensure_prepared(openkbp, *(tmp_path / f"data/headneck/{split}" for split in ("train", "val")), QUIET)
+    preparing.ensure_prepared(openkbp, *(tmp_path / f"data/patients/{split}" for split in ("train", "val")), QUIET)
 
 
 def config(root: Path, tmp_path: Path, **more: object) -> UtilityConfig:
     folders = {
-        f"real_{name}": tmp_path / f"data/headneck/{split}" for name, split in (("train", "train"), ("test", "val"))
+        f"real_{name}": tmp_path / f"data/patients/{split}" for name, split in (("train", "train"), ("test", "val"))
     }
     values = {"name": "d", "headneck": root, "synthetic": tmp_path / "s", **folders, **more}
     return UtilityConfig(organs=("parotid_gland_left", "parotid_gland_right"), **values)  # type: ignore[arg-type]
@@ -116,26 +117,20 @@ def config(root: Path, tmp_path: Path, **more: object) -> UtilityConfig:
 def test_patients_are_prepared_once_and_a_cut_off_preparation_is_made_again(
     openkbp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "data/.preparing/headneck/train").mkdir(parents=True)  # what a kill leaves
+    (tmp_path / "data/.preparing/patients/train").mkdir(parents=True)  # what a kill leaves
     prepare(openkbp, tmp_path)
-    assert [len(list((tmp_path / f"data/headneck/{s}").glob("*.npz"))) for s in ("train", "val")] == [7, 2]
+    assert [len(Store(tmp_path / f"data/patients/{s}")) for s in ("train", "val")] == [7, 2]
     monkeypatch.setattr(preparing, "prepare", None)  # not called again
     prepare(openkbp, tmp_path)
-    with pytest.raises(InputError, match="DIR/headneck/train and DIR/headneck/val"):
-        preparing.ensure_prepared(openkbp, tmp_path / "elsewhere", tmp_path / "data/headneck/val", QUIET)
+    with pytest.raises(InputError, match="DIR/patients/train and DIR/patients/val"):
+        preparing.ensure_prepared(openkbp, tmp_path / "elsewhere", tmp_path / "data/patients/val", QUIET)
 
 
 def test_a_restricted_training_set_holds_its_patients_and_no_others(openkbp: Path, tmp_path: Path) -> None:
     prepare(openkbp, tmp_path)
-    files = sorted((tmp_path / "data/headneck/train").glob("*.npz"))[:6]
-    out = preparing.restrict(files, tmp_path / "few")
-    names = {}
-    for split in ("train", "val"):
-        found = []
-        for file in sorted((out / "headneck" / split).glob("*.npz")):
-            with np.load(file) as data:
-                found.append(json.loads(str(data["about"]))["name"])
-        names[split] = found
+    patients = volumes.find(tmp_path / "data/patients/train")[:6]
+    out = preparing.restrict(patients, tmp_path / "few")
+    names = {split: Store(out / "patients" / split).names() for split in ("train", "val")}
     assert names["train"] == [f"hn_{i}" for i in range(6)]
     assert names["val"] == [f"check_hn_{i}" for i in range(4)]  # the same patients, under names of their own
     assert len(json.loads((out / "prior.json").read_text())["patients"]) == 6
@@ -145,12 +140,12 @@ def test_networks_are_trained_on_these_patients_and_finished_ones_are_left(
     openkbp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare(openkbp, tmp_path)
-    patients = volumes.find(tmp_path / "data/headneck/train")[:6]
+    patients = volumes.find(tmp_path / "data/patients/train")[:6]
     settings = Generator(patients=6, out=tmp_path / "gen", base_minutes=10, refine_minutes=5)
     called: list[tuple[str, float]] = []
 
     def train(name: str, _: Path, values: dict) -> None:
-        assert len(list((values["data"] / "headneck/train").glob("*.npz"))) == 6
+        assert len(Store(values["data"] / "patients/train")) == 6
         called.append((name, values["max_minutes"]))
         if name == "base" and len(called) == 1:
             values["out"].mkdir()
@@ -168,7 +163,7 @@ def test_networks_are_trained_on_these_patients_and_finished_ones_are_left(
         generator.train_generator(settings, patients)
     weights = generator.train_generator(settings, patients)
     assert called == [("base", 10.0), ("base", 6.0), ("refine", 5.0)]  # four of ten minutes were spent
-    assert sorted(p.name for p in weights.iterdir()) == ["base", "prior.json", "refine", "shape"]
+    assert sorted(p.name for p in weights.iterdir()) == ["base", "prior.json", "refine", "region.yaml", "shape"]
     generator.train_generator(settings, patients)
     assert len(called) == 3
     with pytest.raises(InputError, match="was trained on other patients"):
