@@ -20,6 +20,8 @@ _BARE = {
     "uterus": frozenset(("fundus", "body", "neck")),
 }
 _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
+_PARENCHYMAL = ("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain")
+_WIDTHS = ("diameter", "calib", "width", "dimension")
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
@@ -46,6 +48,10 @@ def resolved(items: Sequence[Term]) -> list[Term]:
             means = {"finding": replace(kind_named("lymph node"), several=True)}
         elif item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
             means = _one_of(items, index)
+        elif item.text.lower().startswith("parenchym") and any(_of(i, o) for i in items for o in _PARENCHYMAL):
+            means = {"segment": True}
+        elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
+            means = {"finding": kind_named("dilatation")}
         if means is not None:
             found[index] = replace(item, means=means)
     return found
@@ -68,6 +74,13 @@ def _answers(items: Sequence[Term], index: int) -> bool:
     opens = index == 0 or "mark" in items[index - 1].means
     named = behind is not None and ("organ" in behind.means or "level" in behind.means)
     return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
+
+
+def _of_width(items: Sequence[Term], index: int) -> bool:
+    """ "the diameter of the pulmonary trunk has increased", with nothing found before."""
+    before = items[:index]
+    widths = any(i.text.lower().startswith(_WIDTHS) for i in before)
+    return widths and any("organ" in i.means for i in before) and not any("finding" in i.means for i in items)
 
 
 def _one_of(items: Sequence[Term], index: int) -> dict[str, Any]:

@@ -14,16 +14,17 @@ from prompts.scopes import Scopes, coordinates, is_finite, is_mark
 
 def bind(
     items: Sequence[Term], scopes: Scopes, drafts: list[Draft], places: Sequence[Place], scan: Collection[int]
-) -> None:
-    """Give every head the places and words of its part of the sentence."""
+) -> list[Place]:
+    """Give every head the places and words of its part of the sentence; the places that are said to be normal."""
     if not drafts:
-        return
+        return []
     edges = [_boundary(items, a, b) for a, b in zip(drafts, drafts[1:], strict=False)]
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
     widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
     calibres = {} if widened else _calibres(items)
     # "the heart is normal and no mass ..": no mass of the heart; "nodule on the right, left lobe normal"; "duct 3 mm"
-    places = [p for p in places if p.first >= begin and not _is_normal(items, p) and p.last - 1 not in calibres]
+    normal = [p for p in places if p.first < begin or _is_normal(items, p)]
+    places = [p for p in places if p not in normal and p.last - 1 not in calibres]
 
     def owner(index: int) -> Draft:
         return drafts[sum(edge <= index for edge in edges)]
@@ -44,6 +45,7 @@ def bind(
         _same_measure(draft)
         _told_of(draft, drafts)
     _share_places(items, drafts)
+    return normal
 
 
 def _is_normal(items: Sequence[Term], place: Place) -> bool:

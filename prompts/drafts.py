@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from prompts.lexicon import Kind, Term
@@ -102,6 +103,8 @@ def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Dra
     draft.doses = tuple(item.means.get("dose", ()))
     draft.status = _status(scopes[index])
     draft.used.add(index)
+    if kind is not None and kind.history and draft.status == "present":
+        draft.status = "past"
     if kind is not None:
         draft.attributes.update(kind.means)
     before = items[index - 1] if index else None
@@ -187,7 +190,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return False
     if _is_considered(items, b):
         return _told(a, b, certain=not says_possible)
-    if not opened and any(i.has("stop") or (is_finite(i) and not says_equal) for i in between):
+    stops = any(i.has("stop") and not after.has("equal") for i, after in pairwise([*between, items[b.first]]))
+    if not opened and (stops or any(is_finite(i) and not says_equal for i in between)):
         return False
     if not opened and not says_equal and any(i.has("joins") for i in between):
         return False

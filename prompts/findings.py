@@ -268,6 +268,8 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
     if draft.kind.needs_place and (place is None or place.organ not in draft.kind.elsewhere):
         return None
     name, organ = resolved(draft.kind, place.organ if place else None)
+    if draft.attributes.get("nature") == "metastatic" and (draft.kind.generic or name in ("nodule", "mass", "tumour")):
+        name = "metastasis"
     attributes = {k: _typed(v) for k, v in draft.attributes.items()}
     if size is not None and size["is"] in ("thickness", "short axis"):
         _other_length(attributes, size)
@@ -330,6 +332,8 @@ def resolved(kind: Kind, said: str | None) -> tuple[str, str | None]:
         return kind.name, kind.organ
     if kind.name == "lymph node":
         return kind.name, _nodes_at().get(said or "", plain(said))
+    if said == "abdomen organ" or (said in _REGIONS and inside(said, kind.organ)):
+        return kind.name, kind.organ or plain(said)
     if kind.organ == "lung" and said in _LUNG_FAMILY:
         return kind.name, "lung"
     return kind.name, plain(said) or kind.organ

@@ -32,6 +32,7 @@ class Kind:
     mass: bool = False
     device: bool = False
     primary: bool = False
+    history: bool = False
     several: bool = False
     needs_place: bool = False
     also: str | None = None
@@ -200,6 +201,7 @@ def _kind(name: str, line: Mapping[str, Any]) -> Kind:
         mass=line.get("mass", False),
         device=line.get("device", False),
         primary=line.get("primary", False),
+        history=line.get("history", False),
         several=line.get("several", False),
         needs_place=line.get("needs") == "place",
         also=line.get("also"),

@@ -404,5 +404,8 @@ _RULES = (
     _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", _read, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),
     _rule(r"#\s*\d+", _read, left=""),
     _rule(r"\((?P<count>\d{1,2})\)", _count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z]))"),
-    _rule(r"(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|kvp?|mas|is|was|and|to|or|of)\b)", _count),
+    _rule(
+        r"(?<!covid[\s-])(?<!covid)(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|kvp?|mas|is|was|and|to|or|of)\b)",
+        _count,
+    ),
 )

@@ -34,6 +34,7 @@ _INSIDE: dict[str, frozenset[str]] = {
     ),
 }
 _OF_NOUN = {"lobe": "lung", "pole": "kidney"}
+_ADJECTIVAL = ("chest", "abdomen")
 _LOBED = ("lung",)
 _LUNG_SEGMENTS = {**dict.fromkeys("123", "upper"), **dict.fromkeys(("6", "7", "8", "9", "10"), "lower")}
 
@@ -239,6 +240,8 @@ def _share(group: list[Place]) -> None:
     for place, following in zip(reversed(group[:-1]), reversed(group[1:]), strict=True):
         if place.level and not place.noun:
             place.noun = following.noun
+        if place.organ in _ADJECTIVAL and place.last - place.first == 1 and place.own_organ and following.joined:
+            place.organ = following.organ  # "thoracic and abdominal aorta"
         if place.organ is None and (place.level or place.noun or place.side or place.segments):
             place.organ = following.organ
         alike = place.organ == following.organ and not place.own_organ

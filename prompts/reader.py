@@ -129,7 +129,9 @@ def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: i
     if not drafts:
         _headless(state, items, spread, where, sentence, taken, number)
         return
-    bind(items, spread, drafts, where, taken)
+    normal = bind(items, spread, drafts, where, taken)
+    if normal:
+        _normal(state, items, normal, number, sentence)
     if state.pending and not state.told:
         _take_pending(state, drafts[0])
     for draft in drafts:
@@ -295,7 +297,8 @@ def _take_pending(state: _Text, draft: Draft) -> None:
     for items, spread, where, taken in state.pending:
         if any(is_finite(i) for i in items):
             continue
-        draft.places = [*where, *draft.places]
+        if not any(p.own_organ and not p.weak for p in draft.places):
+            draft.places = [*where, *draft.places]
         for index, item in enumerate(items):
             if index not in taken:
                 used = set(draft.used)
@@ -319,7 +322,8 @@ def _normal(state: _Text, items: Sequence[Term], where: Sequence[Place], number:
                           text=state.source.raw[start:end], span=(start, end))  # fmt: skip
         draft = Draft(lexicon.Kind(kind), 0, 0, 0, False, status="absent", sentence=number, section=sentence.section)
         state.told.append(Told(finding, draft))
-    _use(state, items, range(len(items)) if organs else [])
+    bare = not any("finding" in i.means for i in items)
+    _use(state, items, range(len(items)) if organs and bare else [i for p in organs for i in range(p.first, p.last)])
 
 
 def _use(state: _Text, items: Sequence[Term], indices: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from prompts.errors import PromptError
 from prompts.lexicon import Term
-from prompts.scopes import coordinates, is_mark
+from prompts.scopes import coordinates, is_mark, is_place
 from prompts.vocabulary import Phase, Region
 
 FIELDS = ("region", "phase", "sex", "habitus", "extent")
@@ -98,10 +98,22 @@ def _region(
     if technique or _PROTOCOL.search(item.text) or _beside(items, index, "ct"):
         scan.add("region", value, item, number)
         return {index}
-    if alone and length < _SHORT:
+    if alone and length < _SHORT and not _led_by_in(items, index):
         scan.loose_regions.append((value, item, number))
         return {index}
     return set()
+
+
+def _led_by_in(items: Sequence[Term], index: int) -> bool:
+    """ "fluid in the perihepatic area and pelvis": where a finding is, and no region."""
+    if not any("finding" in i.means for i in items):
+        return False
+    for item in reversed(items[:index]):
+        if item.has("in"):
+            return True
+        if not (is_place(item) or coordinates(item) or item.has("definite") or "region" in item.means):
+            return False
+    return False
 
 
 def _beside(items: Sequence[Term], index: int, name: str) -> bool:

@@ -91,7 +91,7 @@ def test_kinds_lead_to_kinds_and_organs_that_there_are() -> None:
     organs = {*load("words/places.yaml")["organs"], "none", "artery", "abdomen", "pelvis", "skin"}
     for name, line in load("words/findings.yaml").items():
         assert set(line) <= {"say", "kind", "organ", "always", "in", "generic", "cause", "mass", "means", "device",
-                             "primary", "several", "needs", "also"}, name  # fmt: skip
+                             "primary", "history", "several", "needs", "also"}, name  # fmt: skip
         assert line.get("organ", "none") in organs, name
         assert set(line.get("in", {})) <= organs | {"chest wall"}, name
 
