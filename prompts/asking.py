@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -45,7 +45,8 @@ _STATUS = {"possible": "only possible", "past": "past"}
 
 @dataclass(frozen=True)
 class Door:
-    """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold.
+    """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold;
+    `by_region`: the same by the region of the CT, where that makes a difference.
 
     `why_not` is said of the others. The tables of synth/doors.py make them.
     """
@@ -53,10 +54,12 @@ class Door:
     name: str
     findings: frozenset[tuple[str, str]] | None = None
     why_not: str = "not drawn yet"
+    by_region: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
-    def draws(self, request: FindingRequest) -> bool:
+    def draws(self, request: FindingRequest, region: str | None = None) -> bool:
         """Whether a finding is in the table."""
-        return self.findings is None or (request.organ, request.kind) in self.findings
+        drawn = self.by_region.get(region or "", self.findings)
+        return drawn is None or (request.organ, request.kind) in drawn
 
 
 ANYWHERE = Door("request")
@@ -84,6 +87,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if one.finding.organ:
             organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
     places = [_with_organ(one, organs, region) for one in told]
+    region = region or region_of([finding.organ for finding in places if finding.status == "present"])
     for one, finding in zip(told, places, strict=True):
         if finding.status != "present":
             findings.append(replace(finding, why_not=_STATUS.get(finding.status, "")))
@@ -92,7 +96,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         invalid = request is None and isinstance(why, _Invalid)
         if request is not None:
             valid.append(request)
-            if door.draws(request):
+            if door.draws(request, region):
                 requests.append(request)
             else:
                 request, why = None, door.why_not

@@ -22,20 +22,20 @@ def first_that_passes(draw: Callable[[int, Draft | None], Draft], tries: int, na
     before: Draft | None = None
     for attempt in range(tries):
         draft = draw(attempt, before)
-        if not draft.failed:
+        if draft.passed:
             return replace(draft, rejections=tuple(rejections))
-        rejections.append(Rejection(_reason(draft), draft.plan))
+        rejections.append(Rejection(draft.why_not(), draft.plan))
         before = draft
     drawn = f"drawn {tries} times and rejected, at last" if tries > 1 else "rejected,"
     raise RejectedError(f"{name}: {drawn} because {rejections[-1].reason}; {remedy}", rejections)
 
 
-def each(indices: Sequence[int], make: Callable[[int], Path], out: Path) -> list[Path]:
-    """The folders of several cases; one that is rejected does not keep the others from being made.
+def each(indices: Sequence[int], make: Callable[[int], list[Path]], out: Path) -> list[Path]:
+    """The folders of several cases and their siblings; one that is rejected does not keep the others from being made.
 
     Raises RejectedError, once they are, naming the first and how many are in `out`.
     """
-    folders: list[Path] = []
+    folders: list[list[Path]] = []
     rejected: list[RejectedError] = []
     for index in indices:
         try:
@@ -45,9 +45,4 @@ def each(indices: Sequence[int], make: Callable[[int], Path], out: Path) -> list
     if rejected:
         others = f" ({len(folders)} of {len(indices)} cases are in {out})" if len(indices) > 1 else ""
         raise RejectedError(f"{rejected[0]}{others}", [r for error in rejected for r in error.rejections])
-    return folders
-
-
-def _reason(draft: Draft) -> str:
-    worst = draft.failed[0]
-    return f"{worst.name} = {worst.value:g} is not within {worst.low:g} to {worst.high:g}"
+    return [folder for of_case in folders for folder in of_case]

@@ -13,7 +13,7 @@ from synth.lesions.acceptance import attribute_checks
 from synth.lesions.extent_acceptance import ML_WITHIN, extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.lesion_plan import LesionPlan
-from synth.plan import GeneratePlan, InsertPlan
+from synth.plan import CasePlan, GeneratePlan
 from synth.provenance import Check
 from synth.regions import Region
 from synth.regions.prior import Prior
@@ -122,7 +122,7 @@ def _size(lesion: LesionPlan, found: LesionMeasurement, pixel_mm: float) -> Chec
     return Check(f"{lesion.name}_long_axis_mm", round(found.long_axis_mm, 2), low, high)
 
 
-def check_inserted(measured: Measurements, plan: InsertPlan) -> list[Check]:
+def check_inserted(measured: Measurements, plan: CasePlan) -> list[Check]:
     """Every planned lesion is there, its long axis as planned and each attribute that was asked for as asked."""
     found = {lesion.id: lesion for lesion in measured.lesions}
     spacing = measured.volume.spacing_mm

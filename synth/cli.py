@@ -41,7 +41,14 @@ Seed = Annotated[
     typer.Option(min=0, max=MOST_SEED, help="All randomness follows from it; the same seed gives the same files."),
 ]
 Spacing = Annotated[
-    float, typer.Option(min=0.5, max=16, callback=finite, help="Voxel spacing in mm along all axes: 8, 4, 2 or 1.")
+    float | None,
+    typer.Option(
+        min=0.5,
+        max=16,
+        callback=finite,
+        help="Voxel spacing in mm along all axes: 8, 4, 2 or 1.",
+        show_default="2 for chest and abdomen, 4 for the head and neck",
+    ),
 ]
 Start = Annotated[
     int, typer.Option(min=0, max=MOST_CASES, help="Number of the first case; case 3 of 8 alone is --start 3 -n 1.")
@@ -58,6 +65,19 @@ OrganIds = Annotated[
 ]
 TrustLabels = Annotated[
     bool, typer.Option("--trust-labels", help="Go on where labels do not look like those of their CT.")
+]
+
+
+TwinOption = Annotated[bool, typer.Option("--twin", help="Also write the same CT without the lesions.")]
+FollowUpOption = Annotated[
+    str | None, typer.Option(help="Also write the same lesions so much later: 90d or 13w.", show_default=False)
+]
+GrowthOption = Annotated[
+    float | None, typer.Option(callback=finite, help="Factor of every long axis at follow-up.", show_default=False)
+]
+ChangeOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Also write the same lesions with one attribute changed: density=hyperdense."),
 ]
 
 
@@ -105,9 +125,13 @@ def generate(
     prompt: Prompt,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=MOST_CASES, help="How many cases.")] = 1,
     seed: Seed = 0,
-    spacing: Spacing = 4.0,
+    spacing: Spacing = None,
     out: Annotated[Path, typer.Option(help="Folder for the case folders.")] = Path("out"),
     start: Start = 0,
+    twin: TwinOption = False,
+    follow_up: FollowUpOption = None,
+    growth: GrowthOption = None,
+    change: ChangeOption = None,
     organs: Annotated[
         Path | None, typer.Option(help="A label map, complete or partial: its organs are drawn.", show_default=False)
     ] = None,
@@ -127,30 +151,33 @@ def generate(
     by: Parser = "grammar",
     quiet: Quiet = False,
 ) -> None:
-    """Make cases from a prompt and print their folders.
+    """Make cases from a prompt, or from a report, and print their folders.
 
-    Example: synthct generate "CT of the head and neck with a 70 Gy target on the left side" -n 4 --seed 1
+    Example: synthct generate "CT of the chest with an 18 mm spiculated nodule in the right upper lobe" -n 4 --seed 1
     """
     from synth import nifti, pipeline
+    from synth.sibling import siblings_asked
 
     if organ_ids is not None and organs is None:
         raise InputError(f"--organ-ids {organ_ids}: names the ids of a label map; give the map too, with --organs")
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
+    siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
     with _progress(quiet) as progress:
         folders = pipeline.generate(
-            _asked(prompt, "generate", strict, by),
+            _asked(prompt, "generate", strict, by, weights),
             count=count,
             seed=seed,
             spacing=spacing,
             out=out,
             start=start,
+            siblings=siblings,
             organs=organs,
             organ_ids=table,
             slice_mm=slice_mm,
             weights=weights,
             progress=progress,
         )
-    _tell(prompt, "generate")
+    _tell(prompt, "generate", weights)
     for folder in folders:
         typer.echo(folder)
 
@@ -167,17 +194,10 @@ def insert(
         Path | None,
         typer.Option(help="Weights of `synthct train lesion`, to draw the inside too; else $SYNTHCT_WEIGHTS/lesion."),
     ] = None,
-    twin: Annotated[bool, typer.Option("--twin", help="Also write the host without the lesions.")] = False,
-    follow_up: Annotated[
-        str | None, typer.Option(help="Also write the same lesions so much later: 90d or 13w.", show_default=False)
-    ] = None,
-    growth: Annotated[
-        float | None, typer.Option(callback=finite, help="Factor of every long axis at follow-up.", show_default=False)
-    ] = None,
-    change: Annotated[
-        list[str] | None,
-        typer.Option(help="Also write the same lesions with one attribute changed: density=hyperdense."),
-    ] = None,
+    twin: TwinOption = False,
+    follow_up: FollowUpOption = None,
+    growth: GrowthOption = None,
+    change: ChangeOption = None,
     trust_labels: TrustLabels = False,
     strict: Strict = False,
     by: Parser = "grammar",
@@ -525,7 +545,7 @@ def read(
 def plan(
     prompt: Prompt,
     seed: Seed = 0,
-    spacing: Spacing = 4.0,
+    spacing: Spacing = None,
     index: Annotated[int, typer.Option(min=0, max=MOST_CASES, help="Number of the case, counted from 0.")] = 0,
     strict: Strict = False,
     by: Parser = "grammar",
@@ -538,8 +558,8 @@ def plan(
 
     from synth import order
 
-    typer.echo(order.plan_json(_asked(prompt, "generate", strict, by), seed, spacing, index, weights))
-    _tell(prompt, "generate")
+    typer.echo(order.plan_json(_asked(prompt, "generate", strict, by, weights), seed, spacing, index, weights))
+    _tell(prompt, "generate", weights)
 
 
 @app.command()
@@ -587,20 +607,20 @@ def _run(arguments: list[str]) -> Any:
     return code
 
 
-def _asked(prompt: str, door: str, strict: bool, by: str) -> str:
+def _asked(prompt: str, door: str, strict: bool, by: str, weights: Path | None = None) -> str:
     """The prompt, read by whom it shall be; with `strict`, refused where a word of it is ignored or not drawn."""
     from synth import doors
 
     if strict or by != doors.GRAMMAR:
-        doors.ask(prompt, door, strict=strict, by=by)
+        doors.ask(prompt, door, strict=strict, by=by, weights=weights)
     return prompt
 
 
-def _tell(prompt: str, door: str) -> None:
+def _tell(prompt: str, door: str, weights: Path | None = None) -> None:
     """Say on stderr what a prompt was read as, once its cases are there: an error is one line and nothing else."""
     from synth import doors
 
-    print(f"synthct: {doors.ask(prompt, door).line()}", file=sys.stderr)
+    print(f"synthct: {doors.ask(prompt, door, weights=weights).line()}", file=sys.stderr)
 
 
 def _progress(quiet: bool) -> Progress:

@@ -44,7 +44,8 @@ class Draft:
     """A case that is drawn and measured; once it has passed its checks, its report and folder are still to be made.
 
     `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
-    follow-up, which its report compares with. `weights`: that drew a generated case.
+    follow-up, which its report compares with. `weights`: that drew a generated case; `anatomy`: what it was before it
+    had findings. `refusal`: why it is thrown away although no check failed.
     """
 
     plan: CasePlan
@@ -55,8 +56,22 @@ class Draft:
     measured: Measurements | None = None
     prior: Prior | None = None
     weights: Weights | None = None
+    anatomy: Draft | None = None
+    refusal: str = ""
 
     @property
     def failed(self) -> list[Check]:
         """The checks that it did not pass."""
         return [check for check in self.checks if not check.ok]
+
+    @property
+    def passed(self) -> bool:
+        """Whether it may be kept."""
+        return not self.failed and not self.refusal
+
+    def why_not(self) -> str:
+        """Why it is not kept, in one line."""
+        if self.refusal:
+            return self.refusal
+        worst = self.failed[0]
+        return f"{worst.name} = {worst.value:g} is not within {worst.low:g} to {worst.high:g}"

@@ -1,4 +1,4 @@
-"""Drawing a generated case: scaffold, base, refine, organs, checks; again while a check fails."""
+"""Drawing a generated case: scaffold, base, refine, organs, findings, checks; again while a check fails."""
 
 from __future__ import annotations
 
@@ -8,48 +8,78 @@ from typing import TYPE_CHECKING
 
 from synth.attempts import MAX_ATTEMPTS, first_that_passes
 from synth.checks import check_generated, check_given
-from synth.draft import Draft, Gate, no_gate
+from synth.draft import Draft, Gate, RejectedError, no_gate
+from synth.errors import InputError
 from synth.given import Given
+from synth.inserting import Host, draft_with_findings, scanned
 from synth.models.weights_folder import Weights
 from synth.order import Order
 from synth.plan import GeneratePlan, case_name
 from synth.progress import Progress
 from synth.provenance import Check
 from synth.report import measure
-from synth.scanner.scan import scan
 from synth.types import Case
 
 if TYPE_CHECKING:
     from synth.compose import Drawn
 
+_HOMELESS = 3  # drawn anatomies without a place for a finding: the next has none either
+
 
 def draft_generated(
     order: Order, index: int, progress: Progress, attempts: int = MAX_ATTEMPTS, gate: Gate = no_gate
 ) -> Draft:
-    """Draw and check a generated case, and draw again while a check or the gate fails.
+    """Draw and check a generated case, put its findings in, and draw again while a check or the gate fails.
 
-    Anatomy is checked as it was drawn, before a scanner's thick slices. Raises RejectedError after `attempts`.
+    All is checked as it was drawn, before a scanner's thick slices. Raises RejectedError after `attempts`, and
+    InputError where no drawn anatomy has a place for a finding.
     """
-    given = order.given.organs if order.given else None
-    inputs = {"organs": order.given.path} if order.given else {}
+    homeless: list[InputError] = []
 
     def attempt(number: int, _: Draft | None) -> Draft:
-        plan = order.plan(index, number)
-        case, checks = drawn_and_checked(plan, order.weights, progress, given)
-        measured = measure(case)
-        checks = [*checks, *gate(plan, case, measured)]
-        return Draft(plan, case, tuple(checks), inputs, measured=measured, weights=order.weights)
+        anatomy = draft_anatomy(order.plan(index, number), order, progress)
+        gated = _gated(anatomy, gate)
+        if not gated.passed or not anatomy.plan.request.findings:
+            return gated
+        try:
+            with progress.step(f"{anatomy.plan.case}: findings", 1):
+                return _with_findings(anatomy, gate)
+        except RejectedError as error:
+            return replace(anatomy, refusal=error.rejections[-1].reason)
+        except InputError as error:
+            homeless.append(error)
+            if len(homeless) == _HOMELESS:
+                raise
+            return replace(anatomy, refusal=str(error))
 
-    remedy = "ask for less unusual anatomy, or try another --seed"
-    return _scanned(first_that_passes(attempt, attempts, case_name(index), remedy))
+    remedy = "ask for less unusual anatomy or findings, or try another --seed"
+    return scanned(first_that_passes(attempt, attempts, case_name(index), remedy))
 
 
-def _scanned(draft: Draft) -> Draft:
-    """The draft as the scanner of its plan shows it."""
-    if draft.plan.scanner is None:
-        return draft
-    case = scan(draft.case, draft.plan.scanner, draft.plan.scanner_seed)
-    return replace(draft, case=case, measured=measure(case))
+def draft_anatomy(plan: GeneratePlan, order: Order, progress: Progress) -> Draft:
+    """What a plan draws without findings, and its checks."""
+    given = order.given.organs if order.given else None
+    case, checks = drawn_and_checked(plan, order.weights, progress, given)
+    inputs = {"organs": order.given.path} if order.given else {}
+    return Draft(plan, case, tuple(checks), inputs, weights=order.weights)
+
+
+def _gated(anatomy: Draft, gate: Gate) -> Draft:
+    measured = measure(anatomy.case)
+    checks = (*anatomy.checks, *gate(anatomy.plan, anatomy.case, measured))
+    return replace(anatomy, checks=checks, measured=measured)
+
+
+def _with_findings(anatomy: Draft, gate: Gate) -> Draft:
+    assert isinstance(anatomy.plan, GeneratePlan)
+    return replace(draft_with_findings(anatomy.plan, anatomy, gate), anatomy=anatomy)
+
+
+def drawn_host(plan: GeneratePlan, draft: Draft | None, order: Order, progress: Progress) -> Host:
+    """What the findings of a case are in: the anatomy of its draft, or drawn again where there is none."""
+    bare = plan.model_copy(update={"lesions": ()})
+    anatomy = draft_anatomy(bare, order, progress) if draft is None or draft.anatomy is None else draft.anatomy
+    return Host.drawn(anatomy)
 
 
 def drawn_and_checked(

@@ -9,24 +9,26 @@ from synth import case_folder
 from synth.draft import Draft
 from synth.errors import InputError
 from synth.models.weights_folder import Weights
-from synth.plan import GeneratePlan, InsertPlan, read_plan
+from synth.plan import CasePlan, GeneratePlan, InsertPlan, read_plan
 from synth.progress import Progress
 from synth.report import Measurements, measure
 from synth.sibling import Change, FollowUp, Twin
 
 
-def has_one_of(folder: Path, plans: Sequence[GeneratePlan], weights: Weights) -> bool:
-    """Whether a folder holds the case of one of these plans, whole and drawn with these weights.
+def like_one_of(folder: Path, plans: Sequence[GeneratePlan], weights: Weights) -> GeneratePlan | None:
+    """The plan of a whole case in a folder that is one of `plans` but for its lesions, and drawn with these weights.
 
-    Raises InputError where it holds something else, or was drawn with others.
+    Raises InputError where the folder holds something else, or was drawn with others.
     """
     texts = [plan.to_json() for plan in plans]
-    if any(case_folder.is_complete(folder, text) for text in texts):
-        _require_same_weights(folder, weights)
-        return True
-    ours = [text for text in texts if case_folder.has_plan(folder, text)]  # whose files are not all there
-    case_folder.require_free(folder, (ours or texts)[0])
-    return False
+    done = _plan_in(folder)
+    if isinstance(done, GeneratePlan) and done.model_copy(update={"lesions": ()}).to_json() in texts:
+        if case_folder.is_complete(folder, done.to_json()):
+            _require_same_weights(folder, weights)
+            return done
+        texts = [done.to_json()]  # whose files are not all there
+    case_folder.require_free(folder, texts[0])
+    return None
 
 
 def _require_same_weights(folder: Path, weights: Weights) -> None:
@@ -43,31 +45,36 @@ def plan_like(folder: Path, plan: InsertPlan) -> InsertPlan | None:
     """The plan of a whole case in a folder that differs from `plan` in nothing but its lesions, which follow from the
     rest; None where there is no such case. Raises InputError where the folder holds something else."""
     done = _plan_in(folder)
-    same = done is not None and done.model_copy(update={"lesions": ()}) == plan
-    return _whole(folder, done if same else None, plan)
+    same = isinstance(done, InsertPlan) and done.model_copy(update={"lesions": ()}) == plan
+    return done if _is_whole(folder, done if same else None, plan) and isinstance(done, InsertPlan) else None
 
 
-def sibling_like(folder: Path, first: InsertPlan) -> InsertPlan | None:
-    """The same of a sibling of the same case."""
+def has_sibling_like(folder: Path, first: CasePlan) -> bool:
+    """Whether a folder holds a sibling of the same case, whole."""
     done = _plan_in(folder)
-    return _whole(folder, done if done is not None and done.sibling == first.sibling else None, first)
+    return _is_whole(folder, done if done is not None and done.sibling == first.sibling else None, first)
 
 
-def _whole(folder: Path, done: InsertPlan | None, asked: InsertPlan) -> InsertPlan | None:
+def _is_whole(folder: Path, done: CasePlan | None, asked: CasePlan) -> bool:
     if done is not None and case_folder.is_complete(folder, done.to_json()):
-        return done
+        return True
     case_folder.require_free(folder, (done or asked).to_json())
-    return None
+    return False
 
 
-def _plan_in(folder: Path) -> InsertPlan | None:
-    """The insert plan that a folder holds; None where it holds none that can be read."""
+def _plan_in(folder: Path) -> CasePlan | None:
+    """The plan that a folder holds; None where it holds none that can be read."""
     file = folder / case_folder.PLAN
     try:
-        plan = read_plan(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return read_plan(file.read_text(encoding="utf-8")) if file.is_file() else None
     except (ValueError, OSError):
         return None
-    return plan if isinstance(plan, InsertPlan) else None
+
+
+def of_generate(plan: GeneratePlan | InsertPlan) -> GeneratePlan:
+    """A plan that is known to be of `generate`."""
+    assert isinstance(plan, GeneratePlan)
+    return plan
 
 
 def of_insert(plan: GeneratePlan | InsertPlan) -> InsertPlan:

@@ -1,10 +1,16 @@
-"""Inserting: lesions planned in a host, drawn, measured and checked; those that fail are planned and drawn again."""
+"""Inserting: findings planned in a host, drawn, measured and checked; those that fail are planned and drawn again.
+
+The host is a CT of the user's own, or one that was drawn: findings do not know which.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from synth.attempts import MAX_ATTEMPTS, first_that_passes
 from synth.checks import check_inserted
@@ -15,23 +21,43 @@ from synth.lesions.planning import one_by_one, plan_each
 from synth.lesions.plans import AnyPlan
 from synth.models import lesion_weights
 from synth.models.weights_folder import Weights
-from synth.plan import InsertPlan
+from synth.plan import CasePlan, GeneratePlan, InsertPlan
 from synth.provenance import Check
-from synth.report import Measurements, Prior, measure
+from synth.report import Prior, measure
+from synth.report.measurements import Measurements
 from synth.scanner.scan import scan
 from synth.seeding import derive, numpy_rng
 from synth.sibling import Change, FollowUp, Twin
 from synth.sibling_plans import sibling_plan
 from synth.types import Case, LabelMap, Volume
 
+_IN_ONE_HOST = 4  # draws of findings in one drawn anatomy, before another is drawn
+_P = TypeVar("_P", GeneratePlan, InsertPlan)
+
 
 @dataclass(frozen=True)
 class Host:
-    """The CT that lesions go into, its organs, and the files that they are from by role."""
+    """The CT that findings go into, and its organs.
+
+    inputs: the files that they are from, by role. Of one that was drawn: its trees and planning targets, the checks
+    that it passed, and the weights that drew it.
+    """
 
     ct: Volume
     organs: LabelMap
-    inputs: Mapping[str, Path]
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    trees: LabelMap | None = None
+    targets: LabelMap | None = None
+    checks: tuple[Check, ...] = ()
+    weights: Weights | None = None
+
+    @classmethod
+    def drawn(cls, anatomy: Draft) -> Host:
+        """A drawn case without findings, as the host of some."""
+        case = anatomy.case
+        return cls(
+            case.ct, case.organs, anatomy.inputs, case.trees, case.lesions, anatomy.checks, weights=anatomy.weights
+        )
 
 
 def host_files(ct: Path, organs: Path, lesion_network: Path | None = None) -> dict[str, Path]:
@@ -39,8 +65,8 @@ def host_files(ct: Path, organs: Path, lesion_network: Path | None = None) -> di
     return {"ct": ct, "organs": organs} | ({lesion_weights.ROLE: lesion_network} if lesion_network else {})
 
 
-def with_lesions(plan: InsertPlan, host: Host, attempt: int = 0) -> InsertPlan:
-    """An insert plan with its lesions drawn; those that it has already are kept.
+def with_lesions(plan: _P, host: Host, attempt: int = 0) -> _P:
+    """A plan with its lesions drawn; those that it has already are kept.
 
     Raises InputError where the host has no room for them.
     """
@@ -58,16 +84,26 @@ def draft_inserted(plan: InsertPlan, host: Host, attempts: int = MAX_ATTEMPTS, g
         InputError: the host has no place for what is asked.
         RejectedError: after `attempts`, with the reason of each.
     """
+    return _first_with_lesions(plan, host, attempts, gate)
 
+
+def draft_with_findings(plan: GeneratePlan, anatomy: Draft, gate: Gate = no_gate) -> Draft:
+    """A drawn case with the findings of its request; as `draft_inserted`, after fewer attempts, for another anatomy can
+    be drawn."""
+    return _first_with_lesions(plan, Host.drawn(anatomy), _IN_ONE_HOST, gate)
+
+
+def _first_with_lesions(plan: _P, host: Host, attempts: int, gate: Gate) -> Draft:
     def attempt(number: int, before: Draft | None) -> Draft:
-        start = plan if before is None else _without_failed(before)
+        kept = () if before is None else _without(before.plan.lesions, before.failed)
+        start = plan.model_copy(update={"lesions": kept})
         return _drafted(with_lesions(start, host, number), host, gate)
 
     return first_that_passes(attempt, attempts, plan.case, "ask for less, or try another --seed")
 
 
 def draft_sibling(
-    plan: InsertPlan,
+    plan: CasePlan,
     how: Twin | FollowUp | Change,
     host: Host,
     measured: Measurements | None = None,
@@ -93,35 +129,60 @@ def draft_sibling(
     return replace(draft, prior=prior)
 
 
-def _drafted(plan: InsertPlan, host: Host, gate: Gate) -> Draft:
-    """The host with the lesions of a plan and its scanner, measured and checked."""
+def _drafted(plan: CasePlan, host: Host, gate: Gate) -> Draft:
+    """The host with the lesions of a plan, measured and checked. A real host is scanned before, a drawn one later."""
     case = inserted(plan, host)
-    if plan.scanner:
+    if plan.scanner and host.weights is None:
         case = scan(case, plan.scanner, plan.scanner_seed)
     measured = measure(case)
-    checks = (*check_inserted(measured, plan), *gate(plan, case, measured))
-    return Draft(plan, case, checks, host.inputs, measured=measured)
+    checks = (*host.checks, *check_inserted(measured, plan), *gate(plan, case, measured))
+    return Draft(plan, case, checks, host.inputs, measured=measured, weights=host.weights)
 
 
-def inserted(plan: InsertPlan, host: Host) -> Case:
+def scanned(draft: Draft) -> Draft:
+    """The draft as the scanner of its plan shows it."""
+    if draft.plan.scanner is None:
+        return draft
+    case = scan(draft.case, draft.plan.scanner, draft.plan.scanner_seed)
+    return replace(draft, case=case, measured=measure(case))
+
+
+def inserted(plan: CasePlan, host: Host) -> Case:
     """The host with the lesions of a plan."""
+    if not plan.lesions and host.weights is not None:
+        return _with_targets(Case(host.ct, host.organs, _nothing(host.ct), host.trees), host.targets)
+    case = insert_lesions(host.ct, host.organs, plan.lesions, _redraw(plan, host), trees=host.trees)
+    return _with_targets(case, host.targets)
+
+
+def _redraw(plan: CasePlan, host: Host) -> Redraw:
+    """What draws the inside of lesions: a network that learned it, or `refine`, of the weights that drew the host."""
     from synth.models import library
     from synth.redraw import LesionRedraw, RefineRedraw
 
-    trained = lesion_weights.of_plan(plan.lesion_weights_sha256, host.inputs)
-    redraw: Redraw
-    if trained is None:
-        redraw = RefineRedraw(Weights.covering(None).refine(plan.sampling.precision), plan.sampling)
-    else:
-        redraw = LesionRedraw(library.load_from(trained.parent, plan.sampling.precision), plan.sampling)
-    return insert_lesions(host.ct, host.organs, plan.lesions, redraw)
+    own = plan.lesion_weights_sha256 if isinstance(plan, InsertPlan) else None
+    trained = lesion_weights.of_plan(own, host.inputs)
+    if trained is not None:
+        return LesionRedraw(library.load_from(trained.parent, plan.sampling.precision), plan.sampling)
+    weights = host.weights or Weights.covering(None)
+    return RefineRedraw(weights.refine(plan.sampling.precision), plan.sampling)
 
 
-def _without_failed(draft: Draft) -> InsertPlan:
-    """The plan of a draft with the lesions that no failed check speaks of."""
-    assert isinstance(draft.plan, InsertPlan)
-    return draft.plan.model_copy(update={"lesions": _without(draft.plan.lesions, draft.failed)})
+def _nothing(ct: Volume) -> LabelMap:
+    return LabelMap(np.zeros(ct.hu.shape, np.uint8), ct.affine, {})
+
+
+def _with_targets(case: Case, targets: LabelMap | None) -> Case:
+    """The case with planning targets in its map of lesions, behind the ids of its findings, which lie above them."""
+    if targets is None or not targets.names:
+        return case
+    first = max(case.lesions.names, default=0)
+    ids = np.where(targets.ids > 0, targets.ids + first, 0).astype(case.lesions.ids.dtype)
+    ids = np.where(case.lesions.ids > 0, case.lesions.ids, ids)
+    names = {**case.lesions.names, **{number + first: name for number, name in targets.names.items()}}
+    return replace(case, lesions=LabelMap(ids, case.lesions.affine, names))
 
 
 def _without(lesions: Sequence[AnyPlan], failed: Sequence[Check]) -> tuple[AnyPlan, ...]:
+    """The lesions that no failed check speaks of."""
     return tuple(p for p in lesions if not any(check.name.startswith(f"{p.name}_") for check in failed))

@@ -23,12 +23,13 @@ default_sampling = Sampling  # as drawn unless told otherwise; the precision is 
 
 @dataclass(frozen=True)
 class Order:
-    """Cases of one request. `given`: organs that every case gets; `scanner`: put on every case."""
+    """Cases of one request. `given`: organs that every case gets; `scanner`: put on every case; `spacing_mm`: as the
+    region is drawn, where it is not said."""
 
     request: CaseRequest
     weights: Weights
     seed: int = 0
-    spacing: float = 4.0
+    spacing_mm: float | None = None
     given: GivenFile | None = None
     scanner: Scanner | None = None
 
@@ -36,6 +37,11 @@ class Order:
         """Raises InputError for what the weights cannot draw."""
         check_request(self.request, self.weights.region)
         check_spacing(self.spacing)
+
+    @property
+    def spacing(self) -> float:
+        """mm, along all axes."""
+        return self.weights.region.spacing_mm if self.spacing_mm is None else self.spacing_mm
 
     def plan(self, index: int, attempt: int = 0) -> GeneratePlan:
         """The plan of the index-th case."""
@@ -51,9 +57,9 @@ class Order:
             scanner=self.scanner,
         )
 
-    def command(self, index: int) -> str:
-        """The command that makes the index-th case again."""
-        options: dict[str, object] = {"seed": self.seed, "start": index, "spacing": f"{self.spacing:g}"}
+    def command(self, index: int, **more: object) -> str:
+        """The command that makes the index-th case again, or with `more` options a sibling of it."""
+        options: dict[str, object] = {"seed": self.seed, "start": index, "spacing": f"{self.spacing:g}", **more}
         if self.given:
             options |= self.given.options()
         if not self.weights.ship:
@@ -78,7 +84,7 @@ class Order:
             self.request,
             self.weights,
             self.seed,
-            self.spacing,
+            self.spacing_mm,
             GivenFile(placed, organs, sha256_of_file(organs), organ_ids),
             self.scanner,
         )
@@ -88,12 +94,12 @@ class Order:
         frame = self.weights.region.frame
         Slicing.of(frame.shape_at(self.spacing), frame.affine_at(self.spacing), 2, slice_mm)
         scanner = Scanner(name="slices", slice_mm=slice_mm)
-        return Order(self.request, self.weights, self.seed, self.spacing, self.given, scanner)
+        return Order(self.request, self.weights, self.seed, self.spacing_mm, self.given, scanner)
 
 
-def plan_json(prompt: str | Reading, seed: int, spacing: float, index: int, weights: Path | None = None) -> str:
+def plan_json(prompt: str | Reading, seed: int, spacing: float | None, index: int, weights: Path | None = None) -> str:
     """The plan of a generated case (first attempt) as JSON, without drawing it."""
-    request = read_prompt(prompt, "generate").case_request
+    request = read_prompt(prompt, "generate", weights).case_request
     return Order(request, Weights.covering(request.region, weights), seed, spacing).plan(index).to_json()
 
 

@@ -6,16 +6,18 @@ torch and what stands on it are imported when drawing starts, so that bad input 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 
 from prompts import Reading
 from synth import finished
 from synth.attempts import MAX_ATTEMPTS, each
+from synth.beside import Siblings, write_siblings
 from synth.doors import read_prompt
-from synth.drawing import draft_generated
-from synth.inserting import Host, draft_inserted, draft_sibling, host_files
+from synth.drawing import draft_generated, drawn_host
+from synth.errors import InputError
+from synth.inserting import Host, draft_inserted, host_files
 from synth.models import lesion_weights as lesion_networks
 from synth.models.weights_folder import Weights
 from synth.order import Order
@@ -23,8 +25,6 @@ from synth.plan import case_name, draw_insert
 from synth.progress import Progress
 from synth.provenance import command_line
 from synth.reading import read_host
-from synth.sibling import Change, FollowUp, Twin
-from synth.sibling_plans import sibling_plan
 
 
 def generate(
@@ -32,9 +32,10 @@ def generate(
     *,
     count: int = 1,
     seed: int = 0,
-    spacing: float = 4.0,
+    spacing: float | None = None,
     out: Path = Path("out"),
     start: int = 0,
+    siblings: Siblings = (),
     organs: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
     slice_mm: float | None = None,
@@ -43,6 +44,7 @@ def generate(
 ) -> list[Path]:
     """Cases start .. start + count - 1 of a prompt, each from its own seed; returns their folders.
 
+    `spacing` in mm; None: the finest that the region is drawn well in. `siblings`: of each case, as cases beside it.
     `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
     thickness and distance of the slices, which are means of those that were drawn. `weights`: a folder of
     weights of your own (synth.models.weights_folder).
@@ -50,21 +52,27 @@ def generate(
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
     """
-    request = read_prompt(prompt, "generate").case_request
+    request = read_prompt(prompt, "generate", weights).case_request
+    if siblings and not request.findings:
+        raise InputError(f"'{request.prompt}': a twin or follow-up of what? say a finding that is drawn")
     order = Order(request, Weights.covering(request.region, weights), seed, spacing)
     order = order if organs is None else order.with_organs(organs, organ_ids)
     order = order if slice_mm is None else order.with_slices(slice_mm)
     order.weights.files()  # all there, or refused before anything is drawn
     shown = progress or Progress(quiet=True)
-    return each(range(start, start + count), lambda index: _generated(order, index, out, shown), out)
+    return each(range(start, start + count), lambda index: _generated(order, index, siblings, out, shown), out)
 
 
-def _generated(order: Order, index: int, out: Path, progress: Progress) -> Path:
-    """One case: what is complete already is left as it is."""
+def _generated(order: Order, index: int, siblings: Siblings, out: Path, progress: Progress) -> list[Path]:
+    """One case and its siblings: what is complete already is left as it is."""
     folder, plans = out / case_name(index), [order.plan(index, attempt) for attempt in range(MAX_ATTEMPTS)]
-    if finished.has_one_of(folder, plans, order.weights):
-        return folder
-    return finished.finish_draft(folder, draft_generated(order, index, progress), order.command(index), progress)
+    draft, done = None, finished.like_one_of(folder, plans, order.weights)
+    if done is None:
+        draft = draft_generated(order, index, progress)
+        finished.finish_draft(folder, draft, order.command(index), progress)
+        done = finished.of_generate(draft.plan)
+    host = cache(partial(drawn_host, done, draft, order, progress))
+    return [folder, *write_siblings(folder, done, siblings, host, partial(order.command, index), progress)]
 
 
 def insert(host: Path, organs: Path, prompt: str | Reading, **options: object) -> Path:
@@ -76,7 +84,7 @@ def insert_with_siblings(
     host: Path,
     organs: Path,
     prompt: str | Reading,
-    siblings: Sequence[Twin | FollowUp | Change],
+    siblings: Siblings,
     *,
     seed: int = 0,
     out: Path = Path("out"),
@@ -89,8 +97,7 @@ def insert_with_siblings(
 
     `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`). `trust_labels`: go on
     where the organs do not look like those of the CT. Returns the folders, that of the case first; one that is complete
-    is left as it is. Raises RejectedError for a sibling that does not show what it is to show; those before it are
-    written by then.
+    is left as it is.
     """
     request, trained = read_prompt(prompt, "insert").request, lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
@@ -102,18 +109,10 @@ def insert_with_siblings(
     options |= {"trust_labels": True} if trust_labels else {}
     command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
-    folders = [out / plan.case]
-    if (done := finished.plan_like(folders[0], plan)) is None:
+    folder = out / plan.case
+    if (done := finished.plan_like(folder, plan)) is None:
         with progress.step("insert", 1):
             draft = draft_inserted(plan, into)
-        finished.finish_draft(folders[0], draft, command(), progress)
+        finished.finish_draft(folder, draft, command(), progress)
         done = finished.of_insert(draft.plan)
-    for how in siblings:
-        first = sibling_plan(done, how, into.ct, into.organs)
-        beside = out / first.case
-        if finished.sibling_like(beside, first) is None:
-            with progress.step(f"insert: {how.suffix}", 1):
-                draft = draft_sibling(done, how, into, finished.measured(folders[0], how))
-            finished.finish_draft(beside, draft, command(**how.options()), progress)
-        folders.append(beside)
-    return folders
+    return [folder, *write_siblings(folder, done, siblings, lambda: into, command, progress)]

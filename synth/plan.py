@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from prompts import CaseRequest
 from prompts.vocabulary import Phase
 from synth import case_folder
-from synth.doors import reading_of
+from synth.doors import generated, reading_of
 from synth.errors import InputError
 from synth.given import GivenFile
 from synth.lesions.plans import AnyPlan
@@ -73,7 +73,8 @@ class HostReference(_Frozen):
 
 
 class _Plan(_Frozen):
-    """What either door draws. Seeds are per step; `lesions` follow from the rest and the host.
+    """What either door draws. Seeds are per step; `lesions` follow from the rest and the host. `sibling` names the case
+    that it is a sibling of, if it is one.
 
     `reading` is what the words of the request were read as (`synthct read --json`). `scanner` is put on the case when
     it is drawn, with the noise of `scanner_seed`; a plan without one does not speak of either.
@@ -125,6 +126,10 @@ class GeneratePlan(_Plan):
     facts: dict[str, float] = {}
     shape_seed: int = 0
     base_seed: int = 0
+    sibling: SiblingOf | None = None
+
+    def _silent(self) -> set[str]:
+        return super()._silent() | (set() if self.sibling else {"sibling"})
 
     def seeds(self) -> dict[str, int]:
         """As of either door, and of shape and base."""
@@ -138,8 +143,8 @@ class GeneratePlan(_Plan):
 
 
 class InsertPlan(_Plan):
-    """Lesions in one host. `sibling` names the case that it is a sibling of, if it is one; `lesion_weights_sha256`: of
-    weights that draw the inside of its lesions, where they are not drawn by `refine`."""
+    """Lesions in one host. `lesion_weights_sha256`: of weights that draw the inside of its lesions, where they are not
+    drawn by `refine`."""
 
     door: Literal["insert"] = "insert"
     host: HostReference | None = None
@@ -226,7 +231,7 @@ def draw_generate(
         seed=seed,
         attempt=attempt,
         request=request,
-        reading=reading_of(request.prompt, "generate"),
+        reading=reading_of(request.prompt, "generate", weights.own_folder),
         region=region,
         spacing_mm=check_spacing(spacing),
         organs_sha256=given.sha256 if given else None,
@@ -296,10 +301,11 @@ def check_request(request: CaseRequest, of: Region) -> str:
         raise InputError(f"'{request.prompt}': a CT of what? say one of {known}")
     region = str(request.region) if request.region else next(iter(of.answers), of.name)
     for finding in request.findings:
-        raise InputError(
-            f"'{finding.organ} {finding.kind}' in a generated {region} CT: lesions are not drawn there yet; "
-            "use `synthct insert` on a CT that shows the organ"
-        )
+        if (finding.organ.value, finding.kind.value) not in generated(of):
+            raise InputError(
+                f"'{finding.organ} {finding.kind}' in a generated {region} CT: it has no mask to put it in; "
+                "use `synthct insert` on a CT that shows the organ"
+            )
     _check_nested(request)
     if undrawn := [t for t in request.targets if int(t.dose_gy) not in of.doses_gy]:
         dose = f"{undrawn[0].dose_gy:g} Gy"

@@ -1,4 +1,4 @@
-"""From the plan of an inserted case to the plans of its siblings, and from a sibling back to the case before it."""
+"""From the plan of a case to the plans of its siblings, and from a sibling back to the case before it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from synth.files.names import require_name
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import Host
 from synth.lesions.variation import changed, later
-from synth.plan import InsertPlan
+from synth.plan import CasePlan, InsertPlan
 from synth.provenance import sha256
 from synth.report import Prior, measure
 from synth.seeding import derive, numpy_rng
@@ -25,8 +25,8 @@ _logger = logging.getLogger(__name__)
 
 
 def sibling_plan(
-    plan: InsertPlan, how: Twin | FollowUp | Change, host: Volume, organs: LabelMap, attempt: int = 0
-) -> InsertPlan:
+    plan: CasePlan, how: Twin | FollowUp | Change, host: Volume, organs: LabelMap, attempt: int = 0
+) -> CasePlan:
     """The plan of a sibling, named after the case and what differs; `plan` has its lesions.
 
     A change leaves open how far ("hyperdense"), which `attempt` draws anew; twin and follow-up leave nothing open.
@@ -35,7 +35,9 @@ def sibling_plan(
     sibling = SiblingOf(case=plan.case, plan_sha256=sha256(plan.to_json().encode()), how=how)
     update: dict[str, Any] = {"case": f"{plan.case}_{how.suffix}", "sibling": sibling}
     if isinstance(how, Twin):
-        update |= {"request": CaseRequest(phase=plan.request.phase), "lesions": ()}
+        update |= {"lesions": ()}
+        if isinstance(plan, InsertPlan):  # a drawn anatomy follows from the words of its request
+            update |= {"request": CaseRequest(phase=plan.request.phase)}
     elif isinstance(how, FollowUp):
         update |= {"lesions": tuple(later(lesion, how.growth, host.spacing) for lesion in plan.lesions)}
     else:

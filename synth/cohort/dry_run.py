@@ -33,7 +33,7 @@ class Cost:
 def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     """Lines that say what would be made. Nothing is left on disk. Raises InputError where no case can be drawn."""
     number, hosts = len(plan), len(plan.hosts)
-    where = f"into {hosts} hosts" if hosts else f"generated at {plan.recipe.spacing_mm:g} mm"
+    where = f"into {hosts} hosts" if hosts else f"generated at {' and '.join(f'{mm:g}' for mm in plan.spacings)} mm"
     yield f"{plan.recipe.name}: {number} cases, {where}, in {process.world} processes"
     for quota, values in plan.quotas.items():
         yield f"  {quota}: {', '.join(f'{value} {n}' for value, n in values.items())}"

@@ -147,6 +147,12 @@ class CohortPlan:
         found = {w.folder: w for w in (self.weights_for(self[index].request) for index in firsts)}
         return tuple(found.values())
 
+    @property
+    def spacings(self) -> tuple[float, ...]:
+        """mm of generated cases, finest first."""
+        said = self.recipe.spacing_mm
+        return (said,) if said else tuple(sorted({weights.region.spacing_mm for weights in self.weights}))
+
     @cached_property
     def _with_twin(self) -> frozenset[int]:
         """The cases that have a twin: the recipe's share of those that are not healthy."""
@@ -286,16 +292,18 @@ class CohortPlan:
                     raise InputError(f"prompts: '{prompt}': no lesion to insert; say one, or use `healthy`")
             _ = self._pools
             return
-        check_spacing(recipe.spacing_mm)
-        for name, scanner in (recipe.scanners or {}).items():
-            if scanner.slice_mm is not None and scanner.slice_mm < recipe.spacing_mm:
-                raise InputError(
-                    f"scanners: {name}: slice_mm {scanner.slice_mm:g} is less than spacing_mm {recipe.spacing_mm:g}, "
-                    "in which cases are drawn; ask for as much or more"
-                )
         if recipe.draw and recipe.draw not in sampler.SETS:
             raise InputError(f"draw: '{recipe.draw}': say one of {', '.join(sampler.SETS)}")
         _ = self.regions
+        for spacing in self.spacings:
+            check_spacing(spacing)
+        coarsest = max(self.spacings)
+        for name, scanner in (recipe.scanners or {}).items():
+            if scanner.slice_mm is not None and scanner.slice_mm < coarsest:
+                raise InputError(
+                    f"scanners: {name}: slice_mm {scanner.slice_mm:g} is less than spacing_mm {coarsest:g}, "
+                    "in which cases are drawn; ask for as much or more"
+                )
 
     def _check_tables(self, group: Group) -> None:
         """Every value of every table, and every combination that the cases of the group have."""

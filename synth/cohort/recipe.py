@@ -152,7 +152,7 @@ class Recipe(_Strict):
     description: str = ""
     licence: str = ""
     hosts: HostFolder | None = None
-    spacing_mm: float = 4.0
+    spacing_mm: float | None = Field(None, description="of generated cases; as their region is drawn when left out")
     weights: Path | None = Field(None, description="folder of weights of your own that generated cases are drawn with")
     prompts: Weights | None = None
     draw: str | None = Field(None, description="a set of prompts/sets, to draw whole requests from")

@@ -8,6 +8,7 @@ import numpy as np
 
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.lung_space import bounding
+from synth.lesions.mass_effect import Displacement, moved_ids
 from synth.report.location import Box
 from synth.report.noise import NoiseModel
 
@@ -16,7 +17,7 @@ from synth.report.noise import NoiseModel
 class Changed:
     """A finding on a crop of the host: its CT (X, Y, Z) float32 HU, its labels where they changed, and the mask.
 
-    Voxels that are not in `touched` are the host's, bit for bit.
+    Voxels that are not in `touched` are the host's, bit for bit. `move`: how its tissue was displaced, if it was.
     """
 
     box: Box
@@ -24,6 +25,17 @@ class Changed:
     touched: np.ndarray
     mask: np.ndarray
     ids: np.ndarray | None = None
+    move: Displacement | None = None
+
+    def trees(self, trees: np.ndarray, organs: np.ndarray) -> np.ndarray:
+        """The crop's airways and vessels (X, Y, Z), of the whole volume's `trees` and `organs` before it.
+
+        They move with their tissue; where it gave way to what is no part of an organ, there are none.
+        """
+        here, before = trees[self.box], organs[self.box]
+        if self.move is not None:
+            here, before = moved_ids(here, self.move), moved_ids(before, self.move)
+        return here if self.ids is None else np.where(before == self.ids, here, 0)
 
 
 def mixed(

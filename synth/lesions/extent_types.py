@@ -47,6 +47,7 @@ class ExtentType(_Entry):
     """One entry of extents.yaml.
 
     sees: what a reader should see.
+    needs: structures that drawing it asks for beside those of its organ.
     draw: the way it is drawn, see `synth.lesions.extents.WAYS`.
     unit: what `amount` is in, which a request may give: share of the organ, mL, ratio, mm, or a number of things.
     amount: its range by severity, `amount_of` that of a pattern; `typical` weighs severities where none was said.
@@ -58,6 +59,7 @@ class ExtentType(_Entry):
     source: str = Field(min_length=10)
     sees: str = Field(min_length=10)
     organ: Organ
+    needs: tuple[str, ...] = ()
     kinds: tuple[FindingKind, ...]
     draw: str
     unit: str

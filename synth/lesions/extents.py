@@ -85,17 +85,26 @@ def draw_extent(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseMo
 
 @dataclass(frozen=True)
 class Extended:
-    """A host with its findings: CT, organs, and the findings' masks (X, Y, Z) uint8, ids of their plans."""
+    """A host with its findings: CT, organs, and the findings' masks (X, Y, Z) uint8, ids of their plans; its trees,
+    where it has them."""
 
     ct: Volume
     organs: LabelMap
     masks: np.ndarray
+    trees: np.ndarray | None = None
 
 
-def with_extents(host: Volume, organs: LabelMap, plans: Sequence[ExtentPlan], noise: NoiseModel | None) -> Extended:
+def with_extents(
+    host: Volume,
+    organs: LabelMap,
+    plans: Sequence[ExtentPlan],
+    noise: NoiseModel | None,
+    trees: np.ndarray | None = None,
+) -> Extended:
     """The host with findings drawn one upon the other, in order. A voxel of two has the later one's id.
 
-    Without `noise`, what a finding takes of the host's is not made up for: enough to plan by.
+    Without `noise`, what a finding takes of the host's is not made up for: enough to plan by. `trees`: (X, Y, Z) ids of
+    airways and vessels.
     """
     masks = np.zeros(host.hu.shape, np.uint8)
     for plan in plans:
@@ -104,9 +113,12 @@ def with_extents(host: Volume, organs: LabelMap, plans: Sequence[ExtentPlan], no
         stored = np.rint(changed.hu).clip(HU_MIN, HU_MAX).astype(np.int16)
         hu[changed.box][changed.touched] = stored[changed.touched]
         host = Volume(hu, host.affine)
+        if trees is not None:
+            trees = trees.copy()
+            trees[changed.box] = changed.trees(trees, organs.ids)
         if changed.ids is not None:
             ids = organs.ids.copy()
             ids[changed.box] = changed.ids
             organs = LabelMap(ids, organs.affine, organs.names)
         masks[changed.box][changed.mask] = plan.id
-    return Extended(host, organs, masks)
+    return Extended(host, organs, masks, trees)

@@ -45,14 +45,19 @@ def keep_painted(hu: np.ndarray, where: np.ndarray, spacing: np.ndarray, seed: i
 
 
 def insert(
-    host: Volume, organs: LabelMap, plans: Sequence[AnyPlan], redraw: Redraw, noise: NoiseModel | None = None
+    host: Volume,
+    organs: LabelMap,
+    plans: Sequence[AnyPlan],
+    redraw: Redraw,
+    noise: NoiseModel | None = None,
+    trees: LabelMap | None = None,
 ) -> Case:
     """The host with its planned findings, its organs where they were moved, and the findings' masks.
 
     Findings that are told by their extent are drawn first, bodies in what comes of that. Only voxels that a body
     reaches or pushes are changed, all of them within its ball, and those that an extent touches; every other one is
     bit-equal. Masks are uint8 with the plan's id and name for each, a body's above an extent's. `noise` is the host's,
-    measured when left out.
+    measured when left out. `trees`: of the host, which the case has as the findings leave them.
 
     Raises:
         InputError: labels on another grid, or a plan that does not fit this host.
@@ -64,21 +69,24 @@ def insert(
         )
     names = {plan.id: plan.name for plan in plans}
     if not plans:
-        return Case(host, organs, LabelMap(np.zeros(host.hu.shape, np.uint8), host.affine, names))
+        return Case(host, organs, LabelMap(np.zeros(host.hu.shape, np.uint8), host.affine, names), trees)
     noise = noise or measure_noise(host, organs)
-    extended = with_extents(host, organs, [plan for plan in plans if isinstance(plan, ExtentPlan)], noise)
+    extents = [plan for plan in plans if isinstance(plan, ExtentPlan)]
+    extended = with_extents(host, organs, extents, noise, None if trees is None else trees.ids)
     host, organs, lesions = extended.ct, extended.organs, extended.masks
     bodies = [plan for plan in plans if isinstance(plan, LesionPlan)]
     working = with_spaces(host, organs, [name for plan in bodies for name in plan.structures])
     hu, ids = host.hu.copy(), organs.ids.copy()
+    tubes = None if extended.trees is None else extended.trees.copy()
     for plan in bodies:
         grown = grow(plan, host, working)
-        _put(plan, grown, host, organs, redraw, noise, hu, ids)
+        _put(plan, grown, host, organs, redraw, noise, hu, ids, tubes)
         lesions[grown.box][grown.mask] = plan.id
     return Case(
         Volume(hu, host.affine),
         LabelMap(ids, organs.affine, organs.names),
         LabelMap(lesions, host.affine, names),
+        None if trees is None or tubes is None else LabelMap(tubes, host.affine, trees.names),
     )
 
 
@@ -91,8 +99,9 @@ def _put(
     noise: NoiseModel,
     hu: np.ndarray,
     ids: np.ndarray,
+    trees: np.ndarray | None,
 ) -> None:
-    """Push tissue aside, paint and redraw one lesion; `hu` and `ids` (X, Y, Z) of the whole volume are changed."""
+    """Push tissue aside, paint and redraw one lesion: `hu`, `ids`, `trees` (X, Y, Z) of the whole volume change."""
     crop = host.hu[grown.box].astype(np.float32)
     numbers = [number for number, name in organs.names.items() if name in plan.structures]
     noise = noise.here(crop, np.isin(organs.ids[grown.box], numbers), slice_axis(host.affine))
@@ -102,12 +111,16 @@ def _put(
         hu[grown.box][displacement.moved] = _as_stored(crop)[displacement.moved]
         moved = moved_ids(organs.ids[grown.box], displacement)
         ids[grown.box][displacement.moved] = moved[displacement.moved]
+        if trees is not None:
+            trees[grown.box] = moved_ids(trees[grown.box], displacement)
     box = painted_box(plan, grown, host)
     within = tuple(slice(b.start - c.start, b.stop - c.start) for b, c in zip(box, grown.box, strict=True))
     body = Grown(box, grown.mask[within], grown.share[within], grown.depth[within])
     painted = paint(plan, body, crop[within], host.spacing, noise)
     drawn = _redrawn(hu, body, painted, redraw, plan, host.spacing, noise)
     hu[box][body.share > 0] = _as_stored(drawn)[body.share > 0]
+    if trees is not None:
+        trees[grown.box][grown.mask] = 0
     if plan.pools:
         ids[grown.box][grown.mask] = 0  # fluid is no lung
 

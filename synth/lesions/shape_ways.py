@@ -158,4 +158,4 @@ def _moved(
         out[move.moved] = hu[i, j, k]
     else:
         out = moved_hu(hu, move, noise, plan.generator("moved"))
-    return Changed(box, out, move.moved, move.moved, moved_ids(organs.ids[box], move))
+    return Changed(box, out, move.moved, move.moved, moved_ids(organs.ids[box], move), move)

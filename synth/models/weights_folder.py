@@ -84,11 +84,21 @@ class Weights:
                     f"--weights {folder}: draws {drawn}, not '{word}'; say so in the prompt, or give other weights"
                 )
             return weights
-        if (root := os.environ.get(WEIGHTS_ENV)) and not _lesions_alone(Path(root)):
-            weights = Weights.open(Path(root), f"${WEIGHTS_ENV}")
-            if word is None or word in weights.region.answers:
-                return weights
+        around = Weights.around()
+        if around is not None and (word is None or word in around.region.answers):
+            return around
         return Weights.shipped(_region_of(word).name)
+
+    @staticmethod
+    def around() -> Weights | None:
+        """Those of $SYNTHCT_WEIGHTS, where it names a folder of weights that generate."""
+        root = os.environ.get(WEIGHTS_ENV)
+        return Weights.open(Path(root), f"${WEIGHTS_ENV}") if root and not _lesions_alone(Path(root)) else None
+
+    @property
+    def own_folder(self) -> Path | None:
+        """The folder, where they do not come with the package."""
+        return None if self.ship else self.folder
 
     @property
     def ship(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -85,6 +86,8 @@ class _Table(_Strict):
     frame: _FrameTable
     anchor: dict[str, Any]
     organs: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    spacing_mm: float = 4.0
     doses_gy: tuple[int, ...] = ()
     symmetric: bool = True
     spine: Spine | None = None
@@ -96,14 +99,17 @@ class _Table(_Strict):
 class Region:
     """See docs/your_own_region.md for each field.
 
-    organs: names of labels.csv in the order of the channels; facts: in the order of the encoded vector; answers: the
-    regions of a prompt that it is drawn for; text: the YAML that it was read from.
+    organs: names of labels.csv in the order of the channels; parts: names that are told from an atlas instead;
+    spacing_mm: that cases are drawn at unless told; facts: in the order of the encoded vector; answers: the regions of
+    a prompt that it is drawn for; text: the YAML that it was read from.
     """
 
     name: str
     frame: Frame
     anchor: Anchor
     organs: tuple[str, ...]
+    parts: tuple[str, ...]
+    spacing_mm: float
     facts: tuple[Fact, ...]
     answers: tuple[str, ...]
     doses_gy: tuple[int, ...]
@@ -119,6 +125,11 @@ class Region:
     def sha256(self) -> str:
         """Of what it says, whatever its layout and comments."""
         return sha256(repr(yaml.safe_load(self.text)).encode())
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Names of all that its drawn cases may have a mask of."""
+        return (*self.organs, *self.parts)
 
     @property
     def classes(self) -> int:
@@ -328,6 +339,8 @@ def _region(table: _Table, text: str) -> Region:
         frame,
         anchor,
         table.organs,
+        _matching(table.parts),
+        table.spacing_mm,
         facts,
         table.answers,
         table.doses_gy,
@@ -343,6 +356,15 @@ def _region(table: _Table, text: str) -> Region:
         if unknown := [f for f in (*field.when, *field.wish, *field.check) if f not in region.names]:
             raise ValueError(f"fields.{name} '{unknown[0]}': is no fact; it may be {', '.join(region.names)}")
     return region
+
+
+def _matching(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """The names of labels.csv that patterns stand for, in its order; ValueError for one that stands for none."""
+    known = labels.ids()
+    for pattern in patterns:
+        if not fnmatch.filter(known, pattern):
+            raise ValueError(f"parts '{pattern}': is not in labels.csv; `synthct info --organs` lists the names")
+    return tuple(name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns))
 
 
 def _not_measurable(measure: Measure, region: Region) -> str | None:

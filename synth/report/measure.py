@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import numpy as np
 from nibabel.orientations import io_orientation
@@ -44,28 +44,43 @@ def _noise(case: Case) -> NoiseModel | None:
         return None
 
 
-def _measure_volume(case: Case, present: Iterable[str]) -> VolumeMeasurement:
+def _measure_volume(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> VolumeMeasurement:
     """Spacing and extent, reordered to the patient's axes."""
     axes = np.argsort(io_orientation(case.ct.affine)[:, 0])
     spacing = case.ct.spacing[axes]
     right_left, front_back, head_foot = (rounded(v) for v in spacing)
     width, depth, height = (rounded(v) for v in spacing * np.array(case.ct.hu.shape)[axes])
-    names = set(present)
     return VolumeMeasurement(
         spacing_mm=(right_left, front_back, head_foot),
         extent_mm=(width, depth, height),
-        region=_region(names),
-        lobes="approximate" if any(is_whole(name) for name in names) else None,
+        region=_region(case, present),
+        lobes="approximate" if any(is_whole(name) for name in present) else None,
     )
 
 
-def _region(present: set[str]) -> str | None:
-    """The region whose organs are labelled; None where the labels do not tell."""
-    if present & set(_HEAD_NECK):
+def _region(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> str | None:
+    """The region whose organs the field shows; None where the labels do not tell.
+
+    Lungs cut above are the bases that an abdomen shows, kidneys cut below the poles that a chest shows, unless there is
+    nothing else.
+    """
+    if set(present) & set(_HEAD_NECK):
         return "head_neck"
-    chest = any(name.startswith("lung") and name != "lung_nodule" for name in present)
-    abdomen = bool(present & set(_ABDOMEN))
+    lungs = [name for name in present if name.startswith("lung") and name != "lung_nodule"]
+    low = [name for name in _ABDOMEN if name in present]
+    head, foot = _ends(case, present)
+    chest, abdomen = not all(name in head for name in lungs), not all(name in foot for name in low)
+    if not (chest or abdomen):
+        chest, abdomen = bool(lungs), bool(low)
     return {(True, True): "chest_abdomen", (True, False): "chest", (False, True): "abdomen"}.get((chest, abdomen))
+
+
+def _ends(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> tuple[set[str], set[str]]:
+    """Names of structures that the head end of the field cuts, and of those that its foot end does."""
+    axis = location.slice_axis(case.ct.affine)
+    first = {name for name, (_, box) in present.items() if box[axis].start == 0}
+    last = {name for name, (_, box) in present.items() if box[axis].stop == case.ct.hu.shape[axis]}
+    return (last, first) if case.ct.affine[2, axis] > 0 else (first, last)
 
 
 def _measure_organs(case: Case, tumours: list[int]) -> tuple[OrganMeasurement, ...]:

@@ -12,6 +12,8 @@ _REACH_MM = (1.9, 2.2)  # a strand starts nearer than the first and goes on beyo
 _BIN_MM = 0.5
 _CONTRAST = 0.12  # of the lesion's contrast, above the median at that distance
 _BORDER_CM = 9.0  # longer borders meet more vessels: counts are given for this length
+_PIXEL_MM = 1.25
+_RESOLVED = (0.30, 0.05)  # of all, and more for each pixel that the lesion is across
 _NOISES = 3.0  # that threshold must exceed so many noise SDs, or strands cannot be told from noise
 
 
@@ -20,7 +22,8 @@ def strands_per_slice(
 ) -> float | None:
     """Mean number of strands in the lesion's main slices; None where contrast is too low to see them.
 
-    Where the border of the lesion is longer than 9 cm, the number is that on 9 cm of it.
+    Where the border of the lesion is longer than 9 cm, the number is that on 9 cm of it. On pixels of more than 1.25 mm
+    neighbouring strands run together, and the number is what finer ones would show.
 
     A strand is a connected part of the ring from 1 to 3 mm outside the border that is brighter than the median at the
     same distance by 12% of the lesion's contrast and crosses the ring. A wide edge is equally bright all round, so it
@@ -39,16 +42,40 @@ def strands_per_slice(
     contrast = float(np.median(hu[mask]) - np.median(hu[host]))
     if contrast <= 0 or _CONTRAST * contrast < _NOISES * noise_sd:
         return None
+    pixel = float(np.delete(np.asarray(spacing, float), slice_axis).max())
+    hu, mask, host, spacing = _fine(hu, mask, host, np.asarray(spacing, float), slice_axis)
     distance = np.moveaxis(signed_distance(mask, spacing, slice_axis), slice_axis, 0)
     values, around = np.moveaxis(hu, slice_axis, 0), np.moveaxis(host, slice_axis, 0)
-    in_plane = np.delete(np.asarray(spacing, float), slice_axis)
+    in_plane = np.delete(spacing, slice_axis)
+    slices = [i for i in range(len(distance)) if np.isfinite(distance[i]).any()]
+    borders = [_border_cm(distance[i], in_plane) for i in slices]
     counts = [
-        _in_slice(values[i], distance[i], around[i], contrast)
-        * min(1.0, _BORDER_CM / _border_cm(distance[i], in_plane))
-        for i in range(len(distance))
-        if np.isfinite(distance[i]).any()
+        _in_slice(values[i], distance[i], around[i], contrast) * min(1.0, _BORDER_CM / border)
+        for i, border in zip(slices, borders, strict=True)
     ]
-    return float(np.mean(counts)) if counts else None
+    return float(np.mean(counts)) / _resolved(float(np.max(borders)), pixel) if counts else None
+
+
+def _resolved(border_cm: float, pixel: float) -> float:
+    """Share of the strands that coarse pixels keep apart, measured on drawn nodules of 8 to 28 mm at 2 mm."""
+    if pixel <= _PIXEL_MM:
+        return 1.0
+    across = 10 * border_cm / np.pi / pixel
+    return min(1.0, _RESOLVED[0] + _RESOLVED[1] * across)
+
+
+def _fine(
+    hu: np.ndarray, mask: np.ndarray, host: np.ndarray, spacing: np.ndarray, slice_axis: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The same with pixels of at most `_PIXEL_MM`: the ring would be one pixel wide."""
+    times = np.maximum(np.ceil(spacing / _PIXEL_MM - 1e-6), 1.0)
+    times[slice_axis] = 1.0
+    if (times == 1).all():
+        return hu, mask, host, spacing
+    values = ndimage.zoom(hu.astype(np.float32), times, order=1, mode="nearest", grid_mode=True)
+    inside = ndimage.zoom(mask.astype(np.float32), times, order=1, mode="nearest", grid_mode=True) > 0.5
+    around = ndimage.zoom(host, times, order=0, mode="nearest", grid_mode=True)
+    return values, inside, around & ~inside, spacing / times
 
 
 def _border_cm(distance: np.ndarray, in_plane: np.ndarray) -> float:
