@@ -11,13 +11,14 @@ from synth.checks import check_generated, check_given
 from synth.draft import Draft, Gate, RejectedError, no_gate
 from synth.errors import InputError
 from synth.given import Given
-from synth.inserting import Host, draft_with_findings, scanned
+from synth.inserting import Host, draft_sibling, draft_with_findings, scanned
 from synth.models.weights_folder import Weights
 from synth.order import Order
 from synth.plan import GeneratePlan, case_name
 from synth.progress import Progress
 from synth.provenance import Check
 from synth.report import measure
+from synth.sibling import Twin
 from synth.types import Case
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def _gated(anatomy: Draft, gate: Gate) -> Draft:
 def _with_findings(anatomy: Draft, gate: Gate) -> Draft:
     assert isinstance(anatomy.plan, GeneratePlan)
     return replace(draft_with_findings(anatomy.plan, anatomy, gate), anatomy=anatomy)
+
+
+def draft_twin(draft: Draft, order: Order, progress: Progress) -> Draft:
+    """The anatomy of a case without its findings."""
+    assert isinstance(draft.plan, GeneratePlan)
+    host = drawn_host(draft.plan, draft, order, progress)
+    return scanned(draft_sibling(draft.plan, Twin(), host))
 
 
 def drawn_host(plan: GeneratePlan, draft: Draft | None, order: Order, progress: Progress) -> Host:

@@ -63,26 +63,31 @@ def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
     """The draft of a case, or why there is none. Raises nothing: no case stops a cohort."""
     attempts = _Attempts()
     if not case.hosts:
-        return Drawn(case, _generated(plan, case, attempts, progress), tuple(attempts.failed))
-    draft, twin = _inserted(plan, case, attempts)
+        draft, twin = _generated(plan, case, attempts, progress)
+    else:
+        draft, twin = _inserted(plan, case, attempts)
     return Drawn(case, draft, tuple(attempts.failed), twin)
 
 
-def _generated(plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progress: Progress) -> Draft | None:
+def _generated(
+    plan: CohortPlan, case: PlannedCase, attempts: _Attempts, progress: Progress
+) -> tuple[Draft | None, Draft | None]:
+    """The draft of the case and that of its twin, where it has one."""
     recipe = plan.recipe
     try:
         order = Order(
             case.request, plan.weights_for(case.request), recipe.seed, recipe.spacing_mm, scanner=case.scanner
         )
         draft = drawing.draft_generated(order, case.index, progress, recipe.attempts, plan.gate)
+        twin = drawing.draft_twin(draft, order, progress) if case.twin else None
     except RejectedError as error:
         attempts.failed += [Attempt(r.reason, plan=r.plan) for r in error.rejections]
     except Exception as error:
         attempts.note(error, None)
     else:
         attempts.failed += [Attempt(r.reason, plan=r.plan) for r in draft.rejections]
-        return draft
-    return None
+        return draft, twin
+    return None, None
 
 
 def _inserted(plan: CohortPlan, case: PlannedCase, attempts: _Attempts) -> tuple[Draft | None, Draft | None]:

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from prompts import CaseRequest, sampler, write
+from prompts.asking import region_of
+from prompts.vocabulary import Region
 from synth.cohort.gates import gate_of
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import assign, bounds
@@ -17,6 +19,7 @@ from synth.cohort.recipe import UNSAID, Group, Recipe
 from synth.cohort.requests import finding_of, matches, of_patient
 from synth.doors import ask
 from synth.errors import InputError
+from synth.lesions.extent_types import extent_type_of
 from synth.lesions.lesion_types import type_of
 from synth.models.weights_folder import Weights
 from synth.plan import case_name, check_request, check_spacing
@@ -211,11 +214,13 @@ class CohortPlan:
     def _request(self, index: int, group: str, asked: Mapping[str, str]) -> CaseRequest:
         """What the case asks for, with the words that say it."""
         rng = random.Random(derive(self.recipe.seed, case_name(index), "request"))
-        request = self._finding_free(group, rng)
         if group in self._fields:
             of = self._of_name[group]
             own = {name: asked[f"{group}: {name}"] for name in self._fields[group]}
-            request = CaseRequest(findings=(finding_of(of.organ, of.kind, own, rng),))
+            finding = finding_of(of.organ, of.kind, own, rng)
+            request = CaseRequest(region=self._region(of), findings=(finding,))
+        else:
+            request = self._finding_free(group, rng)
         if self.recipe.hosts is None:
             request = of_patient(request, asked, rng)
         return request.model_copy(update={"prompt": write(request)})
@@ -232,9 +237,21 @@ class CohortPlan:
         if recipe.prompts:
             chosen = group if group != HEALTHY else rng.choices(list(recipe.prompts), list(recipe.prompts.values()))[0]
             request = self._read(chosen)
+        elif recipe.findings and recipe.hosts is None:
+            groups = recipe.findings
+            request = CaseRequest(region=self._region(rng.choices(groups, [group.share for group in groups])[0]))
         else:
             request = sampler.draw(rng, name=recipe.draw) if recipe.draw else CaseRequest()
         return request.model_copy(update={"findings": (), "targets": ()}) if group == HEALTHY else request
+
+    def _region(self, group: Group) -> Region | None:
+        """What a generated case with a finding of a group shows; InputError where nothing says."""
+        if self.recipe.hosts is not None:
+            return None
+        region = self.recipe.region or region_of([group.organ])
+        if region is None:
+            raise InputError(f"findings: {group.name}: in a CT of what? give `region`, such as region: chest")
+        return Region(region)
 
     def _hosts_of(self, index: int) -> tuple[str, ...]:
         """Hosts by attempt: the first shared out evenly, then the others in random order, then round again."""
@@ -279,7 +296,8 @@ class CohortPlan:
         """Ask of every distinct request, before anything is drawn, what drawing it would refuse."""
         recipe = self.recipe
         for group in recipe.findings or ():
-            type_of(group.organ, group.kind)
+            if extent_type_of(group.kind) is None:
+                type_of(group.organ, group.kind)
             self._check_tables(group)
         for age in recipe.patients.age or ():
             if age != UNSAID:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
 from prompts import FindingRequest
-from prompts.vocabulary import FindingKind, Organ
+from prompts.vocabulary import FindingKind, Organ, Region
 from synth.files.names import require_name
 from synth.options import MOST_CASES, MOST_SEED
 from synth.scanner import Scanner, ScannerSettings
@@ -154,6 +154,7 @@ class Recipe(_Strict):
     hosts: HostFolder | None = None
     spacing_mm: float | None = Field(None, description="of generated cases; as their region is drawn when left out")
     weights: Path | None = Field(None, description="folder of weights of your own that generated cases are drawn with")
+    region: Region | None = Field(None, description="of generated findings; the one of their organ when left out")
     prompts: Weights | None = None
     draw: str | None = Field(None, description="a set of prompts/sets, to draw whole requests from")
     findings: tuple[FindingGroup, ...] | None = None
@@ -178,16 +179,14 @@ class Recipe(_Strict):
         said = [name for name in ("prompts", "draw", "findings") if getattr(self, name)]
         if len(said) != 1:
             raise ValueError(f"give one of prompts, draw and findings ({', '.join(said) or 'none'} given)")
-        if self.hosts is None and self.findings:
-            raise ValueError("findings need hosts: give hosts.folder, CT with organ labels to insert them into")
+        if self.region and (self.hosts is not None or not self.findings):
+            raise ValueError("region is for findings in generated cases; prompts say theirs, and hosts have one")
         if self.hosts is not None and self.draw:
             raise ValueError("draw is for generated cases; with hosts give findings or prompts")
         if self.hosts is not None and self.gates.reference:
             raise ValueError("gates.reference is for generated cases: a case with a host is a copy of it on purpose")
         if self.hosts is not None and self.weights:
             raise ValueError("weights are for generated cases; with hosts, $SYNTHCT_WEIGHTS/lesion draws lesions")
-        if self.hosts is None and self.twins:
-            raise ValueError("twins need hosts: the twin of a case is its host without the lesions")
         names = [group.name for group in self.findings or ()]
         if self.scanners is not None:
             _check_weights({name: scanner.share for name, scanner in self.scanners.items()})
@@ -204,7 +203,7 @@ class Recipe(_Strict):
         if self.hosts is not None:
             table["hosts"] = {k: v for k, v in table["hosts"].items() if k not in ("folder", "index", "trust_labels")}
         table["gates"].pop("reference")  # pinned by its content
-        for name in ("scanners", "radiographs"):
+        for name in ("scanners", "radiographs", "region"):
             if getattr(self, name) is None:
                 del table[name]
         return table

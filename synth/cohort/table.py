@@ -77,7 +77,7 @@ def row_of(record: Record, part: str) -> dict[str, Any]:
         "case": record.planned.name,
         "split": part,
         "group": record.planned.group,
-        "healthy": not request["findings"] and not request["targets"],
+        "healthy": not record.plan["lesions"] and not request["targets"],
         "door": record.plan["door"],
         "sibling_of": sibling["case"] if (sibling := record.plan.get("sibling")) else None,
         "attempts": record.manifest["attempts"],
