@@ -52,6 +52,8 @@ def resolved(items: Sequence[Term]) -> list[Term]:
             means = {"segment": True}
         elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
             means = {"finding": kind_named("dilatation")}
+        elif item.text.lower() == "calcified" and _alone_with_organ(items, index):
+            means = {"finding": kind_named("calcification")}
         if means is not None:
             found[index] = replace(item, means=means)
     return found
@@ -74,6 +76,15 @@ def _answers(items: Sequence[Term], index: int) -> bool:
     opens = index == 0 or "mark" in items[index - 1].means
     named = behind is not None and ("organ" in behind.means or "level" in behind.means)
     return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
+
+
+def _alone_with_organ(items: Sequence[Term], index: int) -> bool:
+    """ "calcified aorta", "valve calcified": beside an organ that calcifies, no finding between the commas."""
+    first = next((k + 1 for k in range(index - 1, -1, -1) if "mark" in items[k].means), 0)
+    last = next((k for k in range(index, len(items)) if "mark" in items[k].means), len(items))
+    chunk = items[first:last]
+    organs = kind_named("calcification").elsewhere
+    return any(i.means.get("organ") in organs for i in chunk) and not any("finding" in i.means for i in chunk)
 
 
 def _of_width(items: Sequence[Term], index: int) -> bool:

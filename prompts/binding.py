@@ -50,7 +50,8 @@ def bind(
 
 def _is_normal(items: Sequence[Term], place: Place) -> bool:
     behind = items[place.last : place.last + 2]
-    return bool(behind) and (behind[0].has("normal") or (is_finite(behind[0]) and behind[-1].has("normal")))
+    plain = bool(behind) and (is_finite(behind[0]) or "unknown" in behind[0].means)
+    return bool(behind) and (behind[0].has("normal") or (plain and behind[-1].has("normal")))
 
 
 def _calibres(items: Sequence[Term]) -> dict[int, int]:
@@ -150,12 +151,13 @@ def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
 _THICK = frozenset(("thickness", "thick", "deep", "depth", "thickest", "deepest"))
 _SHORT = frozenset(("short", "narrow"))
 _NEAR = 4
+_FAR = 8
 
 
 def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict[str, Any]:
     """What a length is the length of, by its neighbours."""
     said = dict(item.means["size"])
-    before = [i for i in items[max(0, index - _NEAR) : index] if "mark" not in i.means or not is_mark(i, "(", ")")]
+    before = [i for i in items[max(0, index - _FAR) : index] if "mark" not in i.means or not is_mark(i, "(", ")")]
     before = _behind_last(before)
     after = _before_first(items[index + 1 : index + 1 + _NEAR])
     words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
@@ -272,6 +274,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
         ):
             draft.places += trailing
     for before, draft in zip(drafts, drafts[1:], strict=False):
+        _beside(items, before, draft)
         _follow(items, before, draft)
         _same_side(before, draft)
     leading: list[Place] = []
@@ -298,11 +301,20 @@ _FOLLOWING = frozenset(
 
 def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     """ "left effusion with adjacent atelectasis": what goes with a finding is on its side."""
-    if draft.kind is None or draft.kind.organ not in ("lung", "pleura") or any(p.side for p in draft.places):
+    if (
+        draft.kind is None
+        or before.kind is None
+        or draft.kind.organ not in ("lung", "pleura")
+        or any(p.side for p in draft.places)
+    ):
         return
     side = next((p.side for p in before.places if p.side and not p.weak), None)
     words = {i.text.lower() for i in items[before.last : draft.last]}
-    if side and (words & _FOLLOWING or {"with", "with adjacent"} & words) and before.status == draft.status:
+    if (
+        side
+        and (words & _FOLLOWING or {"with", "with adjacent"} & words)
+        and (before.status == draft.status or before.kind.history)
+    ):
         kept = [p for p in draft.places if not p.weak]
         draft.places = [replace(p, side=side) for p in kept] or [
             Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
@@ -334,8 +346,18 @@ def _organs(draft: Draft) -> frozenset[str]:
 _COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))
 
 
+def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
+    """ "bibasilar scarring/atelectasis": two heads with nothing between them share the place before the first."""
+    between = items[before.last : draft.first]
+    if _placed(draft) or not _shares(draft) or not between or not all(coordinates(i) for i in between):
+        return
+    if before.status == draft.status and not any(is_mark(i, ",") for i in between):
+        draft.places += [p for p in before.places if p.last <= before.first and not p.weak]
+
+
 def _led_by_in(items: Sequence[Term], place: Place) -> bool:
-    return any(i.has("in") for i in items[max(0, place.first - 2) : place.first])
+    subject = place.first == 0 and place.last < len(items) and is_finite(items[place.last])
+    return subject or any(i.has("in") for i in items[max(0, place.first - 2) : place.first])
 
 
 def _placed(draft: Draft) -> bool:

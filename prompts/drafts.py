@@ -15,6 +15,7 @@ from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
 FOCAL = frozenset(
     ("nodule", "mass", "tumour", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp", "abscess", "stone")
 )
+_LABEL = 3  # items before the name of a lesion that a line opens with
 _RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
 _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
@@ -87,12 +88,14 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
             continue
         else:
             found.append(draft)
-    return _without_causes(found)
+    return _without_causes(found, items)
 
 
 def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "enlarged right hilar and subcarinal nodes": the adjective is no dilatation."""
-    if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name != "lymph node":
+    if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name not in {*FOCAL, "lymph node"}:
+        return False
+    if not a.text.lower().startswith("enlarg"):
         return False
     return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
@@ -108,7 +111,8 @@ def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Dra
     if kind is not None:
         draft.attributes.update(kind.means)
     before = items[index - 1] if index else None
-    draft.anaphor = before is not None and (before.has("definite") or before.has("it") or before.has("largest"))
+    definite = before is not None and (before.has("definite") or before.has("it") or before.has("largest"))
+    draft.anaphor = definite or "largest" in scopes[index]
     return draft
 
 
@@ -130,7 +134,11 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         and all(is_place(i) or "attributes" in i.means for i in between)
     ):
         return True
-    if a.kind.device and b.kind.device and all(i.has("joins") or i.has("article") or i.has("with") for i in between):
+    if (
+        a.kind.device
+        and b.kind.device
+        and all(i.has("joins") or i.has("article") or i.has("with") or is_place(i) for i in between)
+    ):
         return a.kind.means == b.kind.means
     if a.status != "absent" and between and all(i.has("either") for i in between):
         return {a.kind.name, b.kind.name} <= {*FOCAL, "lymph node"}
@@ -180,7 +188,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if a is None or a.status == "absent" or a.kind is None or b.kind is None:
         return False
     between = items[a.last : b.first]
-    if a.kind.generic and any(is_mark(i, ":") for i in between) and not any("size" in i.means for i in between):
+    labelled = a.kind.generic or ({a.kind.name, b.kind.name} <= FOCAL and a.first < _LABEL)
+    if labelled and any(is_mark(i, ":") for i in between) and not any("size" in i.means for i in between):
         return _told(a, b, certain=True)  # "Target lesion 1: lymph node"
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
     suggests = any(i.has("suggests") for i in between)
@@ -265,12 +274,13 @@ def _told(a: Draft, b: Draft, certain: bool) -> bool:
     return True
 
 
-def _without_causes(found: list[Draft]) -> list[Draft]:
-    """A diagnosis beside a finding is what that finding is due to, and none of its own."""
+def _without_causes(found: list[Draft], items: Sequence[Term]) -> list[Draft]:
+    """A diagnosis beside a finding is what that finding is due to, and none of its own, unless a place is before it."""
     seen = [d for d in found if d.kind and not d.kind.cause and d.status == "present"]
     kept = []
     for draft in found:
-        if draft.kind and draft.kind.cause and seen and draft.status != "absent":
+        placed = draft.head > 0 and is_place(items[draft.head - 1])
+        if draft.kind and draft.kind.cause and seen and draft.status != "absent" and not placed:
             nearest = min(seen, key=lambda d: abs(d.head - draft.head))
             nearest.attributes.setdefault("cause", draft.text.lower())
             nearest.used |= draft.used

@@ -12,7 +12,7 @@ from typing import Any
 from prompts.drafts import Draft
 from prompts.lexicon import Kind, Term, kind_named
 from prompts.phrases import load
-from prompts.places import Place, inside
+from prompts.places import Place, inside, within
 from prompts.reading import SEVERAL, Finding
 from prompts.scopes import coordinates, is_mark
 
@@ -125,7 +125,7 @@ def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: lis
 def _compatible(a: Place, b: Place) -> bool:
     """Whether both may speak of one place."""
     alike = _organ_family(a.organ) == _organ_family(b.organ) or a.organ is None or b.organ is None
-    alike = alike or ({a.organ, b.organ} & _REGIONS != set() and inside(a.organ, b.organ))
+    alike = alike or inside(a.organ, b.organ)
     sides = a.side == b.side or a.side is None or b.side is None
     parts = a.part == b.part or a.part is None or b.part is None or a.implied or b.implied
     return alike and sides and parts
@@ -143,7 +143,7 @@ def _organ_family(organ: str | None) -> str | None:
 
 def _merge(a: Place, b: Place) -> None:
     finer = a.organ in (None, "lung", "bone", *_REGIONS) and b.organ not in (None, "lung", *_REGIONS)
-    a.organ = b.organ if finer else a.organ or b.organ
+    a.organ = b.organ if finer or within(b.organ, a.organ) else a.organ or b.organ
     a.side = a.side or b.side
     a.level = a.level or b.level
     if a.part is None or (a.implied and b.part and not b.implied):
@@ -195,13 +195,16 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     if len(sizes) < 2:
         shared = sizes[0][1] if sizes else None
         return [(p, shared, each) for p in expanded]
-    each = each if isinstance(each, int) else 1
+    bounded = any(s["is"] in ("largest", "below", "short axis") for _, s in sizes)
+    each = each if isinstance(each, int) or bounded else 1
     return [(p, size, each) for p, size in zip(expanded, _shared_out(sizes, expanded), strict=True)]
 
 
 def _each_side(places: list[Place]) -> list[Place]:
     """ "bilateral effusions, 2 cm on the right and 1 cm on the left" are two."""
     sides = {p.side for p in places}
+    if len(places) == 2 and len(sides) == 2 and "bilateral" in sides and None not in sides:
+        return [p for p in places if p.side == "bilateral"]  # "hyperplasia on both sides, left 15 mm thick"
     if not {"left", "right", "bilateral"} <= sides:
         return places
     whole = next(p for p in places if p.side == "bilateral")

@@ -32,7 +32,7 @@ def within_sentence(told: list[Told], number: int) -> None:
     seen: dict[object, Told] = {}
     for one in told[first:]:
         f = one.finding
-        again = seen.setdefault((f.kind, f.organ, f.side, f.part, f.status), one)
+        again = seen.setdefault((f.kind, f.organ, f.side, f.part, f.status, f.attributes.get("device")), one)
         if again is not one and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
             merged(again, one)
             told[:] = [t for t in told if t is not one]

@@ -27,7 +27,7 @@ _WITH_NUMBER = re.compile(r"\d|[ -](?:mm|cm|millim|centim)|\b(?:seg|level|bosnia
 
 _N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 _SIGNED = rf"(?:(?<![\w).])-\s?)?{_N}"
-_MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?)(?![a-z\d^])"
+_MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?)(?![a-wyz\d^]|x(?!\s?\d))"
 _GAP = r"[\s-]*"
 _AND = r"\s*(?:,\s*and|,\s|/|and|&)\s*"
 _BY = r"\s*(?:x|by|\*)\s*"
@@ -279,7 +279,7 @@ _RULES = (
         _read,
     ),
     _rule(rf"sum\s+of\s+(?:the\s+)?(?:longest\s+)?diameters?\s*[:=]?\s*(?:is\s+)?{_N}{_GAP}{_MM}", _read),
-    _rule(r"(?:non-?\s?)?target(?:\s+lesions?)?\s+(?:no\.?\s*)?\d{1,2}(?=\s*[:.,-])", lambda m: {"label": True}),
+    _rule(r"(?:non-?\s?)?target(?:\s+lesions?)?\s+(?:no\.?\s*)?\d{1,2}(?=\s*[:.,(-])", lambda m: {"label": True}),
     # where in the study
     _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", _station),
     _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", _station),

@@ -33,9 +33,9 @@ _INSIDE: dict[str, frozenset[str]] = {
         ("aorta", "coronary", "carotid artery", "iliac artery", "pulmonary artery", "mesenteric artery")
     ),
 }
-_OF_NOUN = {"lobe": "lung", "pole": "kidney"}
+_OF_NOUN = {"lobe": "lung", "zone": "lung", "pole": "kidney"}
 _ADJECTIVAL = ("chest", "abdomen")
-_LOBED = ("lung",)
+_LOBED = ("lung", "kidney")
 _LUNG_SEGMENTS = {**dict.fromkeys("123", "upper"), **dict.fromkeys(("6", "7", "8", "9", "10"), "lower")}
 
 
@@ -213,9 +213,14 @@ def _merged(a: str | None, b: str | None) -> str | None:
     return a if a in _inside(b) else None
 
 
+def within(a: str | None, b: str | None) -> bool:
+    """Whether organ `b` holds `a`."""
+    return a is not None and b is not None and a in _inside(b)
+
+
 def inside(a: str | None, b: str | None) -> bool:
     """Whether one of two organs holds the other."""
-    return a is not None and b is not None and (b in _inside(a) or a in _inside(b))
+    return within(a, b) or within(b, a)
 
 
 @cache
@@ -260,7 +265,7 @@ def _resolve(place: Place) -> None:
     """ "upper" with "lobe" is a part, of the lung where no organ was said."""
     if place.organ is None and place.noun in _OF_NOUN and place.level:
         place.organ = _OF_NOUN[place.noun]
-    named = place.noun in ("lobe", "pole") or place.organ in _LOBED
+    named = place.noun in ("lobe", "zone", "pole") or place.organ in _LOBED
     if place.level and named and (place.part is None or place.implied):
         place.part, place.implied = place.level, False
     if place.level and place.noun == "region" and place.part is None:

@@ -72,7 +72,7 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     if "possible before" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "possible after" in contexts:
-        reach(found, "possible", backward(items, index))
+        reach(found, "possible", _last_named(items, backward(items, index)))
     past_after = "past after" in contexts and (closes or "past before" not in contexts)
     if "past before" in contexts and not (past_after and index and closes):
         near = items[index].text.lower() in _NEAR
@@ -95,8 +95,9 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
 
 
 def _no_device(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
-    """Without what was put there: wires are intact and there, and so are the clips after surgery."""
-    return [j for j in indices if "finding" not in items[j].means or not items[j].means["finding"].device]
+    """None where one of them was put there: wires are intact and there, and so are the clips after surgery."""
+    devices = any("finding" in items[j].means and items[j].means["finding"].device for j in indices)
+    return [] if devices else list(indices)
 
 
 def reach(found: Scopes, name: str, indices: Sequence[int]) -> None:
@@ -185,6 +186,18 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
             break
         inside.append(j)
     return inside
+
+
+def _last_named(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
+    """ "nodule on the right, metastasis cannot be excluded": back to a comma, but for a list."""
+    if any(items[j].has("either") for j in indices):
+        return list(indices)
+    kept: list[int] = []
+    for j in indices:
+        if is_mark(items[j], ",") and any("finding" in items[k].means for k in kept):
+            break
+        kept.append(j)
+    return kept
 
 
 def opens_anew(items: Sequence[Term], start: int) -> bool:

@@ -29,6 +29,7 @@ _ONE = {
 _BLANKS = {code: " " for code in (*range(10), *range(11, 32), 127)}
 _SPACE_IN_NUMBER = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _BULLET = re.compile(r"^([ \t]*)-(?=[ \t])", re.M)
+_LISTED = re.compile(r"(^|[ \t\n])(?:[A-Ha-h]|\d{1,2})\)(?=\s)")  # "A) .. B) .."
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s]")
 _DASH = re.compile(r"(?<=[^\W\d])(?:\.?\)?) - (?=\w)|(?<=\w) -- (?=\w)")
 _SKIPPED = frozenset("-'_*#~^`|")
@@ -93,7 +94,14 @@ def _dashes(text: str) -> str:
     """A dash that opens a line is a bullet, one between blanks parts as a comma does; no character moves."""
     if text.count("\n") or text.startswith("- "):
         text = _BULLET.sub("\\1\u2022", text)
+    text = _LISTED.sub(lambda m: m[0] if _is_open(text, m.start()) else f"{m[1]};".ljust(len(m[0])), text)
     return _DASH.sub(lambda m: m[0].replace("--", ", ").replace("-", ","), text)
+
+
+def _is_open(text: str, at: int) -> bool:
+    """Whether a parenthesis is open there."""
+    line = text[text.rfind("\n", 0, at) + 1 : at]
+    return line.count("(") > line.count(")")
 
 
 @lru_cache(maxsize=4096)
