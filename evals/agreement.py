@@ -19,8 +19,8 @@ from evals.registry import require
 from evals.result import Picture, Result, Table
 from evals.stamp import Figure, Stamp, sha256_of
 from prompts import parse
-from synth import case_folder
-from synth.doors import door
+from synth.case import folder as case_folder
+from synth.case.doors import door
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import sha256

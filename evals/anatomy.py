@@ -24,13 +24,14 @@ from scipy import ndimage
 
 from evals.bootstrap import Interval, apart, mean_interval
 from prompts.vocabulary import Extent
-from synth import case_folder, intensity
+from synth.case import folder as case_folder
+from synth.case.weights_folder import Weights
 from synth.data.prepare import PREPARED_SPACING_MM, NotPlacedError, prepare_scan
 from synth.data.sources import openkbp
 from synth.errors import InputError
-from synth.models.weights_folder import Weights
+from synth.models import intensity
 from synth.regions import shipped
-from synth.types import Case
+from synth.volumes.types import Case
 
 LEVELS_MM = (16.0, 8.0, 4.0)
 QUANTILES = (1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0, 99.9)

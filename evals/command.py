@@ -206,7 +206,7 @@ def _options(
 ) -> Options:
     from evals.cache import default_folder
     from evals.sets import Options
-    from synth import nifti
+    from synth.volumes import nifti
 
     return Options(
         protocol=protocol,

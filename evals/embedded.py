@@ -20,7 +20,7 @@ from evals.utility.config import Drawing
 from evals.utility.drawing import CaseDrawer, Drawn
 from evals.utility.preparing import ensure_prepared
 from prompts import sampler, write
-from synth.models.weights_folder import Weights
+from synth.case.weights_folder import Weights
 from synth.progress import Progress
 from synth.settings import read_settings
 

@@ -17,16 +17,16 @@ import typer
 
 from evals.bootstrap import mean_interval
 from prompts import parse
-from synth import intensity
-from synth.checks import dice_of
+from synth.case.order import default_sampling
+from synth.case.plan import draw_generate
+from synth.case.weights_folder import Weights
 from synth.data.dataset import Subject, load_subjects
-from synth.drawing import draw_given_case
-from synth.given import Given, GivenFile
-from synth.models.weights_folder import Weights
-from synth.order import default_sampling
-from synth.plan import draw_generate
+from synth.draw.checks import dice_of
+from synth.draw.generated import draw_given_case
+from synth.draw.refine import read_organs
+from synth.models import intensity
 from synth.progress import Progress
-from synth.refine import read_organs
+from synth.regions.given import Given, GivenFile
 
 SPACING_MM = 4.0  # of prepared patients
 _PROMPT = "CT of the head and neck"

@@ -21,21 +21,21 @@ import torch.nn.functional as F
 from scipy import ndimage, stats
 
 from prompts.vocabulary import Organ
-from synth import intensity, wavelet
+from synth.case import library
+from synth.case.plan import Sampling
+from synth.case.weights_folder import Weights
 from synth.data.tumours import Tumour, load_tumours
+from synth.draw.redraw import LesionRedraw, RefineRedraw
 from synth.lesions.insertion import Redraw
 from synth.lesions.lesion_plan import LesionPlan, Zone
 from synth.lesions.lesion_types import lesion_types
 from synth.lesions.seam import joined
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
-from synth.models import library
-from synth.models.weights_folder import Weights
-from synth.plan import Sampling
-from synth.redraw import LesionRedraw, RefineRedraw
+from synth.models import intensity, wavelet
 from synth.report.diameters import longest_in_slice
 from synth.report.noise import measure_noise
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 _CONTEXT = 32  # voxels
 _CORE = 2  # voxels from the border that are not looked at

@@ -23,7 +23,7 @@ from synth.report import write
 from synth.report.location import slice_axis
 from synth.report.measure import measure
 from synth.report.measurements import LesionMeasurement
-from synth.types import Case
+from synth.volumes.types import Case
 
 _WINDOWS: dict[str, tuple[float, float]] = {
     Organ.LUNG: (-600, 1500),

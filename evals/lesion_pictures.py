@@ -15,7 +15,7 @@ from synth.lesions import LesionPlan, plan_lesions
 from synth.lesions.insertion import Redraw
 from synth.report import location, write
 from synth.report.measurements import Measurements, VolumeMeasurement
-from synth.types import Case
+from synth.volumes.types import Case
 
 _TRIES = 10
 _SHOWN_MM = 70.0

@@ -20,7 +20,7 @@ from synth.lesions.mass_effect import displace
 from synth.lesions.shape import ball_box, grow
 from synth.report import location
 from synth.report.noise import patches_in, spectrum_of
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 _PATCH = (8, 8, 4)  # voxels
 _LEAST_PATCHES = 6

@@ -29,7 +29,6 @@ from pydantic import BaseModel, ConfigDict
 from evals.pelvis import read_pelvis
 from prompts.request import FindingRequest
 from prompts.vocabulary import FindingKind, Heterogeneity, Invasion, Organ, Shape, Surface, structures_of
-from synth import labels, nifti
 from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
@@ -42,7 +41,8 @@ from synth.report.lesions import Scene, measure_lesion
 from synth.report.measure import measure
 from synth.report.measurements import LesionMeasurement, OrganMeasurement
 from synth.report.noise import NoiseModel, measure_noise
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import Case, LabelMap, Volume
 
 TRIES = 10
 _HOSTS = ("native/LIDC-IDRI-0001", "torso/totalseg_example_ct_sm", "torso/totalseg_example_ct_dicom")
@@ -353,9 +353,9 @@ def redraw_of(network: bool) -> Redraw:
     """The refine network's redraw, or none."""
     if not network:
         return keep_painted
-    from synth.models.weights_folder import Weights
-    from synth.plan import Sampling
-    from synth.redraw import RefineRedraw
+    from synth.case.plan import Sampling
+    from synth.case.weights_folder import Weights
+    from synth.draw.redraw import RefineRedraw
 
     return RefineRedraw(Weights.covering(None).refine(), Sampling())
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from synth import labels, nifti
 from synth.errors import InputError
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap, Volume
 
 _NAME = "urinary_bladder"
 _SLICES = slice(13, 64)  # below them a hip prosthesis streaks through bladder and prostate

@@ -22,7 +22,7 @@ from synth.regions import shipped
 from synth.regions.words import side_of, word_of
 from synth.report.lesions import core_of
 from synth.report.measurements import LesionMeasurement, Measurements
-from synth.types import Case
+from synth.volumes.types import Case
 
 Reading = dict[str, str]
 YES, NO = "yes", "no"

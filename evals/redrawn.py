@@ -12,21 +12,22 @@ from evals import fidelity
 from evals.sets import Options
 from evals.utility.claims import share
 from prompts import parse
-from synth import intensity, nifti
-from synth.compose import Drawn, compose
+from synth.case import library
+from synth.case.plan import GeneratePlan, Sampling, draw_generate
+from synth.case.weights_folder import Weights
 from synth.data.dataset import Subject, parts_of, pool
-from synth.models import library
+from synth.draw.base import Drawn, compose
+from synth.draw.refine import refine
+from synth.draw.scaffold import draw_scaffold
+from synth.models import intensity
 from synth.models.denoiser import Denoiser
-from synth.models.weights_folder import Weights
-from synth.plan import GeneratePlan, Sampling, draw_generate
-from synth.refine import refine
+from synth.models.tone import Tone
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.shape.model import MEAN_SPACING_MM
-from synth.shape.placed import Placed
-from synth.shape.scaffold import draw_scaffold
-from synth.tone import Tone
+from synth.training.placed import Placed
 from synth.training.tasks import with_background
-from synth.types import HU_MAX, HU_MIN, Volume
+from synth.volumes import nifti
+from synth.volumes.types import HU_MAX, HU_MIN, Volume
 
 SPACING_MM = 4.0  # of prepared patients
 REAL, FINE, COARSE, SHAPE, MEASURED = "real", "8 mm", "16 mm", "shape", "facts"

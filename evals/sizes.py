@@ -17,11 +17,11 @@ import typer
 
 from evals import plotting
 from evals.redrawn import FINE, Redrawer, Row, as_text, draw_set, row_of
+from synth.case import library
+from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
-from synth.models import library
 from synth.models.precision import default_precision
-from synth.order import default_sampling
 from synth.training.main import train
 
 WIDTHS = ((16, 40, 80), (32, 80, 160), (64, 80, 160))  # of the levels; those that ship are the second

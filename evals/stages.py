@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 
 from evals.redrawn import STAGES, Redrawer, as_text, draw_set, row_of
+from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
-from synth.order import default_sampling
-from synth.shape.placed import Placed
+from synth.training.placed import Placed
 
 _SHOWN = ("kid mean", "kid axial", "kid coronal", "kid sagittal", "fid mean", "power_spectrum", "gradient")
 

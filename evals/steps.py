@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 from evals.redrawn import MEASURED, Redrawer, Row, as_text, draw_set, row_of
+from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
-from synth.order import default_sampling
 
 STEPS = (1, 2, 4, 8, 16, 32)
 _SHOWN = ("kid mean", "fid mean", "precision", "coverage", "ms_ssim", "gradient", "power_spectrum")

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import case_folder, nifti
+from synth.case import folder as case_folder
 from synth.data.dataset import region_at
 from synth.data.store import INDEX, Store
 from synth.errors import InputError
-from synth.geometry import to_ras
 from synth.provenance import sha256
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras
+from synth.volumes.types import LabelMap, Volume
 
 LESION = "lesion"  # what any lesion is called where lesions are one class
 _TARGET = "planning_target"

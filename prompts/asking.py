@@ -48,7 +48,7 @@ class Door:
     """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold;
     `by_region`: the same by the region of the CT, where that makes a difference.
 
-    `why_not` is said of the others. The tables of synth/doors.py make them.
+    `why_not` is said of the others. The tables of synth/case/doors.py make them.
     """
 
     name: str

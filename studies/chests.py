@@ -16,10 +16,10 @@ from scipy import ndimage
 from evals import networks
 from evals.distances import polynomial_kernels
 from evals.protocol import windowed
-from synth import nifti
 from synth.files.arrays import Wanted, read_arrays
 from synth.files.tables import read_csv
-from synth.geometry import to_ras, voxel_spacing
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras, voxel_spacing
 
 MM = 2.0
 SIZE = 208  # pixels of a side

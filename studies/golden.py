@@ -63,7 +63,7 @@ def draw(folder: Path, wanted: Callable[[str], bool] = lambda _: True) -> Cases:
 def _inserted(folder: Path) -> list[Path]:
     """A case, its twin, follow-up and change, in a made-up chest."""
     from synth import pipeline
-    from synth.sibling import siblings_asked
+    from synth.lesions.sibling import siblings_asked
     from tests import hosts
 
     siblings = siblings_asked(twin=True, follow_up="90d", growth=1.4, change=("density=hyperdense",))
@@ -74,7 +74,7 @@ def _inserted(folder: Path) -> list[Path]:
 
 def hashes(folder: Path) -> Hashes:
     """SHA-256 of HU, organ ids and lesion ids of a case folder: of voxels, not of files."""
-    from synth.case_folder import read_case
+    from synth.case.folder import read_case
     from synth.provenance import sha256
 
     case = read_case(folder)[0]

@@ -1,7 +1,7 @@
 """`python -m studies.labels`: label maps made wrong in known ways on real hosts, and which of them are refused.
 
 Reads the real CT of `../shared/data` (or $SYNTHCT_DATA), writes docs/studies/labels.md. Every mistake goes through the
-door that a user's files go through (`synth.reading.read_host`), as files. A mistake counts as one that a reader of the
+door that a user's files go through (`volumes.host.read_host`), as files. A mistake counts as one that a reader of the
 report would notice where a structure of 1 mL or more changes its median by 25 HU or its volume by a fifth, appears or
 disappears, or has its centre moved by 15 mm.
 """
@@ -20,11 +20,11 @@ import nibabel as nib
 import numpy as np
 
 from studies.label_tables import OTHER_TABLES
-from synth import labels, nifti
 from synth.errors import InputError
-from synth.geometry import slice_axis, world_of
-from synth.reading import read_host
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.geometry import slice_axis, world_of
+from synth.volumes.host import read_host
+from synth.volumes.types import LabelMap, Volume
 
 OUT = Path(__file__).parents[1] / "docs/studies/labels.md"
 DATA = Path(os.environ.get("SYNTHCT_DATA", Path(__file__).parents[2] / "shared/data"))

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from studies.vessels import MM, inner_lung, resampled
-from synth import nifti
-from synth.geometry import to_ras, voxel_spacing
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras, voxel_spacing
 
 _SLAB_MM, _MARGIN_MM = 10.0, 24.0
 _WINDOW_HU = (-1000, 200)

@@ -21,8 +21,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from synth import nifti
-from synth.types import Volume
+from synth.volumes import nifti
+from synth.volumes.types import Volume
 
 FRAME_MM, FINE_MM, BASE_MM = 128.0, 4.0, 16.0
 SIDES, SIZES, TONES = ("left", "right"), ("large", "small"), ("bright", "dark")
@@ -226,10 +226,10 @@ def _precision() -> str:
 def drawn(weights: Path, asked: Sequence[Asked], told: str, guidance: float, steps: int) -> list[np.ndarray]:
     """(8, 8, 8) HU at 16 mm of each, told `text`, `flags`, or `nothing`."""
     from prompts import CaseRequest
-    from synth import intensity
-    from synth.compose import compose
-    from synth.models import library
-    from synth.plan import GeneratePlan, Sampling
+    from synth.case import library
+    from synth.case.plan import GeneratePlan, Sampling
+    from synth.draw.base import compose
+    from synth.models import intensity
 
     model = library.load_from(weights, "float32")
     sampling = Sampling(base_steps=steps, base_shift=1.0, guidance=guidance if told != "nothing" else 1.0)

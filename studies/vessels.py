@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from synth import nifti
-from synth.geometry import to_ras, voxel_spacing
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras, voxel_spacing
 
 MM = 2.0
 EDGES_MM = (1.0, 1.5, 2.0, 3.0, 4.5, 8.0)

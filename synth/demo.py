@@ -11,8 +11,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from synth import cli, failure, labels
+from synth import cli, failure
 from synth.errors import InputError
+from synth.volumes import labels
 
 GENERATE_PROMPT = "chest CT with a 20 mm spiculated nodule in the right upper lobe and a moderate left pleural effusion"
 INSERT_PROMPT = "18 mm spiculated solid nodule in the right upper lobe"

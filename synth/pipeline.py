@@ -11,20 +11,20 @@ from functools import cache, partial
 from pathlib import Path
 
 from prompts import Reading
-from synth import finished
-from synth.attempts import MAX_ATTEMPTS, each
-from synth.beside import Siblings, write_siblings
-from synth.doors import read_prompt
-from synth.drawing import draft_generated, drawn_host
+from synth.case import finished
+from synth.case import lesion_weights as lesion_networks
+from synth.case.attempts import MAX_ATTEMPTS, each
+from synth.case.doors import read_prompt
+from synth.case.order import Order
+from synth.case.plan import case_name, draw_insert
+from synth.case.weights_folder import Weights
+from synth.draw.beside import Siblings, write_siblings
+from synth.draw.findings import Host, draft_inserted, host_files
+from synth.draw.generated import draft_generated, drawn_host
 from synth.errors import InputError
-from synth.inserting import Host, draft_inserted, host_files
-from synth.models import lesion_weights as lesion_networks
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.plan import case_name, draw_insert
 from synth.progress import Progress
 from synth.provenance import command_line
-from synth.reading import read_host
+from synth.volumes.host import read_host
 
 
 def generate(
@@ -47,7 +47,7 @@ def generate(
     `spacing` in mm; None: the finest that the region is drawn well in. `siblings`: of each case, as cases beside it.
     `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
     thickness and distance of the slices, which are means of those that were drawn. `weights`: a folder of
-    weights of your own (synth.models.weights_folder).
+    weights of your own (synth.case.weights_folder).
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from synth import drawing, order
-from synth.plan import Sampling
+from synth.case import order
+from synth.case.plan import Sampling
+from synth.draw import generated as drawing
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +29,11 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tiny_path(tiny_weights: Path) -> Iterator[None]:
     """The path with tiny weights, two steps a network and checks that random volumes pass."""
-    from synth.models import library
+    from synth.case import library
     from synth.provenance import Check
 
     with pytest.MonkeyPatch.context() as patch:
-        from synth.models.weights_folder import WEIGHTS_ENV
+        from synth.case.weights_folder import WEIGHTS_ENV
 
         patch.setenv(WEIGHTS_ENV, str(tiny_weights))
         patch.setattr(order, "default_sampling", lambda: Sampling(base_steps=2, refine_steps=2, guidance=1.5))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from synth import labels, nifti
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap, Volume
 
 SHAPE = (72, 52, 30)
 AFFINE = np.array([[-2.0, 0, 0, 71.3], [0, 2.5, 0, -60.2], [0, 0, 3.0, -911.5], [0, 0, 0, 1.0]])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import labels, nifti
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap, Volume
 
 REGION_YAML = """\
 name: made_up

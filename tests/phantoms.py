@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 RAS_2MM = np.diag([2.0, 2.0, 3.0, 1.0])
 

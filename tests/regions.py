@@ -16,7 +16,7 @@ encode, mirrored = REGION.encode, REGION.mirrored
 
 def prior() -> Prior:
     """Of the weights that ship."""
-    from synth.models.weights_folder import Weights
+    from synth.case.weights_folder import Weights
 
     found = Weights.shipped().prior
     assert found is not None

@@ -11,14 +11,14 @@ import pytest
 from prompts import parse
 from prompts.request import MAX_COUNT, MAX_SIZE_MM
 from prompts.vocabulary import Dose, Organ
-from synth import attempts, order
+from synth.case import attempts, order
+from synth.case.plan import Sampling
 from synth.errors import InputError
 from synth.lesions.lesion_plan import MAX_LESIONS
 from synth.lesions.lesion_types import lesion_types
 from synth.lesions.planning import plan_lesions
-from synth.plan import Sampling
 from synth.regions.frame import BASE_SPACING_MM, spacings
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 from tests.regions import CLASSES, FACTS, FACTS_DIM, GRID_DIM, HEAD_NECK, ORGANS, prior
 
 REPOSITORY = Path(__file__).parents[1]

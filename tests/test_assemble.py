@@ -8,13 +8,14 @@ import torch
 
 from prompts import CaseRequest, TargetRequest
 from prompts.vocabulary import Side
-from synth import intensity, labels
-from synth.assemble import assemble, isodose, main_pieces
-from synth.compose import Drawn
-from synth.plan import GeneratePlan
+from synth.case.plan import GeneratePlan
+from synth.draw.base import Drawn
+from synth.draw.organs import assemble, isodose, main_pieces
+from synth.models import intensity
 from synth.regions.prior import Prior
-from synth.sides import side_share
-from synth.types import Case
+from synth.regions.sides import side_share
+from synth.volumes import labels
+from synth.volumes.types import Case
 from tests.regions import CLASSES, HEAD_NECK, ORGANS, REGION, prior
 
 SHAPE = HEAD_NECK.shape

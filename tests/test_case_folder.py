@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synth import case_folder, nifti
+from synth.case import folder as case_folder
 from synth.errors import InputError
-from synth.types import Case, LabelMap
+from synth.volumes import nifti
+from synth.volumes.types import Case, LabelMap
 from tests import phantoms
 
 PLAN = '{"version": 1, "seed": 7}'

@@ -9,13 +9,13 @@ import pytest
 
 from prompts import CaseRequest, TargetRequest
 from prompts.vocabulary import Extent, Habitus, Phase, Side
-from synth import labels
-from synth.checks import check_generated, check_inserted
+from synth.case.plan import GeneratePlan, InsertPlan
+from synth.draw.checks import check_generated, check_inserted
 from synth.lesions import LesionPlan
-from synth.plan import GeneratePlan, InsertPlan
 from synth.provenance import Check
 from synth.report import measure
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.regions import HEAD_NECK, ORGANS, prior
 
 SPACING = 8.0

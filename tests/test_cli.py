@@ -18,9 +18,11 @@ import pytest
 
 import synth
 from prompts.errors import PromptError
-from synth import case_folder, cli, labels, nifti, report
+from synth import cli, report
+from synth.case import folder as case_folder
 from synth.errors import InputError
-from synth.sibling import Change, FollowUp, Twin
+from synth.lesions.sibling import Change, FollowUp, Twin
+from synth.volumes import labels, nifti
 from tests import phantoms
 
 REPOSITORY = Path(__file__).parents[1]
@@ -54,7 +56,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         generate=generate,
         insert_with_siblings=insert_with_siblings,
     )
-    monkeypatch.setattr("synth.order.plan_json", lambda *arguments: json.dumps(arguments))
+    monkeypatch.setattr("synth.case.order.plan_json", lambda *arguments: json.dumps(arguments))
     monkeypatch.setitem(sys.modules, "synth.pipeline", fake)  # type: ignore[arg-type]
     monkeypatch.setattr(synth, "pipeline", fake, raising=False)
     return fake

@@ -10,17 +10,16 @@ import torch
 import torch.nn.functional as F
 
 from prompts import CaseRequest
-from synth import intensity, wavelet
-from synth import refine as refining
-from synth.compose import Drawn, compose
-from synth.models import tiles
+from synth.case.plan import GeneratePlan, Sampling
+from synth.case.weights_folder import Weights
+from synth.draw import refine as refining
+from synth.draw.base import Drawn, compose
+from synth.draw.redraw import LesionRedraw, RefineRedraw, levels_of
+from synth.draw.scaffold import draw_scaffold
+from synth.models import intensity, tiles, wavelet
 from synth.models.condition import Condition, map_channels
 from synth.models.denoiser import Denoiser
-from synth.models.weights_folder import Weights
-from synth.plan import GeneratePlan, Sampling
-from synth.redraw import LesionRedraw, RefineRedraw, levels_of
 from synth.regions.frame import Frame
-from synth.shape.scaffold import draw_scaffold
 from tests import networks
 from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, MEAN_CHANNELS, ORGANS, REGION, prior
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, doors
-from synth.case_folder import read_case
+from synth import cli
+from synth.case import doors
+from synth.case.folder import read_case
+from synth.case.order import Order
+from synth.case.plan import read_plan
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.plan import read_plan
 from synth.regions import shipped
 
 PROMPT = "CT of the chest with a 50 mm mass in the right lower lobe and a moderate left pleural effusion"

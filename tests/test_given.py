@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from synth import cli, drawing, labels, nifti, order, pipeline
-from synth.case_folder import read_case
-from synth.checks import check_given
+from synth import cli, pipeline
+from synth.case import library, order
+from synth.case.folder import read_case
+from synth.case.plan import Sampling
+from synth.case.weights_folder import WEIGHTS_ENV
+from synth.draw import generated as drawing
+from synth.draw.checks import check_given
 from synth.errors import InputError
-from synth.given import Given, place
-from synth.models import library
-from synth.models.weights_folder import WEIGHTS_ENV
-from synth.plan import Sampling
 from synth.provenance import Check
+from synth.regions.given import Given, place
 from synth.shape.fitting import fit_velocity
 from synth.shape.model import ShapeModel
-from synth.types import LabelMap
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap
 from tests import networks
 from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, ORGANS, REGION, prior
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth import intensity, wavelet
+from synth.models import intensity, wavelet
 
 
 def test_every_hu_survives_the_round_trip():

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from synth import anatomy, labels
 from synth.errors import InputError
-from synth.label_check import contradictions, require_match
-from synth.label_fit import misfit
-from synth.types import LabelMap, Volume
+from synth.volumes import anatomy, labels
+from synth.volumes.label_check import contradictions, require_match
+from synth.volumes.label_fit import misfit
+from synth.volumes.types import LabelMap, Volume
 from tests.hosts import AFFINE, chest
 
 IDS = labels.ids()

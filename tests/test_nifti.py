@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from nibabel.testing import data_path
 
-from synth import nifti
 from synth.errors import InputError
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap, Volume
 from tests import phantoms
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, drawing
-from synth.case_folder import read_case
+from synth import cli
+from synth.case.folder import read_case
+from synth.case.weights_folder import Weights
 from synth.data.dataset import load_subjects
-from synth.models.weights_folder import Weights
+from synth.draw import generated as drawing
 from synth.provenance import Check
 from tests.made_up import REGION_YAML, write_patients
 

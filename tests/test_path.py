@@ -14,16 +14,21 @@ import pytest
 import torch
 from scipy import ndimage
 
-from synth import attempts, case_folder, cli, drawing, inserting, nifti, pipeline
-from synth.case_folder import FILES, read_case
+from synth import cli, pipeline
+from synth.case import attempts
+from synth.case import folder as case_folder
+from synth.case.folder import FILES, read_case
+from synth.case.lesion_weights import ROLE, of_plan
+from synth.case.plan import CasePlan, read_plan
+from synth.case.weights_folder import WEIGHTS_ENV, Weights
+from synth.draw import findings as inserting
+from synth.draw import generated as drawing
 from synth.errors import InputError
-from synth.models.lesion_weights import ROLE, of_plan
 from synth.models.text import text_encoder
-from synth.models.weights_folder import WEIGHTS_ENV, Weights
-from synth.plan import CasePlan, read_plan
 from synth.progress import Progress
 from synth.provenance import Check, sha256_of_file
-from synth.types import Case, LabelMap
+from synth.volumes import nifti
+from synth.volumes.types import Case, LabelMap
 from tests import hosts, networks
 
 pytestmark = pytest.mark.usefixtures("tiny_path")
@@ -215,7 +220,9 @@ def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["synth.finish.render", "synth.nifti.write_labels", "synth.report.write"])
+@pytest.mark.parametrize(
+    "where", ["synth.case.finish.render", "synth.volumes.nifti.write_labels", "synth.report.write"]
+)
 def test_an_interrupt_leaves_nothing_behind(
     pair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:

@@ -10,9 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from synth import cli, drawing, inserting
-from synth.models import library
-from synth.models.weights_folder import WEIGHTS_ENV
+from synth import cli
+from synth.case import library
+from synth.case.weights_folder import WEIGHTS_ENV
+from synth.draw import findings as inserting
+from synth.draw import generated as drawing
 from tests import hosts
 
 GENERATE = "CT of the head and neck"

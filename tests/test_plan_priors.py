@@ -11,9 +11,9 @@ import pytest
 
 from prompts import CaseRequest, TargetRequest, parse
 from prompts.vocabulary import Extent, Habitus, Phase, Region, Side
+from synth.case.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name, read_plan
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
-from synth.models.weights_folder import Weights
-from synth.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name, read_plan
 from synth.regions.words import request_of, side_of, word_of
 from synth.seeding import numpy_rng
 from tests.regions import FACTS, NAMES, ORGANS, REGION, encode, mirrored, prior

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from prompts import CaseRequest
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.plan import GeneratePlan, InsertPlan, plan_of, read_plan
+from synth.case.order import Order
+from synth.case.plan import GeneratePlan, InsertPlan, plan_of, read_plan
+from synth.case.weights_folder import Weights
 
 STORED = Path(__file__).parent / "plans_v6"
 

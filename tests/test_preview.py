@@ -12,8 +12,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from synth import geometry, planes, preview
-from synth.types import Case, LabelMap, Volume
+from synth.case import preview
+from synth.volumes import geometry, planes
+from synth.volumes.types import Case, LabelMap, Volume
 from tests import phantoms
 
 LESION_RGB = np.array([0xFF, 0x2D, 0x55]) / 255

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from synth import case_folder, cli, demo, nifti, provenance
+from synth import cli, demo, provenance
+from synth.case import folder as case_folder
+from synth.volumes import nifti
 from tests import phantoms
 
 REPOSITORY = Path(__file__).parents[1]
@@ -51,7 +53,7 @@ def test_data_format_lists_every_file_and_manifest_field(tmp_path: Path) -> None
 
 
 def test_data_format_lists_every_field_of_a_plan_and_a_sentence() -> None:
-    from synth.plan import GeneratePlan, InsertPlan
+    from synth.case.plan import GeneratePlan, InsertPlan
     from synth.report import Sentence
 
     text = (REPOSITORY / "docs/data_format.md").read_text()
@@ -76,7 +78,7 @@ def test_accelerate_reads_the_launch_configuration() -> None:
 def test_the_hook_refuses_volumes_alone() -> None:
     hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     pattern = next(hook["files"] for hook in hooks if hook["id"] == "no-volumes")
-    assert re.search(pattern, "data/ct.nii.gz") and not re.search(pattern, "synth/nifti.py")
+    assert re.search(pattern, "data/ct.nii.gz") and not re.search(pattern, "synth/volumes/nifti.py")
 
 
 def test_the_demo_finds_its_chest_ct_without_importing_the_package() -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from synth import cli, labels
+from synth import cli
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
 from synth.models.condition import Asked, Known, told_refine
 from synth.models.denoiser import Denoiser
-from synth.models.weights_folder import Weights
 from synth.regions import read, shipped, shipped_names
 from synth.regions.region import named, parse, with_scales
+from synth.volumes import labels
 from tests import networks
 from tests.made_up import REGION_YAML
 
@@ -24,14 +25,14 @@ _HARD_WIRED = {"HEAD_NECK", "FACTS", "TORSO_REGIONS"}
 
 
 def test_no_region_is_hard_wired() -> None:
-    """`ORGANS` may be the name of a file, as in synth/case_folder.py; a table of organs it is nowhere."""
+    """`ORGANS` may be the name of a file, as in synth/case/folder.py; a table of organs it is nowhere."""
     for file in (f for folder in ("synth", "evals") for f in sorted((REPOSITORY / folder).rglob("*.py"))):
         if "regions" in file.parts:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Name):
                 assert node.id not in _HARD_WIRED, f"{file}: {node.id}"
-            if isinstance(node, ast.ImportFrom) and node.module != "synth.case_folder":
+            if isinstance(node, ast.ImportFrom) and node.module != "synth.case.folder":
                 assert not {a.name for a in node.names} & {*_HARD_WIRED, "ORGANS"}, f"{file}: {node.module}"
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Tuple | ast.List | ast.Dict):
                 assert "ORGANS" not in {getattr(t, "id", "") for t in node.targets}, f"{file}: ORGANS"

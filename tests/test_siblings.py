@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, inserting, pipeline
-from synth.case_folder import FILES, read_case
+from synth import cli, pipeline
+from synth.case.folder import FILES, read_case
+from synth.case.plan import InsertPlan, read_plan
+from synth.draw import findings as inserting
 from synth.errors import InputError
 from synth.lesions.shape import grow
-from synth.plan import InsertPlan, read_plan
-from synth.sibling import Change, FollowUp, Twin
+from synth.lesions.sibling import Change, FollowUp, Twin
 from tests import hosts
 
 pytestmark = pytest.mark.usefixtures("tiny_path")

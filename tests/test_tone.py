@@ -9,10 +9,10 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from synth import intensity
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
-from synth.models.weights_folder import Weights
-from synth.tone import KNOTS_HU, Tone, fit
+from synth.models import intensity
+from synth.models.tone import KNOTS_HU, Tone, fit
 from synth.training.tone import fit_tone
 
 

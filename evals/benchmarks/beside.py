@@ -23,14 +23,14 @@ import torch
 
 from evals.benchmarks import maisi, path
 from evals.benchmarks.cost import count_flops, machine, peak_mb, seconds
-from synth.compose import compose
+from synth.case import library
+from synth.case.plan import Sampling
+from synth.case.weights_folder import Weights
+from synth.draw.base import compose
+from synth.draw.refine import refine
+from synth.draw.scaffold import draw_scaffold
 from synth.errors import InputError
-from synth.models import library
 from synth.models.precision import PRECISIONS, Precision
-from synth.models.weights_folder import Weights
-from synth.plan import Sampling
-from synth.refine import refine
-from synth.shape.scaffold import draw_scaffold
 
 STEPS = 30  # of MAISI's rectified flow, as its configuration says
 LATENT = (4, 32, 16, 32)  # 128 x 64 x 128 voxels, near those of a head and neck at 4 mm

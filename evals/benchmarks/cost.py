@@ -15,7 +15,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from synth.models.threads import one_thread
+from synth.threads import one_thread
 
 T = TypeVar("T")
 _MB = 1_000_000

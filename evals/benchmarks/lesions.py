@@ -20,9 +20,9 @@ import torch
 
 from evals.benchmarks.cost import machine
 from evals.lesions import redraw_of
-from synth import labels
 from synth.lesions.insertion import Redraw, keep_painted
 from synth.lesions.transform import InsertLesiond
+from synth.volumes import labels
 
 SIZE = 96  # voxels of 1 mm
 FINDINGS = ("12 mm liver cyst", "12 mm liver tumour", "20 mm liver tumour")

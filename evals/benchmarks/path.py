@@ -22,21 +22,21 @@ import numpy as np
 from evals.benchmarks.cost import count_flops, machine, peak_mb, seconds
 from prompts import parse
 from synth import report
-from synth.assemble import assemble
-from synth.compose import asked_of, compose
+from synth.case.plan import GeneratePlan, Sampling, draw_generate
+from synth.case.weights_folder import Weights
+from synth.draw.base import asked_of, compose
+from synth.draw.organs import assemble
+from synth.draw.redraw import RefineRedraw
+from synth.draw.refine import refine
+from synth.draw.scaffold import draw_scaffold
 from synth.errors import InputError
 from synth.lesions import insert, plan_lesions
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISIONS, default_precision
-from synth.models.weights_folder import Weights
-from synth.plan import GeneratePlan, Sampling, draw_generate
-from synth.redraw import RefineRedraw
-from synth.refine import refine
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.seeding import numpy_rng
 from synth.shape.model import ShapeModel
-from synth.shape.scaffold import draw_scaffold
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 PROMPT = "CT of the head and neck, non-contrast, with a 70 Gy target on the left side"
 LESION = "20 mm liver tumour"

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from evals.benchmarks.path import made_up_host
-from synth import cli, nifti
-from synth.types import Volume
+from synth import cli
+from synth.volumes import nifti
+from synth.volumes.types import Volume
 
 SIZE = 32  # voxels a side
 _HOSTS = 3

@@ -31,24 +31,24 @@ import numpy as np
 from evals.benchmarks.cost import machine
 from evals.benchmarks.kills import kill
 from evals.benchmarks.small_cohort import SIZE, log_of, start, write_inputs
+from synth.case import library
 from synth.cohort import engine, layout
 from synth.cohort.worker import Worker
 from synth.errors import InputError
-from synth.models import library
 
 # step -> what is timed; a step inside another is taken off it
 _STEPS = {
     "network": ("synth.models.denoiser.Denoiser.forward",),
-    "lesion": ("synth.inserting.with_lesions", "synth.inserting.insert_lesions"),
-    "scanner": ("synth.inserting.scan", "synth.drawing.scan"),
+    "lesion": ("synth.draw.findings.with_lesions", "synth.draw.findings.insert_lesions"),
+    "scanner": ("synth.draw.findings.scan", "synth.draw.generated.scan"),
     "report and checks": (
-        "synth.inserting.measure",
-        "synth.drawing.measure",
-        "synth.finish.report.write",
+        "synth.draw.findings.measure",
+        "synth.draw.generated.measure",
+        "synth.case.finish.report.write",
         "synth.cohort.gates.checks",
     ),
-    "preview": ("synth.finish.render",),
-    "write": ("synth.case_folder.write_case",),
+    "preview": ("synth.case.finish.render",),
+    "write": ("synth.case.folder.write_case",),
     "read hosts": ("synth.cohort.draw.read_host",),
 }
 _LISTED = 50_000

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from evals.volumes import LESION
 from prompts import write
-from synth import labels
-from synth.models.weights_folder import Weights
+from synth.case.weights_folder import Weights
 from synth.provenance import sha256
 from synth.regions.words import request_of
 from synth.settings import read_settings
+from synth.volumes import labels
 
 _NEWER = {
     "spacing",

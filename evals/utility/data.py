@@ -12,9 +12,9 @@ from monai.transforms import RandAffine
 from evals.utility.config import INSERTING, Arm, UtilityConfig
 from evals.utility.tissue import resampled, with_tissue
 from evals.volumes import LESION, Entry, Subject, read
-from synth import labels
 from synth.errors import InputError
-from synth.types import LabelMap
+from synth.volumes import labels
+from synth.volumes.types import LabelMap
 
 IGNORED = 255  # the class of voxels that are left out of the loss
 _FOREGROUND = 0.67  # share of patches centred on a labelled voxel

@@ -11,11 +11,13 @@ from typing import Any
 
 from evals.utility.claims import share
 from evals.utility.config import Drawing
-from synth import case_folder, order, pipeline
-from synth.draft import RejectedError
+from synth import pipeline
+from synth.case import folder as case_folder
+from synth.case import order
+from synth.case.draft import RejectedError
+from synth.case.plan import case_name
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
-from synth.models.weights_folder import Weights
-from synth.plan import case_name
 from synth.progress import Progress
 
 _LOG, _LOCKS, _MADE_WITH = ".log", ".locks", "drawn_with.json"

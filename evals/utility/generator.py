@@ -14,9 +14,9 @@ from evals.utility.claims import share
 from evals.utility.config import Generator
 from evals.utility.preparing import restrict
 from evals.volumes import Source
+from synth.case import library
+from synth.case.weights_folder import WEIGHTS_ENV, Part
 from synth.errors import InputError
-from synth.models import library
-from synth.models.weights_folder import WEIGHTS_ENV, Part
 from synth.regions.prior import FILE as PRIORS
 from synth.regions.region import FILE as REGION
 
@@ -61,7 +61,7 @@ def _data(generator: Generator, patients: Sequence[Source]) -> None:
 
 
 def _shape(generator: Generator, _: Sequence[Source]) -> None:
-    from synth.shape.fit import fit_shape, load_shape_config
+    from synth.training.shape import fit_shape, load_shape_config
 
     config = load_shape_config(generator.shape, {"data": generator.out / "data", "out": generator.out / "shape"})
     fit_shape(config)

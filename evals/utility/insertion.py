@@ -35,7 +35,7 @@ class Inserter:
     """Puts one of the study's findings into a volume; where it has no place, the volume stays as it is.
 
     Args:
-        redraw: redraws the detail in the lesion (`synth.redraw.RefineRedraw`), as `synthct insert` does.
+        redraw: redraws the detail in the lesion (`synth.draw.redraw.RefineRedraw`), as `synthct insert` does.
         arm: insertion, or inserted, where the volume's own lesions are of no class (`data.IGNORED`).
     """
 

@@ -131,10 +131,10 @@ def train(
 
 def _inserter(arm: Arm, config: UtilityConfig) -> Callable[[Labelled, np.random.Generator], Labelled]:
     from evals.utility.insertion import Bank, Inserter
+    from synth.case.plan import Sampling
+    from synth.case.weights_folder import Weights
+    from synth.draw.redraw import RefineRedraw
     from synth.lesions.insertion import keep_painted
-    from synth.models.weights_folder import Weights
-    from synth.plan import Sampling
-    from synth.redraw import RefineRedraw
 
     redraw = RefineRedraw(Weights.covering(None).refine(), Sampling()) if config.redraw else keep_painted
     return (Inserter if config.insertions is None else Bank)(config, redraw, arm)

@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from evals.volumes import Subject
-from synth import labels
-from synth.types import LabelMap
+from synth.volumes import labels
+from synth.volumes.types import LabelMap
 
 MUSCLE, BONE = "gluteus_maximus_left", "femur_left"  # names that lesion types know muscle and bone by
 _MUSCLE_HU = (10.0, 130.0)  # on 5 mm; fat streaks within muscle pass a lower limit and would count as noise

@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from synth import case_folder, labels, nifti, order, report
+from synth import report
+from synth.case import folder as case_folder
+from synth.case import order
 from synth.cohort import finalise, layout
 from synth.cohort.table import SCHEMA, write_table
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import Case, LabelMap, Volume
 
 _SHAPE = (40, 36, 20)
 _AFFINE = np.diag([4.0, 4.0, 6.0, 1.0])

@@ -19,10 +19,10 @@ import torch
 from monai.networks.nets import UNet
 
 from studies.scanner.real_chest import data
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.scanner.acquisition import Acquisition
 from synth.scanner.settings import ScannerSettings
-from synth.types import Volume
+from synth.volumes.types import Volume
 
 TASKS: dict[str, dict[str, Any]] = {"dose": {"dose": 0.1}, "views": {"views": 60}}
 PAIRS, STEPS, BATCH, PATCH = 20, 500, 8, 96

@@ -10,7 +10,7 @@ import numpy as np
 from studies.scanner.real_chest import chest, levels
 from synth.scanner.scan import scan_in_place
 from synth.scanner.settings import ScannerSettings
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 OUT = Path(__file__).parents[2] / "docs/studies/scanner/pairs.png"
 _SHOULDERS, _HEART = 110, 75  # slices

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from synth import nifti
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap, Volume
 
 CASE = "native/LIDC-IDRI-0001"
 

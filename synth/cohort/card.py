@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort import layout
 
 _MOST_REASONS, _MOST_EXAMPLES = 20, 6

@@ -15,16 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from synth import case_folder, finished, nifti, provenance
-from synth.case_folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
+from synth import provenance
+from synth.case import finished
+from synth.case import folder as case_folder
+from synth.case.draft import Draft
+from synth.case.folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
 from synth.cohort import Store, layout, locks, patch
-from synth.draft import Draft
 from synth.errors import InputError
 from synth.files.content import bytes_of, text_of
 from synth.files.documents import read_table
 from synth.files.whole import aside, explained, whole_folder, write_whole
 from synth.progress import Progress
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import Case, LabelMap, Volume
 
 _COPY = "copy the case again"
 _MOST_BYTES = 2**30

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort import layout
 from synth.files.documents import read_table
 

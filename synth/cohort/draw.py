@@ -6,18 +6,19 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synth import drawing, finished, inserting
+from synth.case import finished, lesion_weights
+from synth.case.draft import Draft, RejectedError
+from synth.case.order import Order
+from synth.case.plan import CasePlan, draw_insert
 from synth.cohort.hosts import HostFiles, read_host
 from synth.cohort.planning import CohortPlan, PlannedCase
-from synth.draft import Draft, RejectedError
+from synth.draw import findings as inserting
+from synth.draw import generated as drawing
 from synth.errors import InputError
-from synth.models import lesion_weights
-from synth.order import Order
-from synth.plan import CasePlan, draw_insert
+from synth.lesions.sibling import Twin
 from synth.progress import Progress
 from synth.scanner.scan import slicing
-from synth.sibling import Twin
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth import finished
+from synth.case import finished
 from synth.cohort.draw import draw
 from synth.cohort.planning import CohortPlan
 from synth.cohort.processes import Process

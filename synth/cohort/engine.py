@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synth import __version__
-from synth.case_folder import is_whole
+from synth.case import lesion_weights
+from synth.case.folder import is_whole
+from synth.case.weights_folder import insertion_files
 from synth.cohort import layout, locks
 from synth.cohort.finalise import finalise
 from synth.cohort.hosts import find_hosts
@@ -25,8 +27,6 @@ from synth.cohort.worker import Worker, too_many
 from synth.errors import InputError
 from synth.files.documents import read_table
 from synth.files.whole import explained, write_whole
-from synth.models import lesion_weights
-from synth.models.weights_folder import insertion_files
 from synth.provenance import sha256_of_file
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from synth.cohort import layout
 from synth.files.documents import read_table
 from synth.provenance import sha256_of_file
-from synth.types import Case
+from synth.volumes.types import Case
 from synth.xray.folder import XRAYS, write_folder
 from synth.xray.radiograph import identity_of_folder, take
 from synth.xray.settings import Radiographs
@@ -21,7 +21,7 @@ def are_taken(out: Path, name: str, asked: Radiographs | None) -> bool:
 
 def take_films(out: Path, name: str, case: Case, asked: Radiographs, seed: int) -> Path:
     """Take and write the radiographs of a case whose folder is there; theirs. Raises InputError, OutputError."""
-    from synth.case_folder import MANIFEST, REPORT
+    from synth.case.folder import MANIFEST, REPORT
 
     folder, of_case = layout.radiographs(out, name), layout.case_folder(out, name)
     if folder.exists():

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from synth import __version__, case_folder, provenance
+from synth import __version__, provenance
+from synth.case import folder as case_folder
 from synth.cohort import card, films, layout, quarantine
 from synth.cohort.achieved import Achieved
 from synth.cohort.planning import TWIN, CohortPlan

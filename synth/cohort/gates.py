@@ -12,18 +12,18 @@ import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import Density
-from synth import anatomy, labels
+from synth.case.draft import Gate
+from synth.case.plan import CasePlan, GeneratePlan
 from synth.cohort import novelty
 from synth.cohort.recipe import Gates, Recipe
 from synth.cohort.visibility import contrast_to_noise
-from synth.draft import Gate
 from synth.lesions import LesionPlan
 from synth.lesions.extent_plan import ExtentPlan
-from synth.plan import CasePlan, GeneratePlan
 from synth.provenance import Check
 from synth.report import location
 from synth.report.measurements import Measurements
-from synth.types import Case, LabelMap
+from synth.volumes import anatomy, labels
+from synth.volumes.types import Case, LabelMap
 
 _INF = 1e9  # JSON has no infinity
 _IN_PIECES = 200  # voxels: a smaller structure may fall apart on a coarse grid

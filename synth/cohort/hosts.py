@@ -11,13 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 
 from prompts.vocabulary import Phase, Sex
-from synth import nifti
 from synth.cohort.recipe import HostFolder
 from synth.errors import InputError
 from synth.files.content import require_text
 from synth.files.tables import read_csv
-from synth.label_check import require_match
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.label_check import require_match
+from synth.volumes.types import LabelMap, Volume
 
 COLUMNS = ("host", "patient", "phase", "sex", "age")
 _KEPT = 2  # hosts in memory: the one in work, and the one before
@@ -121,7 +121,7 @@ def _described(host: HostFiles, row: Mapping[str, str], path: Path) -> HostFiles
 def read_host(
     host: HostFiles, organ_ids: Mapping[int, str] | None, *, trust_labels: bool = False
 ) -> tuple[Volume, LabelMap]:
-    """CT and organs of a host; the last few are kept. Raises InputError as `synth.reading.read_host` does."""
+    """CT and organs of a host; the last few are kept. Raises InputError as `synth.volumes.host.read_host` does."""
     return _read(host.ct, host.organs, None if organ_ids is None else tuple(sorted(organ_ids.items())), trust_labels)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
-from synth import case_folder, nifti
+from synth.case import folder as case_folder
 from synth.cohort import delta, layout
 from synth.cohort.draw import draw
 from synth.cohort.engine import plan_of
@@ -20,7 +20,8 @@ from synth.cohort.verify import read_checksums, read_rows
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.seeding import derive
-from synth.types import Case
+from synth.volumes import nifti
+from synth.volumes.types import Case
 
 Transform = Callable[[dict[str, Any]], Any]
 _COLUMNS = ["case", "split", "group", "healthy", "prompt", "host", "patient", "number_of_lesions"]

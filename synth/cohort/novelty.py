@@ -25,7 +25,7 @@ from synth.files.arrays import NUMBER, Wanted, read_arrays
 from synth.files.whole import whole_file
 from synth.regions import shipped
 from synth.regions.frame import BASE_SPACING_MM
-from synth.types import Volume
+from synth.volumes.types import Volume
 
 NEXT = 4  # neighbours after the nearest
 _QUANTILE = 0.01  # of patients among themselves: so seldom is a new patient taken for a copy

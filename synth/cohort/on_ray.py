@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from synth.case.weights_folder import WEIGHTS_ENV
 from synth.cohort import quarantine
 from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome, finish, plan_of, taken
@@ -22,7 +23,6 @@ from synth.cohort.processes import Process
 from synth.cohort.progress import CohortProgress, Tally
 from synth.cohort.worker import Worker, why_stop
 from synth.errors import InputError
-from synth.models.weights_folder import WEIGHTS_ENV
 
 RETRIES = 2  # of a case whose actor died
 _ACTORS_A_GPU = 2  # one draws while the other writes

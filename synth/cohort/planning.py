@@ -12,20 +12,20 @@ import numpy as np
 from prompts import CaseRequest, sampler, write
 from prompts.asking import region_of
 from prompts.vocabulary import Region
+from synth.case.doors import ask
+from synth.case.plan import case_name, check_request, check_spacing
+from synth.case.weights_folder import Weights
 from synth.cohort.gates import gate_of
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import assign, bounds
 from synth.cohort.recipe import UNSAID, Group, Recipe
 from synth.cohort.requests import finding_of, matches, of_patient
-from synth.doors import ask
 from synth.errors import InputError
 from synth.lesions.extent_types import extent_type_of
 from synth.lesions.lesion_types import type_of
-from synth.models.weights_folder import Weights
-from synth.plan import case_name, check_request, check_spacing
+from synth.lesions.sibling import Twin
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
-from synth.sibling import Twin
 from synth.xray.settings import require_nanodrr
 
 HEALTHY, TWIN, SCANNER = "healthy", "twin", "scanner"

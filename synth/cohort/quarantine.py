@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort import layout
 from synth.cohort.draw import Attempt, Drawn
 from synth.files.documents import read_table

@@ -138,7 +138,8 @@ class Gates(_Strict):
     one_piece: Share | None = Field(0.8, description="least share of a lesion or drawn organ in its largest piece")
     elsewhere: Share | None = Field(0.2, description="most of a lesion in other organs, where no invasion is asked for")
     organ_hu: Annotated[float, Field(ge=0)] | None = Field(
-        100.0, description="HU by which a drawn organ's median may leave its ranges in synth/labels.csv and anatomy.csv"
+        100.0,
+        description="HU by which a drawn organ's median may leave its ranges in labels.csv and anatomy.csv",
     )
     reference: Path | None = Field(None, description="patients that no generated case may copy: see novelty.py")
 

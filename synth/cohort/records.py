@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth import case_folder
+from synth.case import folder as case_folder
+from synth.case.plan import valid_plan
 from synth.cohort import layout
 from synth.cohort.hosts import HostFiles
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.errors import InputError
 from synth.files.documents import read_table
-from synth.plan import valid_plan
 from synth.report import Report
 
 _FIELDS = ("attempts", "checks", "weights", "environment")  # of a manifest, that describe the set

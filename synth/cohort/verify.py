@@ -12,7 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synth import case_folder, provenance
+from synth import provenance
+from synth.case import folder as case_folder
+from synth.case.plan import valid_plan
 from synth.cohort import delta, layout, locks
 from synth.cohort.described import Described, read_described
 from synth.cohort.table import SCHEMA
@@ -20,7 +22,6 @@ from synth.errors import InputError
 from synth.files.content import opened, text_of
 from synth.files.documents import read_table
 from synth.files.names import require_name
-from synth.plan import valid_plan
 
 _MOST_BYTES = 2**31  # of the checksums: a million cases of eight files
 _SHOWN = 80

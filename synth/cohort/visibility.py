@@ -13,7 +13,7 @@ from scipy import ndimage
 from synth.report import location
 from synth.report.location import Box
 from synth.report.measurements import LesionMeasurement
-from synth.types import Case
+from synth.volumes.types import Case
 
 _SHELL_MM = (2.0, 10.0)  # the edge is left out
 _LEAST_VOXELS = 30

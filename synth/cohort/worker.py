@@ -13,14 +13,14 @@ from pathlib import Path
 
 from scipy import stats
 
-from synth.case_folder import is_whole
+from synth.case.draft import Draft
+from synth.case.folder import is_whole
 from synth.cohort import delta, films, layout, quarantine
 from synth.cohort.draw import Attempt, Drawn, draw
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
 from synth.cohort.progress import CohortProgress, Tally
 from synth.cohort.recipe import Recipe
-from synth.draft import Draft
 from synth.errors import InputError, OutputError
 from synth.progress import Progress
 from synth.provenance import command_line

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from synth import intensity, wavelet
 from synth.data.store import Store
 from synth.errors import InputError
+from synth.models import intensity, wavelet
 from synth.regions import Frame, Region, read, shipped
 from synth.regions.frame import BASE_SPACING_MM
 from synth.regions.region import FILE as REGION_FILE

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synth import intensity
 from synth.data.sources import cases
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.files.tables import read_csv
-from synth.geometry import to_ras, voxel_spacing
+from synth.models import intensity
+from synth.volumes.geometry import to_ras, voxel_spacing
 
 _CROP = 32  # training crops need this many voxels along each axis
 _LEVELS = 2  # native spacing and one coarser

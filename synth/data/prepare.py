@@ -27,7 +27,7 @@ from synth.regions.prior import FILE as PRIOR
 from synth.regions.prior import MOST, Prior
 from synth.regions.region import FILE as REGION
 from synth.regions.region import parse, with_scales
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 Layout = Literal["cases", "openkbp", "ct_rate"]
 LEFT_OUT = "left_out.csv"

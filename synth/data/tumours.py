@@ -10,12 +10,12 @@ import nibabel as nib
 import numpy as np
 import torch
 
-from synth import intensity
 from synth.data.native import training_cases
 from synth.data.sources.cases import read_plain
 from synth.errors import InputError
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
-from synth.geometry import to_ras, voxel_spacing
+from synth.models import intensity
+from synth.volumes.geometry import to_ras, voxel_spacing
 
 FOLDER = "lesion"  # of a training set
 _LABELS = "labels.nii.gz"

@@ -9,7 +9,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from prompts.vocabulary import EXTENT_KINDS
-from synth import labels
+from synth.volumes import labels
 
 PRIVATE = "99SYNTHCT"  # coding scheme of what no standard code says
 LEFT, RIGHT = Code("7771000", "SCT", "Left"), Code("24028007", "SCT", "Right")

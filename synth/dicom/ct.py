@@ -11,7 +11,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 from pydicom.valuerep import DSfloat
 
 from synth.dicom.identity import Identity
-from synth.types import Volume
+from synth.volumes.types import Volume
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _WINDOW_CENTRE, _WINDOW_WIDTH = "40", "400"  # soft tissue

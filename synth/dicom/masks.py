@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from pydicom.sr.coding import Code
 
-from synth import labels
 from synth.dicom import codes
-from synth.types import Case, LabelMap
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from synth import __version__
 from synth.dicom.ct import as_dicom_orders
 from synth.dicom.identity import MANUFACTURER, Identity
 from synth.dicom.masks import Marked, colour
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 
 def segmentation(

@@ -17,7 +17,7 @@ from synth.dicom.masks import Marked, findings, structures
 from synth.dicom.seg import segmentation
 from synth.dicom.sr import measurement_report
 from synth.scanner import Scanner
-from synth.types import Case, LabelMap
+from synth.volumes.types import Case, LabelMap
 
 CT, ORGANS, LESIONS, REPORT = "ct", "organs.dcm", "lesions.dcm", "report.dcm"
 

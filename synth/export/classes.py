@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort import layout
 from synth.errors import InputError
 from synth.export import Labels
 from synth.export.source import intact
-from synth.labels import is_lesion_name
-from synth.types import Case, LabelMap
+from synth.volumes.labels import is_lesion_name
+from synth.volumes.types import Case, LabelMap
 
 BACKGROUND = "background"
 

@@ -6,11 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from synth import case_folder, nifti
+from synth.case import folder as case_folder
 from synth.export import Labels
 from synth.export.classes import class_numbers, label_map
 from synth.export.source import Source, intact, read_source, whole, write_json
 from synth.progress import Progress
+from synth.volumes import nifti
 
 TEST = "test"  # the part of a split that nnU-Net and the Decathlon keep apart
 _ENDING = ".nii.gz"

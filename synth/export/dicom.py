@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.dicom.study import identity_of, study
 from synth.export.source import Source, intact, read_source, whole
 from synth.progress import Progress

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from synth import case_folder
+from synth.case import folder as case_folder
+from synth.case.preview import render
 from synth.cohort import layout
 from synth.errors import InputError
 from synth.export.films import box_text, films, has_films
 from synth.export.samples import ROW, VOLUMES, samples
 from synth.export.source import Source, intact, read_source, whole
 from synth.files.content import text_of
-from synth.preview import render
 from synth.progress import Progress
 
 CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort.table import SCHEMA
 from synth.cohort.verify import read_rows
 from synth.export.source import Source, intact

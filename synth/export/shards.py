@@ -9,7 +9,7 @@ from typing import Any
 
 import webdataset
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.export.samples import VOLUMES, samples
 from synth.export.source import Source, read_source, whole, write_json
 from synth.progress import Progress

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.cohort import layout
 from synth.cohort.delta import keeps_deltas
 from synth.cohort.described import Described, read_described

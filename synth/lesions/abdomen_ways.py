@@ -6,7 +6,6 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed, mixed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import Coarse, smoothstep
@@ -16,7 +15,8 @@ from synth.lesions.tubes import Tube, near_tubes
 from synth.report import location
 from synth.report.diameters import axial_diameters
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _BLUR_MM = 1.0
 _AIR_HU = -950.0

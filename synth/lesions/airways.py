@@ -10,7 +10,6 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed, mixed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import Coarse
@@ -18,7 +17,8 @@ from synth.lesions.lung_space import LungSpace, lung_space, vessels
 from synth.lesions.paths import smooth_curve, smoothed, ways_from
 from synth.lesions.tubes import Tube, near_tubes
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _GRID_MM = 1.5
 _LEAST_VOXELS = 60  # of a tree of vessels

@@ -6,13 +6,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed, mixed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import smoothstep
 from synth.lesions.lung_space import LungSpace, lung_space
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _TRIES = 400
 _PLEURA_MM = (1.0, 8.0)

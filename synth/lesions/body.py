@@ -13,7 +13,7 @@ from synth.errors import InputError
 from synth.lesions.lesion_plan import LesionPlan
 from synth.report.diameters import longest_in_slice, reaches_in_slice
 from synth.report.location import Box, slice_axis
-from synth.types import Volume
+from synth.volumes.types import Volume
 
 _LIKELY_SCALE = (0.4, 0.75)  # of the size: where the scale nearly always lies
 _SCALE_SHARE = 1e-3  # of the size: how closely the scale is found

@@ -8,7 +8,6 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import Coarse
@@ -18,7 +17,8 @@ from synth.lesions.placement import FAT_HU
 from synth.lesions.wall import depth_in
 from synth.report import location
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _POINT_SPREAD_MM = 0.55  # SD by which a scanner spreads a small bright thing
 _RAMP_MM = 0.7

@@ -12,7 +12,7 @@ from synth.lesions.grids import smoothstep
 from synth.lesions.lung_space import LungSpace, lung_space
 from synth.lesions.lung_textures import bronchi
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 _TOWARDS = {"upper": (0.5, -0.35), "middle": (-0.2, -0.5), "lower": (-0.6, 0.5)}  # height and back that it shrinks to
 _EDGE = 0.03

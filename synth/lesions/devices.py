@@ -9,7 +9,6 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.calcium import coronaries
 from synth.lesions.changed import Changed
 from synth.lesions.extent_plan import ExtentPlan
@@ -17,7 +16,8 @@ from synth.lesions.paths import centreline, smooth_curve
 from synth.lesions.tubes import Tube, near_tubes
 from synth.report.location import Box
 from synth.report.noise import NoiseModel
-from synth.types import HU_MAX, LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import HU_MAX, LabelMap, Volume
 
 _BLUR_MM = 0.8
 _MASK_SHARE = 0.4

@@ -20,7 +20,7 @@ from synth.lesions.extent_types import extent_types
 from synth.lesions.liver_ways import steatosis
 from synth.lesions.lung_space import LungSpace, lung_space
 from synth.report.noise import NoiseModel
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 Way = Callable[[ExtentPlan, Volume, LabelMap, NoiseModel | None], Changed]
 Texture = Callable[[ExtentPlan, LungSpace, Affected], tuple[np.ndarray, np.ndarray]]

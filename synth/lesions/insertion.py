@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 
 from synth.errors import InputError
-from synth.geometry import same_grid
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extents import with_extents
 from synth.lesions.lesion_plan import LesionPlan
@@ -20,7 +19,8 @@ from synth.lesions.spaces import with_spaces
 from synth.lesions.texture import paint
 from synth.report.location import Box, slice_axis
 from synth.report.noise import NoiseModel, measure_noise
-from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
+from synth.volumes.geometry import same_grid
+from synth.volumes.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _CONTEXT = 8  # voxels of host round the lesion that `redraw` sees, unless its `context` says otherwise
 

@@ -10,7 +10,6 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import Coarse, smoothstep
@@ -18,7 +17,8 @@ from synth.lesions.lung_space import bounding, lung_space, widened
 from synth.lesions.placement import FAT_HU
 from synth.report import location
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _REACH_MM = 45.0
 _FAR = 1e6

@@ -12,7 +12,7 @@ from synth.lesions.grids import Coarse, smoothstep
 from synth.lesions.lung_space import bounding
 from synth.report import location
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 _VESSEL_HU = (12.0, 35.0)  # above the liver's median, smoothed: from here on it is a vessel
 _SMOOTH_MM = 1.2

@@ -9,12 +9,12 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.grids import Coarse
 from synth.lesions.wall import depth_in, hulls
 from synth.report import location
 from synth.report.lobes import with_lobes
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _MARGIN_MM = 8.0
 _VESSEL_HU = -550.0

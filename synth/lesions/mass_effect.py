@@ -20,12 +20,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from synth import labels
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.shape import BONE_HU, Grown, offsets_mm
 from synth.lesions.surface import length
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 _ROOM = 0.35  # of s: bone nearer than this to the surface weakens the displacement, down to none
 _STEP_DEG = 6

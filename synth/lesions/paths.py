@@ -10,8 +10,8 @@ from scipy.interpolate import make_interp_spline
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
 
-from synth.geometry import world_of
-from synth.types import LabelMap
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap
 
 _STEP_MM = 0.5  # between points of a curve
 

@@ -11,14 +11,14 @@ from scipy import ndimage
 from prompts.request import FindingRequest
 from prompts.vocabulary import Invasion, Organ, Side, structures_of
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.lesion_plan import ContrastPhase
 from synth.lesions.lesion_types import Place
 from synth.lesions.spaces import with_spaces
 from synth.lesions.wall import BASE
 from synth.report import location
 from synth.report.location import Box
-from synth.types import HU_MIN, LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import HU_MIN, LabelMap, Volume
 
 CLEARANCE_MM = 2.0  # from the organ's border, where no contact was asked for
 INVADED_HU = -150.0  # denser voxels outside the organ are tissue that can be invaded

@@ -11,7 +11,6 @@ from scipy.spatial.transform import Rotation
 from prompts.request import FindingRequest
 from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side
 from synth.errors import InputError
-from synth.geometry import slice_axis, world_of
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_planning import plan_extent
@@ -29,7 +28,8 @@ from synth.lesions.placement import (
     structures_for,
 )
 from synth.lesions.plans import AnyPlan
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import slice_axis, world_of
+from synth.volumes.types import LabelMap, Volume
 
 _SEVERAL = (2, 5)  # how many, where the number was not said
 _TILT_DEG = 20.0  # of the long axis out of the axial plane: sizes are read in axial slices

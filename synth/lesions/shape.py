@@ -15,7 +15,6 @@ import numpy as np
 from scipy import ndimage
 from scipy.special import ndtr
 
-from synth import labels
 from synth.errors import InputError
 from synth.lesions.body import body_at, bounds, component, solve_scale
 from synth.lesions.lesion_plan import LesionPlan
@@ -25,7 +24,8 @@ from synth.lesions.surface import length, scale_and_distance, surface_table
 from synth.lesions.wall import FAR, pool_field, wall_field
 from synth.report.location import Box, slice_axis
 from synth.report.location import grown as grown_box
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 _FINEST_MM = 0.65  # sampling within a voxel
 BONE_HU = 50  # structures at or above it in the label table are bone or cartilage and resist growth

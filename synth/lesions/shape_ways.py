@@ -8,14 +8,14 @@ import numpy as np
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions.changed import Changed
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.mass_effect import moved_hu, moved_ids
 from synth.lesions.swelling import Swelling, swelling
 from synth.report.extent_figures import thorax_width_mm
 from synth.report.noise import NoiseModel
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _HEART_REACH_MM, _SPLEEN_REACH_MM, _AORTA_REACH_MM = 55.0, 45.0, 22.0
 _MOST_WIDENED = 3.0

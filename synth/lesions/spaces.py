@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from synth.geometry import world_of
 from synth.report import location
 from synth.report.lobes import with_lobes
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _HU = (-180, 80)  # fat and the small structures in it; not lung, not opacified vessels
 _NEAR_MM = 18.0

@@ -14,12 +14,12 @@ import numpy as np
 from scipy import ndimage
 from scipy.optimize import brentq
 
-from synth.geometry import world_of
 from synth.lesions.grids import Coarse, smoothstep
 from synth.lesions.mass_effect import Displacement, bone_mask
 from synth.report import location
 from synth.report.location import Box
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 _GRID_MM = 4.0
 _SQUARINGS = 5

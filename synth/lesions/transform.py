@@ -15,9 +15,7 @@ from monai.transforms import MapTransform, Randomizable
 from prompts import parse
 from prompts.request import FindingRequest
 from prompts.vocabulary import Phase, Side
-from synth import labels
 from synth.errors import InputError
-from synth.label_check import require_match
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.insertion import Redraw, insert, keep_painted
 from synth.lesions.lesion_plan import LesionPlan
@@ -25,7 +23,9 @@ from synth.lesions.planning import plan_lesions, plan_quickly
 from synth.lesions.plans import AnyPlan
 from synth.report.location import Box
 from synth.report.noise import measure_noise
-from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.label_check import require_match
+from synth.volumes.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 _CONTEXT = 10  # voxels
 _NOISE_PATCHES = 32  # fewer than a case gets: the noise's SD is known to about 1%
@@ -54,7 +54,7 @@ class InsertLesiond(Randomizable, MapTransform):
         names: label id -> TotalSegmentator name; the project's own table when left out.
         prob: probability of a lesion.
         tries: plans drawn before a sample is left as it is.
-        redraw: redraws the detail (`synth.redraw.RefineRedraw`); painted lesions when left out.
+        redraw: redraws the detail (`synth.draw.redraw.RefineRedraw`); painted lesions when left out.
         spacing: (3,) mm, for samples that are no MetaTensor with an affine.
         trust_labels: take labels that do not look like those of their CT.
         allow_missing_keys: see MapTransform.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import cKDTree
 
-from synth.geometry import world_of
 from synth.report.location import Box
-from synth.types import Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Volume
 
 
 @dataclass(frozen=True)

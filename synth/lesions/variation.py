@@ -13,7 +13,7 @@ from synth.lesions.lesion_plan import LesionPlan, Zone
 from synth.lesions.lesion_types import LesionType, lesion_types
 from synth.lesions.planning import ball_of, uniform
 from synth.lesions.plans import AnyPlan
-from synth.sibling import Change
+from synth.lesions.sibling import Change
 
 _EDGE_REACH = 0.75  # margin widths: how far beyond the surface the edge has a share (`shape._EDGE_FLOOR`)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 import torch.nn.functional as F
 
-from synth import wavelet
+from synth.models import wavelet
 from synth.models.scaling import ct_to_network, detail_to_network
 from synth.regions import Region
 from synth.regions.frame import BASE_SPACING_MM, FACTOR

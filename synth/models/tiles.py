@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from monai.data.utils import compute_importance_map, dense_patch_slices
 
-from synth.models.threads import each_alone
+from synth.threads import each_alone
 
 TILE = 48  # positions a side, at most
 _OVERLAP = 8  # positions that neighbouring tiles share, at least

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 from scipy import ndimage
 
-from synth import labels
+from synth.volumes import labels
 
 BODY_HU = -300
 _BONE_HU = 220

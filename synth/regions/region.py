@@ -15,7 +15,6 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from synth import labels
 from synth.errors import InputError
 from synth.provenance import sha256
 from synth.regions import measures
@@ -24,7 +23,8 @@ from synth.regions.facts import CLIP, Fact, Word
 from synth.regions.frame import Frame
 from synth.regions.measures import DoseBalance, DoseVolume, Measure, Moved, OrganVolume, Placed, Reach
 from synth.settings import read_settings
-from synth.types import LabelMap
+from synth.volumes import labels
+from synth.volumes.types import LabelMap
 
 FILE = "region.yaml"  # in a folder of weights or of prepared patients
 DEFAULT = "head_neck"

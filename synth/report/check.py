@@ -8,7 +8,7 @@ from synth.report.comparison import Prior, stated_prior
 from synth.report.measure import measure
 from synth.report.measurements import DECIMALS
 from synth.report.write import CHANGE, Report, Sentence, write
-from synth.types import Case
+from synth.volumes.types import Case
 
 _TOLERANCE = 2 * 10.0**-DECIMALS  # a number that lies on the edge of its rounding may fall either way
 

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import FindingKind
-from synth.geometry import world_of
 from synth.report.location import Box, slice_axis
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 if TYPE_CHECKING:
     from synth.report.lesions import Scene

@@ -13,7 +13,7 @@ from synth.report.extent_figures import figures_of
 from synth.report.lobes import with_lobes
 from synth.report.location import Box
 from synth.report.measurements import Attributes, Extent, LesionMeasurement, Side, rounded
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 if TYPE_CHECKING:
     from synth.report.lesions import Scene

@@ -11,7 +11,6 @@ import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import Organ
-from synth.geometry import world_of
 from synth.report import location
 from synth.report.attributes import measure_attributes
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
@@ -22,7 +21,8 @@ from synth.report.margin import margin_width
 from synth.report.measurements import Attributes, LesionMeasurement, OrganMeasurement, Side, rounded
 from synth.report.noise import NoiseModel
 from synth.report.vessels import vessel_contacts
-from synth.types import Case
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Case
 
 _EDGE_MM = 2.0
 _LEAST_CORE = 5  # voxels

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.geometry import world_of
-from synth.types import LabelMap
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap
 
 WHOLE = ("lung_left", "lung_right", "lung")
 _BACK_HEIGHT, _BASE_DEPTH = 0.78, 0.12

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from synth import labels
-from synth.geometry import slice_axis as slice_axis  # used as location.slice_axis
-from synth.geometry import world_of
-from synth.types import LabelMap
+from synth.volumes import labels
+from synth.volumes.geometry import slice_axis as slice_axis  # used as location.slice_axis
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap
 
 _MIDLINE_STRUCTURES = ("spinal_cord", "brainstem", "larynx")
 TELLTALE = (

@@ -14,7 +14,7 @@ from synth.report.lobes import is_whole
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
 from synth.report.noise import NoiseModel, measure_noise
 from synth.report.targets import dose_of, measure_targets
-from synth.types import Case
+from synth.volumes.types import Case
 
 _HEAD_NECK = ("brainstem", "mandible", "larynx", "parotid_gland_left", "parotid_gland_right")
 _ABDOMEN = ("kidney_left", "kidney_right", "pancreas")

@@ -16,7 +16,7 @@ from scipy import fft
 
 from synth.errors import InputError
 from synth.report.location import Box
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 # homogeneous structures, the most homogeneous and largest first
 TISSUES = (

@@ -6,10 +6,10 @@ import re
 
 import numpy as np
 
-from synth.geometry import world_of
 from synth.report.diameters import longest_diameter
 from synth.report.measurements import Side, TargetMeasurement, rounded
-from synth.types import Case
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Case
 
 _NAME = re.compile(r"planning_target_(\d+)gy(?:_\d+)?")
 _SIDED = 0.5  # |left - right| / (left + right) from here on is one side

@@ -10,7 +10,7 @@ from scipy import ndimage
 from synth.report import location
 from synth.report.location import Box
 from synth.report.measurements import rounded
-from synth.types import Case
+from synth.volumes.types import Case
 
 _VESSEL_WORDS = ("aorta", "vena", "vein", "artery", "trunk", "pulmonary")
 _MARGIN_MM = 12.0  # of the vessel round the lesion's box that is looked at

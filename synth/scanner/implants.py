@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.scanner.settings import Metal
-from synth.types import Case, LabelMap
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Case, LabelMap
 
 Point = np.ndarray  # RAS mm, (3,)
 _METAL_HU = 2000  # no tissue is denser, and stones hardly

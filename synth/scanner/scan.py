@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from nibabel.orientations import io_orientation
 
-from synth.models.threads import one_thread
 from synth.scanner.acquisition import Acquisition
 from synth.scanner.implants import Implant, place
 from synth.scanner.kernels import filtered, noise, noise_power
@@ -17,7 +16,8 @@ from synth.scanner.metal import spectrum
 from synth.scanner.settings import Kernel, Profile, Scanner, ScannerSettings
 from synth.scanner.slices import Slab, Slicing
 from synth.seeding import derive, numpy_rng
-from synth.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
+from synth.threads import one_thread
+from synth.volumes.types import HU_MAX, HU_MIN, Case, LabelMap, Volume
 
 
 def scan(case: Case, scanner: Scanner, seed: int) -> Case:

@@ -12,11 +12,11 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
 from pydantic import ValidationError
 
-from synth import labels
 from synth.errors import InputError
 from synth.scanner.scan import scan_in_place
 from synth.scanner.settings import ScannerSettings
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 
 class Scand(Randomizable, MapTransform):

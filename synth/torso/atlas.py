@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from synth import labels
 from synth.shape.deformation import warp
 from synth.torso.model import ATLAS_MM, FRAME
 from synth.torso.scans import Scan
+from synth.volumes import labels
 
 LUNGS = tuple(n for n in labels.ids() if n.startswith("lung_") and "lobe" in n)
 BONES = tuple(

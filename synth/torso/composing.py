@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from synth.models.threads import each_alone
 from synth.regions.frame import LOOK_MM
+from synth.threads import each_alone
 from synth.torso.looks import Sampler, on_frame, sampled
 from synth.torso.model import FRAME, TorsoModel
 from synth.torso.places import Places

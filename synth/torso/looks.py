@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from synth import intensity, wavelet
 from synth.files.arrays import Wanted
+from synth.models import intensity, wavelet
 from synth.regions.frame import FACTOR, LOOK_MM, Frame
 from synth.shape.deformation import exponential
 

@@ -51,7 +51,7 @@ class TorsoModel:
 
     looks: one a donor; seen: (N, X, Y, Z) bool at LOOK_MM, where each has data;
     chest, abdomen: (X, Y, Z) uint8 at LOOK_MM, share (of 255) of the inside of either, the rest being body wall;
-    atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/labels.csv;
+    atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/volumes/labels.csv;
     mean: (3, X, Y, Z) float16 mm at VELOCITY_MM; modes: (K, 3, X, Y, Z) int8, each times scale[k] is one SD in mm;
     habitus: (K,) what of the modes one SD of size is.
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from synth import labels
 from synth.torso.atlas import BONES, LUNGS, SOFT
+from synth.volumes import labels
 
 _AIR_HU, _BONE_HU, _MARROW_HU = -400, 140, 90
 _LEAST_PIECE = 4  # voxels
@@ -19,7 +19,7 @@ _ORGAN_SD = 25.0  # HU, at least
 
 
 def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
-    """(X, Y, Z) uint8 ids of synth/labels.csv.
+    """(X, Y, Z) uint8 ids of synth/volumes/labels.csv.
 
     Args:
         hu: (X, Y, Z) HU; atlas: (X, Y, Z) ids of the deformed atlas; spacing: mm.

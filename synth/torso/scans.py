@@ -13,13 +13,13 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from synth import labels
 from synth.errors import InputError
 from synth.files.tables import read_csv
-from synth.geometry import to_ras, voxel_spacing
 from synth.torso.looks import FINE_MM
 from synth.torso.model import FRAME
-from synth.types import HU_MAX
+from synth.volumes import labels
+from synth.volumes.geometry import to_ras, voxel_spacing
+from synth.volumes.types import HU_MAX
 
 SCAN_SPACING_MM = 4.0
 SEARCH_MM = 8.0
@@ -39,7 +39,7 @@ class Scan:
     """One scan at SCAN_SPACING_MM, RAS.
 
     hu: (X, Y, Z) float32, on the scan's own grid or on the torso frame; scanned: (X, Y, Z) bool, where it has data;
-    ids: (X, Y, Z) uint8 of synth/labels.csv, or None; contrast: as its index says; fine: (X, Y, Z) float16 HU of the
+    ids: (X, Y, Z) uint8 of labels.csv, or None; contrast: as its index says; fine: (X, Y, Z) float16 HU of the
     body at FINE_MM on the scan's own grid; corner_mm: (3,) of that grid, from the lower corner of the frame.
     """
 

@@ -15,6 +15,7 @@ import torch
 from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 
+from synth.case.weights_folder import Weights
 from synth.data import tumours
 from synth.data.dataset import load_subjects
 from synth.data.native import load_native
@@ -22,13 +23,12 @@ from synth.data.store import PATIENTS
 from synth.data.tumours import load_tumours
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
-from synth.models.weights_folder import Weights
-from synth.shape.placed import Placed
 from synth.training import checkpoint, log
 from synth.training.checkpoint import Progress, State
 from synth.training.config import TrainConfig, load_config
 from synth.training.lesion_task import LesionTask
 from synth.training.loader import step_batches
+from synth.training.placed import Placed
 from synth.training.requests import TextBank
 from synth.training.sharded import shard_parameters
 from synth.training.shards import Shard, mean_over_processes

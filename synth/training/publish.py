@@ -17,9 +17,9 @@ from typing import Any, Literal
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from synth.case.library import export
+from synth.case.weights_folder import TORSO_FILE, Part
 from synth.failure import ended
-from synth.models.library import export
-from synth.models.weights_folder import TORSO_FILE, Part
 
 
 def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:

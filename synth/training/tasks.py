@@ -11,7 +11,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from synth import intensity
 from synth.data.dataset import (
     COARSE_MM,
     Jitter,
@@ -26,6 +25,7 @@ from synth.data.dataset import (
 )
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.schedule import draw_times, interpolate
+from synth.models import intensity
 from synth.models.condition import Asked, Condition, Known, known_mask_of, told_base, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
@@ -33,8 +33,8 @@ from synth.models.text import TEXT_DIM, text_encoder
 from synth.models.weights import load_model
 from synth.regions import Region, shipped
 from synth.regions.frame import BASE_SPACING_MM
-from synth.shape.placed import Placed
 from synth.training.config import TrainConfig
+from synth.training.placed import Placed
 from synth.training.requests import TextBank, draw_facts
 from synth.training.shards import Shard, mean_over_processes
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from synth import case_folder
+from synth.case import folder as case_folder
+from synth.case.weights_folder import TONE
 from synth.data.dataset import load_subjects, pool
 from synth.errors import InputError
 from synth.failure import ended
-from synth.models.weights_folder import TONE
-from synth.tone import Tone, fit
+from synth.models.tone import Tone, fit
 
 _PREPARED_MM = 4.0
 

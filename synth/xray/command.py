@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synth import nifti, provenance
+from synth import provenance
+from synth.case.subject import Subject, read_subject
 from synth.errors import InputError
 from synth.progress import Progress
-from synth.subject import Subject, read_subject
+from synth.volumes import nifti
 from synth.xray.folder import holds, write_folder
 from synth.xray.radiograph import identity_of_folder, take
 from synth.xray.settings import require_nanodrr

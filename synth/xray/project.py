@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from synth.scanner.metal import to_mu
-from synth.types import Case
+from synth.volumes.types import Case
 from synth.xray.settings import require_nanodrr
 from synth.xray.views import Camera
 

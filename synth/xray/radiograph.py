@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synth import case_folder
+from synth.case import folder as case_folder
 from synth.files.documents import read_table
 from synth.seeding import derive
-from synth.types import Case
+from synth.volumes.types import Case
 from synth.xray.film import Film, exposed
 from synth.xray.findings import boxes, sentences
 from synth.xray.project import attenuation, lengths

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from synth.errors import InputError
-from synth.geometry import world_of
-from synth.types import Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Volume
 
 SOURCE_DETECTOR_MM = 1800.0  # of a chest stand
 MIN_DETECTOR, MAX_DETECTOR = 32, 4096

@@ -11,10 +11,10 @@ import pytest
 import torch
 import yaml
 
-from synth import nifti
+from synth.case.weights_folder import WEIGHTS_ENV
 from synth.cohort import engine
-from synth.models.weights_folder import WEIGHTS_ENV
-from synth.types import Volume
+from synth.volumes import nifti
+from synth.volumes.types import Volume
 from tests import hosts
 
 RECIPE: dict[str, Any] = {
@@ -61,13 +61,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def quick(tiny_weights: Path) -> Iterator[None]:
     """Tiny networks and no previews, in this process and those forked from it."""
-    from synth.models import library
+    from synth.case import library
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # a fork of a process whose OpenMP has run on several threads would wait for them forever
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(WEIGHTS_ENV, str(tiny_weights))
-        patch.setattr("synth.finish.render", lambda case, lines: b"\x89PNG")
+        patch.setattr("synth.case.finish.render", lambda case, lines: b"\x89PNG")
         library.forget()
         yield
     torch.set_num_threads(threads)

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 import synth
-from synth import case_folder, cli
-from synth.case_folder import DELTA
+from synth import cli
+from synth.case import folder as case_folder
+from synth.case.folder import DELTA
 from synth.cohort import Store, delta, engine, layout
 from synth.errors import InputError
 from tests.cohort.conftest import files_of, write_recipe

@@ -16,14 +16,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from synth import case_folder, cli, inserting, nifti
+from synth import cli
+from synth.case import folder as case_folder
 from synth.cohort import engine, layout, worker
 from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import PlannedCase
 from synth.cohort.progress import Tally
+from synth.draw import findings as inserting
 from synth.errors import InputError, OutputError
-from synth.types import LabelMap
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap
 from tests.cohort.conftest import RECIPE, files_of, write_hosts, write_recipe
 
 pytestmark = pytest.mark.usefixtures("quick")

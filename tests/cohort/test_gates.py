@@ -15,7 +15,7 @@ from synth.cohort.visibility import contrast_to_noise
 from synth.data.store import Entry, write_entries
 from synth.errors import InputError
 from synth.report import location, measure
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.cohort.conftest import write_hosts, write_recipe
 from tests.regions import HEAD_NECK, ORGANS
 

@@ -11,12 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from synth import case_folder, cli, nifti
+from synth import cli
+from synth.case import folder as case_folder
+from synth.case.plan import CasePlan, InsertPlan, plan_of, read_plan
 from synth.cohort import engine, layout
 from synth.cohort.recipe import Recipe, read_recipe
 from synth.errors import InputError
-from synth.plan import CasePlan, InsertPlan, plan_of, read_plan
 from synth.seeding import derive
+from synth.volumes import nifti
 from tests.cohort.conftest import RECIPE, files_of, write_recipe
 from tests.cohort.test_planning import plan
 

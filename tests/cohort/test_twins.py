@@ -10,10 +10,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from synth import case_folder, cli, nifti
+from synth import cli
+from synth.case import folder as case_folder
 from synth.cohort import engine, layout
 from synth.cohort.recipe import read_recipe
 from synth.errors import InputError
+from synth.volumes import nifti
 from tests.cohort.conftest import files_of, write_recipe
 
 CHANGES = {"number": 3, "healthy": 0.34, "twins": 0.5, "previews": False, "hosts": {"folder": "../hosts"}}

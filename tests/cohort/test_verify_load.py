@@ -16,12 +16,14 @@ import pytest
 import torch
 
 import synth
-from synth import case_folder, cli, nifti, provenance
+from synth import cli, provenance
+from synth.case import folder as case_folder
 from synth.cohort import finalise, layout
 from synth.cohort.split import families, split
 from synth.cohort.verify import verify
 from synth.errors import InputError
-from synth.types import LabelMap
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap
 
 pytestmark = pytest.mark.usefixtures("quick")
 

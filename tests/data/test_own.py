@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from prompts import writer
-from synth import cli, labels, nifti
+from synth import cli
 from synth.data.dataset import Subject, load_subjects
 from synth.data.prepare import prepare_scan
 from synth.data.sources import cases
@@ -21,7 +21,8 @@ from synth.models.text import MAX_TOKENS, TextEncoder
 from synth.regions.region import parse
 from synth.regions.words import request_of
 from synth.training.requests import WORDINGS, TextBank, mirrored_text
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap, Volume
 from tests.data.test_prepare import SPACING, arrays
 from tests.made_up import REGION_YAML
 from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION

@@ -5,14 +5,14 @@ import csv
 import numpy as np
 import pytest
 
-from synth import nifti
 from synth.cli import main
 from synth.data.dataset import load_subjects, region_at
 from synth.data.prepare import list_scans, prepare
 from synth.data.store import Store
 from synth.errors import InputError
 from synth.regions.region import parse
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap, Volume
 from tests.data.sources import test_ct_rate as ct_rate
 
 REGION = """

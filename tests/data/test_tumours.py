@@ -8,9 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from synth import cli, intensity
+from synth import cli
 from synth.data.tumours import load_tumours, prepare_tumours
 from synth.errors import InputError
+from synth.models import intensity
 
 SHAPE, SPACING = (20, 24, 16), (2.0, 2.0, 3.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from synth import report
-from synth.types import Case, LabelMap
+from synth.volumes.types import Case, LabelMap
 from tests import phantoms
 
 # The tests here import highdicom and pydicom, of the extra [dicom]; without it there is nothing to collect.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from pydicom.sr import _concepts_dict
 
-from synth import labels
 from synth.dicom import codes
 from synth.lesions.extent_types import extent_types
 from synth.lesions.lesion_types import lesion_types
+from synth.volumes import labels
 
 KNOWN = {code: meaning for table in _concepts_dict.concepts["SCT"].values() for code, (meaning, _) in table.items()}
 

@@ -11,9 +11,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from synth.dicom.series import read_series
 from synth.errors import InputError
-from synth.types import HU_MIN, Volume
+from synth.volumes.series import read_series
+from synth.volumes.types import HU_MIN, Volume
 from tests.dicom.test_series import same_world, write
 from tests.hosts import chest
 

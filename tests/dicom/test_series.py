@@ -10,16 +10,17 @@ import numpy as np
 import pydicom
 import pytest
 
-from synth import cli, nifti
+from synth import cli
+from synth.case.plan import host_name
 from synth.dicom.ct import ct_series
 from synth.dicom.identity import Identity
-from synth.dicom.series import read_series
 from synth.errors import InputError
-from synth.geometry import to_ras
-from synth.plan import host_name
 from synth.provenance import sha256_of_input
-from synth.reading import read_host
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras
+from synth.volumes.host import read_host
+from synth.volumes.series import read_series
+from synth.volumes.types import LabelMap, Volume
 from tests import phantoms
 from tests.dicom.conftest import a_case, oblique
 from tests.hosts import chest

@@ -15,10 +15,10 @@ import pytest
 from pydicom.sr.codedict import codes as standard
 
 from synth.dicom.study import identity_of, study
-from synth.geometry import to_ras
 from synth.scanner import Kernel, Scanner
 from synth.scanner.scan import scan
-from synth.types import Case, LabelMap
+from synth.volumes.geometry import to_ras
+from synth.volumes.types import Case, LabelMap
 from tests import phantoms
 from tests.dicom.conftest import MANIFEST, PLAN, a_case, oblique, report_of
 

@@ -8,8 +8,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from synth import case_folder, labels, provenance
-from synth.types import Case, LabelMap, Volume
+from synth import provenance
+from synth.case import folder as case_folder
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.regions import HEAD_NECK, ORGANS
 
 RIGHT, LEFT = (ORGANS.index(f"parotid_gland_{side}") + 1 for side in ("right", "left"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from synth import nifti
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap, Volume
 
 SHAPE = (40, 32, 24)
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])

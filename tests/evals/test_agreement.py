@@ -12,8 +12,9 @@ from evals import agreement, readings
 from evals.result import read
 from prompts import parse
 from prompts.vocabulary import Density, Texture
-from synth import case_folder, cli, provenance, report
-from synth.types import Case, LabelMap, Volume
+from synth import cli, provenance, report
+from synth.case import folder as case_folder
+from synth.volumes.types import Case, LabelMap, Volume
 
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 PROMPT = "24 mm hypodense tumour in the left kidney"

@@ -13,8 +13,8 @@ import torch
 from evals import anatomy
 from evals.anatomy import Subject, body_mask, measure_subject, pooled
 from prompts.vocabulary import Extent
-from synth import intensity, wavelet
 from synth.errors import InputError
+from synth.models import intensity, wavelet
 from tests.regions import HEAD_NECK, ORGANS, prior
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from evals.benchmarks import beside, cost, maisi, path
+from synth.case.plan import Sampling
 from synth.errors import InputError
 from synth.models.attention import attend
 from synth.models.denoiser import Denoiser
-from synth.plan import Sampling
 from tests import networks
 from tests.regions import HEAD_NECK, MEAN_CHANNELS
 

@@ -15,7 +15,7 @@ from evals.stamp import Figure, Stamp
 from evals.utility import drawing
 from prompts import parse
 from synth import cli
-from synth.models.weights_folder import Weights
+from synth.case.weights_folder import Weights
 from synth.provenance import sha256_of_file
 from tests.evals.sets_on_disk import write
 from tests.evals.test_agreement import make

@@ -166,8 +166,8 @@ def spoil_few(folder: Path) -> None:
 
 
 def spoil_spacing(folder: Path) -> None:
-    from synth import nifti
-    from synth.types import Volume
+    from synth.volumes import nifti
+    from synth.volumes.types import Volume
 
     path = folder / "p052/ct.nii.gz"
     volume = nifti.read_volume(path)
@@ -181,8 +181,8 @@ def spoil_twice(folder: Path) -> None:
 
 
 def spoil_mr(folder: Path) -> None:
-    from synth import nifti
-    from synth.types import Volume
+    from synth.volumes import nifti
+    from synth.volumes.types import Volume
 
     path = folder / "p053/ct.nii.gz"
     nifti.write_volume(path, Volume(np.abs(nifti.read_volume(path).hu), np.diag([4.0, 4.0, 4.0, 1.0])))

@@ -7,9 +7,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from evals import lesion_seams
-from synth.geometry import world_of
 from synth.lesions import LesionPlan
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import Case, LabelMap, Volume
 
 SHAPE = (48, 48, 24)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])

@@ -10,11 +10,11 @@ import torch
 
 from evals import redrawn, steps
 from evals.redrawn import COARSE, FINE, REAL, Redrawer
-from synth import intensity
+from synth.case.plan import Sampling
 from synth.data.dataset import Subject, pool
-from synth.nifti import read_volume
-from synth.plan import Sampling
-from synth.shape.placed import Placed
+from synth.models import intensity
+from synth.training.placed import Placed
+from synth.volumes.nifti import read_volume
 from tests import networks
 from tests.regions import HEAD_NECK, ORGANS, REGION
 

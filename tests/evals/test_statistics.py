@@ -10,7 +10,7 @@ from evals import measures, statistics
 from evals.protocol import Protocol
 from evals.statistics import FREQUENCIES, HU_EDGES, Measured, measure, noise_power, power_spectrum
 from evals.volumes import Subject
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 SPACING = np.array([2.0, 2.0, 3.0])
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from synth import case_folder, report
+from synth import report
+from synth.case import folder as case_folder
 from synth.cohort import finalise, layout
 from synth.cohort.table import SCHEMA, write_table
-from synth.types import Case, LabelMap
+from synth.volumes.types import Case, LabelMap
 from tests import phantoms
 
 PARTS = {"case_00000": "train", "case_00001": "val", "case_00002": "test"}

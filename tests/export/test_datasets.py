@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import cli, nifti, report
+from synth import cli, report
 from synth.errors import InputError
 from synth.export import Labels
 from synth.export.classes import class_numbers, class_of, label_map
-from synth.nifti import parse_organ_ids
-from synth.types import Case, LabelMap
+from synth.volumes import nifti
+from synth.volumes.nifti import parse_organ_ids
+from synth.volumes.types import Case, LabelMap
 from tests.export.conftest import PARTS, a_case
 
 

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from synth import case_folder, cli, nifti
+from synth import cli
+from synth.case import folder as case_folder
 from synth.cohort import finalise, layout
 from synth.export import shards
+from synth.volumes import nifti
 from tests.export.conftest import PARTS, a_case
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synth import labels
 from synth.data.dataset import Subject
+from synth.volumes import labels
 from tests.regions import HEAD_NECK, ORGANS, REGION
 
 SPACING = 4.0

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from prompts import CaseRequest
-from synth import drawing
-from synth.compose import compose
+from synth.case.plan import GeneratePlan, Sampling
+from synth.case.weights_folder import TONE, TORSO_FILE, Weights
+from synth.draw import generated as drawing
+from synth.draw.base import compose
 from synth.models.condition import Condition
 from synth.models.denoiser import Denoised, preconditioned
 from synth.models.scaling import ct_from_network, dose_from_network
-from synth.models.weights_folder import TONE, TORSO_FILE, Weights
-from synth.plan import GeneratePlan, Sampling
+from synth.models.tone import KNOTS_HU, Tone
 from synth.progress import Progress
-from synth.tone import KNOTS_HU, Tone
 from synth.training.config import TrainConfig
 from synth.training.tasks import Batch, batch_loss, time_weight
 from tests.regions import HEAD_NECK, MEAN_CHANNELS, NAMES, REGION, encode
@@ -108,8 +108,7 @@ def test_every_time_counts_alike_in_units_of_the_network(t: float) -> None:
 
 
 def test_each_region_is_drawn_on_the_tone_curve_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from synth import refine
-    from synth.torso import trees
+    from synth.draw import refine, trees
 
     phantom.model().save(tmp_path / TORSO_FILE)
     (tmp_path / TONE).write_text(Tone({4.0: np.asarray(KNOTS_HU + 7)}).to_json())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth import intensity
 from synth.data.dataset import Jitter, Subject, jittered, parts_of
+from synth.models import intensity
 from tests.regions import HEAD_NECK, NAMES, ORGANS, REGION, encode, mirrored
 
 MM, SHARE = 9.0, 0.09  # about one voxel of 8 mm, and what it is of an organ's volume

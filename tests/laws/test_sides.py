@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from prompts import CaseRequest
-from synth import labels
-from synth.models.weights_folder import Weights
-from synth.plan import GeneratePlan
+from synth.case.plan import GeneratePlan
+from synth.case.weights_folder import Weights
+from synth.draw.patchwork import draw_patchwork
+from synth.draw.torso_checks import check_torso
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import build_atlas
-from synth.torso.checks import check_torso
-from synth.torso.patchwork import draw_patchwork
 from synth.torso.scans import Scan
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.regions import ORGANS, TORSO
 from tests.torso import phantom
 

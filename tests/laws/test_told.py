@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from prompts import CaseRequest
-from synth import compose, redraw, refine
-from synth.compose import Drawn
+from synth.case.plan import GeneratePlan
 from synth.data.dataset import Jitter, Subject, pool, split_bands
+from synth.draw import base as compose
+from synth.draw import redraw, refine
+from synth.draw.base import Drawn
+from synth.draw.patchwork import draw_patchwork
 from synth.models.condition import Asked, Condition
 from synth.models.scaling import detail_to_network
-from synth.plan import GeneratePlan
-from synth.torso.patchwork import draw_patchwork
 from synth.training import tasks
 from synth.training.lesion_task import lesion_sample
 from synth.training.tasks import BaseTask, Posed, RefineTask, Sample, collate, with_background

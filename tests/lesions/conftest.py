@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from synth import labels
 from synth.lesions import LesionPlan
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 SHAPE = (108, 80, 44)
 SPACING = (1.5, 1.5, 2.5)

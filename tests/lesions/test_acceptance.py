@@ -7,12 +7,12 @@ import pytest
 
 from prompts.request import FindingRequest
 from prompts.vocabulary import Texture
-from synth import labels
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
 from synth.report import measure
 from synth.report.measurements import LesionMeasurement
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 
 def held(asked: FindingRequest, found: LesionMeasurement) -> dict[str, bool]:

@@ -8,7 +8,7 @@ import pytest
 
 from prompts.request import FindingRequest
 from synth.lesions import extent_types, insert, keep_painted, lesion_types, plan_lesions
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENTRY = re.search(r"```yaml\n(.*?)```", (DOCS / "adding_a_lesion.md").read_text(), flags=re.DOTALL)[1]

@@ -9,12 +9,12 @@ from scipy.ndimage import gaussian_filter
 
 from evals.pelvis import read_pelvis
 from prompts import parse
-from synth import labels, nifti
 from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
 from synth.report import check, measure, write
-from synth.types import LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.types import LabelMap, Volume
 
 DATA = Path(os.environ.get("SYNTHCT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 REAL = DATA / "torso" / "totalseg_example_ct" / "ct.nii.gz"

@@ -9,7 +9,6 @@ from scipy.ndimage import gaussian_filter
 from prompts import parse
 from prompts.request import FindingRequest
 from prompts.vocabulary import Organ, Pattern, Side
-from synth import labels
 from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.extent_acceptance import extent_checks
@@ -18,7 +17,8 @@ from synth.lesions.extent_types import ONLY, extent_types
 from synth.report import write
 from synth.report.extent_figures import thorax_width_mm
 from synth.report.measure import measure
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 
 SPACING = np.array([3.4, 3.4, 4.0])
 SHAPE = (100, 74, 82)  # 340 x 252 x 328 mm

@@ -15,7 +15,7 @@ from synth.lesions.extents import WAYS
 from synth.lesions.variation import later
 from synth.report import write
 from synth.report.measure import measure
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 IN_LUNG = [t.name for t in extent_types().values() if t.organ is Organ.LUNG and t.unit == "share"]
 

@@ -8,12 +8,12 @@ from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
 from prompts.vocabulary import Density, FindingKind, Heterogeneity, Invasion, Organ, Shape, Side, Surface, structures_of
-from synth import labels
 from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.lesion_types import lesion_types
 from synth.report import check, measure, write
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 maybe = st.none
 inserted: list[int] = []  # lesions, by example: without any the test would say nothing

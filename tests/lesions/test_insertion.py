@@ -11,7 +11,7 @@ from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.mass_effect import displace
 from synth.lesions.shape import grow
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 SD = 14.0  # of the phantom's noise
 FINDINGS = (

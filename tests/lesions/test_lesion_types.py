@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from prompts.vocabulary import INSERTABLE_ORGANS, FindingKind, Organ
-from synth import labels
 from synth.errors import InputError
 from synth.lesions.lesion_types import LesionType, lesion_types, type_of
 from synth.report.noise import TISSUES
+from synth.volumes import labels
 
 
 def test_every_insertable_organ_takes_an_unnamed_lesion() -> None:

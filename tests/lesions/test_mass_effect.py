@@ -9,7 +9,7 @@ from synth.lesions import LesionPlan, insert, keep_painted
 from synth.lesions.mass_effect import bone_mask, displace, source_ratio
 from synth.lesions.shape import grow
 from synth.report.noise import measure_noise
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 
 def jacobian(source: np.ndarray) -> np.ndarray:

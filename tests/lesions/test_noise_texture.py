@@ -12,7 +12,7 @@ from synth.lesions.seam import joined
 from synth.lesions.shape import Grown
 from synth.lesions.texture import paint
 from synth.report.noise import measure_noise, patches_in
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 SD = 14.0
 

@@ -8,13 +8,13 @@ import pytest
 
 from prompts.request import FindingRequest
 from prompts.vocabulary import Density, Invasion, Segment, Shape, Side, Surface, Texture
-from synth import labels
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.report.diameters import longest_in_slice
 from synth.report.location import POLES, Poles
-from synth.types import LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 NODULE = FindingRequest(kind="nodule", organ="lung", side="right", segment="upper", size_mm=14)
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from prompts import parse
-from synth.geometry import world_of
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.wall import BASE
 from synth.report.diameters import longest_in_slice
 from synth.report.measure import measure
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 
 @pytest.mark.parametrize("size", [30, 50])

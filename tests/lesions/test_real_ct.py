@@ -9,13 +9,13 @@ import pytest
 from scipy import ndimage
 
 from prompts.request import FindingRequest
-from synth import labels
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.shape import ball_box
 from synth.report import check, measure, write
 from synth.report.location import boxes
 from synth.report.noise import measure_noise
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 
 DATA = Path(os.environ.get("SYNTHCT_DATA", Path(__file__).parents[2].parent / "shared" / "data"))
 PATIENT = DATA / "native" / "LIDC-IDRI-0001"

@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
 from synth.errors import InputError
-from synth.geometry import world_of
 from synth.lesions import LesionPlan, plan_lesions, shape
 from synth.lesions.shape import Grown, grow
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
-from synth.types import LabelMap, Volume
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 FINDINGS = (
     FindingRequest(kind="nodule", organ="lung", segment="upper", size_mm=14, spiculated=True),

@@ -8,10 +8,10 @@ import torch
 from monai.data import DataLoader, Dataset, MetaTensor
 
 from prompts.vocabulary import Phase
-from synth import labels
 from synth.errors import InputError
 from synth.lesions import transform
 from synth.lesions.transform import InsertLesiond
+from synth.volumes import labels
 
 SIZE = 48
 

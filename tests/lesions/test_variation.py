@@ -8,9 +8,9 @@ import pytest
 from prompts.request import FindingRequest
 from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
+from synth.lesions.sibling import Change
 from synth.lesions.variation import changed, grown_by
-from synth.sibling import Change
-from synth.types import LabelMap, Volume
+from synth.volumes.types import LabelMap, Volume
 
 LIVER_HU = 60.0
 TUMOUR = FindingRequest(kind="tumour", organ="liver", size_mm=22)

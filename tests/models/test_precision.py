@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from synth.case.plan import Sampling
 from synth.errors import InputError
 from synth.models.condition import Condition, map_channels
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISION_ENV, default_precision
-from synth.plan import Sampling
 from tests.regions import FACTS_DIM, GRID_DIM, REGION
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from synth.models.threads import each_alone, one_thread
+from synth.threads import each_alone, one_thread
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from synth.case.weights_folder import TORSO_FILE
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
+from synth.models.tone import Tone
 from synth.models.weights import load_model, load_tensors
-from synth.models.weights_folder import TORSO_FILE
-from synth.tone import Tone
 from synth.torso.model import TorsoModel
 from tests.networks import refine
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from prompts.llm import read_with
-from synth import doors
+from synth.case import doors
+from synth.case.language_model import model_of
 from synth.errors import InputError
-from synth.language_model import model_of
 
 TEXT = "CT chest, 8 mm nodule in the left lung, no effusion"
 NODULE = {"quote": "8 mm nodule", "kind": "nodule", "organ": "lung", "side": "left", "size_mm": [8], "count": 1}
@@ -62,7 +62,7 @@ def test_one_more_try_then_the_grammar() -> None:
 def test_a_plan_stores_what_the_model_read(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "chest CT with an 8 mm nodule on the left"
     model, asked = stub(answer({**NODULE, "status": "present"}))
-    monkeypatch.setattr("synth.language_model.model_of", lambda _: model)
+    monkeypatch.setattr("synth.case.language_model.model_of", lambda _: model)
     monkeypatch.setattr(doors, "_BY_MODEL", {})
     doors.ask(text, "insert", by="llm:stub")
     stored = doors.reading_of(text, "insert")

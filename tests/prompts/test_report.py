@@ -6,7 +6,7 @@ import pytest
 
 from prompts import report
 from prompts.report import CaseFacts, LesionFacts, OrganFacts, TargetFacts, VolumeFacts
-from synth import labels
+from synth.volumes import labels
 
 NODULE = LesionFacts(
     id=1,

@@ -141,8 +141,8 @@ def test_structures(organ: Organ, side: Side | None, segment: Segment | None, ex
 
 
 def test_structures_stand_in_the_label_table() -> None:
-    from synth.labels import ids
     from synth.lesions.spaces import SPACES
+    from synth.volumes.labels import ids
 
     for organ in Organ:
         assert set(structures_of(organ)) <= {*ids(), *SPACES}, organ

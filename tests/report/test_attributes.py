@@ -9,7 +9,7 @@ from synth.report.attributes import density_class, heterogeneity, outline_deviat
 from synth.report.noise import measure_noise
 from synth.report.strands import strands_per_slice
 from synth.report.vessels import vessel_contacts
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 SPACING = np.array([0.8, 0.8, 2.0])
 SHAPE = (80, 80, 20)

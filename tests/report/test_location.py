@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from synth.report import location
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 
 def test_the_slice_axis_follows_the_affine() -> None:

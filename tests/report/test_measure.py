@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from synth.report.margin import margin_width
 from synth.report.measure import measure
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 SPACING = (0.8, 0.8, 2.0)
 SHAPE = (90, 80, 36)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from synth.report import Report, check, measure, write
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 
 SHAPE, SPACING = (80, 60, 30), (1.0, 1.0, 2.0)
 

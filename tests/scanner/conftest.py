@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from synth.models.threads import one_thread
+from synth.threads import one_thread
 
 
 @pytest.fixture(autouse=True)

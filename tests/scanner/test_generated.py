@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 from prompts import parse
-from synth import case_folder, cli, drawing, finished
-from synth.draft import Draft
-from synth.models.weights_folder import Weights
-from synth.order import Order
+from synth import cli
+from synth.case import finished
+from synth.case import folder as case_folder
+from synth.case.draft import Draft
+from synth.case.order import Order
+from synth.case.weights_folder import Weights
+from synth.draw import generated as drawing
 from synth.progress import Progress
 from synth.scanner import Kernel, Scanner
 from synth.scanner.scan import scan

@@ -10,9 +10,11 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from synth import case_folder, cli, nifti, provenance
+from synth import cli, provenance
+from synth.case import folder as case_folder
 from synth.errors import InputError
 from synth.scanner.transform import Scand
+from synth.volumes import nifti
 from tests import phantoms
 
 
@@ -119,7 +121,7 @@ def test_scand_draws_anew_and_repeats_by_seed() -> None:
 
 def test_plans_say_what_was_asked_for() -> None:
     from prompts import parse
-    from synth.plan import InsertPlan, plan_of
+    from synth.case.plan import InsertPlan, plan_of
     from synth.scanner import Scanner
 
     low = Scanner(name="low", dose=0.2, angle_deg=150)

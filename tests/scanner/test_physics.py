@@ -18,7 +18,7 @@ from synth.scanner.settings import Metal, Scanner, ScannerSettings
 from synth.scanner.slices import Slicing
 from synth.scanner.views import few, sirt
 from synth.scanner.windows import window
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.scanner.discs import Ellipse, radius
 
 GRID = Geometry((160, 160), (1.5, 1.5))

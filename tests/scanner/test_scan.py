@@ -10,12 +10,12 @@ from nibabel.affines import apply_affine
 
 from synth import report
 from synth.errors import InputError
-from synth.geometry import to_ras
 from synth.report import check, measure
 from synth.scanner import Kernel, Scanner
 from synth.scanner.kernels import filtered, noise_power, transfer
 from synth.scanner.scan import scan
-from synth.types import Case, LabelMap, Volume
+from synth.volumes.geometry import to_ras
+from synth.volumes.types import Case, LabelMap, Volume
 from tests import hosts, phantoms
 
 UPRIGHT = np.diag([2.0, 2.0, 3.0, 1.0])

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from synth import labels
 from synth.shape.trees.abdomen import KIDNEY, LIVER, grow_organ
 from synth.shape.trees.curves import curved
 from synth.shape.trees.inlay import inlay_lungs
@@ -16,6 +15,7 @@ from synth.shape.trees.lungs import LungGrowth, LungTrees, carina_of, grow_lungs
 from synth.shape.trees.painting import share_of
 from synth.shape.trees.regions import lookup
 from synth.shape.trees.tree import Tree, flow, joined, levels, with_murray_radii
+from synth.volumes import labels
 
 MM = 4.0
 COARSE = LungGrowth(pitch=14.0)

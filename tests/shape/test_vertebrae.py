@@ -6,9 +6,9 @@ import torch
 
 from synth.data.dataset import Subject
 from synth.shape import spine
-from synth.shape.fit import fit_vertebrae
 from synth.shape.model import ShapeModel
 from synth.shape.vertebrae import Rows, align, alike, band, places_on, rows_of, shifted
+from synth.training.shape import fit_vertebrae
 from tests.regions import HEAD_NECK, ORGANS, REGION
 
 FINE, COARSE = HEAD_NECK.shape_at(4.0), HEAD_NECK.shape_at(8.0)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from studies import chests
-from synth import nifti
-from synth.types import Volume
+from synth.volumes import nifti
+from synth.volumes.types import Volume
 
 
 def test_a_gaussian_takes_the_power_that_it_must() -> None:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from studies import vessels
-from synth import nifti
 from synth.shape.trees.painting import share_of
 from synth.shape.trees.tree import Tree, joined
-from synth.types import Volume
+from synth.volumes import nifti
+from synth.volumes.types import Volume
 
 pytest.importorskip("skimage")
 PLAIN_HU, BLOOD_HU = -870.0, 40.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synth import labels
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import chest_inside
 from synth.torso.looks import FINE_MM, Look
 from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel
+from synth.volumes import labels
 from tests.regions import TORSO
 
 # name: middle and radii in mm from the anchor, HU without and with contrast; later ones lie over earlier ones

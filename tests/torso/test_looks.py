@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth import intensity
+from synth.models import intensity
 from synth.shape.deformation import exponential
 from synth.torso.looks import DETAIL_STEP, FINE_MM, NEAR_MM, Look, Sampler, on_frame, sampled
 from synth.torso.model import TorsoModel

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from prompts import parse
-from synth import labels
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.torso.checks import check_torso
+from synth.case.order import Order
+from synth.case.weights_folder import Weights
+from synth.draw.torso_checks import check_torso
 from synth.torso.organs import read_masks
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import labels
+from synth.volumes.types import Case, LabelMap, Volume
 from tests.regions import TORSO
 from tests.torso import phantom
 

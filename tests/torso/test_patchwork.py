@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from prompts import parse
-from synth import intensity, labels
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.plan import GeneratePlan
+from synth.case.order import Order
+from synth.case.plan import GeneratePlan
+from synth.case.weights_folder import Weights
+from synth.draw.patchwork import draw_coefficients, draw_patchwork, shares
+from synth.models import intensity
 from synth.regions.frame import BASE_SPACING_MM, LOOK_MM
 from synth.torso.model import TorsoModel
-from synth.torso.patchwork import draw_coefficients, draw_patchwork, shares
+from synth.volumes import labels
 from tests.regions import TORSO
 from tests.torso import phantom
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth import case_folder, cli, order, pipeline
+from synth import cli, pipeline
+from synth.case import folder as case_folder
+from synth.case import library, order
+from synth.case.plan import Sampling
+from synth.case.weights_folder import TORSO_FILE, WEIGHTS_ENV
 from synth.errors import InputError
-from synth.models import library
-from synth.models.weights_folder import TORSO_FILE, WEIGHTS_ENV
-from synth.plan import Sampling
 from synth.torso.model import TorsoModel
 from tests import networks
 

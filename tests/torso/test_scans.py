@@ -12,9 +12,9 @@ import torch
 from synth.errors import InputError
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round
-from synth.torso.fit import load_torso_config
 from synth.torso.register import Group, register
 from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, cut_share, mean_features, put, read_scans, search
+from synth.training.torso import load_torso_config
 from tests.regions import TORSO
 from tests.torso import phantom
 

@@ -10,16 +10,17 @@ import torch
 import torch.nn.functional as F
 
 from prompts import parse
-from synth import intensity, labels
-from synth.assemble import assemble
-from synth.compose import Drawn
-from synth.models.weights_folder import Weights
-from synth.order import Order
-from synth.plan import GeneratePlan
+from synth.case.order import Order
+from synth.case.plan import GeneratePlan
+from synth.case.weights_folder import Weights
+from synth.draw.base import Drawn
+from synth.draw.organs import assemble
+from synth.draw.patchwork import draw_patchwork
+from synth.draw.trees import with_trees
+from synth.models import intensity
 from synth.shape.trees.lungs import LungGrowth
 from synth.torso.model import TorsoModel
-from synth.torso.patchwork import draw_patchwork
-from synth.torso.trees import with_trees
+from synth.volumes import labels
 
 FEW = LungGrowth(pitch=16.0, leaf_mm=0.6)
 

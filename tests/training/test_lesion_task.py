@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from synth.case import library
+from synth.case.weights_folder import WEIGHTS_ENV
 from synth.data.tumours import Tumour
-from synth.models import library
 from synth.models.scaling import detail_from_network
-from synth.models.weights_folder import WEIGHTS_ENV
 from synth.training.config import TrainConfig
 from synth.training.lesion_task import LEVELS, LesionTask, lesion_sample
 from synth.training.main import Trainer, train

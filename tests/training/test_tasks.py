@@ -15,16 +15,16 @@ from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.regions.region import read
 from synth.settings import read_settings
-from synth.shape.fit import ShapeConfig, fit_shape, load_shape_config
 from synth.shape.model import ShapeModel
-from synth.shape.placed import Placed
 from synth.shape.register import Round
-from synth.torso.fit import TorsoConfig
 from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer, learning_rate, train
+from synth.training.placed import Placed
 from synth.training.requests import draw_facts
+from synth.training.shape import ShapeConfig, fit_shape, load_shape_config
 from synth.training.shards import Shard
 from synth.training.tasks import BaseTask, RefineTask, batch_loss, build_model
+from synth.training.torso import TorsoConfig
 from tests.regions import CLASSES, HEAD_NECK, ORGANS, REGION
 
 ROOT = dataset.Path(__file__).parents[2]

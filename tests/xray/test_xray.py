@@ -11,10 +11,11 @@ import pytest
 from nibabel.affines import apply_affine
 from PIL import Image
 
-from synth import cli, nifti
+from synth import cli
 from synth.errors import InputError
 from synth.scanner.metal import to_mu
-from synth.types import Case, LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import Case, LabelMap, Volume
 from synth.xray import film as films
 from synth.xray import findings, views
 

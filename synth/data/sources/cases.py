@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import nifti
 from synth.data.sources.listing import Listed, Listing, Scan, columns_of, sex, split_of, table_rows, years
 from synth.errors import InputError
 from synth.files.content import text_of
-from synth.geometry import to_ras, voxel_spacing
-from synth.reading import read_ct, read_host
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras, voxel_spacing
+from synth.volumes.host import read_ct, read_host
+from synth.volumes.types import LabelMap, Volume
 
 TABLE = "table.csv"
 _SPLITS = ("train", "val")

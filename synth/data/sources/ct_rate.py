@@ -21,12 +21,12 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import labels, nifti
 from synth.data.sources.listing import Listed, Listing, Scan, columns_of, sex, split_of, table_rows, years
 from synth.errors import InputError
-from synth.geometry import check_affine, to_ras, voxel_spacing
-from synth.label_check import require_match
-from synth.types import HU_MAX, HU_MIN, LabelMap, Volume
+from synth.volumes import labels, nifti
+from synth.volumes.geometry import check_affine, to_ras, voxel_spacing
+from synth.volumes.label_check import require_match
+from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 NAME = "VolumeName"
 _GEOMETRY = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing")

@@ -12,7 +12,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.files.content import opened
-from synth.types import LabelMap
+from synth.volumes.types import LabelMap
 
 _HELD_OUT = 0.15  # share of the patients, by the hash of the name: a patient stays where it is as others come
 _FIELD_CHARACTERS = 1_000_000  # of a cell: a report is long, but no book

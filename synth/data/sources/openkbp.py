@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import nifti
 from synth.data.sources.listing import Listed, Listing, Scan
 from synth.errors import InputError
 from synth.files.names import require_name
 from synth.files.tables import read_csv
-from synth.geometry import to_ras, voxel_spacing
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.geometry import to_ras, voxel_spacing
+from synth.volumes.types import LabelMap, Volume
 
 _ORGANS = {
     "Brainstem": "brainstem",

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synth.geometry import world_of
 from synth.shape.trees.curves import curved
 from synth.shape.trees.growing import Growth, Stem, grow
 from synth.shape.trees.regions import depths, entry, lattice, lookup, whole
 from synth.shape.trees.tree import Tree, with_murray_radii
+from synth.volumes.geometry import world_of
 
 _TRUNK_MM = 12.0  # of a vessel before its organ
 
@@ -20,7 +20,7 @@ _TRUNK_MM = 12.0  # of a vessel before its organ
 class Supply:
     """How a pair of trees supplies an organ.
 
-    first, second: names of synth/labels.csv and where each enters, mm from the organ's middle: towards the midline,
+    first, second: names of labels.csv and where each enters, mm from the organ's middle: towards the midline,
     anterior and up; pitch, leaf_mm, exponent: as in LungGrowth; rim_mm: from the surface, without vessels.
     """
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import ndimage
 
-from synth import labels
-from synth.geometry import voxel_spacing
 from synth.shape.trees.lungs import LungTrees
 from synth.shape.trees.painting import share_of
 from synth.shape.trees.tree import Tree
+from synth.volumes import labels
+from synth.volumes.geometry import voxel_spacing
 
 _WALL_HU, _AIR_HU = 20.0, -1000.0
 _PLAIN_MM = 10.0  # over which the attenuation of lung without vessels is averaged
@@ -29,7 +29,7 @@ def inlay_lungs(
     Args:
         hu: (X, Y, Z); affine: (4, 4) RAS mm; depth: (X, Y, Z) mm within the lungs, 0 outside; blood_hu: of the vessels.
 
-    Returns (X, Y, Z) float32 HU, and uint8 ids of synth/labels.csv where half of a voxel or more is a tree's.
+    Returns (X, Y, Z) float32 HU, and uint8 ids of synth/volumes/labels.csv where half of a voxel or more is a tree's.
     """
     box = _box(depth > 0)
     if box is None:

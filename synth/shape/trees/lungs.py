@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synth import labels
-from synth.geometry import world_of
 from synth.shape.trees.curves import beside, curved
 from synth.shape.trees.growing import Growth, Inside, Stem, grow
 from synth.shape.trees.regions import depths, entry, lattice, lookup, whole
 from synth.shape.trees.tree import Tree, with_murray_radii
+from synth.volumes import labels
+from synth.volumes.geometry import world_of
 
 _LEFT, _RIGHT = -1.0, 1.0  # RAS x
 _UPPER, _MIDDLE, _LOWER = "upper", "middle", "lower"
@@ -72,7 +72,7 @@ def grow_lungs(
     """Trees of both lungs.
 
     Args:
-        lobes: (X, Y, Z) ids of synth/labels.csv, what is no lobe being of no account; affine: (4, 4) RAS mm;
+        lobes: (X, Y, Z) ids of synth/volumes/labels.csv, what is no lobe being of no account; affine: (4, 4) RAS mm;
         carina: (3,) RAS mm, where the trachea ends.
     """
     regions = whole(np.where(np.isin(lobes, [labels.ids()[n] for n in _LOBES]), lobes, 0))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from synth.geometry import voxel_spacing
 from synth.shape.trees.tree import Tree
+from synth.volumes.geometry import voxel_spacing
 
 _THIN = 0.7  # voxels of radius below which a vessel is a line with a mass
 _STEP = 0.5  # voxels between samples along a piece

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from synth.geometry import voxel_spacing, world_of
 from synth.shape.trees.growing import Inside
+from synth.volumes.geometry import voxel_spacing, world_of
 
 
 def lookup(regions: np.ndarray, affine: np.ndarray) -> Inside:

@@ -14,11 +14,11 @@ from evals import volumes
 from evals.utility import drawing, generator, preparing
 from evals.utility.config import Drawing, Generator, UtilityConfig
 from evals.utility.drawing import CaseDrawer
-from synth import case_folder
+from synth.case import folder as case_folder
+from synth.case.draft import RejectedError, Rejection
+from synth.case.weights_folder import WEIGHTS_ENV, Weights
 from synth.data.store import Store
-from synth.draft import RejectedError, Rejection
 from synth.errors import InputError
-from synth.models.weights_folder import WEIGHTS_ENV, Weights
 from synth.progress import Progress
 from synth.provenance import sha256_of_file
 from tests.evals.conftest import anatomy

@@ -15,10 +15,10 @@ from evals.utility.config import Arm, UtilityConfig
 from evals.utility.insertion import Bank, Drawn, Inserter
 from evals.utility.lesions import find
 from evals.volumes import LESION, Subject
-from synth import nifti
 from synth.errors import InputError
 from synth.lesions.insertion import keep_painted
-from synth.types import LabelMap
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap
 from tests.evals.sets_on_disk import AFFINE, NAMES, body, write
 
 MM = np.array([2.0, 2.0, 2.0])

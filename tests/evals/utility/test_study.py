@@ -14,9 +14,10 @@ from evals.result import read
 from evals.utility import compare, data, scoring, segmenter, study
 from evals.utility.config import Arm, UtilityConfig, load
 from evals.utility.data import Labelled
-from synth import cli, nifti
+from synth import cli
 from synth.errors import InputError
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.types import LabelMap, Volume
 from tests.evals.sets_on_disk import AFFINE, body, write
 
 REPOSITORY = Path(__file__).parents[3]

@@ -10,9 +10,9 @@ import pytest
 from evals import volumes
 from evals.utility.tissue import BONE, MUSCLE, resampled, with_tissue
 from evals.volumes import LESION, Subject
-from synth import nifti
-from synth.geometry import world_of
-from synth.types import LabelMap, Volume
+from synth.volumes import nifti
+from synth.volumes.geometry import world_of
+from synth.volumes.types import LabelMap, Volume
 
 AFFINE = np.array([[-2.0, 0, 0, 70], [0, 2.0, 0, -60], [0, 0, 3.0, 15], [0, 0, 0, 1]])
 SHAPE = (60, 60, 40)

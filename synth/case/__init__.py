@@ -1,0 +1,1 @@
+"""A case: its plan, its draft, its folder, and the weights that draw it."""

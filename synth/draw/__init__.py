@@ -1,0 +1,1 @@
+"""Drawing: scaffold, base, refine, organs, findings, checks."""

@@ -1,0 +1,1 @@
+"""Volumes and label maps: arrays that know their grid, their files, and whether labels fit their CT."""

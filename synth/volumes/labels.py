@@ -1,0 +1,67 @@
+"""The label table (labels.csv): the only place where a structure has a number. No torch here."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from prompts.vocabulary import FindingKind, Organ
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One row of labels.csv; HU ranges are (low, high) of the organ's mean."""
+
+    id: int
+    name: str
+    snomed: str
+    colour: str
+    hu_native: tuple[int, int]
+    hu_venous: tuple[int, int]
+
+
+@cache
+def structures() -> tuple[Structure, ...]:
+    """All structures, in order of id. Names follow TotalSegmentator v2 (class map `total`)."""
+    text = resources.files("synth.volumes").joinpath("labels.csv").read_text()
+    return tuple(
+        Structure(
+            int(row["id"]),
+            row["name"],
+            row["snomed"],
+            row["colour"],
+            (int(row["hu_native_low"]), int(row["hu_native_high"])),
+            (int(row["hu_venous_low"]), int(row["hu_venous_high"])),
+        )
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+@cache
+def names() -> dict[int, str]:
+    """id -> name."""
+    return {s.id: s.name for s in structures()}
+
+
+@cache
+def ids() -> dict[str, int]:
+    """name -> id."""
+    return {s.name: s.id for s in structures()}
+
+
+def is_lesion_name(name: str) -> bool:
+    """Whether a name is an organ and a kind of finding, as `liver_tumour`: a real lesion that a host has."""
+    return any(
+        name == f"{organ.value}_{kind.value}".replace(" ", "_").replace("-", "_")
+        for organ in Organ
+        for kind in FindingKind
+    )
+
+
+def mirror(name: str) -> str:
+    """The name of the same structure on the other side (`kidney_left` -> `kidney_right`)."""
+    if "left" in name:
+        return name.replace("left", "right")
+    return name.replace("right", "left")
