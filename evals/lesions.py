@@ -37,10 +37,11 @@ from synth.lesions.lesion_types import LesionType, lesion_types
 from synth.lesions.placement import Host, find_region
 from synth.lesions.spaces import SPACES
 from synth.report import location
-from synth.report.lesions import Scene, measure_lesion
+from synth.report.lesions import measure_lesion
 from synth.report.measure import measure
 from synth.report.measurements import LesionMeasurement, OrganMeasurement
 from synth.report.noise import NoiseModel, measure_noise
+from synth.report.scene import Scene
 from synth.volumes import labels, nifti
 from synth.volumes.types import Case, LabelMap, Volume
 

@@ -16,7 +16,8 @@ from synth.case import library
 from synth.case.plan import GeneratePlan, Sampling, draw_generate
 from synth.case.weights_folder import Weights
 from synth.data.dataset import Subject, parts_of, pool
-from synth.draw.base import Drawn, compose
+from synth.draw.base import compose
+from synth.draw.drawn import Drawn
 from synth.draw.refine import refine
 from synth.draw.scaffold import draw_scaffold
 from synth.models import intensity

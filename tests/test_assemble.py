@@ -9,7 +9,7 @@ import torch
 from prompts import CaseRequest, TargetRequest
 from prompts.vocabulary import Side
 from synth.case.plan import GeneratePlan
-from synth.draw.base import Drawn
+from synth.draw.drawn import Drawn
 from synth.draw.organs import assemble, isodose, main_pieces
 from synth.models import intensity
 from synth.regions.prior import Prior

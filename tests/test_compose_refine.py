@@ -13,7 +13,8 @@ from prompts import CaseRequest
 from synth.case.plan import GeneratePlan, Sampling
 from synth.case.weights_folder import Weights
 from synth.draw import refine as refining
-from synth.draw.base import Drawn, compose
+from synth.draw.base import compose
+from synth.draw.drawn import Drawn
 from synth.draw.redraw import LesionRedraw, RefineRedraw, levels_of
 from synth.draw.scaffold import draw_scaffold
 from synth.models import intensity, tiles, wavelet

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from synth.case.weights_folder import Part
 from synth.models.denoiser import Denoiser
+from synth.models.parts import Part
 from synth.models.precision import Precision, default_precision
 from synth.models.tone import Tone
 from synth.models.weights import load_model

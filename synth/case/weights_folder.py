@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from synth.errors import InputError
 from synth.files.documents import read_table
+from synth.models.parts import CONFIG, TENSORS, Part
 from synth.provenance import sha256_of_file
 from synth.regions import Region, for_words, read, shipped
 from synth.regions.prior import FILE as PRIOR
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder to use where none is named and it covers what is asked
 TONE = "tone.json"
 TORSO_FILE = "torso.npz.xz"
-CONFIG, TENSORS = "config.json", "diffusion_pytorch_model.safetensors"
-Part = Literal["shape", "base", "refine", "lesion"]
 _RUNS = ("", "best", "weights")  # below the folder of a part, where a run of `synthct train` keeps weights
 _DATA = ("", "data")
 

@@ -9,7 +9,7 @@ from synth.cohort import layout, locks
 from synth.cohort.delta import Hosts, is_delta, restore
 from synth.cohort.finalise import checksums
 from synth.cohort.verify import read_checksums
-from synth.export.source import whole
+from synth.files.whole import new_folder
 from synth.progress import Progress
 
 
@@ -20,7 +20,7 @@ def materialize(cohort: Path, hosts: Path, out: Path, progress: Progress) -> Pat
     """
     read_checksums(cohort)
     found = Hosts(hosts)
-    return whole(out, lambda partial: _write(cohort, found, partial, progress))
+    return new_folder(out, lambda partial: _write(cohort, found, partial, progress))
 
 
 def _write(cohort: Path, hosts: Hosts, out: Path, progress: Progress) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
-import numpy as np
 import torch
 
 from synth.case.plan import GeneratePlan
-from synth.draw.patchwork import Atlas
+from synth.draw.drawn import Drawn
 from synth.flow.guidance import asked, away_from, away_from_prior
 from synth.flow.samplers import euler
 from synth.models.condition import Asked, Condition, Known, told_base
@@ -18,36 +16,11 @@ from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import text_encoder
 from synth.regions import Region
-from synth.regions.frame import BASE_SPACING_MM, Frame
+from synth.regions.frame import BASE_SPACING_MM
 from synth.regions.given import Given
 from synth.seeding import normal
 from synth.shape.model import MEAN_SPACING_MM
 from synth.threads import one_thread
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A frame at one spacing.
-
-    region: whose frame, or part of whose frame, it is. ct: (1, 1, X, Y, Z) intensity units; dose: (1, 1, X, Y, Z) steps
-    of the region's doses at the base spacing, None where it has none; labels: (1, 1 + organs, X, Y, Z) organ fractions,
-    None where no network reads them; scaffold: the deformed mean patient at 8 mm, see synth.shape.
-    given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso.
-    details: by spacing of the finer grids that they make, (1, 7, X, Y, Z) in network units, which `refine` starts from.
-    trees: (X, Y, Z) uint8 ids of the airways and vessels that were painted (synth/draw/trees.py).
-    """
-
-    region: Region
-    frame: Frame
-    spacing: float
-    ct: torch.Tensor
-    dose: torch.Tensor | None
-    labels: torch.Tensor | None
-    scaffold: torch.Tensor | None
-    given: Given | None = None
-    atlas: Atlas | None = None
-    details: Mapping[float, torch.Tensor] = dataclasses.field(default_factory=dict)
-    trees: np.ndarray | None = None
 
 
 def asked_of(plan: GeneratePlan, model: Denoiser) -> Asked:

@@ -22,7 +22,7 @@ from synth.report import measure
 from synth.volumes.types import Case
 
 if TYPE_CHECKING:
-    from synth.draw.base import Drawn
+    from synth.draw.drawn import Drawn
 
 _HOMELESS = 3  # drawn anatomies without a place for a finding: the next has none either
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from prompts.vocabulary import Side
 from synth.case.plan import GeneratePlan
-from synth.draw.base import Drawn
+from synth.draw.drawn import Drawn
 from synth.models import intensity
 from synth.regions.prior import Prior
 from synth.regions.sides import side_range, side_share

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
 from synth.case.plan import GeneratePlan
+from synth.draw.drawn import Atlas, Drawn
 from synth.models import wavelet
 from synth.models.scaling import detail_to_network
 from synth.regions import shipped
@@ -26,12 +26,9 @@ from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
 from synth.torso.composing import LEAST_SHARE, composed
 from synth.torso.looks import FINE_MM
-from synth.torso.model import ATLAS_MM, FRAME, TorsoModel
+from synth.torso.model import FRAME, TorsoModel
 from synth.torso.places import Places
 from synth.volumes import labels
-
-if TYPE_CHECKING:
-    from synth.draw.base import Drawn
 
 _BRIM_MM = -300.0  # the pelvic brim of the mean torso
 _ABOVE_MM, _BELOW_MM = 30.0, 22.0  # the field reaches beyond the lungs, and above the liver
@@ -63,8 +60,6 @@ class Layer:
 def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
     """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, the details of finer
     grids as far as looks hold them, and its atlas."""
-    from synth.draw.base import Drawn
-
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
     low, high = field(plan, Atlas(model.atlas, displacement, 0, FRAME.shape[2]))
     spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
@@ -78,20 +73,6 @@ def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], 
         spacing *= FACTOR
     atlas = Atlas(model.atlas, displacement, low, high)
     return Drawn(shipped("torso"), frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """Labels of the mean torso and the displacement that carries it, (1, 3, ..) mm; low, high: base slices shown."""
-
-    ids: np.ndarray
-    displacement: torch.Tensor
-    low: int
-    high: int
-
-    def at(self, spacing: float) -> np.ndarray:
-        """(X, Y, Z) uint8 ids on the field at a spacing, each voxel as the nearest of the mean torso."""
-        return Places(self.displacement, spacing, (self.low, self.high)).nearest(self.ids, ATLAS_MM)
 
 
 def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 
 from synth.case.plan import GeneratePlan
-from synth.draw.base import Drawn, asked_of
+from synth.draw.base import asked_of
+from synth.draw.drawn import Drawn
 from synth.flow.guidance import sharpened
 from synth.flow.samplers import euler
 from synth.models import wavelet

@@ -24,7 +24,7 @@ from synth.torso.organs import read_masks
 from synth.volumes import labels
 
 if TYPE_CHECKING:
-    from synth.draw.base import Drawn
+    from synth.draw.drawn import Drawn
 
 _GROWN_MM = 4.0
 _CLOSING_MM = 12.0  # vessels of a drawn lung that its mask leaves out, but the atlas does not

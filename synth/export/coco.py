@@ -12,7 +12,8 @@ from PIL import Image
 from synth.export import Labels
 from synth.export.classes import class_of
 from synth.export.films import ExportedFilm, films
-from synth.export.source import Source, read_source, whole, write_json
+from synth.export.source import Source, read_source, write_json
+from synth.files.whole import new_folder
 from synth.progress import Progress
 
 ANNOTATIONS = "annotations"
@@ -25,7 +26,7 @@ def export_coco(cohort: Path, out: Path, labels: Labels, progress: Progress) -> 
     mask; lesion types are one category each. Raises InputError, OutputError.
     """
     source = read_source(cohort)
-    return whole(out, lambda partial: _write(source, labels, partial, progress))
+    return new_folder(out, lambda partial: _write(source, labels, partial, progress))
 
 
 def _write(source: Source, labels: Labels, out: Path, progress: Progress) -> None:

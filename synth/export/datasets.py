@@ -9,7 +9,8 @@ from typing import Any
 from synth.case import folder as case_folder
 from synth.export import Labels
 from synth.export.classes import class_numbers, label_map
-from synth.export.source import Source, intact, read_source, whole, write_json
+from synth.export.source import Source, intact, read_source, write_json
+from synth.files.whole import new_folder
 from synth.progress import Progress
 from synth.volumes import nifti
 
@@ -26,7 +27,9 @@ def export_nnunet(cohort: Path, out: Path, labels: Labels, dataset_id: int, prog
     source = read_source(cohort)
     numbers = _class_numbers(source, labels)
     name = "".join(c if c.isalnum() else "_" for c in source.cohort.name)
-    return whole(out / f"Dataset{dataset_id:03d}_{name}", lambda partial: _nnunet(source, numbers, partial, progress))
+    return new_folder(
+        out / f"Dataset{dataset_id:03d}_{name}", lambda partial: _nnunet(source, numbers, partial, progress)
+    )
 
 
 def export_decathlon(cohort: Path, out: Path, labels: Labels, progress: Progress) -> Path:
@@ -36,7 +39,7 @@ def export_decathlon(cohort: Path, out: Path, labels: Labels, progress: Progress
     """
     source = read_source(cohort)
     numbers = _class_numbers(source, labels)
-    return whole(out, lambda partial: _decathlon(source, numbers, partial, progress))
+    return new_folder(out, lambda partial: _decathlon(source, numbers, partial, progress))
 
 
 def _class_numbers(source: Source, labels: Labels) -> dict[str, int]:

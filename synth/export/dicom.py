@@ -9,7 +9,8 @@ from typing import Any
 
 from synth.case import folder as case_folder
 from synth.dicom.study import identity_of, study
-from synth.export.source import Source, intact, read_source, whole
+from synth.export.source import Source, intact, read_source
+from synth.files.whole import new_folder
 from synth.progress import Progress
 
 INDEX = "index.csv"
@@ -22,7 +23,7 @@ def export_dicom(cohort: Path, out: Path, progress: Progress) -> Path:
     The same cohort gives the same bytes. Raises InputError, OutputError.
     """
     source = read_source(cohort)
-    return whole(out, lambda partial: _write(source, partial, progress))
+    return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
 def _write(source: Source, out: Path, progress: Progress) -> None:

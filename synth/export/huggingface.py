@@ -16,8 +16,9 @@ from synth.cohort import layout
 from synth.errors import InputError
 from synth.export.films import box_text, films, has_films
 from synth.export.samples import ROW, VOLUMES, samples
-from synth.export.source import Source, intact, read_source, whole
+from synth.export.source import Source, intact, read_source
 from synth.files.content import text_of
+from synth.files.whole import new_folder
 from synth.progress import Progress
 
 CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"
@@ -36,7 +37,7 @@ def export_huggingface(cohort: Path, out: Path, progress: Progress) -> Path:
     Raises InputError, OutputError.
     """
     source = read_source(cohort)
-    return whole(out, lambda partial: _write(source, partial, progress))
+    return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
 def _write(source: Source, out: Path, progress: Progress) -> None:

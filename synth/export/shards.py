@@ -11,7 +11,8 @@ import webdataset
 
 from synth.case import folder as case_folder
 from synth.export.samples import VOLUMES, samples
-from synth.export.source import Source, read_source, whole, write_json
+from synth.export.source import Source, read_source, write_json
+from synth.files.whole import new_folder
 from synth.progress import Progress
 
 INDEX = "shards.json"
@@ -27,7 +28,7 @@ def export_webdataset(cohort: Path, out: Path, progress: Progress) -> Path:
     same bytes. Raises InputError, OutputError.
     """
     source = read_source(cohort)
-    return whole(out, lambda partial: _write(source, partial, progress))
+    return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
 def _write(source: Source, out: Path, progress: Progress) -> None:

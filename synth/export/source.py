@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,6 @@ from synth.cohort.described import Described, read_described
 from synth.cohort.load import load_cohort
 from synth.cohort.verify import changed_files, read_checksums
 from synth.errors import InputError
-from synth.files.whole import whole_folder
 
 _SHOWN = 200  # letters of a reason
 
@@ -65,16 +64,3 @@ def intact(case: Path) -> Iterator[None]:
 def write_json(path: Path, content: Any) -> None:
     """Indented JSON, with a line break at the end."""
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def whole(out: Path, write: Callable[[Path], None]) -> Path:
-    """Write a folder under a hidden name and rename it, so that it is whole or not there. Raises OutputError."""
-    if out.exists():
-        _refuse(out)
-    with whole_folder(out, lambda: _refuse(out)) as partial:
-        write(partial)
-    return out
-
-
-def _refuse(out: Path) -> bool:
-    raise InputError(f"{out}: is there already; choose another --out or remove it")

@@ -57,6 +57,22 @@ def write_whole(path: Path, content: str | bytes) -> None:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+def new_folder(out: Path, write: Callable[[Path], None]) -> Path:
+    """Write a folder that is not there yet, whole or not at all; returns it.
+
+    Raises InputError where something is in its place, OutputError.
+    """
+
+    def refuse() -> bool:
+        raise InputError(f"{out}: is there already; choose another --out or remove it")
+
+    if out.exists():
+        refuse()
+    with whole_folder(out, refuse) as partial:
+        write(partial)
+    return out
+
+
 @contextmanager
 def whole_folder(path: Path, stays: Callable[[], bool]) -> Iterator[Path]:
     """An empty folder under another name to write to; it takes its place at the end.

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from prompts.vocabulary import FindingKind
 from synth.report.location import Box, slice_axis
+from synth.report.scene import Scene
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
-
-if TYPE_CHECKING:
-    from synth.report.lesions import Scene
 
 Figure = Callable[["Scene", int, Box, np.ndarray], dict[str, float]]
 

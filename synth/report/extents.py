@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, FindingKind
@@ -13,10 +11,8 @@ from synth.report.extent_figures import figures_of
 from synth.report.lobes import with_lobes
 from synth.report.location import Box
 from synth.report.measurements import Attributes, Extent, LesionMeasurement, Side, rounded
+from synth.report.scene import Scene
 from synth.volumes.types import LabelMap
-
-if TYPE_CHECKING:
-    from synth.report.lesions import Scene
 
 _SIDED = 0.9  # of a finding that is called one-sided
 _CALCIFIED_HU = 130.0

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,11 +16,10 @@ from synth.report.extents import extent_kind, measure_extent
 from synth.report.lobes import is_whole, with_lobes
 from synth.report.location import Box
 from synth.report.margin import margin_width
-from synth.report.measurements import Attributes, LesionMeasurement, OrganMeasurement, Side, rounded
-from synth.report.noise import NoiseModel
+from synth.report.measurements import Attributes, LesionMeasurement, Side, rounded
+from synth.report.scene import Scene
 from synth.report.vessels import vessel_contacts
 from synth.volumes.geometry import world_of
-from synth.volumes.types import Case
 
 _EDGE_MM = 2.0
 _LEAST_CORE = 5  # voxels
@@ -33,22 +30,6 @@ _IN_LUNG = ("pulmonary_vein", "trachea", "lung_nodule")  # inside the pleura tho
 _OUTSIDE_SHARE = 0.05  # of the mask: from here on it leaves the organ
 _ORGAN_WORDS = {organ.split()[0] for organ in Organ}
 _TOUCHING = np.ones((3, 3, 3), bool)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What is measured once and needed for each lesion. `midline_x` is RAS mm."""
-
-    case: Case
-    present: Mapping[str, tuple[int, Box]]
-    organs: Mapping[str, OrganMeasurement]
-    midline_x: float
-    noise: NoiseModel | None
-
-    def enhanced(self) -> bool:
-        """Whether the CT shows contrast."""
-        known = {name: o.median_hu for name, o in self.organs.items() if o.median_hu is not None}
-        return bool(location.is_enhanced(known))
 
 
 def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:

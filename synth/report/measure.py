@@ -9,10 +9,11 @@ from nibabel.orientations import io_orientation
 
 from synth.errors import InputError
 from synth.report import location
-from synth.report.lesions import Scene, is_body, measure_lesion
+from synth.report.lesions import is_body, measure_lesion
 from synth.report.lobes import is_whole
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
 from synth.report.noise import NoiseModel, measure_noise
+from synth.report.scene import Scene
 from synth.report.targets import dose_of, measure_targets
 from synth.volumes.types import Case
 

@@ -18,8 +18,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from synth.case.library import export
-from synth.case.weights_folder import TORSO_FILE, Part
+from synth.case.weights_folder import TORSO_FILE
 from synth.failure import ended
+from synth.models.parts import Part
 
 
 def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:

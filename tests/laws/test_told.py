@@ -14,7 +14,7 @@ from synth.case.plan import GeneratePlan
 from synth.data.dataset import Jitter, Subject, pool, split_bands
 from synth.draw import base as compose
 from synth.draw import redraw, refine
-from synth.draw.base import Drawn
+from synth.draw.drawn import Drawn
 from synth.draw.patchwork import draw_patchwork
 from synth.models.condition import Asked, Condition
 from synth.models.scaling import detail_to_network

@@ -13,7 +13,7 @@ from prompts import parse
 from synth.case.order import Order
 from synth.case.plan import GeneratePlan
 from synth.case.weights_folder import Weights
-from synth.draw.base import Drawn
+from synth.draw.drawn import Drawn
 from synth.draw.organs import assemble
 from synth.draw.patchwork import draw_patchwork
 from synth.draw.trees import with_trees
