@@ -11,12 +11,14 @@ from evals.bootstrap import Interval, mean_interval
 from evals.distances import manifold
 from evals.resampling import floor
 from evals.stamp import Floor
+from synth.errors import InputError
 
 MANIFOLD_NAMES = ("precision", "recall", "density", "coverage")
 NEIGHBOURS = 5
 _PERCENT = ("precision", "recall", "coverage")
 _RANGE_HU = 2000.0
 _KERNEL, _WEIGHTS = 5, (0.0448, 0.2856, 0.3001)  # Wang's first three scales: five do not fit 64 voxels
+_LEAST_VOXELS = _KERNEL * (len(_WEIGHTS) - 1) ** 2  # along each axis, as MONAI has it
 
 
 def manifold_intervals(real: np.ndarray, synthetic: np.ndarray, seed: int = 0) -> dict[str, Interval]:
@@ -62,7 +64,13 @@ def pair_similarity(volumes: Sequence[np.ndarray], seed: int = 0) -> Interval:
 
 
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
-    """MS-SSIM of two volumes (X, Y, Z) in HU, 1 = alike."""
+    """MS-SSIM of two volumes (X, Y, Z) in HU, 1 = alike. Raises InputError where they are too small."""
+    if min(a.shape) < _LEAST_VOXELS:
+        shape = " x ".join(map(str, a.shape))
+        raise InputError(
+            f"ms_ssim: volumes come to {shape} voxels, which is fewer than {_LEAST_VOXELS} along an axis for its three "
+            "scales; give larger volumes, or name the other metrics with --metrics"
+        )
     import torch
     from monai.metrics.regression import MultiScaleSSIMMetric
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from synth.errors import InputError
-from synth.files.documents import read_yaml
+from synth.files.documents import parse_yaml, read_yaml
 
 _SHOWN = 80  # letters of a value in a message
 
@@ -31,6 +31,19 @@ def read_settings(kind: type[M], path: Path, *, see: str, overrides: Mapping[str
         return kind.model_validate({**(table or {}), **(overrides or {})})
     except ValidationError as error:
         raise InputError(f"{path}: {_first(error, see)}") from error
+
+
+def key_values(pairs: Sequence[str], what: str) -> dict[str, Any]:
+    """KEY=VALUE with YAML values, as a command takes them. Raises InputError, which names `what` they are of."""
+    table: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            raise InputError(f"{what}: '{pair[:_SHOWN]}' is not KEY=VALUE; write steps=1000")
+        if key in table:
+            raise InputError(f"{what}: {key} is given twice; keep one")
+        table[key] = parse_yaml(value, f"{what}: {key}={value[:_SHOWN]}")
+    return table
 
 
 def _first(error: ValidationError, see: str) -> str:

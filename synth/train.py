@@ -1,4 +1,4 @@
-"""`accelerate launch -m synth.train base --config configs/train/base.yaml`: the trainer without the command."""
+"""`accelerate launch -m synth.train base --config configs/train/base.yaml steps=9`: the trainer without the command."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ def _train(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.train", description=__doc__)
     parser.add_argument("network", choices=["base", "refine", "lesion"])
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--max-minutes", type=float)
-    args = parser.parse_args(arguments)
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="differences from the file: steps=1000")
+    args = parser.parse_intermixed_args(arguments)
+    from synth.settings import key_values
     from synth.training.main import train
 
-    given = {"out": args.out, "data": args.data, "max_minutes": args.max_minutes}
-    train(args.network, args.config, {k: v for k, v in given.items() if v is not None})
+    train(args.network, args.config, key_values(args.settings, "train"))
 
 
 if __name__ == "__main__":

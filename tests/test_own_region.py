@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evals.benchmarks.made_up import REGION_YAML, write_patients
 from synth import cli
 from synth.case.folder import read_case
 from synth.case.weights_folder import Weights
 from synth.data.dataset import load_subjects
 from synth.draw import generated as drawing
 from synth.provenance import Check
-from tests.made_up import REGION_YAML, write_patients
 
 _TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"
 _TRAINED = ["steps=4", "batch=2", "volumes_a_frame=1", "validate_every=4", "log_every=4", "prior_rank=0"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from evals.benchmarks.made_up import REGION_YAML
 from synth import cli
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
@@ -18,7 +19,6 @@ from synth.regions import read, shipped, shipped_names
 from synth.regions.region import named, parse, with_scales
 from synth.volumes import labels
 from tests import networks
-from tests.made_up import REGION_YAML
 
 REPOSITORY = Path(__file__).parents[1]
 _HARD_WIRED = {"HEAD_NECK", "FACTS", "TORSO_REGIONS"}

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from synth import train
 from synth.errors import InputError
-from synth.settings import read_settings
+from synth.settings import key_values, read_settings
+from synth.training.config import load_config
 
 
 class Steps(BaseModel):
@@ -45,3 +47,23 @@ def test_a_place_without_a_file_is_named(tmp_path: Path) -> None:
     for path, said in ((tmp_path / "none.yaml", "no such file"), (tmp_path, "is a folder")):
         with pytest.raises(InputError, match=said):
             read_settings(Steps, path, see="docs/x.md")
+
+
+@pytest.mark.parametrize("said", ["no", "bf16", "auto"])
+def test_precision_is_what_is_said_though_yaml_reads_no_as_false(tmp_path: Path, said: str) -> None:
+    (tmp_path / "a.yaml").write_text(f"mixed_precision: {said}")
+    given = {"network": "base", **key_values([f"mixed_precision={said}"], "train")}
+    assert load_config(tmp_path / "a.yaml", {"network": "base"}).mixed_precision == said
+    (tmp_path / "a.yaml").write_text("")
+    assert load_config(tmp_path / "a.yaml", given).mixed_precision == said
+
+
+def test_the_trainer_takes_settings_as_the_command_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("")
+    arguments = ["base", "--config", str(tmp_path / "a.yaml")]
+    assert train.main([*arguments, "steps=many"]) == 2
+    assert "steps 'many'" in capsys.readouterr().err
+    assert train.main([*arguments, "steps"]) == 2
+    assert "'steps' is not KEY=VALUE" in capsys.readouterr().err
+    assert train.main([*arguments, f"data={tmp_path}", "mixed_precision=no"]) == 2
+    assert f"{tmp_path}/patients/train: has no prepared patients" in capsys.readouterr().err

@@ -27,12 +27,14 @@ def write_inputs(folder: Path, cases: int, size: int = SIZE, previews: float = 0
         host, organs = made_up_host(size)
         (folder / "hosts" / f"host{i}").mkdir(parents=True, exist_ok=True)
         noise = np.random.default_rng(i).integers(-3, 4, host.hu.shape).astype(np.int16)
+        noise[host.hu == host.hu.min()] = 0  # slices of nothing but air are padding: a box begins as no patient does
         nifti.write_volume(folder / "hosts" / f"host{i}" / "ct.nii.gz", Volume(host.hu + noise, host.affine))
         nifti.write_labels(folder / "hosts" / f"host{i}" / "organs.nii.gz", organs)
     recipe = folder / "recipe.yaml"
     findings = [{"organ": "liver", "kind": "tumour", "size_mm": {"9-12": 1, "12-16": 1}}]
-    table = {"name": "small", "number": cases, "seed": 5, "hosts": {"folder": "hosts"}, "healthy": 0.1,
-             "findings": findings, "previews": previews}  # fmt: skip
+    hosts = {"folder": "hosts", "trust_labels": True}  # a box of liver is no adult's
+    table = {"name": "small", "number": cases, "seed": 5, "hosts": hosts, "healthy": 0.1, "findings": findings,
+             "previews": previews}  # fmt: skip
     recipe.write_text(json.dumps(table))  # JSON is YAML
     return recipe
 

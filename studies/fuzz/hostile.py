@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import io
+import json
+import lzma
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -96,6 +101,70 @@ def changed(rng: np.random.Generator, content: Any, times: int = 1) -> Any:
         else:
             place[key] = pick(rng, VALUES)
     return content
+
+
+def break_one(rng: np.random.Generator, files: list[Path]) -> None:
+    """Damage one of some files, take it away, put a folder in its place, or change what it holds."""
+    file = pick(rng, files)
+    kind = rng.random()
+    if kind < 0.15:
+        file.unlink()
+        if kind < 0.05:
+            file.mkdir()
+        return
+    content = file.read_bytes()
+    file.write_bytes(damaged(rng, content) if kind < 0.4 else within(rng, content, file.suffix))
+
+
+def within(rng: np.random.Generator, content: bytes, suffix: str) -> bytes:
+    """The content of a sound file of a kind, with damage beneath its checksums: to what is packed, or to a value."""
+    if suffix == ".json":
+        return json.dumps(changed(rng, json.loads(content), int(rng.integers(1, 3)))).encode(errors="replace")
+    if suffix == ".gz":
+        inner = gzip.decompress(content)
+        head = 400 if rng.random() < 0.8 else len(inner)
+        return gzip.compress(damaged(rng, inner[:head]) + inner[head:], 1)
+    if suffix == ".npz":
+        return _odd_arrays(rng, content)
+    if suffix == ".safetensors":
+        return _odd_tensors(rng, content)
+    if suffix == ".xz":
+        return lzma.compress(damaged(rng, lzma.decompress(content)))
+    return damaged(rng, content)
+
+
+def _odd_arrays(rng: np.random.Generator, content: bytes) -> bytes:
+    """One array of a .npz gone, or of another type, shape or values."""
+    with np.load(io.BytesIO(content)) as kept:
+        arrays = dict(kept)
+    name = pick(rng, sorted(arrays))
+    array = arrays.pop(name)
+    if array.dtype.kind == "U" and rng.random() < 0.6:
+        arrays[name] = np.array(json.dumps(changed(rng, json.loads(str(array)), int(rng.integers(1, 3)))))
+    elif rng.random() < 0.9:
+        odd: tuple[np.ndarray, ...] = (
+            array[..., None],
+            array[:0] if array.ndim else array,
+            np.array("x"),
+            np.array(0),
+            np.zeros(3, bool),
+        )
+        numbers = array if array.dtype.kind in "iuf" else np.zeros(4)
+        odd += (numbers * np.nan, numbers.astype(float) * 1e300, -numbers.astype(float) - 1, numbers.astype(complex))
+        arrays[name] = pick(rng, odd)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _odd_tensors(rng: np.random.Generator, content: bytes) -> bytes:
+    """A safetensors file whose header says other things, or whose numbers are not finite."""
+    length = int.from_bytes(content[:8], "little")
+    header, numbers = json.loads(content[8 : 8 + length]), content[8 + length :]
+    if rng.random() < 0.3:
+        return content[: 8 + length] + b"\xff\xff\xff\x7f" * (len(numbers) // 4) + numbers[len(numbers) // 4 * 4 :]
+    text = json.dumps(changed(rng, header, int(rng.integers(1, 3)))).encode(errors="replace")
+    return len(text).to_bytes(8, "little") + text + numbers
 
 
 def _place(rng: np.random.Generator, content: Any) -> tuple[Any, Any]:

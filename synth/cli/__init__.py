@@ -648,17 +648,9 @@ def _what_does_not_hold(folder: Path) -> list[str]:
 
 def _overrides(pairs: Sequence[str], option: str = "train") -> dict[str, Any]:
     """KEY=VALUE with YAML values."""
-    from synth.files.documents import parse_yaml
+    from synth.settings import key_values
 
-    table: dict[str, Any] = {}
-    for pair in pairs:
-        key, sign, value = pair.partition("=")
-        if not sign or not key:
-            raise InputError(f"{option}: '{pair}' is not KEY=VALUE; write steps=1000")
-        if key in table:
-            raise InputError(f"{option}: {key} is given twice; keep one")
-        table[key] = parse_yaml(value, f"{option}: {key}={value[:_SHOWN]}")
-    return table
+    return key_values(pairs, option)
 
 
 class _NoteHandler(logging.Handler):

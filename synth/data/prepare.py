@@ -20,7 +20,7 @@ from synth.data.sources.listing import Listed, Listing, Scan
 from synth.data.store import PATIENTS, Entry, Store, write
 from synth.data.tumours import prepare_tumours
 from synth.errors import InputError
-from synth.files.whole import write_whole
+from synth.files.whole import added_to, write_whole
 from synth.progress import Progress
 from synth.regions import Frame, Region
 from synth.regions.prior import FILE as PRIOR
@@ -91,11 +91,11 @@ def prepare(
         raise InputError("prepare: no data named; give --layout and --from, --native or --lesions")
     counts = {} if found is None else prepare_patients(found, source, region, out, workers, progress)
     for folder in others.native:
-        with progress.step(f"native/{folder.name}", 1):
-            counts[f"native/{folder.name}"] = prepare_native(folder, out / "native" / "train")
+        with progress.step(f"native/{folder.name}", 1), added_to(out) as aside:
+            counts[f"native/{folder.name}"] = prepare_native(folder, aside / "native" / "train")
     if others.lesions is not None:
-        with progress.step(tumours.FOLDER, 1):
-            held = prepare_tumours(others.lesions, out / tumours.FOLDER, others.lesion_id)
+        with progress.step(tumours.FOLDER, 1), added_to(out) as aside:
+            held = prepare_tumours(others.lesions, aside / tumours.FOLDER, others.lesion_id)
         counts |= {f"{tumours.FOLDER}/{split}": count for split, count in held.items()}
     return counts
 

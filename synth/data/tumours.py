@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 
 from synth.data.native import training_cases
-from synth.data.sources.cases import read_plain
+from synth.data.sources.cases import LABEL_FILE, ORGAN_FILE, labels_of, read_plain
 from synth.errors import InputError
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.models import intensity
+from synth.volumes import nifti
 from synth.volumes.geometry import to_ras, voxel_spacing
 
 FOLDER = "lesion"  # of a training set
-_LABELS = "labels.nii.gz"
 _HELD_OUT = 4  # every fourth case, by name, validates
 
 
@@ -36,11 +35,11 @@ class Tumour:
 
 
 def prepare_tumours(folder: Path, out: Path, label: int) -> dict[str, int]:
-    """Write CT and labels.nii.gz of every case of a folder as .npz (hu, lesion, spacing) under out/train and out/val.
+    """Write CT and tumour of every case of a folder as .npz (hu, lesion, spacing) under out/train and out/val.
 
-    Every fourth case is held out to validate, the last one of fewer than four. `label` is the tumour's id in the
-    label maps. Returns how many each split has. Raises InputError, before anything is written, for fewer than two
-    cases, and for a case without labels, without that label, or on two grids.
+    A case has its labels in labels.nii.gz, or organs.nii.gz; `label` is the tumour's id. Every fourth case is held out
+    to validate, the last one of fewer than four. Returns how many each split has. Raises InputError, before anything is
+    written, for fewer than two cases, and for a case without labels, without that label, or on two grids.
     """
     cases = training_cases(folder)
     if len(cases) < 2:
@@ -58,14 +57,12 @@ def prepare_tumours(folder: Path, out: Path, label: int) -> dict[str, int]:
 def _read(cases: list[Path], label: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """HU int16, mask and spacing of each case, RAS."""
     for case in cases:
-        labels = case / _LABELS
-        if not labels.is_file():
-            raise InputError(f"{labels}: no such file; put the tumour's outline there, on the grid of the CT")
-        ct, outline = read_plain(case), nib.Nifti1Image.from_filename(labels)
-        if ct.hu.shape != outline.shape or not np.allclose(ct.affine, outline.affine, atol=1e-3):
-            raise InputError(f"{labels}: its grid is not the CT's; resample it (nearest neighbour)")
+        labels = labels_of(case, (LABEL_FILE, ORGAN_FILE))
+        if labels is None:
+            raise InputError(f"{case / LABEL_FILE}: no such file; put the tumour's outline there, on the CT's grid")
+        ct = read_plain(case)
         hu, affine = to_ras(ct.hu, ct.affine)
-        mask = to_ras(np.asarray(outline.dataobj), outline.affine)[0] == label
+        mask = to_ras(nifti.read_ids(labels, like=ct)[0], ct.affine)[0] == label
         if not mask.any():
             raise InputError(f"{labels}: no voxel of label {label}; name the tumour's with --lesion-id")
         yield hu.astype(np.int16), mask, voxel_spacing(affine)

@@ -87,6 +87,22 @@ def whole_folder(path: Path, stays: Callable[[], bool]) -> Iterator[Path]:
             _put(partial, path, stays)
 
 
+@contextmanager
+def added_to(folder: Path) -> Iterator[Path]:
+    """An empty folder under another name; the files in it are moved into `folder` at the end, beside what is there.
+
+    Nothing is moved where an exception ends it. Raises OutputError.
+    """
+    with explained(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with aside(folder) as partial:
+            yield partial
+            for file in sorted(path for path in partial.rglob("*") if path.is_file()):
+                target = folder / file.relative_to(partial)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+
+
 def sweep(folder: Path) -> None:
     """Remove what killed processes left half-written in a folder; what is in work elsewhere stays."""
     for partial in folder.glob(".*.partial") if folder.is_dir() else ():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import torch
 from diffusers.utils import SAFETENSORS_WEIGHTS_NAME
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from synth.errors import InputError
@@ -31,6 +33,7 @@ def load_model(kind: type[M], folder: Path) -> M:
     left over or of another shape, and where a weight is NaN or infinite.
     """
     config = read_table(folder / CONFIG, remedy=_REMEDY)
+    _require_types(kind, config, folder / CONFIG)
     _require_modest(config, tensor_shapes(folder / SAFETENSORS_WEIGHTS_NAME), folder / CONFIG)
     quiet = logging.getLogger("diffusers")
     level = quiet.level
@@ -81,6 +84,16 @@ def _safe(file: Path) -> Iterator[Any]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file}: damaged ({_one_line(error)}); {_REMEDY}") from error
+
+
+def _require_types(kind: type[M], config: Mapping[str, Any], what: Path) -> None:
+    """Every value of a config is of the type that the model's argument has."""
+    for name, hint in get_type_hints(kind.__init__).items():
+        if name in config:
+            try:
+                TypeAdapter(hint).validate_json(json.dumps(config[name]), strict=True)
+            except ValidationError as error:
+                raise InputError(f"{what}: {name} is {str(config[name])[:40]!r}, no {hint}; {_REMEDY}") from error
 
 
 def _require_modest(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], what: Path) -> None:

@@ -19,6 +19,7 @@ from synth.files.arrays import TEXT, Wanted, read_arrays
 from synth.files.compressed import unxz
 from synth.files.content import bytes_of
 from synth.files.documents import parse_json
+from synth.files.whole import write_whole
 from synth.regions import shipped
 from synth.regions.frame import LOOK_MM
 from synth.torso.looks import LOOK_ARRAYS, Look
@@ -93,8 +94,7 @@ class TorsoModel:
             arrays |= {f"look_{i}_{name}": array for name, array in look.arrays().items()}
         file = io.BytesIO()
         np.savez(file, donors=np.array(json.dumps([vars(d) for d in self.donors])), **arrays)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(lzma.compress(file.getvalue(), preset=9))
+        write_whole(path, lzma.compress(file.getvalue(), preset=9))
 
     @staticmethod
     def read(path: Path) -> TorsoModel:

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
+from synth.data.sources.cases import LABEL_FILE, ORGAN_FILE, labels_of
 from synth.errors import InputError
 from synth.files.tables import read_csv
 from synth.torso.looks import FINE_MM
 from synth.torso.model import FRAME
-from synth.volumes import labels
+from synth.volumes import labels, nifti
 from synth.volumes.geometry import to_ras, voxel_spacing
 from synth.volumes.types import HU_MAX
 
@@ -55,7 +55,7 @@ class Scan:
 
 
 def read_scans(folders: Sequence[Path]) -> list[Scan]:
-    """Every CASE/ct.nii.gz (with labels.nii.gz, if its ids are TotalSegmentator's) that may train released weights."""
+    """Every CASE/ct.nii.gz, with labels.nii.gz or organs.nii.gz, TotalSegmentator's ids, that may train."""
     scans = []
     for folder in folders:
         files = sorted(folder.glob("*/ct.nii.gz"))
@@ -71,15 +71,15 @@ def read_scans(folders: Sequence[Path]) -> list[Scan]:
 
 
 def _read(file: Path, row: dict[str, str]) -> Scan:
-    image = nib.Nifti1Image.from_filename(file)
-    hu, affine = to_ras(np.asarray(image.dataobj), image.affine)
+    ct = nifti.read_volume(file, plausible=False)
+    hu, affine = to_ras(ct.hu, ct.affine)
     spacing = voxel_spacing(affine)
     hu = np.maximum(hu.astype(np.float32), _AIR_HU)
     named = row.get("label_ids", "TotalSegmentator")
-    beside = file.with_name("labels.nii.gz")
+    beside = labels_of(file.parent, (LABEL_FILE, ORGAN_FILE))
     ids = None
-    if beside.is_file() and "TotalSegmentator" in named:
-        raw, _ = to_ras(np.asarray(nib.Nifti1Image.from_filename(beside).dataobj), image.affine)
+    if beside is not None and "TotalSegmentator" in named:
+        raw, _ = to_ras(nifti.read_ids(beside, like=ct)[0], ct.affine)
         known = np.isin(raw, list(labels.names()))
         ids = _resampled(np.where(known, raw, 0).astype(np.uint8), spacing, 0)
     at_4mm = _resampled(_smoothed(hu, SCAN_SPACING_MM / spacing, 0.35), spacing, 1)

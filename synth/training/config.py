@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from synth.settings import read_settings
 
@@ -79,6 +79,12 @@ class TrainConfig(_Section):
     fsdp: bool = Field(False, description="shard the network over the processes, for one that one GPU cannot hold")
     gradient_checkpointing: bool = False
     mixed_precision: Literal["auto", "no", "bf16"] = "auto"
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _no(cls, value: Any) -> Any:
+        """YAML reads `no` as false."""
+        return "no" if value is False else value
 
 
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from synth.data.dataset import Subject, load_subjects, parts_of
 from synth.data.store import PATIENTS
 from synth.errors import InputError
+from synth.files.whole import whole_file, whole_folder
 from synth.models import intensity
 from synth.models.weights import load_tensors
 from synth.regions import shipped
@@ -97,9 +98,12 @@ def fit_shape(config: ShapeConfig) -> Path:
         model = _model(config, subjects, patient[1:], velocities)
         everyone = [*subjects, *(load_subjects(others) if others.is_dir() else [])]
         places = fit_vertebrae(model, everyone, placed, len(subjects), tell)
-    save_file({name: v.half().contiguous() for name, v in placed.items()}, config.out / PLACED)
-    save_file(places, config.out / PLACES)
-    model.save_pretrained(config.out / "weights")
+    velocities_of = {name: v.half().contiguous() for name, v in placed.items()}
+    for name, tensors in ((PLACED, velocities_of), (PLACES, places)):
+        with whole_file(config.out / name) as partial:
+            save_file(tensors, partial)
+    with whole_folder(config.out / "weights", lambda: False) as partial:
+        model.save_pretrained(partial)
     return config.out / "weights"
 
 

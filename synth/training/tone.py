@@ -7,7 +7,6 @@ such), at 4 or 8 mm and without a curve for their spacing. Fit 8 mm first: what 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from synth.case.weights_folder import TONE
 from synth.data.dataset import load_subjects, pool
 from synth.errors import InputError
 from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.models.tone import Tone, fit
 
 _PREPARED_MM = 4.0
@@ -38,7 +38,7 @@ def fit_tone(cases: Path, data: Path, out: Path) -> Path:
         raise InputError(f"{path}: has a curve of {spacing:g} mm, which the cases may have been drawn with; remove it")
     patients = [s.hu if spacing == _PREPARED_MM else _halved(s.hu) for s in load_subjects(data)]
     curve = fit([volume.hu for volume in volumes], patients)
-    path.write_text(Tone(tone.curves | {spacing: curve}).to_json())
+    write_whole(path, Tone(tone.curves | {spacing: curve}).to_json())
     return path
 
 
@@ -58,7 +58,7 @@ def _fit(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the weights' folder; tone.json is written there")
     args = parser.parse_args(arguments)
     path = fit_tone(args.cases, args.data, args.out)
-    print(path, json.loads(path.read_text()).keys())
+    print(path, *(f"{spacing:g} mm" for spacing in Tone.read(args.out / TONE).curves))
 
 
 if __name__ == "__main__":

@@ -243,7 +243,8 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
     try:
         unit = header.get_xyzt_units()[0]
     except KeyError as error:
-        raise InputError(f"{path}: damaged NIfTI header (unit {error} is none); save it again in mm") from error
+        said = int(error.args[0])
+        raise InputError(f"{path}: damaged NIfTI header (unit {said} is none); save it again in mm") from error
     if (mm := _MM_OF_UNIT.get(unit)) is not None:
         logger.warning("%s: lengths are stored in %s; scaled to mm", path, unit)
         chosen[:3] *= mm

@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from evals.benchmarks.made_up import REGION_YAML
 from prompts import writer
 from synth import cli
 from synth.data.dataset import Subject, load_subjects
@@ -24,7 +25,6 @@ from synth.training.requests import WORDINGS, TextBank, mirrored_text
 from synth.volumes import labels, nifti
 from synth.volumes.types import LabelMap, Volume
 from tests.data.test_prepare import SPACING, arrays
-from tests.made_up import REGION_YAML
 from tests.regions import DOSES_GY, HEAD_NECK, ORGANS, REGION
 
 AFFINE = np.diag([-SPACING[0], SPACING[1], SPACING[2], 1.0])
@@ -166,3 +166,12 @@ def test_a_text_encoder_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(InputError, match="text_encoder .*: cannot be loaded"):
         TextEncoder(str(tmp_path))
+
+
+def test_a_patient_s_labels_may_be_called_either(tmp_path: Path, ids: tuple[int, int]) -> None:
+    folder = patient(tmp_path / "ours", "p0", ids)
+    first = cases.read_scan(folder, None, {}, trust_labels=True)
+    (folder / "organs.nii.gz").rename(folder / "labels.nii.gz")
+    second = cases.read_scan(folder, None, {}, trust_labels=True)
+    assert first.organs is not None and second.organs is not None
+    assert first.organs.ids.any() and np.array_equal(first.organs.ids, second.organs.ids)

@@ -254,3 +254,18 @@ def test_a_split_without_training_patients_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no scan to train on is listed"):
         prepared(tmp_path / "set", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_ct_leaves_nothing_and_what_was_there_stays(
+    native: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["prepare", "--native", str(native), "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.npz")}
+    first, *_, last = sorted(native.rglob("ct.nii.gz"))
+    first.parent.rename(first.parent.with_name("a new one"))
+    last.write_bytes(last.read_bytes()[:200])
+    assert before and cli.main(arguments) == 2
+    assert str(last) in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()} == before
+    assert not [path for path in tmp_path.rglob(".*")]

@@ -67,9 +67,25 @@ def test_what_cannot_be_learned_from_is_named_and_nothing_is_written(
         load_tumours(tmp_path / "out")
 
 
+def test_labels_may_be_called_organs_and_damaged_ones_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "raw" / name)
+        (tmp_path / "raw" / name / "labels.nii.gz").rename(tmp_path / "raw" / name / "organs.nii.gz")
+    arguments = ["prepare", "--lesions", str(tmp_path / "raw"), "--out", str(tmp_path / "out"), "-q"]
+    assert cli.main(arguments) == 0
+    (tmp_path / "raw/b/organs.nii.gz").write_bytes((tmp_path / "raw/b/organs.nii.gz").read_bytes()[:50])
+    capsys.readouterr()
+    assert cli.main([*arguments[:-2], str(tmp_path / "none"), "-q"]) == 2
+    line = capsys.readouterr().err
+    assert "b/organs.nii.gz: damaged gzip file" in line and line.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "raw"]
+
+
 def test_an_outline_on_another_grid_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / "raw" / name)
     nib.save(nib.Nifti1Image(np.ones(SHAPE, np.uint8), np.eye(4)), tmp_path / "raw/b/labels.nii.gz")
-    with pytest.raises(InputError, match="its grid is not the CT's"):
+    with pytest.raises(InputError, match="labels on another grid"):
         prepare_tumours(tmp_path / "raw", tmp_path / "out", 1)

@@ -21,6 +21,7 @@ from evals.utility import scoring
 from evals.utility.config import UtilityConfig
 from evals.utility.data import Labelled
 from evals.volumes import Subject
+from synth.errors import InputError
 from tests.evals.sets_on_disk import AFFINE, body
 
 HERE = Path(__file__).parent
@@ -162,6 +163,12 @@ def test_ms_ssim_is_monai_s_and_one_of_a_volume_with_itself() -> None:
     )
     assert ms_ssim(a, b) == pytest.approx(float(theirs), abs=1e-4) and ms_ssim(a, b) < 0.99
     assert ms_ssim(a, a) == pytest.approx(1, abs=1e-6)
+
+
+def test_ms_ssim_of_volumes_too_small_for_its_scales_is_refused() -> None:
+    assert ms_ssim(*np.zeros((2, 20, 20, 20))) == pytest.approx(1)
+    with pytest.raises(InputError, match="20 x 20 x 19 voxels, which is fewer than 20 along an axis"):
+        ms_ssim(*np.zeros((2, 20, 20, 19)))
 
 
 def test_ms_ssim_falls_with_noise_and_rises_with_sameness() -> None:

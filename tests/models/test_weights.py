@@ -63,7 +63,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "other widths": (lambda f: configured(f, widths=[8, 16, 64]), "no weights of a Denoiser"),
     "huge widths": (lambda f: configured(f, widths=[10**9, 10**9, 10**9]), "more than the weights have"),
     "endless blocks": (lambda f: configured(f, blocks=[10**9, 1, 1]), "more than the weights have"),
-    "widths of text": (lambda f: configured(f, widths="wide"), "no weights of a Denoiser"),
+    "widths of text": (lambda f: configured(f, widths="wide"), "widths is 'wide', no tuple"),
+    "a spread of text": (lambda f: configured(f, data_sd="[31m"), "data_sd is .* no float"),
 }
 
 

@@ -8,13 +8,18 @@ import numpy as np
 import pytest
 
 from studies.fuzz import run as fuzz
-from studies.fuzz.doors import DOORS
+from studies.fuzz import whole
+from studies.fuzz.doors import DOORS, SLOW
 from studies.fuzz.hostile import changed, damaged
 from synth import cli
 from synth.errors import InputError
 
 # labels without names; a unit that is none; a word of 5,000 letters
-ONCE_FAILED = [("headers", 75), ("headers", 88), ("headers", 2), ("prompts", 8)]
+# volumes too small for a metric; a patient damaged after others; a header of an array cut; a spread that is text
+ONCE_FAILED = [
+    *(("headers", 75), ("headers", 88), ("headers", 2), ("prompts", 8)),
+    *(("evaluations", 5), ("prepared", 3), ("weights", 3)),
+]
 _FEW = 3
 
 
@@ -22,16 +27,16 @@ _FEW = 3
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz") / "sound"
     folder.mkdir()
-    fuzz.prepare(folder)
+    whole.write_all(folder)
     return folder
 
 
-@pytest.mark.parametrize("door", [door for door in DOORS if door != "evaluations"])  # torch's networks take seconds
+@pytest.mark.parametrize("door", DOORS)
 def test_a_few_hostile_inputs_at_each_door(
     sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, door: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for number in range(_FEW):
+    for number in range(1 if door in SLOW else _FEW):
         assert fuzz.one(door, number, 0, sound, tmp_path / "input") is None
     assert [path.name for path in tmp_path.iterdir()] == ["input"]
 

@@ -1,8 +1,8 @@
 """Source: patients of your own, a folder each, and a table of what is said of them.
 
 CASE/ct.nii.gz        or CASE/ct/ with the DICOM series
-CASE/organs.nii.gz    ids of labels.csv (TotalSegmentator's), or what --organ-ids names; optional where the region is
-                      placed by air or by the body
+CASE/organs.nii.gz    or CASE/labels.nii.gz: ids of labels.csv (TotalSegmentator's), or what --organ-ids names; optional
+                      where the region is placed by air or by the body
 CASE/targets.nii.gz   optional: prescribed dose of the planning targets in Gy, 0 outside
 CASE/report.txt       optional: what was said of the scan
 table.csv             optional: column `case`, and any of `patient`, `split`, `report`, `sex`, `age`, and labels
@@ -10,7 +10,7 @@ table.csv             optional: column `case`, and any of `patient`, `split`, `r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from synth.volumes.host import read_ct, read_host
 from synth.volumes.types import LabelMap, Volume
 
 TABLE = "table.csv"
+ORGAN_FILE, LABEL_FILE = "organs.nii.gz", "labels.nii.gz"  # either name will do
 _SPLITS = ("train", "val")
 
 
@@ -34,6 +35,11 @@ def folders(root: Path) -> list[Path]:
     if not found:
         raise InputError(f"{root}: no CASE/ct.nii.gz and no CASE/ct/ in it; give the folder that holds the cases")
     return found
+
+
+def labels_of(folder: Path, names: Sequence[str] = (ORGAN_FILE, LABEL_FILE)) -> Path | None:
+    """The label map of a case: the first of the names that is there."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_plain(folder: Path) -> Volume:
@@ -81,8 +87,8 @@ def read_scan(
 ) -> Scan:
     """A case in RAS order. Raises InputError for a bad file, and for labels of another CT unless they are trusted."""
     ct = folder / "ct" if (folder / "ct").is_dir() else folder / "ct.nii.gz"
-    labels = folder / "organs.nii.gz"
-    if labels.is_file():
+    labels = labels_of(folder)
+    if labels is not None:
         volume, organs = read_host(ct, labels, organ_ids, trust_labels=trust_labels)
     else:
         volume, organs = read_ct(ct), None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import yaml
 
+from synth import cli
+from synth.models.denoiser import Denoiser
 from synth.volumes import labels, nifti
 from synth.volumes.types import LabelMap, Volume
 
@@ -20,6 +23,8 @@ facts:
   liver_ml: {organ_volume: {organ: liver}, unit: mL, log: true}
 """
 SPACING, SHAPE = 4.0, (36, 36, 36)
+TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"
+_FIT = "rank: 2\nrounds: [{pool: 4, sigma: 1.3, iterations: 2}]\n"
 
 
 def patient(number: int) -> tuple[Volume, LabelMap]:
@@ -49,3 +54,39 @@ def write_patients(folder: Path, count: int) -> Path:
         nifti.write_volume(case / "ct.nii.gz", volume)
         nifti.write_labels(case / "organs.nii.gz", organs)
     return folder
+
+
+def prepare(root: Path, patients: int) -> Path:
+    """ROOT/data with the prepared patients of the region, made by the command; the sources beside it."""
+    (root / "region.yaml").write_text(REGION_YAML)
+    source = write_patients(root / "patients", patients)
+    where = ["--region", str(root / "region.yaml"), "--from", str(source), "--out", str(root / "data")]
+    _run("prepare", "--layout", "cases", *where, "--trust-labels", "-q")  # organs as small as these are no adult's
+    return root / "data"
+
+
+def fit_shape(root: Path) -> Path:
+    """ROOT/shape, fitted to ROOT/data: with these two, ROOT is a folder of weights that draws the mean deformed."""
+    (root / "shape.yaml").write_text(_FIT)
+    _run("train", "shape", "--config", str(root / "shape.yaml"), f"data={root / 'data'}", f"out={root / 'shape'}")
+    return root / "shape"
+
+
+def train(root: Path, network: str, steps: int) -> Path:
+    """ROOT/NETWORK, a run of a tiny network on ROOT/data."""
+    config = root / f"{network}.yaml"
+    config.write_text(f"model: {TINY}\nprior_rank: 0\nbatch: 1\nvolumes_a_frame: 1\nlog_every: 1\n")
+    where = [f"{name}={root / name}" for name in ("data", "shape")]
+    _run("train", network, "--config", str(config), *where, f"out={root / network}", f"steps={steps}")
+    return root / network
+
+
+def untrained_refine() -> Denoiser:
+    """A tiny `refine` of the region that draws nothing in particular."""
+    size = yaml.safe_load(TINY)
+    return Denoiser(channels=7, refine=True, heads=2, region=REGION_YAML, **size)
+
+
+def _run(*arguments: str) -> None:
+    if code := cli.main(list(arguments)):
+        raise RuntimeError(f"synthct {' '.join(arguments)}: exit code {code}")
