@@ -190,12 +190,12 @@ def test_generate_hands_on_what_was_asked(
     pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     options = ["-n", "2", "--seed", "5", "--spacing", "4", "--start", "3", "--out", str(tmp_path)]
-    options += ["--slice-mm", "5"]
+    options += ["--slice-mm", "5", "--twin"]
     assert cli.main(["generate", "head and neck", *options]) == 0
     ((prompt,), given) = pipeline.asked[0]
     given.pop("progress")
     assert prompt == "head and neck"
-    asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path}
+    asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path, "siblings": (Twin(),)}
     assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0, "weights": None}
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "case_0"), str(tmp_path / "case_1")]
 

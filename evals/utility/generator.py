@@ -15,8 +15,9 @@ from evals.utility.config import Generator
 from evals.utility.preparing import restrict
 from evals.volumes import Source
 from synth.case import library
-from synth.case.weights_folder import WEIGHTS_ENV, Part
+from synth.case.weights_folder import WEIGHTS_ENV
 from synth.errors import InputError
+from synth.models.parts import Part
 from synth.regions.prior import FILE as PRIORS
 from synth.regions.region import FILE as REGION
 
