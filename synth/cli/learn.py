@@ -87,7 +87,7 @@ def train(
 
     Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
     """
-    given = key_values(overrides or [])
+    given = key_values(overrides or [], "train")
     if network is Network.shape:
         from synth.training.shape import fit_shape, load_shape_config
 

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 
 from synth.data.native import training_cases
-from synth.data.sources.cases import LABEL_FILE, ORGAN_FILE, labels_of, read_plain
+from synth.data.sources.cases import read_plain
 from synth.errors import InputError
 from synth.files.arrays import SPACING, Wanted, read_arrays, write_arrays
 from synth.models import intensity
 from synth.volumes import nifti
 from synth.volumes.geometry import to_ras, voxel_spacing
+from synth.volumes.host import LABEL_FILE, ORGAN_FILE, labels_of
 
 FOLDER = "lesion"  # of a training set
 _HELD_OUT = 4  # every fourth case, by name, validates

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from synth.data.sources.cases import LABEL_FILE, ORGAN_FILE, labels_of
 from synth.errors import InputError
 from synth.files.tables import read_csv
 from synth.torso.looks import FINE_MM
 from synth.torso.model import FRAME
 from synth.volumes import labels, nifti
 from synth.volumes.geometry import to_ras, voxel_spacing
+from synth.volumes.host import LABEL_FILE, ORGAN_FILE, labels_of
 from synth.volumes.types import HU_MAX
 
 SCAN_SPACING_MM = 4.0

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from synth.volumes import nifti
 from synth.volumes.geometry import turned_like
 from synth.volumes.label_check import require_match
 from synth.volumes.types import LabelMap, Volume
+
+ORGAN_FILE, LABEL_FILE = "organs.nii.gz", "labels.nii.gz"  # either name will do
+
+
+def labels_of(folder: Path, names: Sequence[str] = (ORGAN_FILE, LABEL_FILE)) -> Path | None:
+    """The label map of a case: the first of the names that is there."""
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_ct(path: Path) -> Volume:

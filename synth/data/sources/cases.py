@@ -10,7 +10,7 @@ table.csv             optional: column `case`, and any of `patient`, `split`, `r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +21,10 @@ from synth.errors import InputError
 from synth.files.content import text_of
 from synth.volumes import nifti
 from synth.volumes.geometry import to_ras, voxel_spacing
-from synth.volumes.host import read_ct, read_host
+from synth.volumes.host import labels_of, read_ct, read_host
 from synth.volumes.types import LabelMap, Volume
 
 TABLE = "table.csv"
-ORGAN_FILE, LABEL_FILE = "organs.nii.gz", "labels.nii.gz"  # either name will do
 _SPLITS = ("train", "val")
 
 
@@ -35,11 +34,6 @@ def folders(root: Path) -> list[Path]:
     if not found:
         raise InputError(f"{root}: no CASE/ct.nii.gz and no CASE/ct/ in it; give the folder that holds the cases")
     return found
-
-
-def labels_of(folder: Path, names: Sequence[str] = (ORGAN_FILE, LABEL_FILE)) -> Path | None:
-    """The label map of a case: the first of the names that is there."""
-    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def read_plain(folder: Path) -> Volume:
