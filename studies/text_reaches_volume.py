@@ -84,8 +84,8 @@ _ASKED_NONE = (
     "Nothing abnormal.",
 )
 _TISSUE_HU, _HU = 40.0, {"bright": 300.0, "dark": -200.0}
-_RADII_MM = {"large": (28.0, 32.0), "small": (15.0, 18.0)}
-_SPLIT_ML = 43.0  # halfway in logarithms between the largest small ball and the smallest large one
+_RADII_MM = {"large": (28.0, 32.0), "small": (18.0, 21.0)}
+_SPLIT_ML = 60.0  # halfway in logarithms between the largest small ball and the smallest large one
 _SEEN_HU = 70.0  # a voxel of 16 mm this far from tissue belongs to a ball
 
 REGION = """name: balls
@@ -102,9 +102,9 @@ FLAGS = "facts:\n" + "".join(
 CONFIG = """network: base
 shape: null
 prior_rank: 0
-model: {widths: [16, 48], blocks: [1, 1], embedding_dim: 128}
-batch: 32
-volumes_a_frame: 1
+model: {widths: [16, 64], blocks: [1, 1], embedding_dim: 128}
+batch: 16
+volumes_a_frame: 2
 bend_mm: 0
 label_weight: 0
 body_weight: 0
@@ -202,7 +202,7 @@ def trained(out: Path, flags: bool, patients: int, steps: int, minutes: float) -
     prepare = ["--layout", "cases", "--from", str(out / "cases"), "--region", str(out / "region.yaml")]
     settings = [
         f"steps={steps}",
-        f"cooldown={steps // 3}",
+        f"cooldown={steps // 2}",
         f"max_minutes={minutes:g}",
         f"validate_every={max(steps // 8, 1)}",
     ]

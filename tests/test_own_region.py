@@ -15,6 +15,10 @@ from synth.case.weights_folder import Weights
 from synth.data.dataset import load_subjects
 from synth.draw import generated as drawing
 from synth.provenance import Check
+from synth.shape.placed import Placed
+from synth.training.config import TrainConfig
+from synth.training.requests import TextBank
+from synth.training.tasks import BaseTask
 
 _TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"
 _TRAINED = ["steps=4", "batch=2", "volumes_a_frame=1", "validate_every=4", "log_every=4", "prior_rank=0"]
@@ -75,6 +79,16 @@ def test_patients_are_placed_and_facts_measured(weights: Path) -> None:
     prior = Weights.open(weights).prior
     assert prior is not None and len(prior.patients) == len(subjects)
     assert 0.1 < prior.region.fact("top_mm").scale < 50
+
+
+def test_base_learns_ct_on_the_scale_that_was_measured(weights: Path) -> None:
+    subjects = load_subjects(weights / "data" / "patients" / "train")
+    config = TrainConfig(network="base", batch=16, shape=None)
+    task = BaseTask(subjects, TextBank(0), Placed.load(weights / "shape"), config)
+    batch = task.draw(np.random.default_rng(0))
+    assert abs(float(batch.x0.mean())) < 0.2 and 0.8 < float(batch.x0.std()) < 1.2
+    scaffold = batch.condition.maps[:, -task.region.classes]  # the deformed mean patient, which looks like them
+    assert abs(float(scaffold.mean())) < 0.2 and 0.7 < float(scaffold.std()) < 1.2
 
 
 def test_a_case_is_drawn_with_the_weights(weights: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from synth.errors import InputError
 from synth.models.condition import Asked, Known, told_refine
 from synth.models.denoiser import Denoiser
 from synth.regions import read, shipped, shipped_names
-from synth.regions.region import named, parse, with_scales
+from synth.regions.region import HEAD_NECK_CT, CtScale, named, parse, with_scales
 from synth.volumes import labels
 from tests import networks
 
@@ -76,9 +76,13 @@ def test_a_bad_region_is_one_line(
 
 def test_scales_that_are_not_stated_are_measured() -> None:
     region = parse(REGION_YAML)
-    full = with_scales(region, [{"top_mm": 40.0, "liver_ml": 100.0}, {"top_mm": 60.0, "liver_ml": 200.0}])
+    scale = CtScale(mean=-0.5, sd=0.6)
+    full = with_scales(
+        region, [{"top_mm": 40.0, "liver_ml": 100.0}, {"top_mm": 60.0, "liver_ml": 200.0}], lambda: scale
+    )
+    assert (region.ct, full.ct) == (HEAD_NECK_CT, scale) and with_scales(shipped(), [], lambda: scale) is shipped()
     assert full.fact("top_mm").centre == pytest.approx(50.0) and full.fact("top_mm").scale == pytest.approx(10.0)
-    assert with_scales(full, []) == full or full.fact("area_cm2").scale == 1.0
+    assert with_scales(full, [], lambda: HEAD_NECK_CT) == full or full.fact("area_cm2").scale == 1.0
     assert full.names == region.names and full.organs == region.organs
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from synth import intensity
 from synth.data import tumours
 from synth.data.native import prepare_native
 from synth.data.sources import cases, ct_rate, openkbp
@@ -23,10 +24,11 @@ from synth.errors import InputError
 from synth.files.whole import added_to, write_whole
 from synth.progress import Progress
 from synth.regions import Frame, Region
+from synth.regions.frame import BASE_SPACING_MM
 from synth.regions.prior import FILE as PRIOR
 from synth.regions.prior import MOST, Prior
 from synth.regions.region import FILE as REGION
-from synth.regions.region import parse, with_scales
+from synth.regions.region import CtScale, parse, with_scales
 from synth.volumes.types import LabelMap
 
 Layout = Literal["cases", "openkbp", "ct_rate"]
@@ -34,6 +36,7 @@ LEFT_OUT = "left_out.csv"
 PREPARED_SPACING_MM = 4.0
 _AIR_HU = -1000
 _SPLITS = ("train", "val")
+_SCALED = 200  # patients that tell the scale of CT
 
 
 class NotPlacedError(InputError):
@@ -129,12 +132,27 @@ def prepare_patients(
 
 
 def describe(region: Region, out: Path) -> None:
-    """Write region.yaml, with the scales of facts that state none, and prior.json of the training patients."""
-    facts = list(Store(out / PATIENTS / "train").facts())
-    full = with_scales(region, facts)
+    """Write region.yaml, with the scales that it does not state, and prior.json of the training patients."""
+    patients = Store(out / PATIENTS / "train")
+    facts = list(patients.facts())
+    full = with_scales(region, facts, partial(_ct_scale, patients))
     write_whole(out / REGION, full.text)
     if full.facts:
         write_whole(out / PRIOR, Prior(full, tuple(facts[:MOST])).to_json())
+
+
+def _ct_scale(patients: Store) -> CtScale:
+    """Of patients evenly among all."""
+    every = -(-len(patients) // _SCALED)
+    coarse = [_at_base(intensity.to_unit(patients[i].hu)) for i in range(0, len(patients), every)]
+    return CtScale(mean=round(float(np.mean(coarse)), 3), sd=round(max(float(np.std(coarse)), 0.05), 3))
+
+
+def _at_base(unit: np.ndarray) -> np.ndarray:
+    """Means over blocks of 16 mm."""
+    factor = round(BASE_SPACING_MM / PREPARED_SPACING_MM)
+    x, y, z = (n // factor for n in unit.shape)
+    return unit.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5))
 
 
 def prepare_scan(region_text: str, source: str, listed: Listed) -> Entry:

@@ -55,7 +55,7 @@ def compose(
     with one_thread():
         x = euler(velocity, noise, plan.sampling.base_steps, plan.sampling.base_shift, on_step=on_step)
         labels = model(x, x.new_zeros(1), condition).labels.softmax(dim=1)
-    ct = ct_from_network(x[:, :1]).clamp(-1.0, 1.5)
+    ct = ct_from_network(x[:, :1], model.region.ct).clamp(-1.0, 1.5)
     dose = dose_from_network(x[:, 1:2]) if model.region.doses_gy else None
     if given is not None:
         labels = given.impose(labels, BASE_SPACING_MM)
@@ -85,4 +85,5 @@ def _condition(plan: GeneratePlan, scaffold: torch.Tensor | None, model: Denoise
         torch.ones(1, len(organs)),
         Known.nothing(model.config.channels, frame.shape),
         scaffold,
+        model.region.ct,
     )

@@ -12,6 +12,7 @@ from synth.models import wavelet
 from synth.models.scaling import ct_to_network, detail_to_network
 from synth.regions import Region
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
+from synth.regions.region import HEAD_NECK_CT, CtScale
 
 POSITION_CHANNELS = 4  # x, y, z in units of 200 mm from the anchor, and whether they are known
 POSITION_SCALE_MM = 200.0
@@ -78,7 +79,12 @@ class Known:
 
 
 def told_base(
-    asked: Asked, lower_mm: torch.Tensor, annotated: torch.Tensor, known: Known, scaffold: torch.Tensor | None
+    asked: Asked,
+    lower_mm: torch.Tensor,
+    annotated: torch.Tensor,
+    known: Known,
+    scaffold: torch.Tensor | None,
+    scale: CtScale = HEAD_NECK_CT,
 ) -> Condition:
     """What `base` is told.
 
@@ -87,11 +93,12 @@ def told_base(
         annotated: (B, K) 1 where an organ is drawn.
         scaffold: (B, 1 + K, 2X, 2Y, 2Z) at 8 mm: the deformed mean patient, intensity + 1 and organ fractions; None:
             none.
+        scale: of the CT of its region.
     """
     spacing = torch.full((len(annotated), 3), BASE_SPACING_MM, device=annotated.device)
     maps = [_position_map(lower_mm, spacing, known.mask.shape[2:])]
     clean, seen = [0.0] * len(annotated), 1 + annotated.shape[1]
-    return _told(asked, spacing, annotated, clean, known, maps, base_maps(scaffold), seen)
+    return _told(asked, spacing, annotated, clean, known, maps, base_maps(scaffold, scale), seen)
 
 
 def told_refine(
@@ -161,12 +168,12 @@ def _position_map(lower_mm: torch.Tensor, spacing: torch.Tensor, shape: Sequence
     return torch.nan_to_num(torch.stack([*axes, known], dim=1)) * known[:, None]
 
 
-def base_maps(patient: torch.Tensor | None) -> torch.Tensor | None:
+def base_maps(patient: torch.Tensor | None, scale: CtScale = HEAD_NECK_CT) -> torch.Tensor | None:
     """A mean patient at 8 mm as `base` sees it at 16: CT in network units, organ fractions."""
     if patient is None:
         return None
     coarse = F.avg_pool3d(patient, FACTOR)
-    return torch.cat([ct_to_network(coarse[:, :1] - 1.0), coarse[:, 1:]], dim=1)
+    return torch.cat([ct_to_network(coarse[:, :1] - 1.0, scale), coarse[:, 1:]], dim=1)
 
 
 def refine_maps(patient: torch.Tensor | None) -> torch.Tensor | None:

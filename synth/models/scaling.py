@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import torch
 
-_CT_MEAN, _CT_SD = -0.84, 0.35  # intensity units at 16 mm, over the head-and-neck frame
+from synth.regions.region import HEAD_NECK_CT, CtScale
+
 _DETAIL_SD = 0.08  # intensity units, inside the body, 0.7 to 8 mm
 _DOSE_GAIN = 1.2  # targets fill little of the frame; their step must stand above the noise early
 
 
-def ct_to_network(unit: torch.Tensor) -> torch.Tensor:
-    """Intensity units -> the CT channel of `base`."""
-    return (unit - _CT_MEAN) / _CT_SD
+def ct_to_network(unit: torch.Tensor, scale: CtScale = HEAD_NECK_CT) -> torch.Tensor:
+    """Intensity units -> network units: of `base` by the scale of its region, of `refine`, which any region may borrow,
+    always by that of head and neck."""
+    return (unit - scale.mean) / scale.sd
 
 
-def ct_from_network(x: torch.Tensor) -> torch.Tensor:
+def ct_from_network(x: torch.Tensor, scale: CtScale = HEAD_NECK_CT) -> torch.Tensor:
     """Inverse of `ct_to_network`."""
-    return x * _CT_SD + _CT_MEAN
+    return x * scale.sd + scale.mean
 
 
 def dose_to_network(steps: torch.Tensor) -> torch.Tensor:

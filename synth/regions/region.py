@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib import resources
@@ -71,6 +71,16 @@ class Spine(_Strict):
     top_mm: float
 
 
+class CtScale(_Strict):
+    """Mean and SD of the CT over the frame at 16 mm, in intensity units (synth.intensity)."""
+
+    mean: float
+    sd: float = Field(gt=0)
+
+
+HEAD_NECK_CT = CtScale(mean=-0.84, sd=0.35)
+
+
 class FieldOfView(_Strict):
     """How much of a region a scan shows: `when` its facts lie in ranges [low, high). `wish`: what a patient should have
     besides where some do; `check`: what is measured on a drawn case and must lie between."""
@@ -91,6 +101,7 @@ class _Table(_Strict):
     doses_gy: tuple[int, ...] = ()
     symmetric: bool = True
     spine: Spine | None = None
+    ct: CtScale | None = None
     fields: dict[str, FieldOfView] = {}
     facts: dict[str, dict[str, Any]] = {}
 
@@ -101,7 +112,7 @@ class Region:
 
     organs: names of labels.csv in the order of the channels; parts: names that are told from an atlas instead;
     spacing_mm: that cases are drawn at unless told; facts: in the order of the encoded vector; answers: the regions of
-    a prompt that it is drawn for; text: the YAML that it was read from.
+    a prompt that it is drawn for; ct: what `base` draws is scaled by; text: the YAML that it was read from.
     """
 
     name: str
@@ -115,6 +126,7 @@ class Region:
     doses_gy: tuple[int, ...]
     symmetric: bool
     spine: Spine | None
+    ct: CtScale
     fields: Mapping[str, FieldOfView]
     text: str
 
@@ -299,15 +311,18 @@ def named(name_or_file: str) -> Region:
     return read(Path(name_or_file)) if name_or_file.endswith((".yaml", ".yml")) else shipped(name_or_file)
 
 
-def with_scales(region: Region, patients: list[dict[str, float]]) -> Region:
-    """The region with the centre and scale of every fact that has none, measured on patients."""
-    table = yaml.safe_load(region.text)
-    if all("scale" in row for row in _rows(table.get("facts") or {}, region.organs).values()):
+def with_scales(region: Region, patients: list[dict[str, float]], ct: Callable[[], CtScale]) -> Region:
+    """The region with the scale of its CT, and the centre and scale of every fact, where it states none: measured on
+    patients. A region that ships stays what it is."""
+    if region.name in shipped_names() and region == shipped(region.name):
         return region
+    table = yaml.safe_load(region.text)
+    rows = _rows(table.get("facts") or {}, region.organs)
+    if "ct" in table and all("scale" in row for row in rows.values()):
+        return region
+    table["ct"] = table.get("ct") or ct().model_dump()
     table["facts"] = {}
-    for fact, row in zip(
-        region.facts, _rows(yaml.safe_load(region.text)["facts"], region.organs).values(), strict=True
-    ):
+    for fact, row in zip(region.facts, rows.values(), strict=True):
         values = np.array([p[fact.name] for p in patients if fact.name in p], float)
         if "scale" not in row and len(values):
             of = np.log1p(values) if fact.log else values
@@ -346,6 +361,7 @@ def _region(table: _Table, text: str) -> Region:
         table.doses_gy,
         table.symmetric,
         table.spine,
+        table.ct or HEAD_NECK_CT,
         table.fields,
         text,
     )

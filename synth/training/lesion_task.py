@@ -31,10 +31,17 @@ class LesionTask:
 
     channels = 7
     refine = True
-    region = shipped()  # of the `refine` that it starts from
 
-    def __init__(self, tumours: Sequence[Tumour], config: TrainConfig, device: torch.device | None = None) -> None:
+    def __init__(
+        self,
+        tumours: Sequence[Tumour],
+        config: TrainConfig,
+        device: torch.device | None = None,
+        region: Region | None = None,
+    ) -> None:
+        """`region`: of the `refine` that it starts from, head and neck where none is said."""
         self.shard = Shard()
+        self.region = region or shipped()
         self.config, self.device = config, device or torch.device("cpu")
         self.tumours = list(tumours)
         self.inside = [torch.nonzero(tumour.mask[0]) for tumour in self.tumours]

@@ -23,6 +23,7 @@ from synth.data.store import PATIENTS
 from synth.data.tumours import load_tumours
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
+from synth.models.weights import load_model
 from synth.training import checkpoint, log
 from synth.training.checkpoint import Progress, State
 from synth.training.config import TrainConfig, load_config
@@ -42,7 +43,8 @@ _VALIDATION_BATCHES = 6
 def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
     """The task of a split (`train` or `val`), data loaded onto the device."""
     if config.network == "lesion":
-        return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device)
+        region = None if config.init is None else load_model(Denoiser, config.init).region
+        return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device, region)
     subjects = load_subjects(config.data / PATIENTS / split)
     texts = TextBank(config.seed)
     placed = None if config.shape is None else Placed.load(config.shape)

@@ -33,6 +33,7 @@ from synth.models.text import TEXT_DIM, text_encoder
 from synth.models.weights import load_model
 from synth.regions import Region, shipped
 from synth.regions.frame import BASE_SPACING_MM
+from synth.regions.region import HEAD_NECK_CT, CtScale
 from synth.training.config import TrainConfig
 from synth.training.placed import Placed
 from synth.training.requests import TextBank, draw_facts
@@ -101,15 +102,18 @@ class Batch:
     seeds: tuple[int, ...]
 
 
-def collate(samples: Sequence[Sample], encoder: str | None = None) -> Batch:
-    """Stack samples of one shape, on the device of their volumes; `encoder`: of their text, see synth.models.text."""
+def collate(samples: Sequence[Sample], encoder: str | None = None, scale: CtScale = HEAD_NECK_CT) -> Batch:
+    """Stack samples of one shape, on the device of their volumes; `encoder`: of their text, see synth.models.text;
+    `scale`: of the CT of what `base` draws."""
     x0 = torch.stack([s.x0 for s in samples])
     annotated = torch.stack([s.annotated for s in samples]).to(x0.device)
     batch = (x0, torch.stack([s.labels for s in samples]), torch.stack([s.body for s in samples]), annotated)
-    return Batch(*batch, _told(samples, x0, annotated, encoder).to(x0.device), tuple(s.seed for s in samples))
+    return Batch(*batch, _told(samples, x0, annotated, encoder, scale).to(x0.device), tuple(s.seed for s in samples))
 
 
-def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor, encoder: str | None) -> Condition:
+def _told(
+    samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor, encoder: str | None, scale: CtScale
+) -> Condition:
     text = _encoded([s.text for s in samples], encoder, x0.device)
     asked = Asked(torch.stack([s.facts for s in samples]).to(x0.device), *text)
     lower_mm = torch.stack([s.lower_mm for s in samples]).to(x0.device)
@@ -117,7 +121,7 @@ def _told(samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor, 
     scaffold = _stacked([s.scaffold for s in samples])
     coarse, coarse_labels = (_stacked([getattr(s, of) for s in samples]) for of in ("coarse", "coarse_labels"))
     if coarse is None or coarse_labels is None:
-        return told_base(asked, lower_mm, annotated, known, scaffold)
+        return told_base(asked, lower_mm, annotated, known, scaffold, scale)
     spacing = torch.stack([s.spacing for s in samples]).to(x0.device)
     noise = [s.coarse_noise for s in samples]
     return told_refine(asked, spacing, lower_mm, annotated, known, coarse, coarse_labels, noise, scaffold)
@@ -287,14 +291,14 @@ class BaseTask(_FrameTask):
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
         """One batch; every draw comes from `rng`."""
         frames = self.draw_frames(self.config.batch, rng, train)
-        return collate([self._sample(*frame) for frame in frames], self.config.text_encoder)
+        return collate([self._sample(*frame) for frame in frames], self.config.text_encoder, self.region.ct)
 
     def _sample(self, frame: Posed, rng: np.random.Generator) -> Sample:
         subject, jitter, coarse = frame.subject, frame.jitter, pool(frame.volume)
         ct = coarse[:1] - 1.0
         facts, text = self.request(subject, jitter, rng)
         return Sample(
-            x0=torch.cat([ct_to_network(ct), dose_to_network(coarse[1:2])])[: self.channels],
+            x0=torch.cat([ct_to_network(ct, self.region.ct), dose_to_network(coarse[1:2])])[: self.channels],
             labels=with_background(coarse[2:]),
             body=(ct > _BODY_UNIT).float(),
             facts=facts,
@@ -315,7 +319,7 @@ class BaseTask(_FrameTask):
         for i in range(_PRIOR_FRAMES):
             rng = np.random.default_rng([self.config.seed, 2**31, i])
             frames = self.draw_frames(each, rng, train=True)
-            batch = collate([self._sample(*frame) for frame in frames], self.config.text_encoder)
+            batch = collate([self._sample(*frame) for frame in frames], self.config.text_encoder, self.region.ct)
             volumes.append((batch.x0 - model.scaffold_of(batch.condition)).cpu())
             facts.append(batch.condition.facts.cpu())
         model.prior.fit(torch.cat(volumes), torch.cat(facts), _PRIOR_RIDGE)

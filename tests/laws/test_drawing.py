@@ -20,8 +20,10 @@ from synth.models.denoiser import Denoised, preconditioned
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.tone import KNOTS_HU, Tone
 from synth.progress import Progress
+from synth.regions.region import parse
 from synth.training.config import TrainConfig
 from synth.training.tasks import Batch, batch_loss, time_weight
+from evals.benchmarks.made_up import REGION_YAML
 from tests.regions import HEAD_NECK, MEAN_CHANNELS, NAMES, REGION, encode
 from tests.torso import phantom
 
@@ -66,6 +68,22 @@ def test_ct_is_ct_and_dose_is_dose_and_contrast_guidance_brightens() -> None:
     assert dose == pytest.approx(float(dose_from_network(torch.tensor(DOSE))), abs=1e-3)
     pushed, same = composed(1.5)
     assert pushed > ct + 0.01 and same == pytest.approx(dose, abs=1e-3)
+
+
+def test_ct_is_drawn_on_the_scale_of_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Known()
+    monkeypatch.setattr(Known, "__call__", _constant)
+    model.region = parse(REGION_YAML + "ct: {mean: -0.5, sd: 0.6}\n")
+    model.config = SimpleNamespace(channels=1, text_dim=384)
+    plan = GeneratePlan(case="c", seed=0, request=CaseRequest(), region="made_up", spacing_mm=8.0, facts={},
+                        sampling=Sampling(prior_guidance=0.0))  # fmt: skip
+    drawn = compose(plan, None, model)  # type: ignore[arg-type]
+    assert float(drawn.ct.mean()) == pytest.approx(-0.5 + 0.6 * CT, abs=1e-3)
+
+
+def _constant(model: Known, x: torch.Tensor, t: torch.Tensor, condition: Condition) -> Denoised:
+    velocity = (x - CT) / t.clamp(min=1e-3).view(-1, 1, 1, 1, 1)
+    return Denoised(velocity, torch.zeros(len(x), 3, *x.shape[2:]))
 
 
 class Reads(nn.Module):

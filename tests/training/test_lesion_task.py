@@ -13,12 +13,15 @@ import torch
 from synth.case import library
 from synth.case.weights_folder import WEIGHTS_ENV
 from synth.data.tumours import Tumour
+from synth.models.denoiser import Denoiser
 from synth.models.scaling import detail_from_network
+from synth.regions.region import parse
 from synth.training.config import TrainConfig
 from synth.training.lesion_task import LEVELS, LesionTask, lesion_sample
-from synth.training.main import Trainer, train
+from synth.training.main import Trainer, make_task, train
 from synth.training.tasks import batch_loss
 from tests import networks
+from evals.benchmarks.made_up import REGION_YAML
 from tests.regions import REGION
 
 CONFIG = TrainConfig(network="lesion", batch=6, label_weight=0.0)
@@ -31,6 +34,15 @@ def tumour(seed: int = 0) -> Tumour:
     mask[:, 10:24, 8:22, 5:15] = True
     ct = 0.1 + 0.1 * mask + 0.05 * torch.randn(1, *shape, generator=torch.Generator().manual_seed(seed))
     return Tumour("t", ct.half(), mask, torch.tensor([2.0, 2.0, 3.0]))
+
+
+def write_data(data: Path) -> None:
+    for split in ("train", "val"):
+        folder = data / "lesion" / split
+        folder.mkdir(parents=True)
+        one = tumour()
+        hu = np.rint(200 * one.ct[0].float().numpy()).astype(np.int16)
+        np.savez(folder / "t.npz", hu=hu, lesion=one.mask[0].numpy(), spacing=one.spacing.numpy())
 
 
 def test_a_batch_follows_from_its_seed_and_shows_every_grid() -> None:
@@ -64,6 +76,17 @@ def test_the_coarse_ct_is_noised_inside_alone_and_the_bands_make_the_crop() -> N
         assert detail_from_network(sample.x0).std() == pytest.approx(0.05 / np.sqrt(8), rel=0.3)
 
 
+def test_a_network_of_another_region_is_fine_tuned_as_one(tmp_path: Path) -> None:
+    region = parse(REGION_YAML)
+    model = Denoiser(channels=7, refine=True, widths=(8, 8, 16), blocks=(1, 1, 1), embedding_dim=16, region=region.text)
+    model.save_pretrained(tmp_path / "refine")
+    write_data(tmp_path / "data")
+    config = CONFIG.model_copy(update={"init": tmp_path / "refine", "data": tmp_path / "data"})
+    task = make_task(config, "train", torch.device("cpu"))
+    assert task.region == region
+    assert torch.isfinite(batch_loss(model, task.draw(np.random.default_rng(0)), CONFIG)[0])
+
+
 def test_only_what_is_hidden_counts() -> None:
     task = LesionTask([tumour()], CONFIG)
     batch, model = task.draw(np.random.default_rng(0)), networks.refine()
@@ -93,12 +116,7 @@ def test_a_run_starts_from_refine_and_its_weights_can_be_published(
     tiny_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # noqa: E501
     monkeypatch.setenv(WEIGHTS_ENV, str(tiny_weights))
-    for split in ("train", "val"):
-        folder = tmp_path / "data" / "lesion" / split
-        folder.mkdir(parents=True)
-        one = tumour()
-        hu = np.rint(200 * one.ct[0].float().numpy()).astype(np.int16)
-        np.savez(folder / "t.npz", hu=hu, lesion=one.mask[0].numpy(), spacing=one.spacing.numpy())
+    write_data(tmp_path / "data")
     config = tmp_path / "lesion.yaml"
     config.write_text(
         f"network: lesion\ndata: {tmp_path / 'data'}\nout: {tmp_path / 'run'}\nbatch: 2\nsteps: 2\nlog_every: 1\n"
