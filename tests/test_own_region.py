@@ -15,8 +15,8 @@ from synth.case.weights_folder import Weights
 from synth.data.dataset import load_subjects
 from synth.draw import generated as drawing
 from synth.provenance import Check
-from synth.shape.placed import Placed
 from synth.training.config import TrainConfig
+from synth.training.placed import Placed
 from synth.training.requests import TextBank
 from synth.training.tasks import BaseTask
 

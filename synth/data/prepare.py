@@ -13,7 +13,6 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from synth import intensity
 from synth.data import tumours
 from synth.data.native import prepare_native
 from synth.data.sources import cases, ct_rate, openkbp
@@ -22,6 +21,7 @@ from synth.data.store import PATIENTS, Entry, Store, write
 from synth.data.tumours import prepare_tumours
 from synth.errors import InputError
 from synth.files.whole import added_to, write_whole
+from synth.models import intensity
 from synth.progress import Progress
 from synth.regions import Frame, Region
 from synth.regions.frame import BASE_SPACING_MM

@@ -72,7 +72,7 @@ class Spine(_Strict):
 
 
 class CtScale(_Strict):
-    """Mean and SD of the CT over the frame at 16 mm, in intensity units (synth.intensity)."""
+    """Mean and SD of the CT over the frame at 16 mm, in intensity units (synth.models.intensity)."""
 
     mean: float
     sd: float = Field(gt=0)

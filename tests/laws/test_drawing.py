@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from evals.benchmarks.made_up import REGION_YAML
 from prompts import CaseRequest
 from synth.case.plan import GeneratePlan, Sampling
 from synth.case.weights_folder import TONE, TORSO_FILE, Weights
@@ -23,7 +24,6 @@ from synth.progress import Progress
 from synth.regions.region import parse
 from synth.training.config import TrainConfig
 from synth.training.tasks import Batch, batch_loss, time_weight
-from evals.benchmarks.made_up import REGION_YAML
 from tests.regions import HEAD_NECK, MEAN_CHANNELS, NAMES, REGION, encode
 from tests.torso import phantom
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from evals.benchmarks.made_up import REGION_YAML
 from synth.case import library
 from synth.case.weights_folder import WEIGHTS_ENV
 from synth.data.tumours import Tumour
@@ -21,7 +22,6 @@ from synth.training.lesion_task import LEVELS, LesionTask, lesion_sample
 from synth.training.main import Trainer, make_task, train
 from synth.training.tasks import batch_loss
 from tests import networks
-from evals.benchmarks.made_up import REGION_YAML
 from tests.regions import REGION
 
 CONFIG = TrainConfig(network="lesion", batch=6, label_weight=0.0)
