@@ -22,6 +22,7 @@ _BARE = {
 _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
 _PARENCHYMAL = ("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain")
 _WIDTHS = ("diameter", "calib", "width", "dimension")
+_GROWS = ("spleen", "liver", "heart", "prostate", "thyroid")
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
@@ -52,8 +53,13 @@ def resolved(items: Sequence[Term]) -> list[Term]:
             means = {"segment": True}
         elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
             means = {"finding": kind_named("dilatation")}
+        elif item.text.lower() == "one" and index and "size" in items[index - 1].means:
+            before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
+            means = {"finding": before[-1]} if before else None
         elif item.text.lower() == "calcified" and _alone_with_organ(items, index):
             means = {"finding": kind_named("calcification")}
+        elif item.means.get("organ") in _GROWS and _is_big(items, index):
+            means = {"finding": kind_named(kind_named("dilatation").elsewhere[item.means["organ"]])}
         if means is not None:
             found[index] = replace(item, means=means)
     return found
@@ -85,6 +91,13 @@ def _alone_with_organ(items: Sequence[Term], index: int) -> bool:
     chunk = items[first:last]
     organs = kind_named("calcification").elsewhere
     return any(i.means.get("organ") in organs for i in chunk) and not any("finding" in i.means for i in chunk)
+
+
+def _is_big(items: Sequence[Term], index: int) -> bool:
+    """ "big spleen", and nothing behind it that could be big instead."""
+    behind = items[index + 1] if index + 1 < len(items) else None
+    big = index > 0 and items[index - 1].text.lower() in ("big", "large", "huge", "massive")
+    return big and (behind is None or "mark" in behind.means or behind.has("joins") or behind.has("with"))
 
 
 def _of_width(items: Sequence[Term], index: int) -> bool:

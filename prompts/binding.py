@@ -9,7 +9,7 @@ from typing import Any
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import Scopes, coordinates, is_finite, is_mark
+from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
 
 
 def bind(
@@ -149,7 +149,7 @@ def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
 
 
 _THICK = frozenset(("thickness", "thick", "deep", "depth", "thickest", "deepest"))
-_SHORT = frozenset(("short", "narrow"))
+_SHORT = frozenset(("short", "narrow", "sad"))
 _NEAR = 4
 _FAR = 8
 
@@ -187,7 +187,9 @@ def _behind_last(items: Sequence[Term]) -> list[Term]:
 
 def _before_first(items: Sequence[Term]) -> list[Term]:
     kept: list[Term] = []
-    for item in items:
+    for k, item in enumerate(items):
+        if is_mark(item, "(") and any("size" in i.means for i in items[k:]):
+            break
         if is_mark(item, ",", ";", ")") or "size" in item.means or item.has("joins"):
             break
         kept.append(item)
@@ -252,15 +254,36 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
         return max([*strong, *commas])
     if any(is_finite(i) for i in items[a.last : b.first]):
         return next(i for i in range(a.last, b.first) if is_finite(items[i]))
+    if (sized_before := _sized_before(items, a, b)) is not None:
+        return sized_before
     has_preposition = any(i.has("in") or i.has("beside") for i in items[a.last : b.first])
     return b.first if has_preposition else a.last
+
+
+def _sized_before(items: Sequence[Term], a: Draft, b: Draft) -> int | None:
+    """ "cancer right lower lobe 4 cm enlarged nodes": the one length between two heads is of the first, if it has none.
+
+    Not where it stands at the second head ("8 mm nodule").
+    """
+    sizes = [k for k in range(a.last, b.first) if "size" in items[k].means]
+    before = any("size" in i.means for i in items[max(0, a.first - _NEAR) : a.first])
+    at_head = bool(sizes) and sizes[0] + 1 == b.head and not b.text.lower().startswith("enlarg")
+    bare = all({"size", "attributes", "size_word", "segment", "unknown"} & set(i.means) or is_place(i) for i in
+               items[a.last : b.first])  # fmt: skip
+    if len(sizes) != 1 or before or at_head or not bare:
+        return None
+    return sizes[0] + 1
 
 
 def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
     """A place said once for several: "nodules and consolidation in the left lung"; or before them all."""
     for number in range(len(drafts) - 2, -1, -1):
         draft, following = drafts[number], drafts[number + 1]
-        if _placed(draft) or not _shares(draft) or draft.status != following.status:
+        if (
+            _placed(draft)
+            or not _shares(draft)
+            or (draft.status != following.status and not _replaces(items, draft, following))
+        ):
             continue
         between = items[draft.last : following.first]
         trailing = [p for p in following.places if p.first >= following.last and not p.weak]
@@ -272,17 +295,17 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             and not opens
             and not any(p.first < following.head for p in following.places if not p.weak)
         ):
-            draft.places += trailing
-    for before, draft in zip(drafts, drafts[1:], strict=False):
-        _beside(items, before, draft)
-        _follow(items, before, draft)
-        _same_side(before, draft)
+            draft.places += [replace(p, absent=draft.status == "absent") for p in trailing]
     leading: list[Place] = []
     for draft in drafts:
         if _placed(draft):
             leading = [p for p in draft.places if p.first < draft.head and p.own_organ and _led_by_in(items, p)]
         elif leading and _shares(draft):
             draft.places += leading
+    for before, draft in zip(drafts, drafts[1:], strict=False):
+        _beside(items, before, draft)
+        _follow(items, before, draft)
+        _same_side(before, draft)
 
 
 _FOLLOWING = frozenset(
@@ -344,6 +367,13 @@ def _organs(draft: Draft) -> frozenset[str]:
 
 
 _COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))
+
+
+def _replaces(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "pneumonia rather than tumour in the right upper lobe"."""
+    return b.status == "absent" and any(
+        i.text.lower() in ("rather than", "instead of") for i in items[a.last : b.first]
+    )
 
 
 def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:

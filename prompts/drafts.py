@@ -15,6 +15,7 @@ from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
 FOCAL = frozenset(
     ("nodule", "mass", "tumour", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp", "abscess", "stone")
 )
+_OF_PARTS = ("pacemaker", "surgical material")  # with leads; wires and clips
 _LABEL = 3  # items before the name of a lesion that a line opens with
 _RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
@@ -23,7 +24,10 @@ _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thicke
 
 @dataclass
 class Draft:
-    """One finding or target as a sentence has it. Indices are items of that sentence, `span` characters of the text."""
+    """One finding or target as a sentence has it. Indices are items of that sentence, `spans` characters of the text.
+
+    `anaphor`: it may speak of an earlier one; `summary`: examples of it follow, which are what is told.
+    """
 
     kind: Kind | None
     head: int
@@ -44,6 +48,7 @@ class Draft:
     sentence: int = 0
     section: str = ""
     anaphor: bool = False
+    summary: bool = False
     text: str = ""
 
     @property
@@ -79,7 +84,10 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         if index in scan or not {"finding", "dose"} & set(item.means):
             continue
         draft = _draft(item, index, items, scopes)
-        if found and _is_enlarged(items, found[-1], draft):
+        if found and _is_example(items, found[-1], draft):
+            found[-1].summary = True
+            found.append(draft)
+        elif found and _is_enlarged(items, found[-1], draft):
             draft.used |= found.pop().used
             found.append(draft)
         elif found and _is_same(items, scopes, found[-1], draft):
@@ -89,6 +97,14 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         else:
             found.append(draft)
     return _without_causes(found, items)
+
+
+def _is_example(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "nodules, for example a 3 mm nodule on the right": the summary is told by its examples."""
+    between = items[a.last : b.first]
+    exemplified = any(i.has("example") or i.text.lower() == "including" for i in between)
+    alike = a.kind is not None and b.kind is not None and a.kind.name == b.kind.name and a.status == b.status
+    return alike and exemplified and any("size" in i.means for i in items[b.first - _LABEL : b.last + _LABEL])
 
 
 def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
@@ -139,7 +155,7 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         and b.kind.device
         and all(i.has("joins") or i.has("article") or i.has("with") or is_place(i) for i in between)
     ):
-        return a.kind.means == b.kind.means
+        return a.kind.means == b.kind.means and (not between or a.kind.means.get("device") in _OF_PARTS)
     if a.status != "absent" and between and all(i.has("either") for i in between):
         return {a.kind.name, b.kind.name} <= {*FOCAL, "lymph node"}
     if between or a.status == "absent":
@@ -191,6 +207,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     labelled = a.kind.generic or ({a.kind.name, b.kind.name} <= FOCAL and a.first < _LABEL)
     if labelled and any(is_mark(i, ":") for i in between) and not any("size" in i.means for i in between):
         return _told(a, b, certain=True)  # "Target lesion 1: lymph node"
+    if _is_apposition(items, a, b):
+        return _told(a, b, certain=True)
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
     suggests = any(i.has("suggests") for i in between)
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
@@ -205,6 +223,14 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if not opened and not says_equal and any(i.has("joins") for i in between):
         return False
     return _told(a, b, certain=says_equal and not says_possible)
+
+
+def _is_apposition(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "3 cm mass at the bifurcation, paraganglioma": a finer name alone between commas."""
+    assert a.kind and b.kind
+    alone = is_mark(items[b.first - 1], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
+    vague = a.kind.name in ("mass", "nodule") or a.kind.generic
+    return alone and vague and b.kind.name in _RANK[2:] and not b.plural
 
 
 def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:

@@ -273,6 +273,8 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
     name, organ = resolved(draft.kind, place.organ if place else None)
     if draft.attributes.get("nature") == "metastatic" and (draft.kind.generic or name in ("nodule", "mass", "tumour")):
         name = "metastasis"
+    if draft.attributes.get("cystic") == "True" and draft.kind.generic and "texture" not in draft.attributes:
+        name = "cyst"
     attributes = {k: _typed(v) for k, v in draft.attributes.items()}
     if size is not None and size["is"] in ("thickness", "short axis"):
         _other_length(attributes, size)

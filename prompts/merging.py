@@ -33,7 +33,8 @@ def within_sentence(told: list[Told], number: int) -> None:
     for one in told[first:]:
         f = one.finding
         again = seen.setdefault((f.kind, f.organ, f.side, f.part, f.status, f.attributes.get("device")), one)
-        if again is not one and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
+        again_in_place = again is not one and not (one.draft.kind and one.draft.kind.device)
+        if again_in_place and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
             merged(again, one)
             told[:] = [t for t in told if t is not one]
 

@@ -23,7 +23,9 @@ from prompts.source import Source
 
 Means = dict[str, Any]
 _END = re.compile(r"(?<![\d.])[.;\n](?=\s)")
-_WITH_NUMBER = re.compile(r"\d|[ -](?:mm|cm|millim|centim)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I)
+_WITH_NUMBER = re.compile(
+    r"\d|[ -](?:mm|cm|millim|centim|inch)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I
+)
 
 _N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 _SIGNED = rf"(?:(?<![\w).])-\s?)?{_N}"
@@ -178,6 +180,12 @@ def _person(match: re.Match[str]) -> Means:
     return {"person": means | ({"sex": {"f": "female", "w": "female"}.get(sex, "male")} if sex else {})}
 
 
+def _named_person(match: re.Match[str]) -> Means:
+    """ "man 58": a word that says the sex, and a number."""
+    female = match["word"].lower() in ("woman", "female", "lady", "girl")
+    return {"person": {"age": int(match["age"]), "sex": "female" if female else "male"}}
+
+
 def _months(match: re.Match[str]) -> Means:
     return {"person": {"age": int(match["age"]) // 12}}
 
@@ -260,6 +268,7 @@ _SECTION = (
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
           "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
 _W = rf"(?:{'|'.join(_WORDS)}|half\s+an?)(?:\s+point\s+(?:{'|'.join(_WORDS[:10])}))?"
+_PEOPLE = "(?:man|male|gentleman|boy|woman|female|lady|girl)"
 _RULES = (
     # dates and times
     _rule(
@@ -368,6 +377,7 @@ _RULES = (
         _person,
         left=r"(?<![\w.])",
     ),
+    _rule(rf"(?P<word>{_PEOPLE}),?\s+(?P<age>\d{{1,3}})(?=[\s,.;]|$)(?!\s*(?:[cm]m|x|years?|yrs?))", _named_person),
     _rule(rf"aged?:?\s*{_AGE}(?:\s*(?:years?|yrs?|y))?", _person),
     _rule(r"(?P<age>\d{1,3})[\s-]*(?:months?|mo)[\s-]*old", _months),
     _rule(rf"{_AGE}\s?y?(?:/|\s)?(?P<sex>[mf])(?=\W|$)", _person, left=r"(?<![\w.])"),
@@ -398,7 +408,7 @@ _RULES = (
     _rule(rf"between\s+(?P<low>{_N})\s*(?P<lunit>{_MM})?\s*and\s*(?P<high>{_N}){_GAP}(?P<unit>{_MM})", _range),
     _rule(rf"{_N}(?:{_AND}{_N})+{_GAP}{_MM}", _list),
     _rule(rf"(?:{_BOUND})?(?P<n>{_SIGNED}{_GAP}{_MM})", _size, left=r"(?<![\w.])(?<!\d,)"),
-    _rule(r"(?P<n>\d+(?:\.\d+)?)\s*x\s*(?=nodules?|mass|lesions?)", lambda m: {"count": m["n"], "digits": True}),
+    _rule(r"(?P<count>\d{1,3})\s*x(?=\s+[a-z])", _count),
     _rule(r"x\s?(?P<count>\d{1,2})(?!\s*(?:[cm]m|x)|[.,]?\d)", _count, left=r"(?<=[a-z]\s)"),
     # what is left: counts and numbers of a list
     _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", _read, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),

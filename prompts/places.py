@@ -113,8 +113,8 @@ def _across(items: Sequence[Term], place: Place, index: int) -> bool:
 def _refines(items: Sequence[Term], place: Place, index: int) -> bool:
     """ "left kidney, upper pole": behind a bare organ and a comma, a part says where."""
     said = _says(items[index])
-    fresh = place.own_organ and not (place.part or place.level or place.segments)
-    part = said.get("level") or (said.get("part") and said.get("organ") == place.organ)
+    fresh = (place.own_organ or place.side) and not (place.part or place.level or place.segments)
+    part = said.get("level") or (said.get("part") and said.get("organ") in (place.organ, None, "kidney"))
     alone = not any(i.has("joins") for i in items[index + 1 : index + 3])
     return bool(fresh and part and alone and not said.get("side") and is_mark(items[index - 1], ","))
 

@@ -39,6 +39,7 @@ _NODAL = frozenset(("mediastinum", "retroperitoneum", "axilla", "neck", "inguina
 _STATIONS = ("pre", "para", "sub", "retro", "right para", "left para", "supra", "infra", "aorto", "inter", "station",
              "axill", "ingui", "hil", "porta", "peri", "gastro")  # fmt: skip
 _DILATED = re.compile(r"dilat|enlarg|wide", re.I)
+_EXCEPT = re.compile(r"except|apart|other than|aside|but|with the exception|only", re.I)
 _PAST = ("history",)
 _POSSIBLE = ("indication",)
 
@@ -58,6 +59,7 @@ class _Text:
     columns: tuple[str, ...] = ()
     understood: bool = False
     bare_target: bool = False
+    excepted: bool = False
 
 
 def read(text: str, door: Door = ANYWHERE) -> Reading:
@@ -125,10 +127,12 @@ def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: i
     spread = scopes(items)
     where = places(items, spread, taken)
     drafts = drafts_of(items, spread, taken)
+    state.excepted = state.excepted or any(i.has("stop") and _EXCEPT.match(i.text) for i in items)
     state.bare_target = state.bare_target or any("target" in i.means for i in items)
     if not drafts:
         _headless(state, items, spread, where, sentence, taken, number)
         return
+    _exemplify(state, items, drafts, number)
     normal = bind(items, spread, drafts, where, taken)
     if normal:
         _normal(state, items, normal, number, sentence)
@@ -139,10 +143,22 @@ def _sentence(state: _Text, items: Sequence[Term], sentence: Sentence, number: i
         if any(term.means["count"] == "0" for term in draft.counts):
             draft.status = "absent"
         _place_status(draft, section)
-        _add(state, draft, items, sentence)
+        if not draft.summary:
+            _add(state, draft, items, sentence)
     merging.within_sentence(state.told, number)
     for draft in drafts:
         _use(state, items, draft.used)
+
+
+def _exemplify(state: _Text, items: Sequence[Term], drafts: Sequence[Draft], number: int) -> None:
+    """ "Multiple nodules. For example a 10 mm nodule ..": the sentence before is told by its examples."""
+    last = state.told[-1] if state.told else None
+    opens = bool(items) and items[0].has("example") and "finding" not in items[0].means
+    if not opens or last is None or last.draft.sentence != number - 1 or last.finding.size_mm:
+        return
+    first = drafts[0].kind
+    if first is not None and first.name == last.finding.kind and last.finding.count == "several":
+        state.told.pop()
 
 
 def _place_status(draft: Draft, section: str) -> None:
@@ -396,18 +412,18 @@ def _request(
                 findings[number] = replace(finding, drawn=False, why_not=why)
     elif beyond:  # nothing that was asked for is in the region: a contradiction
         requests = valid
-    absent = _absent(findings, requests, len(state.sentences))
+    absent = _absent(findings, requests, len(state.sentences) > 1 or state.excepted)
     try:
         return asking.case_request(text, known, requests, targets, absent)
     except ValidationError as error:
         return error.errors()[0]["msg"].removeprefix("Value error, ")
 
 
-def _absent(findings: Sequence[Finding], requests: Sequence[FindingRequest], sentences: int) -> list[str]:
-    """Names of what is ruled out; in a text of several sentences without what another one finds ("no other nodule")."""
+def _absent(findings: Sequence[Finding], requests: Sequence[FindingRequest], several: bool) -> list[str]:
+    """Names of what is ruled out; in a text of `several` statements without what another finds ("no other nodule")."""
     ruled_out = [f for f in findings if f.status == "absent" and f.kind != "abnormality"]
     names = list(dict.fromkeys(asking.absent_name(f) for f in ruled_out))
-    if sentences < 2:
+    if not several:
         return names
     there = {name for r in requests for name in (r.kind.value, f"{r.organ} {r.kind}")}
     return [name for name in names if name not in there]

@@ -52,7 +52,7 @@ def scopes(items: Sequence[Term]) -> Scopes:
     found: Scopes = [set() for _ in items]
     for index, item in enumerate(items):
         contexts = item.means.get("context", ())
-        if contexts:
+        if contexts or "invasion" in item.means.get("attributes", ()):
             _spread(items, index, contexts, found)
         elif item.means.get("mark") == "?":
             _question(items, index, found)
@@ -67,8 +67,9 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         reach(found, "absent", forward(items, index))
     if "absent after" in contexts and (not both or (answers and closes)):
         reach(found, "absent", backward(items, index))
-    if "normal" in contexts and index and (answers or _links(items[index - 1])):
-        reach(found, "absent", _no_device(items, backward(items, index - 1)))
+    verb = items[index].text.lower().startswith(("is ", "are ", "was ", "were "))
+    if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
+        reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
     if "possible before" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "possible after" in contexts:
@@ -80,8 +81,13 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         reach(found, "past", _no_device(items, past))
     if past_after and index:
         reach(found, "past", backward(items, index))
+    named = "finding" in items[index].means
     for name, scope in (("beside", "beside"), ("mostly", "subset"), ("example", "largest")):
-        if name in contexts and not (name == "example" and any("finding" in i.means for i in items[index:])):
+        if (
+            name in contexts
+            and not named
+            and not (name == "example" and any("finding" in i.means for i in items[index:]))
+        ):
             reach(found, scope, _places(items, index))
     if "suggests" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
@@ -89,6 +95,9 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         reach(found, "largest", _of_one(items, index))
     if "invades" in contexts:  # "splenic vein invasion": of a neighbour
         reach(found, "beside", _places_before(items, index))
+    if not named and items[index].means.get("attributes", {}).get("invasion") == "close relationship":
+        led = index + 1 < len(items) and (items[index + 1].has("with") or items[index + 1].has("in"))
+        reach(found, "beside", _places(items, index + led))
     for name in ("equal", "due"):
         if name in contexts:
             reach(found, name, forward(items, index))
@@ -177,8 +186,14 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
     """From before an item back to the beginning of its clause."""
     inside: list[int] = []
     depth = 0
+    until = index
     for j in range(index - 1, -1, -1):
         item = items[j]
+        if until <= j < index and until != index:
+            continue
+        if is_mark(item, ",") and (opens := _relative(items, j)) is not None:
+            until = opens  # ", which measured 6 mm,"
+            continue
         depth += is_mark(item, ")") - is_mark(item, "(")
         if item.has("stop") or is_finite(item) or depth < 0 or item.has("absent after") or item.has("normal"):
             break
@@ -186,6 +201,14 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
             break
         inside.append(j)
     return inside
+
+
+def _relative(items: Sequence[Term], end: int) -> int | None:
+    """The comma that opens the relative clause which the comma at `end` closes."""
+    opens = next((j for j in range(end - 1, -1, -1) if is_mark(items[j], ",")), None)
+    if opens is None or items[opens + 1].text.lower() not in ("which", "that", "who"):
+        return None
+    return opens
 
 
 def _last_named(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
