@@ -253,11 +253,19 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
     if strong or commas:
         return max([*strong, *commas])
     if any(is_finite(i) for i in items[a.last : b.first]):
-        return next(i for i in range(a.last, b.first) if is_finite(items[i]))
+        return _subject(items, a.last, next(i for i in range(a.last, b.first) if is_finite(items[i])))
     if (sized_before := _sized_before(items, a, b)) is not None:
         return sized_before
     has_preposition = any(i.has("in") or i.has("beside") for i in items[a.last : b.first])
     return b.first if has_preposition else a.last
+
+
+def _subject(items: Sequence[Term], first: int, verb: int) -> int:
+    """Where the place before a verb begins, if nothing joins it to what is before: "no effusion liver has a cyst"."""
+    start = verb
+    while start > first and is_place(items[start - 1]):
+        start -= 1
+    return verb if start > first or start == verb else start
 
 
 def _sized_before(items: Sequence[Term], a: Draft, b: Draft) -> int | None:
@@ -362,8 +370,10 @@ def _same_side(before: Draft, draft: Draft) -> None:
 def _organs(draft: Draft) -> frozenset[str]:
     """Where a finding is, or what was put there."""
     assert draft.kind
-    named = {p.organ for p in draft.places if p.organ and not p.weak and not draft.kind.always} or {draft.kind.organ}
-    return frozenset({draft.kind.means["device"]} if draft.kind.device else {o for o in named if o})
+    if draft.kind.device:
+        return frozenset({str(draft.kind.means["device"])})
+    said = {p.organ for p in draft.places if p.organ and not p.weak and not draft.kind.always}
+    return frozenset(said) if said else frozenset({draft.kind.organ} if draft.kind.organ else ())
 
 
 _COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))

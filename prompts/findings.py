@@ -88,8 +88,9 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     conflicts: list[str] = []
     for place in own:
         _add(found, place, items, conflicts)
+    own_organ = draft.kind.organ if draft.kind else None
     for place in found:
-        if place.part is None and place.level and plain(place.organ or draft.kind and draft.kind.organ) in _LEVELLED:
+        if place.part is None and place.level and (plain(place.organ or own_organ) or "") in _LEVELLED:
             place.part = "interpolar" if (place.organ, place.level) == ("kidney", "middle") else place.level
     if not found and draft.kind and not draft.kind.organ and draft.kind.name != "lymph node":
         found = [p for p in draft.places if p.weak][:1]

@@ -111,7 +111,8 @@ def _led_by_in(items: Sequence[Term], index: int) -> bool:
     for item in reversed(items[:index]):
         if item.has("in"):
             return True
-        if not (is_place(item) or coordinates(item) or item.has("definite") or "region" in item.means):
+        plain = is_place(item) or coordinates(item) or item.has("definite")
+        if not plain and not {"region", "unknown"} & set(item.means):
             return False
     return False
 

@@ -136,7 +136,8 @@ def _links(item: Term) -> bool:
 
 def forward(items: Sequence[Term], index: int) -> list[int]:
     """From behind an item to the end of its clause."""
-    inside, verb = [], False
+    inside: list[int] = []
+    verb = False
     depth = 0
     for j in range(index + 1, len(items)):
         item = items[j]

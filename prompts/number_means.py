@@ -1,0 +1,201 @@
+"""What a number that a rule has found means: lengths in mm, volumes, doses, persons, segments, levels, counts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+Means = dict[str, Any]
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
+SIGNED = rf"(?:(?<![\w).])-\s?)?{NUMBER}"
+MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?)(?![a-wyz\d^]|x(?!\s?\d))"
+GAP = r"[\s-]*"
+_ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+          "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
+WORDED = rf"(?:{'|'.join(_WORDS)}|half\s+an?)(?:\s+point\s+(?:{'|'.join(_WORDS[:10])}))?"
+
+
+def value(text: str) -> float:
+    """ "1,5" is 1.5 and "1,000" a thousand."""
+    text = text.replace(" ", "")
+    if re.fullmatch(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?", text) and not text.startswith("0"):
+        return float(text.replace(",", ""))
+    return float(text.replace(",", "."))
+
+
+def _values(text: str) -> list[float]:
+    return [value(n) for n in re.findall(rf"(?:(?<![\w).])-\s?)?{NUMBER}", text)]
+
+
+def _scale(unit: str) -> float:
+    return 10.0 if unit.lower().startswith("c") else 25.4 if unit.lower().startswith("i") else 1.0
+
+
+def _sized(text: str) -> list[float]:
+    """Lengths in mm: a number has the unit behind it, one without takes that of the next ("2 x 3 cm")."""
+    found = [(value(m[1]), m[2]) for m in re.finditer(rf"({SIGNED}){GAP}({MM})?", text, re.I)]
+    unit, lengths = None, []
+    for number, own in reversed(found):
+        unit = own or unit
+        lengths.append(round(number * _scale(unit or "mm"), 6))
+    if found and found[-1][1] is None:  # "30 mm x 2": the unit of the first
+        unit = next((own for _, own in found if own), "mm")
+        lengths = [round(n * _scale(own or unit), 6) for n, own in reversed(found)]
+    return lengths[::-1]
+
+
+def axes(match: re.Match[str]) -> Means:
+    """Lengths of axes, the longest first."""
+    return {"size": {"axes": tuple(sorted(_sized(match[0]), reverse=True)), "is": None}}
+
+
+def axes_with_unit(match: re.Match[str]) -> Means:
+    """ "(5.6 x 4.1, cm)": the unit stands apart."""
+    scale = _scale(match["unit"])
+    return {
+        "size": {"axes": tuple(sorted((round(n * scale, 6) for n in _values(match["axes"])), reverse=True)), "is": None}
+    }
+
+
+def length_range(match: re.Match[str]) -> Means:
+    """The ends of a range."""
+    low, high = _sized(f"{match['low']} {match['lunit'] or match['unit']} x {match['high']} {match['unit']}")
+    return {"size": {"range": (min(low, high), max(low, high)), "is": "range"}}
+
+
+def grown(match: re.Match[str]) -> Means:
+    """ "decreased from 52 mm to 38 mm": what it is now, and what it was."""
+    was, now = _sized(f"{match['low']} {match['lunit'] or match['unit']} x {match['high']} {match['unit']}")
+    return {"size": {"axes": (now,), "is": None, "was": was}}
+
+
+def worded(match: re.Match[str]) -> Means:
+    """ "two by one point five centimeters"."""
+    scale, lengths = _scale(match["unit"]), []
+    for said in re.findall(WORDED, match["words"], re.I):
+        whole, _, tenth = said.lower().partition("point")
+        number = 0.5 if "half" in whole else float(_WORDS.index(whole.strip()))
+        lengths.append(round((number + (_WORDS.index(tenth.strip()) / 10 if tenth else 0)) * scale, 6))
+    if match["to"] and len(lengths) == 2:
+        return {"size": {"range": (min(lengths), max(lengths)), "is": "range"}}
+    return {"size": {"axes": tuple(sorted(lengths, reverse=True)), "is": None}}
+
+
+def lengths_listed(match: re.Match[str]) -> Means:
+    """One length each of several."""
+    return {"size": {"list": tuple(_sized(match[0])), "is": None}}
+
+
+def length(match: re.Match[str]) -> Means:
+    """One length, and what it bounds."""
+    return {"size": {"axes": tuple(_sized(match["n"])), "is": _bound(match.groupdict().get("bound"))}}
+
+
+def _bound(said: str | None) -> str | None:
+    if not said:
+        return None
+    said = said.lower()
+    if re.search(r"<|less|smaller|under|below|not exceed|none|at most|not larger|no more|no larger|within", said):
+        return "below"
+    if re.search(r">|more|larger|greater|over|exceed|above|at least|bigger", said):
+        return "above"
+    return "largest" if re.search(r"up to|reach|max", said) else None
+
+
+def volumes(match: re.Match[str]) -> Means:
+    """mL, one or more."""
+    return {"volume": tuple(_values(re.sub(r"cm(?:3|\^3|\s3)", "", match[0], flags=re.I)))}
+
+
+def doses(match: re.Match[str]) -> Means:
+    """Gy, one or more."""
+    return {"dose": tuple(_values(match[0]))}
+
+
+def centigray(match: re.Match[str]) -> Means:
+    """Gy, from cGy."""
+    return {"dose": tuple(n / 100 for n in _values(match[0]))}
+
+
+def ptv(match: re.Match[str]) -> Means:
+    """Gy, from the name of a target."""
+    return {"dose": tuple(float(n) for n in re.findall(r"\d+", match[0])), "named": True}
+
+
+def person(match: re.Match[str]) -> Means:
+    """Age in years, and sex."""
+    groups = match.groupdict()
+    sex = (groups.get("sex") or "").lower()
+    means: Means = {"age": int(re.sub(r"\s", "", match["age"]))}
+    return {"person": means | ({"sex": {"f": "female", "w": "female"}.get(sex, "male")} if sex else {})}
+
+
+def named_person(match: re.Match[str]) -> Means:
+    """ "man 58": a word that says the sex, and a number."""
+    female = match["word"].lower() in ("woman", "female", "lady", "girl")
+    return {"person": {"age": int(match["age"]), "sex": "female" if female else "male"}}
+
+
+def months(match: re.Match[str]) -> Means:
+    """Age in whole years, from months."""
+    return {"person": {"age": int(match["age"]) // 12}}
+
+
+def segments(match: re.Match[str]) -> Means:
+    """Couinaud numbers."""
+    parts = _parts(match["list"])
+    return {"couinaud": parts, "across": len(parts) == 2 and bool(re.search(r"[/-]", match["list"]))}
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """Couinaud numbers in digits; "6-8" is 6, 7 and 8."""
+    if (run := re.fullmatch(r"\s*([1-8])\s*(?:-|to)\s*([1-8])\s*", text)) and int(run[1]) < int(run[2]):
+        return tuple(str(n) for n in range(int(run[1]), int(run[2]) + 1))
+    found = re.findall(r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|\d+)(?=[ab]?(?:\W|$))", text.lower())
+    return tuple(dict.fromkeys(n if n.isdigit() else str(_ROMAN[n]) for n in found))
+
+
+def vertebra(match: re.Match[str]) -> Means:
+    """A level of the spine."""
+    return {"vertebra": match["level"].upper().replace(" ", "")}
+
+
+def stage(match: re.Match[str]) -> Means:
+    """Words of a classification."""
+    return {"stage": " ".join(match[0].split())}
+
+
+def station(match: re.Match[str]) -> Means:
+    """ "station 4R": nodes of the mediastinum or hilum on the right (IASLC map)."""
+    numbers = match["list"].upper()
+    sides = set(re.findall(r"[RL]", numbers))
+    side = {"R": "right", "L": "left"}[sides.pop()] if len(sides) == 1 else None
+    place = {"organ": "mediastinum", "segment": f"station {numbers}"}
+    return {"place": place | ({"side": side} if side else {}), "station": True}
+
+
+def count(match: re.Match[str]) -> Means:
+    """How many."""
+    return {"count": match["count"].lstrip("0") or "0", "digits": True}
+
+
+def read_alone(_: re.Match[str]) -> Means:
+    """Read, and nothing follows."""
+    return {"number": True}
+
+
+def share(match: re.Match[str]) -> Means:
+    """A share, 0 to 1."""
+    return {"share": round(value(match["n"]) / 100, 6)}
+
+
+def ratio(match: re.Match[str]) -> Means:
+    """A cardiothoracic ratio."""
+    return {"ratio": value(match["n"])}
+
+
+def degrees(match: re.Match[str]) -> Means:
+    """Degrees of contact."""
+    return {"degrees": value(match["n"])}
