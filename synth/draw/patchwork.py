@@ -61,7 +61,7 @@ def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], 
     """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, the details of finer
     grids as far as looks hold them, and its atlas."""
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
-    low, high = field(plan, Atlas(model.atlas, displacement, 0, FRAME.shape[2]))
+    low, high = field(plan, Atlas(model.organs, displacement, 0, FRAME.shape[2]))
     spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
     ct = torch.from_numpy(composed(shares(plan, model), model, Places(displacement, spacing, (low, high))))[None, None]
     on_step()
@@ -71,7 +71,7 @@ def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], 
         bands = wavelet.forward(ct)
         ct, details[spacing] = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
         spacing *= FACTOR
-    atlas = Atlas(model.atlas, displacement, low, high)
+    atlas = Atlas(model.organs, displacement, low, high)
     return Drawn(shipped("torso"), frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
 
 

@@ -23,10 +23,12 @@ from synth.files.whole import write_whole
 from synth.regions import shipped
 from synth.regions.frame import LOOK_MM
 from synth.torso.looks import LOOK_ARRAYS, Look
+from synth.volumes import labels
 
 FRAME = shipped("torso").frame
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
+_PELVIS = ("sacrum", "hip_left", "hip_right")
 _MOST_BYTES = 2**30
 _REMEDY = "copy it again, or train again with `synthct train torso`"
 
@@ -67,6 +69,18 @@ class TorsoModel:
     modes: np.ndarray
     scale: np.ndarray
     habitus: np.ndarray
+
+    @cached_property
+    def organs(self) -> np.ndarray:
+        """The atlas without islands beside the pelvis: contrast in the bowel, which attenuation took for bone."""
+        out = self.atlas.copy()
+        for number in (labels.ids()[name] for name in _PELVIS):
+            pieces, count = ndimage.label(self.atlas == number, np.ones((3, 3, 3)))
+            if count > 1:
+                sizes = np.bincount(pieces.ravel())
+                sizes[0] = 0
+                out[(pieces > 0) & (pieces != sizes.argmax())] = 0
+        return out
 
     @cached_property
     def displacements(self) -> tuple[torch.Tensor, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from synth.torso.atlas import BONES, LUNGS, SOFT
+from synth.torso.fitting import FIT_MM, FITTED, fit, means, smoothed
 from synth.volumes import labels
 
 _AIR_HU, _BONE_HU, _MARROW_HU = -400, 140, 90
@@ -15,6 +16,8 @@ _REACH_MM = {"lung": 14.0, "bone": 9.0, "soft": 8.0}  # how far registration may
 _FAT, _SOFT_TISSUE = (-100.0, 35.0), (50.0, 40.0)  # HU mean and SD of what is round an organ
 _PRIOR_MM = 4.0
 _SMOOTH_MM = 2.5
+_VESSELS, _PIECE_OF_VESSEL = ("aorta",), 0.2  # of its largest piece
+_SURE_MM = 2.5  # over which voxels agree
 _ORGAN_SD = 25.0  # HU, at least
 
 
@@ -27,7 +30,9 @@ def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
     out = np.zeros(hu.shape, np.uint8)
     body = ndimage.binary_opening(hu > -300, iterations=max(1, round(4 / spacing)))
     body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
-    _soft(out, hu, atlas, spacing)
+    best = np.full(hu.shape, -np.inf, np.float32)
+    _soft(out, best, hu, atlas, spacing)
+    _fitted(out, best, hu, atlas, spacing)
     _nearest(
         out, _with_vessels((hu < _AIR_HU) & body, spacing), atlas, (*LUNGS, "trachea"), _REACH_MM["lung"] / spacing
     )
@@ -63,10 +68,54 @@ def _nearest(out: np.ndarray, mask: np.ndarray, atlas: np.ndarray, names: tuple[
     out[box][near] = atlas[box][tuple(index)][near]
 
 
-def _soft(out: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) -> None:
-    """Organs of soft tissue: prior from the blurred atlas times a Gaussian likelihood, against fat and other tissue."""
-    best = np.zeros(hu.shape, np.float32)
-    for name in SOFT:
+def _fitted(out: np.ndarray, best: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) -> None:
+    """Organs that are moved to where attenuation says that they are, each in its one piece."""
+    factor = max(1, round(FIT_MM / spacing))
+    coarse, boxes = means(hu, factor), ndimage.find_objects(atlas)
+    for name in FITTED:
+        number = labels.ids()[name]
+        if number > len(boxes) or boxes[number - 1] is None:
+            continue
+        organ = fit(coarse, _pooled(atlas, number, boxes[number - 1], factor), name, factor * spacing)
+        if organ is None:
+            continue
+        organ = organ.finer(factor)
+        here = smoothed(hu[organ.box], spacing)
+        share = ndimage.gaussian_filter(1 / (1 + np.exp(-organ.odds(here))), _SURE_MM / spacing)
+        mask = _one_piece(share > 0.5, name, spacing) & (here > organ.limits[0])
+        rank = ndimage.gaussian_filter(organ.rank(here), _SURE_MM / spacing)
+        better = mask & (rank > best[organ.box])
+        out[organ.box][better] = number
+        best[organ.box][better] = rank[better]
+
+
+def _pooled(atlas: np.ndarray, number: int, box: tuple[slice, ...], factor: int) -> np.ndarray:
+    """(X, Y, Z) bool of blocks of voxels: whether half of them have a number that lies in a box."""
+    blocks = tuple(slice(s.start // factor, -(-s.stop // factor)) for s in box)
+    here = atlas[tuple(slice(factor * s.start, factor * s.stop) for s in blocks)] == number
+    out = np.zeros([n // factor for n in atlas.shape], bool)
+    out[blocks] = means(here, factor) >= 0.5
+    return out
+
+
+def _one_piece(mask: np.ndarray, name: str, spacing: float) -> np.ndarray:
+    """An organ without bridges to its neighbours and without pinholes; a vessel may be in pieces."""
+    times = max(1, round(FIT_MM / spacing))
+    opened = mask if name in _VESSELS else ndimage.binary_opening(mask, iterations=times)
+    pieces, count = ndimage.label(opened)
+    if count == 0:
+        return mask & False
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    least = _PIECE_OF_VESSEL * sizes.max() if name in _VESSELS else sizes.max()
+    kept = np.pad((sizes >= least)[pieces], times + 1)
+    closed: np.ndarray = ndimage.binary_closing(kept, iterations=times)[(slice(times + 1, -times - 1),) * 3]
+    return closed
+
+
+def _soft(out: np.ndarray, best: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) -> None:
+    """Aorta, muscles, cord: prior from the blurred atlas times a Gaussian likelihood, against fat and other tissue."""
+    for name in (n for n in SOFT if n not in FITTED):
         mask = atlas == labels.ids()[name]
         if not mask.any():
             continue
@@ -86,9 +135,10 @@ def _soft(out: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) ->
         own = prior * _gauss(values, mean, sd)
         other = (1 - prior) * (0.5 * _gauss(values, *_FAT) + 0.5 * _gauss(values, *_SOFT_TISSUE) + 1e-5)
         posterior = np.where(values < _AIR_HU, 0.0, own / (own + other + 1e-12)).astype(np.float32)
-        better = (posterior > 0.5) & (posterior > best[box])
+        rank = np.log((own + 1e-12) / (1.001 - prior))
+        better = (posterior > 0.5) & (rank > best[box])
         out[box][better] = labels.ids()[name]
-        best[box][better] = posterior[better]
+        best[box][better] = rank[better]
 
 
 def _gauss(values: np.ndarray, mean: float, sd: float) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 
 from synth.errors import InputError
 from synth.torso.model import TorsoModel, fit_modes
+from synth.volumes import labels
 
 
 def test_a_model_is_read_as_it_was_written(torso: TorsoModel, tmp_path: Path) -> None:
@@ -51,3 +52,12 @@ def test_modes_are_found_though_every_scan_shows_a_part() -> None:
     assert abs(np.corrcoef(found.ravel(), ramp.ravel())[0, 1]) > 0.95
     assert abs(np.corrcoef(coefficients[:, 0], drawn)[0, 1]) > 0.95
     assert np.abs(mean).max() < 6
+
+
+def test_islands_beside_the_pelvis_are_no_bone(torso: TorsoModel) -> None:
+    atlas = torso.atlas.copy()
+    hip = labels.ids()["hip_left"]
+    atlas[30:40, 30:40, 2:12], atlas[50:52, 30:32, 20:22] = hip, hip
+    cleaned = replace(torso, atlas=atlas).organs
+    assert (cleaned == hip).sum() == 1000
+    assert (cleaned[cleaned != atlas] == 0).all()

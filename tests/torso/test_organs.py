@@ -9,6 +9,7 @@ from prompts import parse
 from synth.case.order import Order
 from synth.case.weights_folder import Weights
 from synth.draw.torso_checks import check_torso
+from synth.torso.fitting import fit
 from synth.torso.organs import read_masks
 from synth.volumes import labels
 from synth.volumes.types import Case, LabelMap, Volume
@@ -64,3 +65,49 @@ def test_a_torso_with_something_wrong_fails(change: str) -> None:
         ids[..., :70][ids[..., :70] == labels.ids()["liver"]] = 0
     plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
     assert [c for c in check_torso(case(ids), plan) if not c.ok]
+
+
+def test_a_mask_that_lies_beside_its_organ_is_refused() -> None:
+    """Moved until a tenth of the spleen's mask is the fat that lies round the body."""
+    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
+    ids = phantom.volume(True)[1]
+    spleen = labels.ids()["spleen"]
+    x = np.roll(ids == spleen, -6, axis=0)
+    ids[ids == spleen] = 0
+    ids[x] = spleen
+    failed = {c.name for c in check_torso(case(ids), plan) if not c.ok}
+    assert failed == {"spleen_hu_5th_percentile"}
+
+
+def test_what_is_masked_has_the_attenuation_of_its_organ() -> None:
+    """A spleen in fat and a kidney beside bowel full of contrast, both 12 mm off in the atlas."""
+    hu, ids = phantom.volume(True)
+    spleen, kidney = (ids == labels.ids()[name] for name in ("spleen", "kidney_left"))
+    hu[(hu == phantom.MUSCLE_HU)] = phantom.FAT_HU
+    bowel = np.roll(kidney, 13, axis=1) & ~kidney & (ids == 0)
+    hu[bowel] = 700
+    hu += np.random.default_rng(0).normal(0, 10, hu.shape).astype(np.float32)
+    found = read_masks(hu, np.roll(ids, 3, axis=1), SPACING)
+    for name, mask in (("spleen", spleen), ("kidney_left", kidney)):
+        here = found == labels.ids()[name]
+        assert dice(here, mask) > 0.9, name
+        assert np.percentile(hu[here], 5) > 50, name
+        assert hu[here].max() < 600, name
+
+
+def test_masks_of_a_finer_grid_are_those_of_the_coarser() -> None:
+    """Organs are moved on the grid of 4 mm whatever the spacing."""
+    hu, ids = phantom.volume(True, 2.0)
+    beside = np.roll(ids, 6, axis=1)
+    fine = read_masks(hu, beside, 2.0)
+    for name in ("spleen", "kidney_left", "heart"):
+        number = labels.ids()[name]
+        assert dice(fine == number, ids == number) > 0.9, name
+
+
+def test_a_rim_of_an_organ_is_not_fitted() -> None:
+    hu, ids = phantom.volume(True)
+    liver = ids == labels.ids()["liver"]
+    assert fit(hu, liver & (np.cumsum(liver).reshape(ids.shape) <= 4), "liver", SPACING) is None
+    assert fit(hu, liver, "liver", SPACING) is not None
+    assert fit(hu, liver & False, "liver", SPACING) is None
