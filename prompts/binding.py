@@ -160,6 +160,7 @@ def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict
     before = [i for i in items[max(0, index - _FAR) : index] if "mark" not in i.means or not is_mark(i, "(", ")")]
     before = _behind_last(before)
     after = _before_first(items[index + 1 : index + 1 + _NEAR])
+    before = [i for i in before if not i.text.lower().startswith(("thick-wall", "thick wall"))]
     words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
     words_after = {w for i in after for w in i.text.lower().replace("-", " ").split()}
     if said["is"] == "earlier" or _is_earlier(items, index):
@@ -389,6 +390,11 @@ def _replaces(items: Sequence[Term], a: Draft, b: Draft) -> bool:
 def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     """ "bibasilar scarring/atelectasis": two heads with nothing between them share the place before the first."""
     between = items[before.last : draft.first]
+    both = [p for p in before.places if p.side == "bilateral" and not p.own_organ and p.last == before.first]
+    joined = [i for i in between if coordinates(i)]
+    plain = all(coordinates(i) or "size_word" in i.means or "attributes" in i.means for i in between)
+    if both and not _placed(draft) and joined and plain and not any(is_mark(i, ",") for i in between):
+        draft.places += [replace(p, organ=None) for p in both]  # "bilateral ground glass and small effusions"
     if _placed(draft) or not _shares(draft) or not between or not all(coordinates(i) for i in between):
         return
     if before.status == draft.status and not any(is_mark(i, ",") for i in between):

@@ -200,7 +200,7 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return True
     if b.is_target or b.status == "absent":
         return False
-    a = next((d for d in reversed(found) if not d.is_target), None)
+    a = _told_by(items, found, b)
     if a is None or a.status == "absent" or a.kind is None or b.kind is None:
         return False
     between = items[a.last : b.first]
@@ -210,6 +210,7 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if _is_apposition(items, a, b):
         return _told(a, b, certain=True)
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
+    opened = opened or (is_mark(items[b.first - 1], ",") and b.last < len(items) and is_mark(items[b.last], "?"))
     suggests = any(i.has("suggests") for i in between)
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
     says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
@@ -223,6 +224,18 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if not opened and not says_equal and any(i.has("joins") for i in between):
         return False
     return _told(a, b, certain=says_equal and not says_possible)
+
+
+def _told_by(items: Sequence[Term], found: Sequence[Draft], b: Draft) -> Draft | None:
+    """The head that `b` may tell: one of its kind, a lesion that is considered to be one, else the last."""
+    heads = [d for d in reversed(found) if d.kind is not None]
+    equal = any(i.has("equal") for i in items[heads[0].last : b.first]) if heads else False
+    alike = next((d for d in heads if b.kind and d.kind and d.kind.name == b.kind.name), None)
+    if equal and alike is not None:
+        return alike
+    if b.kind and b.kind.name in FOCAL and _is_considered(items, b):
+        return next((d for d in heads if d.kind and d.kind.name in FOCAL), heads[0] if heads else None)
+    return heads[0] if heads else None
 
 
 def _is_apposition(items: Sequence[Term], a: Draft, b: Draft) -> bool:

@@ -144,6 +144,7 @@ _RULES = (
     ),
     _rule(rf"sum\s+of\s+(?:the\s+)?(?:longest\s+)?diameters?\s*[:=]?\s*(?:is\s+)?{NUMBER}{GAP}{MM}", read_alone),
     _rule(r"(?:non-?\s?)?target(?:\s+lesions?)?\s+(?:no\.?\s*)?\d{1,2}(?=\s*[:.,(-])", lambda m: {"label": True}),
+    _rule(r"[1-5][\s-]*phases?|[1-5][\s-]*phasic", read_alone),
     # where in the study
     _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", station),
     _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", station),
@@ -274,9 +275,9 @@ _RULES = (
     _rule(r"(?P<count>\d{1,3})\s*x(?=\s+[a-z])", count),
     _rule(r"x\s?(?P<count>\d{1,2})(?!\s*(?:[cm]m|x)|[.,]?\d)", count, left=r"(?<=[a-z]\s)"),
     # what is left: counts and numbers of a list
+    _rule(r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z]))"),
     _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", read_alone, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),
     _rule(r"#\s*\d+", read_alone, left=""),
-    _rule(r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z]))"),
     _rule(
         r"(?<!covid[\s-])(?<!covid)(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|kvp?|mas|is|was|and|to|or|of)\b)",
         count,

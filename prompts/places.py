@@ -83,6 +83,8 @@ def places(items: Sequence[Term], scopes: Scopes, scan: Collection[int] = ()) ->
             found[-1].segments.append(str(item.means["place"]["part"]))
             found[-1].last = index + 1
             continue
+        if link == "joined" and _of_the_next(items, found[-1], index):
+            link = None
         if link is None or not _same_scope(scopes, found[-1].first, index):
             found.append(_new(item, index, scopes))
         elif link == "joined" and _refines(items, found[-1], index):
@@ -108,6 +110,13 @@ def _across(items: Sequence[Term], place: Place, index: int) -> bool:
     """ "body/tail": one place that lies across two parts, called by the first."""
     means = items[index].means.get("place", {})
     return place.part is not None and set(means) == {"part"} and is_mark(items[index - 1], "/")
+
+
+def _of_the_next(items: Sequence[Term], place: Place, index: int) -> bool:
+    """ "mass on the left, brain mets": behind a comma the place of the next finding, where one stands before."""
+    named = any("finding" in i.means for i in items[: place.first])
+    follows = index + 1 < len(items) and "finding" in items[index + 1].means
+    return named and follows and is_mark(items[index - 1], ",")
 
 
 def _refines(items: Sequence[Term], place: Place, index: int) -> bool:
