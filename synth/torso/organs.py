@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
 from synth.torso.atlas import BONES, LUNGS, SOFT
 from synth.torso.fitting import FIT_MM, FITTED, fit, means, smoothed
+from synth.torso.model import ATLAS_MM
 from synth.volumes import labels
 
-_AIR_HU, _BONE_HU, _MARROW_HU = -400, 140, 90
+_BODY_HU, _AIR_HU, _BONE_HU, _MARROW_HU = -300, -400, 140, 90
 _LEAST_PIECE = 4  # voxels
 _CORD = (30.0, 25.0, 100.0)  # HU: mean, SD, and what is surely bone; a canal is too narrow to measure it in
 _REACH_MM = {"lung": 14.0, "bone": 9.0, "soft": 8.0}  # how far registration may be off
@@ -28,18 +31,31 @@ def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
         hu: (X, Y, Z) HU; atlas: (X, Y, Z) ids of the deformed atlas; spacing: mm.
     """
     out = np.zeros(hu.shape, np.uint8)
-    body = ndimage.binary_opening(hu > -300, iterations=max(1, round(4 / spacing)))
-    body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
+    body = _body(hu, spacing)
     best = np.full(hu.shape, -np.inf, np.float32)
     _soft(out, best, hu, atlas, spacing)
     _fitted(out, best, hu, atlas, spacing)
-    _nearest(
-        out, _with_vessels((hu < _AIR_HU) & body, spacing), atlas, (*LUNGS, "trachea"), _REACH_MM["lung"] / spacing
-    )
+    air = _with_vessels((hu < _AIR_HU) & body, spacing)
+    _nearest(out, air, atlas, (*LUNGS, "trachea"), _REACH_MM["lung"], spacing)
     vertebrae = np.isin(atlas, [labels.ids()[n] for n in BONES if n.startswith("vertebrae_")])
     bone = ((hu > _BONE_HU) | ((hu > _MARROW_HU) & vertebrae)) & (out == 0)
-    _nearest(out, _filled(bone) & (out == 0), atlas, BONES, _REACH_MM["bone"] / spacing)
+    _nearest(out, _filled(bone) & (out == 0), atlas, BONES, _REACH_MM["bone"], spacing)
     return out
+
+
+def _body(hu: np.ndarray, spacing: float) -> np.ndarray:
+    """What lies within the skin, to 4 mm."""
+    factor = max(1, round(FIT_MM / spacing))
+    body = ndimage.binary_opening(means(hu, factor) > _BODY_HU, iterations=max(1, round(4 / (factor * spacing))))
+    body = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
+    return _repeated(body, factor)
+
+
+def _repeated(coarse: np.ndarray, factor: int) -> np.ndarray:
+    """Every voxel so many times along each axis."""
+    for axis in range(3):
+        coarse = coarse.repeat(factor, axis)
+    return coarse
 
 
 def _filled(bone: np.ndarray) -> np.ndarray:
@@ -54,18 +70,36 @@ def _filled(bone: np.ndarray) -> np.ndarray:
 
 def _with_vessels(air: np.ndarray, spacing: float) -> np.ndarray:
     """Lung with the vessels in it."""
-    return ndimage.binary_closing(air, iterations=max(1, round(4 / spacing)))
+    found = ndimage.find_objects(air.astype(np.uint8))
+    out = np.zeros_like(air)
+    for box in found:  # one, or none
+        out[box] = ndimage.binary_closing(air[box], iterations=max(1, round(4 / spacing)))
+    return out
 
 
-def _nearest(out: np.ndarray, mask: np.ndarray, atlas: np.ndarray, names: tuple[str, ...], reach: float) -> None:
-    """Give voxels of a mask the nearest label of the names, within `reach` voxels."""
-    known = np.isin(atlas, [labels.ids()[n] for n in names])
-    if not known.any():
+def _nearest(
+    out: np.ndarray, mask: np.ndarray, atlas: np.ndarray, names: tuple[str, ...], reach: float, spacing: float
+) -> None:
+    """Give voxels of a mask their label of the names, or the nearest within `reach` mm, on the grid of the atlas."""
+    wanted = np.zeros(256, bool)
+    wanted[[labels.ids()[name] for name in names]] = True
+    own = mask & wanted[atlas]
+    out[own] = atlas[own]
+    factor = max(1, round(ATLAS_MM / spacing))
+    seeds = atlas[(slice(factor // 2, None, factor),) * 3]
+    seeds = np.where(wanted[seeds], seeds, 0)
+    found = ndimage.find_objects((seeds > 0).astype(np.uint8))
+    if not found:
         return
-    box = ndimage.find_objects(ndimage.binary_dilation(known, iterations=max(1, round(reach))).astype(np.uint8))[0]
-    distance, index = ndimage.distance_transform_edt(~known[box], return_indices=True)
-    near = mask[box] & (distance <= reach)
-    out[box][near] = atlas[box][tuple(index)][near]
+    grow = math.ceil(reach / (factor * spacing))
+    box = tuple(
+        slice(max(0, s.start - grow), min(n, s.stop + grow)) for s, n in zip(found[0], seeds.shape, strict=True)
+    )
+    distance, index = ndimage.distance_transform_edt(seeds[box] == 0, return_indices=True)
+    near = _repeated(np.where(distance * factor * spacing <= reach, seeds[box][tuple(index)], 0), factor)
+    fine = tuple(slice(factor * s.start, factor * s.stop) for s in box)
+    beside = mask[fine] & ~own[fine] & (near > 0)
+    out[fine][beside] = near[beside]
 
 
 def _fitted(out: np.ndarray, best: np.ndarray, hu: np.ndarray, atlas: np.ndarray, spacing: float) -> None:
