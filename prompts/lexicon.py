@@ -213,9 +213,14 @@ def phrases(say: str) -> Iterator[tuple[str, ...]]:
     """Every phrase of a line, as word keys: "(pleural) effusion, hydro-thorax"."""
     for item in _split(say, ","):
         for words in _expanded(item.strip()):
-            keys = tuple(keyed(t.text)[0] for text in words for t in normalised(text.replace("_", ",")).tokens)
+            keys = tuple(key for word in words for key in _keys(word))
             if keys:
                 yield keys
+
+
+@cache
+def _keys(word: str) -> tuple[str, ...]:
+    return tuple(token.key for token in normalised(word.replace("_", ",")).tokens)
 
 
 def _split(text: str, mark: str) -> list[str]:
