@@ -157,7 +157,8 @@ def read_ball(hu: np.ndarray) -> Ball:
     if not seen.any():
         return None
     tone = "bright" if apart[seen].sum() > 0 else "dark"
-    ml = np.abs(apart[seen]).sum() / abs(_HU[tone] - _TISSUE_HU) * BASE_MM**3 / 1000
+    contrast = abs(_HU[tone] - _TISSUE_HU)
+    ml = np.abs(apart[seen]).clip(max=contrast).sum() / contrast * BASE_MM**3 / 1000
     side = "left" if (np.abs(apart) * seen * x).sum() < 0 else "right"
     return side, "large" if ml > _SPLIT_ML else "small", tone
 

@@ -91,6 +91,14 @@ def test_base_learns_ct_on_the_scale_that_was_measured(weights: Path) -> None:
     assert abs(float(scaffold.mean())) < 0.2 and 0.7 < float(scaffold.std()) < 1.2
 
 
+@pytest.mark.parametrize("network", ["base", "refine"])
+def test_training_shows_what_it_draws(weights: Path, network: str) -> None:
+    from matplotlib.image import imread
+
+    (picture,) = (weights / network / "pictures").iterdir()
+    assert picture.name == "step_0000004.png" and imread(picture).std() > 0.1
+
+
 def test_a_case_is_drawn_with_the_weights(weights: Path, tmp_path: Path) -> None:
     run("generate", "CT", "--weights", weights, "--spacing", 8, "--out", tmp_path, "-q")
     case, plan, _, manifest = read_case(tmp_path / "case_00000")

@@ -75,6 +75,10 @@ class TrainConfig(_Section):
     checkpoint_minutes: float = Field(4.0, gt=0)
     validate_every: int = Field(250, gt=0)
     log_every: int = Field(20, gt=0)
+    pictures: int = Field(
+        4, ge=0, description="validation volumes drawn at each validation, to `out`/pictures; 0: none"
+    )
+    tracker: Literal["tensorboard", "wandb"] | None = Field(None, description="where the log goes too")
     workers: int = Field(0, ge=0, description="processes that draw batches ahead; 0: drawn on the device itself")
     fsdp: bool = Field(False, description="shard the network over the processes, for one that one GPU cannot hold")
     gradient_checkpointing: bool = False

@@ -29,11 +29,13 @@ from synth.training.checkpoint import Progress, State
 from synth.training.config import TrainConfig, load_config
 from synth.training.lesion_task import LesionTask
 from synth.training.loader import step_batches
+from synth.training.pictures import drawn, write_picture
 from synth.training.placed import Placed
 from synth.training.requests import TextBank
 from synth.training.sharded import shard_parameters
 from synth.training.shards import Shard, mean_over_processes
 from synth.training.tasks import BaseTask, Batch, RefineTask, batch_loss, build_model
+from synth.training.trackers import require, scalars, settings
 
 Task = BaseTask | RefineTask | LesionTask
 
@@ -114,6 +116,7 @@ class Trainer:
                     self.report()
                 if self.progress.step % self.config.validate_every == 0:
                     self.keep_if_best(self.validate())
+                    self.picture()
                 limit = self.config.max_minutes
                 stop = self.stopping or (limit is not None and now - started > 60 * limit)
                 save = now - saved > 60 * self.config.checkpoint_minutes
@@ -124,6 +127,7 @@ class Trainer:
                 if stop:
                     break
         self.save()
+        self.accelerator.end_training()
         return self.config.out / "weights"
 
     def stop(self) -> None:
@@ -189,6 +193,17 @@ class Trainer:
             name: self._mean(torch.stack([row[name] for row in rows]).double().sum(), len(rows)) for name in rows[0]
         }
 
+    @torch.no_grad()
+    def picture(self) -> None:
+        """What the EMA weights draw of the first validation batch."""
+        if not self.config.pictures:
+            return
+        batch = self.validation.draw(np.random.default_rng([1, 0]), train=False)
+        with self._averaged(), self.accelerator.autocast():
+            pair = drawn(self.model, self.bare, batch, self.config.pictures)
+        if self.accelerator.is_main_process:
+            write_picture(*pair, self.config.out / "pictures" / f"step_{self.progress.step:07d}.png")
+
     def _mean(self, total: torch.Tensor, count: int) -> float:
         return round(float(mean_over_processes(total)) / count, 5)
 
@@ -221,6 +236,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             row = {"step": self.progress.step, **values}
             log.append(self.log_file, row)
+            self.accelerator.log(scalars(row), step=self.progress.step)
             print(log.as_text(row, self.config.steps), flush=True)
 
     def save(self) -> None:
@@ -263,9 +279,14 @@ class Trainer:
 def _accelerator(config: TrainConfig) -> Accelerator:
     """Processes, device and autocast."""
     precision = None if config.mixed_precision == "auto" else config.mixed_precision
-    accelerator = Accelerator(mixed_precision=precision, cpu=not torch.cuda.is_available())
+    require(config.tracker)
+    accelerator = Accelerator(
+        mixed_precision=precision, cpu=not torch.cuda.is_available(), log_with=config.tracker, project_dir=config.out
+    )
     if accelerator.mixed_precision not in ("no", "bf16"):
         raise InputError(f"mixed_precision {accelerator.mixed_precision}: trains in bf16 or no; set mixed_precision")
+    if config.tracker is not None:
+        accelerator.init_trackers("synthct", config=settings(config))
     return accelerator
 
 
