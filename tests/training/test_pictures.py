@@ -1,4 +1,4 @@
-"""Pictures of training show what is drawn, in intensity units; trackers get the numbers of the log, or one line says why not."""
+"""Pictures of training show what is drawn, in intensity units; trackers get the numbers of the log, or are refused."""
 
 from __future__ import annotations
 
