@@ -2,7 +2,7 @@
 
 FLOP of a step are counted (twice the multiply-adds of convolutions and products, forward and backward) on tensors
 without data. Hours follow from the FLOP that an H200 was measured to make of this network: 64 volumes of `base`
-(docs/models.md) in 85 ms.
+(docs/studies/tried.md) in 85 ms.
 """
 
 from __future__ import annotations
