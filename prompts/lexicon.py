@@ -185,6 +185,11 @@ def kinds() -> dict[str, Kind]:
     return found
 
 
+def organs() -> tuple[str, ...]:
+    """The names of words/places.yaml."""
+    return tuple(load("words/places.yaml")["organs"])
+
+
 def kind_named(name: str) -> Kind:
     """The kind of this name; one without a line of its own ("scar") is in no place of its own."""
     return kinds().get(name) or Kind(name)

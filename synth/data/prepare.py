@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from synth.data import tumours
 from synth.data.native import prepare_native
+from synth.data.said import said_in
 from synth.data.sources import cases, ct_rate, openkbp
 from synth.data.sources.listing import Listed, Listing, Scan
 from synth.data.store import PATIENTS, Entry, Store, write
@@ -170,8 +171,9 @@ def prepare_scan(region_text: str, source: str, listed: Listed) -> Entry:
     dose = np.zeros(hu.shape, np.uint8) if scan.dose is None else put(_prescribed(scan.dose, region), 0, 0)
     drawn = () if scan.organs is None else tuple(n for n in region.organs if n in scan.organs.names.values())
     affine = region.frame.affine_at(PREPARED_SPACING_MM)
-    facts = region.measure(region.placed(hu, affine, organs, dose, drawn, scan.columns))
-    return Entry(listed.name, region.name, hu, organs, dose, drawn, facts, scan.report, scan.columns, source)
+    columns = {**scan.columns, **said_in(scan.report, region)}
+    facts = region.measure(region.placed(hu, affine, organs, dose, drawn, columns))
+    return Entry(listed.name, region.name, hu, organs, dose, drawn, facts, scan.report, columns, source)
 
 
 def place(

@@ -297,3 +297,22 @@ class Column(_Kept):
         except ValueError:
             return None
         return value if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Said(_Kept):
+    """1 where the report finds something, 0 where not; unknown without a report, and where it is only possible.
+
+    finding: a line of prompts/words/findings.yaml; organ: where it has to be, None for anywhere.
+    """
+
+    finding: str
+    organ: str | None = None
+
+    @property
+    def column(self) -> str:
+        """Of Placed.columns, "report: nodule in lung"."""
+        return f"report: {self.finding}{f' in {self.organ}' if self.organ else ''}"
+
+    def of(self, placed: Placed) -> float | None:
+        return {"0": 0.0, "1": 1.0}.get(placed.columns.get(self.column, ""))

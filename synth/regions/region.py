@@ -15,13 +15,14 @@ import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from prompts import lexicon
 from synth.errors import InputError
 from synth.provenance import sha256
 from synth.regions import measures
 from synth.regions.anchor import Air, Anchor, Body, Midpoint, Patient, Top
 from synth.regions.facts import CLIP, Fact, Word
 from synth.regions.frame import Frame
-from synth.regions.measures import DoseBalance, DoseVolume, Measure, Moved, OrganVolume, Placed, Reach
+from synth.regions.measures import DoseBalance, DoseVolume, Measure, Moved, OrganVolume, Placed, Reach, Said
 from synth.settings import read_settings
 from synth.volumes import labels
 from synth.volumes.types import LabelMap
@@ -39,6 +40,7 @@ _MEASURES: dict[str, type[Any]] = {
     "dose_balance": measures.DoseBalance,
     "attenuation": measures.Attenuation,
     "column": measures.Column,
+    "said": measures.Said,
 }
 _OF_FACT = {"unit", "centre", "scale", "log", "size", "without", "says"}
 _MULTIPLE = 4  # base voxels: the networks halve twice
@@ -388,6 +390,11 @@ def _not_measurable(measure: Measure, region: Region) -> str | None:
     low, size = region.frame.lower_mm, region.frame.size_mm
     if isinstance(measure, OrganVolume) and measure.organ not in region.organs:
         return f"'{measure.organ}' is not among the organs; add it"
+    if isinstance(measure, Said):
+        if measure.finding not in lexicon.kinds():
+            return f"'{measure.finding}' is no finding of prompts/words/findings.yaml, such as cardiomegaly"
+        if measure.organ is not None and measure.organ not in lexicon.organs():
+            return f"'{measure.organ}' is no organ of prompts/words/places.yaml, such as lung"
     if isinstance(measure, DoseVolume | DoseBalance) and measure.dose_gy not in region.doses_gy:
         return f"{measure.dose_gy} is not among doses_gy; add it"
     between = getattr(measure, "between_mm", None)
