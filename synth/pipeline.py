@@ -14,7 +14,7 @@ from prompts import Reading
 from synth.case import finished
 from synth.case import lesion_weights as lesion_networks
 from synth.case.attempts import MAX_ATTEMPTS, each
-from synth.case.doors import read_prompt
+from synth.case.doors import parser_options, read_prompt
 from synth.case.order import Order
 from synth.case.plan import case_name, draw_insert
 from synth.case.weights_folder import Weights
@@ -107,6 +107,7 @@ def insert_with_siblings(
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
     options |= {"trust_labels": True} if trust_labels else {}
+    options |= parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
     folder = out / plan.case

@@ -63,7 +63,8 @@ def _is_drawn(structure: str, region: Region) -> bool:
 
 
 GRAMMAR = "grammar"
-_BY_MODEL: dict[tuple[str, str], Reading] = {}  # what a language model read, so that plans of this run store it
+_BY_MODEL: dict[tuple[str, str], tuple[str, Reading]] = {}
+"""(prompt, door) -> the language model that read it and what it read, so that plans of this run store it."""
 
 
 def ask(prompt: str, name: str, *, strict: bool = False, by: str = GRAMMAR, weights: Path | None = None) -> Reading:
@@ -81,8 +82,15 @@ def reading(prompt: str, name: str, *, by: str = GRAMMAR, weights: Path | None =
         from prompts.llm import read_with
         from synth.case.language_model import model_of
 
-        _BY_MODEL[prompt, name] = read_with(model_of(by), prompt, door(name, weights))
-    return _BY_MODEL.get((prompt, name)) or read(prompt, door(name, weights))
+        _BY_MODEL[prompt, name] = by, read_with(model_of(by), prompt, door(name, weights))
+    _, by_model = _BY_MODEL.get((prompt, name), (by, None))
+    return by_model or read(prompt, door(name, weights))
+
+
+def parser_options(prompt: str, name: str) -> dict[str, str]:
+    """The option that says who read a prompt in this run, none for the grammar: so a command makes the case again."""
+    by, _ = _BY_MODEL.get((prompt, name), (GRAMMAR, None))
+    return {} if by == GRAMMAR else {"parser": by}
 
 
 def read_prompt(prompt: str | Reading, name: str, weights: Path | None = None) -> Reading:

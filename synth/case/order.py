@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prompts import CaseRequest, Reading
-from synth.case.doors import read_prompt
+from synth.case.doors import parser_options, read_prompt
 from synth.case.plan import GeneratePlan, Sampling, check_request, check_spacing, draw_generate
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
@@ -66,6 +66,7 @@ class Order:
             options["weights"] = self.weights.folder
         if self.scanner and self.scanner.slice_mm is not None:
             options["slice_mm"] = f"{self.scanner.slice_mm:g}"
+        options |= parser_options(self.request.prompt, "generate")
         return command_line("generate", self.request.prompt, **options)
 
     def with_organs(self, organs: Path, organ_ids: Mapping[int, str] | None) -> Order:

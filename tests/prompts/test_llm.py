@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from prompts.llm import read_with
+from synth import pipeline
 from synth.case import doors
 from synth.case.language_model import model_of
+from synth.case.order import Order
+from synth.case.weights_folder import Weights
 from synth.errors import InputError
+from tests import hosts
 
 TEXT = "CT chest, 8 mm nodule in the left lung, no effusion"
 NODULE = {"quote": "8 mm nodule", "kind": "nodule", "organ": "lung", "side": "left", "size_mm": [8], "count": 1}
@@ -67,6 +72,22 @@ def test_a_plan_stores_what_the_model_read(monkeypatch: pytest.MonkeyPatch) -> N
     doors.ask(text, "insert", by="llm:stub")
     stored = doors.reading_of(text, "insert")
     assert stored is not None and stored["findings"][0]["text"] == "8 mm nodule" and len(asked) == 1
+
+
+def test_the_command_of_a_case_says_who_read(tiny_path: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = "chest CT with a 12 mm nodule in the left lung"
+    model, _ = stub(answer({**NODULE, "quote": "12 mm nodule", "status": "present"}))
+    monkeypatch.setattr("synth.case.language_model.model_of", lambda _: model)
+    monkeypatch.setattr(doors, "_BY_MODEL", {})
+    order = Order(doors.ask(text, "generate").case_request, Weights.shipped("torso"))
+    assert "--parser" not in order.command(0)
+    doors.ask(text, "generate", by="llm:stub")
+    assert "--parser llm:stub" in order.command(0)
+
+    doors.ask(text, "insert", by="llm:stub")
+    folder = pipeline.insert(*hosts.write_chest(tmp_path), text, out=tmp_path / "out")
+    command = json.loads((folder / "manifest.json").read_text())["command"]
+    assert "--parser llm:stub" in command and text in command
 
 
 @pytest.mark.parametrize("name", ["gpt", "llm:", "llm:http://example.org/v1#m"])
