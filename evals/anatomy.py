@@ -29,6 +29,8 @@ from synth.case.weights_folder import Weights
 from synth.data.prepare import PREPARED_SPACING_MM, NotPlacedError, prepare_scan
 from synth.data.sources import openkbp
 from synth.errors import InputError
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.models import intensity
 from synth.regions import shipped
 from synth.volumes.types import Case
@@ -249,9 +251,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(table([Measure(**m) for m in result["measures"]]))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_whole(args.out, json.dumps(result, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main, "evals.anatomy"))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from evals import agreement, fidelity, memorization, result
+from evals import agreement, fidelity, memorization, result, volumes
 from evals.result import Picture, Result
 from evals.sets import Options
 from evals.utility import budget
@@ -21,6 +21,7 @@ from evals.utility.drawing import CaseDrawer, Drawn
 from evals.utility.preparing import ensure_prepared
 from prompts import sampler, write
 from synth.case.weights_folder import Weights
+from synth.files.whole import write_whole
 from synth.progress import Progress
 from synth.settings import read_settings
 
@@ -75,8 +76,13 @@ def evaluate(
     """
     progress = progress or Progress(quiet=True)
     ensure_prepared(config.headneck, config.real_train, config.real_test, progress)
-    plain = _drawn(config.out / "plain", config.plain(), config.cases, progress, say)
-    asked = _drawn(config.out / "asked", config.wordy(), config.asked, progress, say)
+    for real in (config.real_train, config.real_test):
+        volumes.find(real)  # refused before anything is drawn
+    drawers = (
+        CaseDrawer(config.out / "plain", config.plain(), config.cases),
+        CaseDrawer(config.out / "asked", config.wordy(), config.asked),
+    )
+    plain, asked = (_drawn(drawer, progress, say) for drawer in drawers)
     options = Options(resamples=config.resamples, seed=config.seed, cache=cache)
     folder = config.out / "plain"
     found = [
@@ -88,15 +94,13 @@ def evaluate(
     ]
     paths = [path for one, pictures in found for path in result.write(one, pictures, out)]
     readme = out / "README.md"
-    readme.write_text(summary(config.name, [one for one, _ in found]), encoding="utf-8")
+    write_whole(readme, summary(config.name, [one for one, _ in found]))
     return [*paths, readme]
 
 
-def _drawn(folder: Path, drawing: Drawing, count: int, progress: Progress, say: Callable[[str], None]) -> Drawn:
-    drawer = CaseDrawer(folder, drawing, count)
-
+def _drawn(drawer: CaseDrawer, progress: Progress, say: Callable[[str], None]) -> Drawn:
     def tell() -> None:
-        say(f"{folder.name}: {budget.told(len(drawer.left()), 'cases', drawer.cost().seconds_a_case)}")
+        say(f"{drawer.out.name}: {budget.told(len(drawer.left()), 'cases', drawer.cost().seconds_a_case)}")
 
     tell()
     return drawer.run(progress, tell)

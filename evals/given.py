@@ -7,6 +7,7 @@ them; it reads the real CT of the same patients too, which says how much of a sh
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +25,8 @@ from synth.data.dataset import Subject, load_subjects
 from synth.draw.checks import dice_of
 from synth.draw.generated import draw_given_case
 from synth.draw.refine import read_organs
+from synth.failure import run_command
+from synth.files.whole import write_whole
 from synth.models import intensity
 from synth.progress import Progress
 from synth.regions.given import Given, GivenFile
@@ -88,8 +91,8 @@ def main(
     result = json.dumps({"dice": table(*rows), "weights": weights, "seed": seed}, indent=1)
     typer.echo(result)
     if out is not None:
-        out.write_text(result + "\n")
+        write_whole(out, result + "\n")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_command(main, "evals.given"))

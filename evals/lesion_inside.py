@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from synth.case.plan import Sampling
 from synth.case.weights_folder import Weights
 from synth.data.tumours import Tumour, load_tumours
 from synth.draw.redraw import LesionRedraw, RefineRedraw
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.lesions.insertion import Redraw
 from synth.lesions.lesion_plan import LesionPlan, Zone
 from synth.lesions.lesion_types import lesion_types
@@ -216,11 +219,11 @@ def main(arguments: list[str] | None = None) -> int:
         shown.append((volumes, mask))
     result = compared(rows)
     options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "inside.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(options.out / "inside.json", json.dumps(result, indent=1) + "\n")
     picture(shown[:4], options.out / "inside.png")
     print(json.dumps(result, indent=1))
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(ended(main, "evals.lesion_inside"))

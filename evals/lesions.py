@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ from evals.pelvis import read_pelvis
 from prompts.request import FindingRequest
 from prompts.vocabulary import FindingKind, Heterogeneity, Invasion, Organ, Shape, Surface, structures_of
 from synth.errors import InputError
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
 from synth.lesions.insertion import Redraw
@@ -327,7 +330,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         result = lesion_seams.noise_and_seams(hosts[0], options.n, options.seed, redraw_of(options.redraw))
         result |= {"redrawn": options.redraw, "seed": options.seed}
-    (options.out / f"{options.what}.json").write_text(json.dumps(result, indent=1) + "\n")
+    write_whole(options.out / f"{options.what}.json", json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
     return 0
 
@@ -362,4 +365,4 @@ def redraw_of(network: bool) -> Redraw:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(ended(main, "evals.lesions"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,6 +15,8 @@ from evals.registry import METRICS
 from evals.stamp import Figure, difference
 from synth import __version__
 from synth.errors import InputError
+from synth.files.documents import read_json
+from synth.files.whole import write_whole
 
 
 class _Frozen(BaseModel):
@@ -133,33 +134,24 @@ def page(result: Result, pictures: Sequence[Picture]) -> str:
 
 
 def write(result: Result, pictures: Sequence[Picture], out: Path) -> list[Path]:
-    """KIND.json, KIND.txt and KIND.html in `out`, each whole or not there. Raises InputError, OSError."""
+    """KIND.json, KIND.txt and KIND.html in `out`, each whole or not there. Raises InputError, OutputError."""
     if out.is_file():
         raise InputError(f"--out {out}: is a file; choose a folder")
-    out.mkdir(parents=True, exist_ok=True)
     dump = json.dumps(json.loads(result.model_dump_json()), indent=1, ensure_ascii=False) + "\n"
     contents = {"json": dump, "txt": text(result), "html": page(result, pictures)}
-    return [_replace(out / f"{result.kind}.{ending}", content) for ending, content in contents.items()]
-
-
-def _replace(path: Path, content: str) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.write_text(content, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+    paths = {out / f"{result.kind}.{ending}": content for ending, content in contents.items()}
+    for path, content in paths.items():
+        write_whole(path, content)
+    return list(paths)
 
 
 def read(path: Path) -> Result:
     """The result that was written as `path` (.json). Raises InputError."""
+    remedy = "give the .json of an evaluation"
     try:
-        return Result.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give the .json of an evaluation") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no result of `synthct evaluate`; give its .json file") from error
+        return Result.model_validate(read_json(path, remedy=remedy))
+    except ValidationError as error:
+        raise InputError(f"{path}: no result of `synthct evaluate`; {remedy}") from error
 
 
 def compare(a: Result, b: Result) -> Table:

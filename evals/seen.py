@@ -8,6 +8,7 @@ a generated pair can stand in for a real one (the "segmentation consistency" of 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,8 @@ from evals.utility.data import Labelled
 from evals.utility.data import load as load_volumes
 from evals.utility.scoring import score
 from evals.utility.segmenter import predict, train
+from synth.failure import run_command
+from synth.files.whole import write_whole
 from synth.progress import Progress
 
 Dice = dict[str, np.ndarray]
@@ -105,8 +108,8 @@ def main(
     text = json.dumps({"dice": table(found["test"], found["generated"])} | about, indent=1)
     typer.echo(text)
     if out is not None:
-        out.write_text(text + "\n")
+        write_whole(out, text + "\n")
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_command(main, "evals.seen"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,10 @@ from synth.case import library
 from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
+from synth.failure import run_command
+from synth.files.whole import write_whole
 from synth.models.precision import default_precision
+from synth.training.log import rows
 from synth.training.main import train
 
 WIDTHS = ((16, 40, 80), (32, 80, 160), (64, 80, 160))  # of the levels; those that ship are the second
@@ -49,7 +53,7 @@ def trained(widths: tuple[int, ...], steps: int, batch: int, every: int, out: Pa
 
 def curve_of(folder: Path, batch: int) -> Curve:
     """Validation losses of a training by volumes seen."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    lines = list(rows(folder / "log.jsonl"))
     return [(batch * line["step"], line["validation"]["flow"]) for line in lines if "validation" in line]
 
 
@@ -99,10 +103,10 @@ def main(
         rows[title] = row_of(data / PATIENTS / "train", folder / "drawn", seed)
         loss = curves[title][-1][1]
         typer.echo(f"{title}: validation {loss:.4f}, {a:.3f} volumes^-{b:.3f} before the cooldown", err=True)
-    (out / "sizes.json").write_text(json.dumps({"curves": curves, "rows": rows}, indent=1) + "\n")
-    (out / "sizes.png").write_bytes(picture(curves))
+    write_whole(out / "sizes.json", json.dumps({"curves": curves, "rows": rows}, indent=1) + "\n")
+    write_whole(out / "sizes.png", picture(curves))
     typer.echo(as_text(rows, _SHOWN))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_command(main, "evals.sizes"))

@@ -8,6 +8,7 @@ lost. Run it again to go on, or once for each core.
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,8 @@ from evals.redrawn import STAGES, Redrawer, as_text, draw_set, row_of
 from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
+from synth.failure import run_command
+from synth.files.whole import write_whole
 from synth.training.placed import Placed
 
 _SHOWN = ("kid mean", "kid axial", "kid coronal", "kid sagittal", "fid mean", "power_spectrum", "gradient")
@@ -37,9 +40,9 @@ def main(
         draw_set(redrawer, stage, subjects, folder)
         rows[stage] = row_of(data / PATIENTS / "train", folder, seed)
         typer.echo(f"{stage}: KID x 1000 {rows[stage]['kid mean'][0]:.0f}", err=True)
-    (out / "stages.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_whole(out / "stages.json", json.dumps(rows, indent=1) + "\n")
     typer.echo(as_text(rows, _SHOWN))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_command(main, "evals.stages"))

@@ -7,6 +7,7 @@ Validation patients are drawn again from their facts, with the same noise at eve
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,8 @@ from evals.redrawn import MEASURED, Redrawer, Row, as_text, draw_set, row_of
 from synth.case.order import default_sampling
 from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
+from synth.failure import run_command
+from synth.files.whole import write_whole
 
 STEPS = (1, 2, 4, 8, 16, 32)
 _SHOWN = ("kid mean", "fid mean", "precision", "coverage", "ms_ssim", "gradient", "power_spectrum")
@@ -46,9 +49,9 @@ def main(
         drawing = time.process_time() - started
         rows[title] = row_of(data / PATIENTS / "train", folder, seed)
         typer.echo(f"{title}: KID x 1000 {rows[title]['kid mean'][0]:.0f}, {drawing:.0f} CPU s", err=True)
-    (out / "steps.json").write_text(json.dumps(rows, indent=1) + "\n")
+    write_whole(out / "steps.json", json.dumps(rows, indent=1) + "\n")
     typer.echo(as_text(rows, _SHOWN))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    sys.exit(run_command(main, "evals.steps"))

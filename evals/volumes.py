@@ -17,7 +17,7 @@ from synth.case import folder as case_folder
 from synth.data.dataset import region_at
 from synth.data.store import INDEX, Store
 from synth.errors import InputError
-from synth.provenance import sha256
+from synth.provenance import sha256, sha256_of_file
 from synth.volumes import nifti
 from synth.volumes.geometry import to_ras
 from synth.volumes.types import LabelMap, Volume
@@ -128,22 +128,22 @@ def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions:
     ct = nifti.read_volume(source.ct, plausible=source.manifest is None)
     hu, affine = to_ras(ct.hu, ct.affine)
     organs = None
-    contents = [sha256(source.ct.read_bytes())]
+    contents = [sha256_of_file(source.ct)]
     if source.organs is not None:
         labels = _labels(source, ct, organ_ids)
         organs = LabelMap(to_ras(labels.ids, labels.affine)[0], affine, labels.names)
-        contents += [sha256(source.organs.read_bytes()), json.dumps(sorted(labels.names.items()))]
+        contents += [sha256_of_file(source.organs), json.dumps(sorted(labels.names.items()))]
     found = None
     if lesions and source.lesions is not None:
         found = to_ras(_lesions(source.lesions, source.manifest, ct), ct.affine)[0]
-        contents.append(sha256(source.lesions.read_bytes()))
+        contents.append(sha256_of_file(source.lesions))
     return Subject(source.name, sha256("".join(contents).encode()), hu, affine, organs, lesions=found)
 
 
 def _lesions(path: Path, manifest: Path | None, ct: Volume) -> np.ndarray:
     """Voxels of any lesion; the planning targets of a generated case are no lesions."""
     ids, _ = nifti.read_ids(path, like=ct)
-    names = {} if manifest is None else json.loads(manifest.read_text(encoding="utf-8"))["labels"]["lesions"]
+    names = {} if manifest is None else case_folder.read_manifest(manifest.parent)["labels"].get("lesions", {})
     return (ids > 0) & ~np.isin(ids, [int(i) for i, name in names.items() if name.startswith(_TARGET)])
 
 
@@ -154,11 +154,10 @@ def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> 
         return _with_lesions(source.organs, ct, organ_ids)
     if source.manifest is None or organ_ids is not None:
         return nifti.read_labels(source.organs, like=ct, organ_ids=organ_ids)
-    try:
-        table = json.loads(source.manifest.read_text(encoding="utf-8"))["labels"]["organs"]
-        names = {int(i): str(name) for i, name in table.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{source.manifest}: no names under labels.organs; make the case again") from error
+    table = case_folder.read_manifest(source.manifest.parent)["labels"]
+    if "organs" not in table:
+        raise InputError(f"{source.manifest}: no names under labels.organs; make the case again")
+    names = {int(i): str(name) for i, name in table["organs"].items()}
     return LabelMap(*nifti.read_ids(source.organs, like=ct), names)
 
 

@@ -57,6 +57,15 @@ def ended(work: Callable[[list[str]], object], program: str, arguments: Sequence
         return code
 
 
+def run_command(command: Callable[..., object], program: str) -> int:
+    """A function with typer's annotations as a program: as `ended`, with the arguments of the process."""
+    import typer
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(command)
+    return ended(lambda arguments: app(args=arguments, standalone_mode=False, prog_name=program), program)
+
+
 def _told(error: Exception) -> tuple[str, int]:
     """What to say of an error, and the exit code."""
     from prompts.errors import PromptError

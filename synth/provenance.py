@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from synth import __version__
+from synth.files.content import files_below
 
 FORMAT = 1  # of manifest.json
 
@@ -118,10 +119,10 @@ def _sha256_of_state(path: Path, _mtime_ns: int, _size: int) -> str:
 
 
 def sha256_of_input(path: Path) -> str:
-    """As `sha256_of_file`; of a folder, of the hashes of all files below it in order, whatever they are called."""
+    """As `sha256_of_file`; of a folder, of the hashes of all files below it, through links too, under any names."""
     if not path.is_dir():
         return sha256_of_file(path)
-    return sha256(" ".join(sorted(sha256_of_file(file) for file in path.rglob("*") if file.is_file())).encode())
+    return sha256(" ".join(sorted(sha256_of_file(file) for file in files_below(path) if file.is_file())).encode())
 
 
 def _file(path: Path) -> dict[str, str]:

@@ -57,6 +57,21 @@ def test_hash_follows_the_content_of_a_file(tmp_path: Path) -> None:
     assert provenance.sha256_of_file(path) == hashlib.sha256(b"three").hexdigest()
 
 
+def test_hash_of_a_series_follows_what_is_behind_a_link_too(tmp_path: Path) -> None:
+    for name in ("series", "elsewhere"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "series/0.dcm").write_bytes(b"one")
+    alone = provenance.sha256_of_input(tmp_path / "series")
+    (tmp_path / "series/more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "series")  # a way round, which must end
+    assert provenance.sha256_of_input(tmp_path / "series") == alone
+    (tmp_path / "elsewhere/1.dcm").write_bytes(b"two")
+    linked = provenance.sha256_of_input(tmp_path / "series")
+    (tmp_path / "series/1.dcm").write_bytes(b"two")
+    (tmp_path / "series/more").unlink()
+    assert linked == provenance.sha256_of_input(tmp_path / "series") != alone
+
+
 @pytest.mark.parametrize("prompt", ["it's", 'a "quoted" mass', "10 mm; rm -rf $HOME", "ä"])
 def test_command_line_can_be_pasted_into_a_shell(prompt: str) -> None:
     words = shlex.split(provenance.command_line("generate", prompt, seed=1, organ_ids="3=liver", spacing=2.0))

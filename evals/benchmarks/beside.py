@@ -30,6 +30,8 @@ from synth.draw.base import compose
 from synth.draw.refine import refine
 from synth.draw.scaffold import draw_scaffold
 from synth.errors import InputError
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.models.precision import PRECISIONS, Precision
 
 STEPS = 30  # of MAISI's rectified flow, as its configuration says
@@ -124,9 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(text(rows))
     if args.out:
         result = {"machine": machine(library.device()), "rows": rows}
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_whole(args.out, json.dumps(result, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main, "evals.benchmarks.beside"))

@@ -27,6 +27,7 @@ import numpy as np
 from evals.benchmarks.small_cohort import Running, log_of, start, write_inputs
 from synth.cohort import layout
 from synth.errors import InputError
+from synth.failure import ended
 
 ENGINES = ("plain", "torchrun", "ray")
 _WORLDS = (2, 1, 3)
@@ -194,4 +195,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main, "evals.benchmarks.kills"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ import torch
 
 from evals.benchmarks.cost import machine
 from evals.lesions import redraw_of
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.lesions.insertion import Redraw, keep_painted
 from synth.lesions.transform import InsertLesiond
 from synth.volumes import labels
@@ -81,9 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result[name] = {finding: timed(transform, repeat) for finding, transform in made.items()}
         print(name, json.dumps(result[name]), flush=True)
     if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_whole(options.out, json.dumps(result, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(ended(main, "evals.benchmarks.lesions"))

@@ -30,6 +30,8 @@ from synth.draw.redraw import RefineRedraw
 from synth.draw.refine import refine
 from synth.draw.scaffold import draw_scaffold
 from synth.errors import InputError
+from synth.failure import ended
+from synth.files.whole import write_whole
 from synth.lesions import insert, plan_lesions
 from synth.models.denoiser import Denoiser
 from synth.models.precision import PRECISIONS, default_precision
@@ -183,9 +185,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     result |= {"maisi": rival} if rival else {}
     print(text(result))
     if args.out:
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+        write_whole(args.out, json.dumps(result, indent=1) + "\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main, "evals.benchmarks.path"))

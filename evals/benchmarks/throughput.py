@@ -35,12 +35,13 @@ from synth.case import library
 from synth.cohort import engine, layout
 from synth.cohort.worker import Worker
 from synth.errors import InputError
+from synth.failure import ended
 
 # step -> what is timed; a step inside another is taken off it
 _STEPS = {
     "network": ("synth.models.denoiser.Denoiser.forward",),
     "lesion": ("synth.draw.findings.with_lesions", "synth.draw.findings.insert_lesions"),
-    "scanner": ("synth.draw.findings.scan", "synth.draw.generated.scan"),
+    "scanner": ("synth.draw.findings.scan",),
     "report and checks": (
         "synth.draw.findings.measure",
         "synth.draw.generated.measure",
@@ -247,4 +248,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main, "evals.benchmarks.throughput"))

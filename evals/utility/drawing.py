@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from evals.utility.claims import share
 from evals.utility.config import Drawing
 from synth import pipeline
@@ -18,11 +20,24 @@ from synth.case.draft import RejectedError
 from synth.case.plan import case_name
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
+from synth.files.documents import read_table
+from synth.files.whole import write_whole
 from synth.progress import Progress
 
 _LOG, _LOCKS, _MADE_WITH = ".log", ".locks", "drawn_with.json"
 _MOST_REFUSED = 0.5  # of the cases tried, from `_TRIED` on: then something is wrong with the weights
 _TRIED = 20
+
+
+_AGAIN = "remove it, and run the same command again"
+
+
+class _Tried(BaseModel):
+    """What the log says of a case: seconds, draws, and why it was refused, if it was."""
+
+    seconds: float
+    draws: int
+    refused: str
 
 
 @dataclass(frozen=True)
@@ -66,12 +81,10 @@ class CaseDrawer:
 
     def cost(self) -> Drawn:
         """Of what this folder's log knows."""
-        logs = [json.loads(path.read_text()) for path in sorted((self.out / _LOG).glob("*.json"))]
-        return Drawn(
-            tuple(float(log["seconds"]) for log in logs),
-            tuple(int(log["draws"]) for log in logs),
-            sum(bool(log["refused"]) for log in logs),
-        )
+        files = sorted((self.out / _LOG).glob("*.json"))
+        logs = [case_folder.valid(_Tried, read_table(path, remedy=_AGAIN), path, remedy=_AGAIN) for path in files]
+        draws = tuple(log.draws for log in logs)
+        return Drawn(tuple(log.seconds for log in logs), draws, sum(bool(log.refused) for log in logs))
 
     def draw(self, name: str) -> None:
         """One case, or the note that it was refused. Raises InputError where most cases are refused."""
@@ -83,7 +96,7 @@ class CaseDrawer:
             pipeline.generate(
                 prompt, count=1, start=index, seed=d.seed, spacing=d.spacing, out=self.out, weights=d.weights
             )
-            draws = json.loads((self.out / name / case_folder.MANIFEST).read_text())["attempts"]
+            draws = case_folder.read_manifest(self.out / name)["attempts"]
         except RejectedError as error:
             refused, draws = str(error), len(error.rejections)
         self._write(f"{_LOG}/{name}.json", {"seconds": time.monotonic() - started, "draws": draws, "refused": refused})
@@ -122,7 +135,7 @@ class CaseDrawer:
         }
         file = self.out / _MADE_WITH
         share(lambda: [] if file.is_file() else ["pin"], lambda _: self._write(_MADE_WITH, made), self.out / _LOCKS)
-        found = json.loads(file.read_text())
+        found = read_table(file, remedy=_AGAIN)
         if differ := [key for key in made if found.get(key) != made[key]]:
             raise InputError(
                 f"{self.out}: holds cases that were drawn with another {', '.join(differ)}; remove the folder, or "
@@ -131,11 +144,7 @@ class CaseDrawer:
 
     def _log(self, name: str) -> dict[str, Any]:
         path = self.out / _LOG / f"{name}.json"
-        return dict(json.loads(path.read_text())) if path.is_file() else {}
+        return read_table(path, remedy=_AGAIN) if path.is_file() else {}
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        path = self.out / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(content, indent=1) + "\n")
-        partial.replace(path)
+        write_whole(self.out / name, json.dumps(content, indent=1) + "\n")

@@ -17,9 +17,12 @@ from evals.volumes import Source
 from synth.case import library
 from synth.case.weights_folder import WEIGHTS_ENV
 from synth.errors import InputError
+from synth.files.documents import read_json
+from synth.files.whole import write_whole
 from synth.models.parts import Part
 from synth.regions.prior import FILE as PRIORS
 from synth.regions.region import FILE as REGION
+from synth.training.log import rows as log_rows
 
 _PATIENTS = "patients.json"
 _NETWORKS = {"base", "refine"}
@@ -33,7 +36,7 @@ def train_generator(generator: Generator, patients: Sequence[Source]) -> Path:
     """
     names = sorted(source.name for source in patients)
     file = generator.out / _PATIENTS
-    if file.is_file() and json.loads(file.read_text()) != names:
+    if file.is_file() and read_json(file, remedy="remove the folder") != names:
         raise InputError(f"{generator.out}: was trained on other patients; remove it, or name another generator.out")
     steps = {"data": _data, "shape": _shape, "base": _base, "refine": _refine}
 
@@ -58,7 +61,7 @@ def _data(generator: Generator, patients: Sequence[Source]) -> None:
     for name in (PRIORS, REGION):
         if (data / name).is_file():
             shutil.copyfile(data / name, generator.out / "weights" / name)
-    (generator.out / _PATIENTS).write_text(json.dumps(sorted(source.name for source in patients)) + "\n")
+    write_whole(generator.out / _PATIENTS, json.dumps(sorted(source.name for source in patients)) + "\n")
 
 
 def _shape(generator: Generator, _: Sequence[Source]) -> None:
@@ -92,8 +95,7 @@ def minutes_spent(log: Path) -> float:
     """What a training log says that its runs took, up to the last checkpoint; each run's clock starts at 0."""
     if not log.is_file():
         return 0.0
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
-    clock = [float(row["seconds"]) for row in rows if "seconds" in row]
+    clock = [float(row["seconds"]) for row in log_rows(log) if isinstance(row.get("seconds"), int | float)]
     ends = [now for now, after in zip(clock, [*clock[1:], 0.0], strict=True) if after < now]
     return sum(ends) / 60
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +13,13 @@ from monai.data import MetaTensor
 from evals.utility.config import Arm, UtilityConfig
 from evals.utility.data import Labelled, classes_of, unlearned, windowed
 from evals.volumes import LESION
+from synth.files.arrays import Wanted, read_arrays, write_arrays
 from synth.lesions.insertion import Redraw
 from synth.lesions.transform import InsertLesiond
 from synth.provenance import sha256
 from synth.seeding import derive
 
+_KEPT = {"hu": Wanted(3, "i"), "ids": Wanted(3, "u"), "lesion": Wanted(3, "b")}
 _SHARE = {Arm.INSERTION: 0.5, Arm.INSERTED: 1.0}  # of the samples
 
 
@@ -91,11 +92,8 @@ class Bank(Inserter):
         number = seed % (self.config.insertions or 1)
         path = self.folder / f"{sha256(f'{volume.sha256} {number} {self.config.insertion_hash()}'.encode())}.npz"
         if path.is_file():
-            with np.load(path) as kept:
-                return Drawn(kept["hu"], kept["ids"], kept["lesion"])
+            kept = read_arrays(path, _KEPT, remedy="remove it, and run the same command again")
+            return Drawn(kept["hu"], kept["ids"], kept["lesion"])
         drawn = super()._draw(volume, derive(number, volume.sha256) % 2**31)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{os.getpid()}.npz")
-        np.savez_compressed(partial, hu=drawn.hu, ids=drawn.ids, lesion=drawn.lesion)
-        partial.replace(path)
+        write_arrays(path, hu=drawn.hu, ids=drawn.ids, lesion=drawn.lesion)
         return drawn

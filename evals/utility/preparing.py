@@ -13,6 +13,7 @@ from synth.data.dataset import region_at
 from synth.data.prepare import describe, list_scans, prepare
 from synth.data.store import PATIENTS, write_entries
 from synth.errors import InputError
+from synth.files.whole import whole_folder
 from synth.progress import Progress
 from synth.regions import shipped
 from synth.regions.prior import FILE as PRIORS
@@ -56,13 +57,10 @@ def restrict(patients: Sequence[Source], out: Path) -> Path:
     Training reads a validation split too, for the losses that it prints: it gets some of the same patients, so that
     a generator of N patients has seen N and no others.
     """
-    aside = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(aside, ignore_errors=True)
     entries = [prepared(source.ct)[source.row] for source in patients]
-    write_entries(aside / PATIENTS / TRAIN, entries)
-    # under names of their own: the shape model places each name once
-    write_entries(aside / PATIENTS / VAL, [replace(e, name=f"check_{e.name}") for e in entries[:_CHECKED]])
-    describe(region_at(patients[0].ct.parents[2]), aside)
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
+    with whole_folder(out, lambda: False) as partial:
+        write_entries(partial / PATIENTS / TRAIN, entries)
+        # under names of their own: the shape model places each name once
+        write_entries(partial / PATIENTS / VAL, [replace(e, name=f"check_{e.name}") for e in entries[:_CHECKED]])
+        describe(region_at(patients[0].ct.parents[2]), partial)
     return out

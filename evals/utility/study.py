@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,8 @@ from evals.utility.preparing import ensure_prepared
 from evals.volumes import LESION
 from synth.cohort.processes import this_process
 from synth.errors import InputError
+from synth.files.documents import read_table
+from synth.files.whole import write_whole
 from synth.progress import Progress
 from synth.provenance import sha256
 
@@ -251,15 +252,12 @@ def _lesion_rows(run: Run, found: Mapping[str, Any]) -> Iterator[LesionRow]:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    """A result that was kept; None where there is none, or a damaged one, which is made again."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return read_table(path)
+    except InputError:
         return None
-    return content if isinstance(content, dict) else None
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.fuzz.hostile import break_one, damaged, pick, within
+from studies.fuzz.hostile import break_one, pick
 from synth.cohort import finalise, layout
 
 
@@ -59,12 +59,8 @@ def evaluations(rng: np.random.Generator, sound: Path, here: Path) -> list[str]:
         break_one(rng, sorted(path for path in (here / "set").rglob("*") if path.is_file()))
         said = ["agreement", "--cases", str(here / "set")]
     else:
-        shutil.copytree(sound / "sets", here / "set")
-        if rng.random() < 0.3:
-            shutil.copyfile(sound / "prepared.npz", here / "set/a.npz")
-        file = pick(rng, sorted((here / "set").iterdir()))
-        content = file.read_bytes()
-        file.write_bytes(damaged(rng, content) if rng.random() < 0.4 else within(rng, content, file.suffix))
+        shutil.copytree(sound / pick(rng, ("sets", "made_up/data/patients/train")), here / "set")
+        break_one(rng, sorted(path for path in (here / "set").rglob("*") if path.is_file()))
         verb, *roles = pick(rng, _COMPARISONS)
         sets = [str(pick(rng, (here / "set", sound / "sets"))) for _ in roles]
         said = [verb, *(word for pair in zip(roles, sets, strict=True) for word in pair)]

@@ -93,9 +93,14 @@ def run(seed: int, minutes: float, doors: list[str], first: int, count: int) -> 
             for door in doors:
                 stop = min(number + (size // _SLOWER or 1 if door in SLOW else size), first + count)
                 yield from _batch(door, range(number, stop), seed, sound, outside, until)
-                if _state(sound) != kept or any(outside.iterdir()):
-                    yield Fault(door, number, "wrote outside its folder", [])
+                if _state(sound) != kept:
+                    yield Fault(door, number, "changed a sound input, here or in the inputs after it", [])
                     return
+                for stray in sorted(outside.iterdir()):
+                    yield Fault(
+                        door, number, f"wrote {stray.name} outside its folder, here or in the inputs after it", []
+                    )
+                    shutil.rmtree(stray) if stray.is_dir() else stray.unlink()
             number += size
 
 
@@ -115,8 +120,9 @@ def _written(sound: Path) -> None:
         raise RuntimeError("the sound inputs could not be written")
 
 
-def _state(folder: Path) -> list[tuple[str, int]]:
-    return sorted((str(path), path.stat().st_size) for path in folder.parent.rglob("*") if "input" not in path.parts)
+def _state(sound: Path) -> list[tuple[str, int, int]]:
+    states = ((path, path.stat()) for path in sound.rglob("*"))
+    return sorted((str(path), state.st_size, state.st_mtime_ns) for path, state in states)
 
 
 def _batch(door: str, numbers: range, seed: int, sound: Path, work: Path, until: float) -> Iterator[Fault | int]:

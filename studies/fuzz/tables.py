@@ -76,7 +76,10 @@ def studies(rng: np.random.Generator, _: Path, here: Path) -> list[str]:
     """Settings of `evaluate utility` and `embedded`, whose patients are nowhere."""
     verb, table = pick(rng, (("utility", _STUDY), ("embedded", _EMBEDDED)))
     table = table | {name: str(here / name) for name in ("real_train", "real_test")} | {"out": str(here / "run")}
-    (here / "config.yaml").write_bytes(_written(rng, changed(rng, table, int(rng.integers(1, 3)))))
+    table = changed(rng, table, int(rng.integers(1, 3)))
+    if isinstance(table, dict):
+        table.setdefault("out", str(here / "run"))  # else it is a folder where the command runs
+    (here / "config.yaml").write_bytes(_written(rng, table))
     return ["evaluate", verb, str(here / "config.yaml"), "--out", str(here / "out"), "-q"]
 
 

@@ -31,7 +31,6 @@ def write_all(sound: Path) -> None:
     write_host(sound / "hosts/h")
     write_cohort(sound / "cohort")
     _write_deltas(sound)
-    _write_prepared(sound / "prepared.npz")
     _write_sets(sound / "sets")
     _write_result(sound / "result.json")
     _write_series(sound / "series")
@@ -98,11 +97,6 @@ def _write_deltas(sound: Path) -> None:
         raise RuntimeError(f"no cohort of deltas: exit code {code}")
     (sound / "small/hosts").rename(sound / "delta_hosts")
     shutil.rmtree(sound / "small")
-
-
-def _write_prepared(file: Path) -> None:
-    made, about = case(), {"name": "a", "annotated": [], "facts": {}}
-    np.savez_compressed(file, hu=made.ct.hu, organs=made.organs.ids, about=json.dumps(about))
 
 
 def _write_sets(folder: Path) -> None:

@@ -6,9 +6,8 @@ the hashes of the volumes, so that they can be restored bit by bit, and proved s
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from synth.case.draft import Draft
 from synth.case.folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
 from synth.cohort import Store, layout, locks, patch
 from synth.errors import InputError
-from synth.files.content import bytes_of, text_of
+from synth.files.content import bytes_of, files_below, text_of
 from synth.files.documents import read_table
 from synth.files.whole import aside, explained, whole_folder, write_whole
 from synth.progress import Progress
@@ -152,7 +151,7 @@ class Hosts:
         if not folder.is_dir():
             raise InputError(f"--hosts: {folder}: no such folder; check the path")
         self.folder = folder
-        self._waiting = sorted(p for p in _files_below(folder) if p.name.endswith((".nii", ".nii.gz")) and p.is_file())
+        self._waiting = sorted(p for p in files_below(folder) if p.name.endswith((".nii", ".nii.gz")) and p.is_file())
         self._known: dict[str, Path] = {}
 
     def files_of(self, plan: Mapping[str, Any], manifest: Mapping[str, Any], case: Path) -> tuple[Path, Path]:
@@ -173,17 +172,6 @@ class Hosts:
         if digest not in self._known:
             raise InputError(f"{case}: its host's {name} (sha256 {digest[:12]}..) is not below {self.folder}; add it")
         return self._known[digest]
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, through linked folders too (a collection is often links), each folder once."""
-    seen: set[str] = set()
-    for place, folders, files in os.walk(folder, followlinks=True):
-        if os.path.realpath(place) in seen:
-            folders.clear()  # a link that leads back up
-            continue
-        seen.add(os.path.realpath(place))
-        yield from (Path(place, file) for file in files)
 
 
 @lru_cache(maxsize=2)

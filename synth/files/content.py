@@ -46,6 +46,19 @@ def opened(path: Path, what: str = "", kind: str = "a file") -> Iterator[BinaryI
         os.close(file)
 
 
+def files_below(folder: Path) -> Iterator[Path]:
+    """Every file below a folder in order, through links to folders as well (a collection is often links), each once."""
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()  # a link that leads back up
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(place, name) for name in sorted(names))
+
+
 def bytes_of(path: Path, what: str = "", *, kind: str = "a file", most: int = MOST_BYTES) -> bytes:
     """All bytes of a file of at most `most`. Raises InputError as `opened` does, and for a larger one."""
     what = what or str(path)

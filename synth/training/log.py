@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from synth.files.content import text_of
+from synth.files.whole import write_whole
 
 logger = logging.getLogger(__name__)
 
 NAME = "log.jsonl"
+_MOST_BYTES = 2**28  # a line of 200 bytes each second for two weeks
 
 
 def append(file: Path, row: dict[str, Any]) -> None:
@@ -28,6 +33,13 @@ def as_text(row: dict[str, Any], steps: int) -> str:
     return "; ".join(parts)
 
 
+def rows(file: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a log; what a kill cut short is left out. Raises InputError where there is no log."""
+    for line in text_of(file, most=_MOST_BYTES).splitlines():
+        if _step_of(line) is not None:
+            yield json.loads(line)
+
+
 def cut_back(file: Path, step: int) -> None:
     """Keep the lines up to a step: what came after the checkpoint will be written again.
 
@@ -42,9 +54,7 @@ def cut_back(file: Path, step: int) -> None:
             logger.warning("%s: line %d is not whole and is left out", file, number)
         elif found <= step:
             kept.append(line + "\n")
-    aside = file.with_name(file.name + ".new")
-    aside.write_text("".join(kept), encoding="utf-8")
-    aside.replace(file)
+    write_whole(file, "".join(kept))
 
 
 def _step_of(line: str) -> int | None:

@@ -7,7 +7,6 @@ weights; the model card beside them (README.md) is written by hand.
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 from importlib import resources
@@ -21,6 +20,7 @@ from synth.case.library import export
 from synth.case.weights_folder import TORSO_FILE
 from synth.failure import ended
 from synth.models.parts import Part
+from synth.training.log import rows
 
 
 def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:
@@ -38,8 +38,7 @@ def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bo
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     if network == "shape":
         return folder
-    rows = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    draw_curve(rows, folder / "loss.png")
+    draw_curve(list(rows(run / "log.jsonl")), folder / "loss.png")
     return folder
 
 

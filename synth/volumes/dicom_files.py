@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from synth.errors import InputError
+from synth.files.content import files_below
 
 ENHANCED = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # (legacy converted) Enhanced CT Image
 _CT = ("1.2.840.10008.5.1.4.1.1.2", *ENHANCED)
@@ -47,7 +46,7 @@ class _Found:
 def one_series(folder: Path) -> list[Image]:
     """The images of the only CT series below a folder. Raises InputError where there is none, or more than one."""
     found = _Found()
-    for path in _below(folder):
+    for path in files_below(folder):
         _sort_in(path, found)
     if found.damaged:
         more = f" and {len(found.damaged) - 1} more" if len(found.damaged) > 1 else ""
@@ -64,19 +63,6 @@ def one_series(folder: Path) -> list[Image]:
         )
         raise InputError(f"{folder}: {len(found.series)} CT series ({kinds}); hand over a folder with one of them")
     return next(iter(found.series.values()))
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder in order, through links to folders as well, each folder once."""
-    seen: set[str] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders.sort()
-        yield from (Path(place, name) for name in sorted(names))
 
 
 def _sort_in(path: Path, found: _Found) -> None:

@@ -11,6 +11,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from synth.errors import InputError
 
 _SHEAR_TOLERANCE = 1e-3  # largest |cosine| between two voxel axes
+_LEAST_MM, _MOST_MM = 0.02, 50.0  # of voxels, from micro-CT to the coarsest grid that anything here is drawn on
 _GRID_TOLERANCE = 0.1  # of the smallest spacing: two grids are the same when their corners agree to this
 
 
@@ -27,6 +28,12 @@ def check_affine(affine: np.ndarray, what: str = "affine") -> np.ndarray:
     spacing = voxel_spacing(affine)
     if spacing.min() <= 1e-6:
         raise InputError(f"{what}: voxel spacing {spacing.round(4).tolist()} mm has a zero axis; fix the header")
+    if spacing.min() < _LEAST_MM or spacing.max() > _MOST_MM:
+        told = " x ".join(f"{s:.4g}" for s in spacing)
+        raise InputError(
+            f"{what}: voxels of {told} mm are those of no CT ({_LEAST_MM:g} to {_MOST_MM:g} mm); are its lengths in "
+            "another unit? Say so in the header, or save it in mm"
+        )
     axes = affine[:3, :3] / spacing
     worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
     if worst > _SHEAR_TOLERANCE:
