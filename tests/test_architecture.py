@@ -77,7 +77,7 @@ FLOORS = (
     {"progress", "settings", "seeding", "failure", "options", "provenance", "environment", "threads"},
     *({"volumes"}, {"report"}, {"scanner"}, {"lesions"}, {"regions"}, {"models"}, {"flow"}, {"shape"}, {"torso"}),
     *({"case"}, {"data"}, {"draw"}, {"training"}, {"pipeline"}, {"dicom"}, {"xray"}, {"cohort"}, {"export"}),
-    {"cli", "train", "demo"},
+    {"api", "cli", "train", "demo"},
 )
 """Packages and loose modules of synth/, the lowest first: each imports its own floor and lower ones."""
 

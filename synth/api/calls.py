@@ -1,0 +1,130 @@
+"""The commands as functions that return what they made. See docs/python.md."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from prompts import Reading
+from synth.api.opened import OpenCase, load_case
+from synth.progress import Progress
+
+
+def generate(
+    prompt: str,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    spacing: float | None = None,
+    organs: str | Path | None = None,
+    organ_ids: Mapping[int, str] | None = None,
+    slice_mm: float | None = None,
+    weights: str | Path | None = None,
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> OpenCase:
+    """One case from words, as `synthct generate PROMPT --seed SEED --start INDEX` makes it.
+
+    Args:
+        prompt: a prompt or a report.
+        seed, index: all randomness follows from them.
+        spacing: mm along all axes, 8, 4, 2 or 1; None: 2 for chest and abdomen, 4 for the head and neck.
+        organs: a label map whose organs are drawn; organ_ids: names of its ids.
+        slice_mm: thickness of the slices in mm.
+        weights: folder of weights of your own.
+        out: folder that the case folder is kept in; None: it is kept in memory alone.
+        quiet: no progress bars.
+
+    Raises:
+        InputError: nothing in the prompt can be drawn, or it cannot be drawn so; the message says what to do.
+    """
+    from synth import pipeline
+
+    with Progress(quiet) as progress:
+        return _kept(
+            out,
+            lambda folder: pipeline.generate(
+                prompt,
+                seed=seed,
+                start=index,
+                spacing=spacing,
+                organs=_path(organs),
+                organ_ids=organ_ids,
+                slice_mm=slice_mm,
+                weights=_path(weights),
+                out=folder,
+                progress=progress,
+            )[0],
+        )
+
+
+def insert(
+    ct: str | Path,
+    organs: str | Path,
+    prompt: str,
+    *,
+    seed: int = 0,
+    organ_ids: Mapping[int, str] | None = None,
+    lesion_weights: str | Path | None = None,
+    trust_labels: bool = False,
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> OpenCase:
+    """Your own CT with the findings of a prompt, as `synthct insert` makes it.
+
+    Args:
+        ct: .nii.gz in HU, or the folder of a DICOM series; organs: its labels on the same grid.
+        prompt: the findings in words.
+        organ_ids: names of the label ids where they are not TotalSegmentator's.
+        lesion_weights: weights of `synthct train lesion`.
+        trust_labels: go on where labels do not look like those of their CT.
+        seed, out, quiet: as of `generate`.
+
+    Raises:
+        InputError: the CT has no place for what is asked, or the files do not belong together.
+    """
+    from synth import pipeline
+
+    with Progress(quiet) as progress:
+        return _kept(
+            out,
+            lambda folder: pipeline.insert(
+                Path(ct),
+                Path(organs),
+                prompt,
+                seed=seed,
+                organ_ids=organ_ids,
+                lesion_weights=_path(lesion_weights),
+                trust_labels=trust_labels,
+                out=folder,
+                progress=progress,
+            ),
+        )
+
+
+def read(text: str, *, door: str = "generate") -> Reading:
+    """What a prompt or report means: `drawn`, `ruled_out`, `noted` with the reason, `ignored_words()`.
+
+    Args:
+        door: whose list of what is drawn counts, "generate" or "insert".
+
+    Raises:
+        PromptError: nothing in it is understood.
+    """
+    from synth.case import doors
+
+    return doors.reading(text, door)
+
+
+def _kept(out: str | Path | None, make: Callable[[Path], Path]) -> OpenCase:
+    """The case that is made in a folder, which is left there or thrown away."""
+    if out is not None:
+        return load_case(make(Path(out)))
+    with tempfile.TemporaryDirectory(prefix="synthct-") as folder:
+        return replace(load_case(make(Path(folder))), folder=None)
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)
