@@ -21,7 +21,7 @@ _BARE = {
 }
 _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
 _PARENCHYMAL = ("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain")
-_WIDTHS = ("diameter", "calib", "width", "dimension")
+_WIDTHS = ("diameter", "calib", "width", "dimension", "size", "length")
 _GROWS = ("spleen", "liver", "heart", "prostate", "thyroid")
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
@@ -50,6 +50,8 @@ def resolved(items: Sequence[Term]) -> list[Term]:
         elif item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
             means = _one_of(items, index)
         elif item.text.lower().startswith("parenchym") and any(_of(i, o) for i in items for o in _PARENCHYMAL):
+            means = {"segment": True}
+        elif item.text.lower() == "crus" and any(_of(i, "adrenal") for i in items):
             means = {"segment": True}
         elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
             means = {"finding": kind_named("dilatation")}

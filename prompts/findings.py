@@ -269,7 +269,7 @@ def _levels(name: str) -> int:
 
 def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, count: int | str | None) -> Finding | None:
     assert draft.kind
-    if draft.kind.needs_place and (place is None or place.organ not in draft.kind.elsewhere):
+    if draft.kind.needs_place and (place is None or not {place.organ, plain(place.organ)} & set(draft.kind.elsewhere)):
         return None
     name, organ = resolved(draft.kind, place.organ if place else None)
     if draft.attributes.get("nature") == "metastatic" and (draft.kind.generic or name in ("nodule", "mass", "tumour")):
