@@ -49,9 +49,12 @@ def resolved(items: Sequence[Term]) -> list[Term]:
             means = {"finding": replace(kind_named("lymph node"), several=True)}
         elif item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
             means = _one_of(items, index)
-        elif item.text.lower().startswith("parenchym") and any(_of(i, o) for i in items for o in _PARENCHYMAL):
-            means = {"segment": True}
-        elif item.text.lower() == "crus" and any(_of(i, "adrenal") for i in items):
+        elif (
+            item.text.lower().startswith("parenchym")
+            and any(_of(i, o) for i in items for o in _PARENCHYMAL)
+            or item.text.lower() == "crus"
+            and any(_of(i, "adrenal") for i in items)
+        ):
             means = {"segment": True}
         elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
             means = {"finding": kind_named("dilatation")}
