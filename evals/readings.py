@@ -203,13 +203,13 @@ def visible(case: Case, number: int) -> bool:
 def of_report(text: str, asked: Sequence[FindingRequest]) -> Reading:
     """What the report says, read by the reader of prompts; the impression alone, so that nothing counts twice."""
     reading: Reading = {}
-    if region := re.search(r"^CT of the ([a-z ,]+?), voxel", text, flags=re.MULTILINE):
-        reading |= {k: v for k, v in _parsed(f"CT of the {region[1]}").items() if k == "region"}
+    if technique := re.search(r"^CT of the [a-z ,]+?(?=, voxel)", text, flags=re.MULTILINE):
+        reading |= {k: v for k, v in _parsed(technique[0]).items() if k in ("region", "contrast")}
     found: list[Reading] = []
     for line in text.partition("IMPRESSION\n")[2].splitlines():
-        told = _parsed(line)
+        told = _parsed(re.sub(r"^\d+\. ", "", line))
         reading |= {name: value for name, value in told.items() if name.startswith("target ")}
-        if "finding 1 size" in told:  # the line that counts findings gives no size
+        if "finding 1 organ" in told:
             found.append({k.removeprefix("finding 1 "): v for k, v in told.items() if k.startswith("finding 1 ")})
     for one in found:
         one.pop("visible")  # not said, only implied

@@ -238,7 +238,7 @@ def size_range(kind: str, word: str) -> tuple[float, float]:
 
 
 def targets_of(told: Sequence[Told]) -> tuple[list[TargetRequest], list[str]]:
-    """Planning targets, one a dose, and what is wrong with those that cannot be."""
+    """Planning targets, what is said twice once, and what is wrong with those that cannot be."""
     found: list[TargetRequest] = []
     wrong: list[str] = []
     doses_known = ", ".join(str(int(d)) for d in Dose)
@@ -266,7 +266,7 @@ def targets_of(told: Sequence[Told]) -> tuple[list[TargetRequest], list[str]]:
                 found.append(TargetRequest(dose_gy=Dose(int(dose)), side=sides[0] if sides else None, volume_ml=volume))
             except ValidationError as error:
                 wrong.append(error.errors()[0]["msg"].removeprefix("Value error, "))
-    return found, wrong
+    return list(dict.fromkeys(found)), wrong
 
 
 def region_of(organs: Sequence[str | None]) -> str | None:

@@ -1,7 +1,7 @@
 """The language of reports: measured facts -> sentences. Says what the facts say and nothing of what was wished.
 
 Numbers are rounded here, and only here: lengths to 1 mm from 10 mm on and to 0.1 mm below; volumes to
-1 mL from 100 mL, to 0.1 mL from 1 mL and to 0.01 mL below; attenuation to 1 HU. `shown_mm`, `shown_ml` and
+1 mL from 10 mL, to 0.1 mL from 1 mL and to 0.01 mL below; attenuation to 1 HU. `shown_mm`, `shown_ml` and
 `shown_hu` give the text, so that a check can compare a sentence with a new measurement.
 """
 
@@ -49,6 +49,8 @@ class LesionFacts:
     calcified: bool | None = None
     rim: bool | None = None
     encased: tuple[str, ...] = ()
+    pleura_mm: float | None = None
+    depth_mm: float | None = None
     extent: ExtentFacts | None = None
 
 
@@ -68,12 +70,11 @@ class ComparisonFacts:
 
 @dataclass(frozen=True)
 class TargetFacts:
-    """One measured planning target volume: prescribed dose Gy, volume mL, longest diameter mm."""
+    """One measured planning target volume: prescribed dose Gy, volume mL."""
 
     dose_gy: int
     side: str | None
     volume_ml: float
-    long_axis_mm: float | None = None
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,14 @@ class OrganFacts:
 class VolumeFacts:
     """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot.
 
-    `lobes` is "approximate" where lungs are labelled whole.
+    `lobes` is "approximate" where lungs are labelled whole; `enhanced` whether organs show contrast.
     """
 
     spacing: tuple[float, float, float]
     extent_mm: tuple[float, float, float]
     region: str | None = None
     lobes: str | None = None
+    enhanced: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class CaseFacts:
 
 
 def lesion_sentence(facts: LesionFacts) -> str:
-    """Size, place, margin, volume, appearance, attenuation and contacts, as far as they were measured.
+    """What it is, its size, where it is, how it looks and what it touches, as far as that was measured.
 
     A spiculated margin is its own kind of margin: such a lesion is not called well-defined, however sharp its edge.
     Fluid takes the shape of the space it lies in, so neither margin nor shape is said of it.
@@ -118,11 +120,24 @@ def lesion_sentence(facts: LesionFacts) -> str:
         return extent_sentence(facts.kind, facts.organ, facts.side, facts.volume_ml, facts.extent)
     if is_fluid(facts.kind):
         return _fluid_sentence(facts)
-    margin = "spiculated " if facts.spiculated else f"{facts.margin} " if facts.margin else ""
-    size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
-    what = _capital(f"{_article(margin or facts.kind)} {margin}{facts.kind} of {size} {place_phrase(facts)}")
-    parts = [f"{what}, volume {shown_ml(facts.volume_ml)} mL", *_appearance(facts), _attenuation(facts)]
-    return f"{'; '.join([*parts, _contacts(facts.contacts)])}{_encasement(facts.encased)}."
+    looks = _looks(facts)
+    what = f"{' '.join([*looks, facts.kind])} of {shown_size(facts)} {place_phrase(facts)}"
+    short = f", {shown_mm(facts.short_axis_mm)} mm in short axis" if facts.kind == FindingKind.LYMPH_NODE else ""
+    first = _capital(f"{_article(what)} {what}{short}{_attenuation(facts)}")
+    parts = [first, *_zones(facts), *_contacts(facts), *_encasement(facts.encased)]
+    return f"{'; '.join(parts)}.{_pleura(facts.pleura_mm)}"
+
+
+def shown_size(facts: LesionFacts) -> str:
+    """Both axes, to the digits of the longer one: "18 x 10 mm", "7.5 x 6.0 mm"."""
+    digits = 0 if shown_mm(facts.long_axis_mm).isdigit() else 1
+    return f"{shown_mm(facts.long_axis_mm)} x {facts.short_axis_mm:.{digits}f} mm"
+
+
+def _pleura(gap_mm: float | None) -> str:
+    if gap_mm is None:
+        return ""
+    return " It crosses the pleura." if gap_mm == 0 else f" The pleura is {shown_mm(gap_mm)} mm away."
 
 
 def is_fluid(kind: str) -> bool:
@@ -131,21 +146,26 @@ def is_fluid(kind: str) -> bool:
 
 
 def _fluid_sentence(facts: LesionFacts) -> str:
-    size = f"{shown_mm(facts.long_axis_mm)} x {shown_mm(facts.short_axis_mm)} mm"
-    what, place = _fluid(facts)
-    article = "" if what == FindingKind.ASCITES else f"{_article(what)} "
-    parts = [_capital(f"{article}{what} of {size}{place}, volume {shown_ml(facts.volume_ml)} mL"), _attenuation(facts)]
-    if facts.heterogeneity:
-        parts.insert(1, facts.heterogeneity)
-    return f"{'; '.join([*parts, _contacts(facts.contacts)])}."
+    """ "A small left pleural effusion, 14 mm deep, 22 mL."."""
+    what = fluid_phrase(facts)
+    article = "" if facts.kind == FindingKind.ASCITES else f"{_article(what)} "
+    depth = "" if facts.depth_mm is None else f", {facts.depth_mm:.0f} mm deep"
+    return _capital(f"{article}{what}{depth}, volume {shown_ml(facts.volume_ml)} mL.")
 
 
-def _fluid(facts: LesionFacts) -> tuple[str, str]:
-    """("right pleural effusion", "") or ("ascites", " about the liver")."""
+def fluid_phrase(facts: LesionFacts) -> str:
+    """ "small right pleural effusion" or "ascites about the liver"."""
     if facts.kind == FindingKind.ASCITES:
-        return facts.kind, f" about the {facts.organ}"
+        return f"{facts.kind} about the {facts.organ}"
     side = f"{facts.side} " if facts.side in ("left", "right") else ""
-    return f"{side}{facts.kind}", ""
+    return f"{size_class(facts)} {side}{facts.kind}"
+
+
+def size_class(facts: LesionFacts) -> str:
+    """Of an effusion, by its depth: below 3 cm small, from 10 cm on large (Moy 2013, from memory); by mL without."""
+    if facts.depth_mm is None:
+        return "small" if facts.volume_ml < 300 else "moderate" if facts.volume_ml < 1000 else "large"
+    return "small" if facts.depth_mm < 30 else "moderate" if facts.depth_mm < 100 else "large"
 
 
 def _in_lung(facts: LesionFacts) -> bool:
@@ -153,19 +173,26 @@ def _in_lung(facts: LesionFacts) -> bool:
     return facts.organ == "lung"
 
 
-def _appearance(facts: LesionFacts) -> list[str]:
-    """ "irregular, lobulated, hypodense, heterogeneous" and "with necrosis and a rim"; "solid" in the lung."""
+def _looks(facts: LesionFacts) -> list[str]:
+    """ "spiculated, lobulated, solid": what stands before the kind; that a lesion is round, nobody says."""
+    margin = "spiculated" if facts.spiculated else facts.margin
     density = facts.texture if _in_lung(facts) else facts.density
-    words = [facts.shape, "lobulated" if facts.lobulated else None, density, facts.heterogeneity]
+    shape = "irregular" if facts.shape == "irregular" and not facts.spiculated else None
+    grain = None if _in_lung(facts) else facts.heterogeneity
+    words = [w for w in (margin, shape, "lobulated" if facts.lobulated else None, density, grain) if w]
+    return [f"{word}," for word in words[:-1]] + words[-1:]
+
+
+def _zones(facts: LesionFacts) -> list[str]:
+    """ "with necrosis and a rim"."""
     dead = facts.necrotic and facts.kind not in _NEVER_NECROTIC
     zones = [("necrosis", dead), ("calcification", facts.calcified), ("a rim", facts.rim)]
-    adjectives = ", ".join(word for word in words if word)
     found = [name for name, there in zones if there]
-    return [part for part in (adjectives, f"with {_listed(found)}" if found else "") if part]
+    return [f"with {_listed(found)}"] if found else []
 
 
-def _encasement(names: Sequence[str]) -> str:
-    return f", encasing the {_listed([readable(n) for n in names])}" if names else ""
+def _encasement(names: Sequence[str]) -> list[str]:
+    return [f"encasing the {_listed([readable(n) for n in names])}"] if names else []
 
 
 def comparison_sentence(facts: ComparisonFacts) -> str:
@@ -192,40 +219,41 @@ def _change(before: float, now: float) -> str:
 
 
 def target_sentence(facts: TargetFacts) -> str:
-    """ "Planning target volume of 70 Gy on the left: 120 mL, long axis 68 mm."""
-    side = f" {_side_phrase(facts.side)}" if facts.side else ""
-    axis = "" if facts.long_axis_mm is None else f", long axis {shown_mm(facts.long_axis_mm)} mm"
-    return f"Planning target volume of {facts.dose_gy} Gy{side}: {shown_ml(facts.volume_ml)} mL{axis}."
+    """ "Planning target volume of 70 Gy on the left, 120 mL."""
+    side = f" {side_phrase(facts.side)}" if facts.side else ""
+    return f"Planning target volume of {facts.dose_gy} Gy{side}, {shown_ml(facts.volume_ml)} mL."
 
 
 def organ_sentence(facts: OrganFacts) -> str:
-    """ "Right parotid gland: 28.4 mL, mean attenuation 12 HU."""
+    """ "Right parotid gland: 28.4 mL, mean attenuation 12 HU."; in report.json alone."""
     hu = "" if facts.mean_hu is None else f", mean attenuation {shown_hu(facts.mean_hu)} HU"
     return f"{_capital(readable(facts.name))}: {shown_ml(facts.volume_ml)} mL{hu}."
 
 
 def technique_sentence(facts: VolumeFacts) -> str:
-    """Region, voxel spacing and extent. Nothing on phase or dose: those are not measured on a volume."""
+    """Region, contrast and voxel spacing, as measured. Nothing on phase or dose: those are not."""
     region = f" of the {_REGIONS.get(facts.region, facts.region.replace('_', ' '))}" if facts.region else ""
-    spacing = " x ".join(f"{mm:.2f}" for mm in facts.spacing)
-    extent = " x ".join(f"{mm:.0f}" for mm in facts.extent_mm)
-    text = f"CT{region}, voxel spacing {spacing} mm, field of view {extent} mm (left-right x front-back x head-foot)."
+    contrast = {None: "", True: " with intravenous contrast", False: " without intravenous contrast"}[facts.enhanced]
+    spacing = " x ".join(f"{mm:.2f}".rstrip("0").rstrip(".") for mm in facts.spacing)
+    text = f"CT{region}{contrast}, voxel spacing {spacing} mm."
     return f"{text} Lungs are labelled whole, lobes are approximate." if facts.lobes else text
 
 
-def impression(facts: CaseFacts) -> tuple[str, ...]:
-    """The conclusion, a sentence a finding, largest first; says so when there is none."""
-    lesions = sorted(facts.lesions, key=lambda f: (-f.long_axis_mm, f.id))
-    lines = [_lesion_line(f) for f in lesions]
-    bodies = [f for f in lesions if f.extent is None]
-    if len(bodies) > 1:
-        lines.insert(0, f"{_capital(_counted(bodies))}.")
-    lines += [_target_line(f) for f in sorted(facts.targets, key=lambda f: -f.dose_gy)]
-    return tuple(lines) or ("No lesion or planning target volume is labelled in this volume.",)
+def impression_of(facts: LesionFacts) -> str:
+    """One finding in the conclusion: "20 mm spiculated solid nodule in the right upper lobe."."""
+    if facts.extent:
+        return extent_line(facts.kind, facts.organ, facts.side, facts.volume_ml, facts.extent)
+    if is_fluid(facts.kind):
+        return _capital(f"{fluid_phrase(facts)}.")
+    looks = [w for w in ("spiculated" if facts.spiculated else "", facts.texture if _in_lung(facts) else "") if w]
+    what = " ".join([*looks, facts.kind, place_phrase(facts)])
+    if facts.kind == FindingKind.LYMPH_NODE:
+        return _capital(f"{what}, {shown_mm(facts.short_axis_mm)} mm in short axis.")
+    return f"{shown_mm(facts.long_axis_mm)} mm {what}."
 
 
 def place_phrase(facts: LesionFacts) -> str:
-    """ "in the right upper lobe of the lung", "in segment 6 of the liver", "in the lower pole of the left kidney"."""
+    """ "in the right upper lobe", "in segment 6 of the liver", "in the lower pole of the left kidney"."""
     side, segment, organ = facts.side, facts.segment, _organ(facts.organ)
     one_side = f"{side} " if side in ("left", "right") else ""
     if segment is None:
@@ -235,7 +263,7 @@ def place_phrase(facts: LesionFacts) -> str:
     if segment.isdigit():
         return f"in segment {segment} of the {organ}"
     if organ == "lung":
-        return f"in the {one_side}{segment} lobe of the lung"
+        return f"in the {one_side}{segment} lobe"
     part = "interpolar region" if segment == "interpolar" else f"{segment} pole"
     return f"in the {part} of the {one_side}{organ}"
 
@@ -268,8 +296,8 @@ def shown_mm(value: float) -> str:
 
 
 def shown_ml(value: float) -> str:
-    """Volume as printed: "123", "28.4", "0.52"."""
-    if value >= 99.95:
+    """Volume as printed: "123", "8.4", "0.52"."""
+    if value >= 9.95:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
@@ -298,27 +326,25 @@ _ROWS = (
     *(tuple(f"rib_{side}_{i}" for i in range(1, 13)) for side in ("left", "right")),
     tuple(f"vertebrae_{part}{i}" for part, n in (("C", 7), ("T", 12), ("L", 5)) for i in range(1, n + 1)),
 )
-_ORGANS = {"autochthon": "paravertebral muscles", "urinary bladder": "bladder"}
+_ORGANS = {
+    "autochthon": "paravertebral muscles",
+    "urinary bladder": "bladder",
+    "mediastinal fat": "mediastinum",
+    "retroperitoneal fat": "retroperitoneum",
+}
 _NEVER_NECROTIC = (FindingKind.CYST, FindingKind.STONE)  # a dark core of theirs is fluid, or a bright edge
-_PLURALS = {"metastasis": "metastases", "mass": "masses", "calculus": "calculi"}
 
 
 def _attenuation(facts: LesionFacts) -> str:
-    text = f"attenuation {shown_hu(facts.mean_hu)} HU (SD {shown_hu(facts.sd_hu)})"
-    if facts.contrast_hu is None or facts.organ_mean_hu is None or (_in_lung(facts) and facts.texture == "solid"):
-        return text
-    difference = abs(round(facts.contrast_hu))
-    against = f"the {_organ(facts.organ)} ({shown_hu(facts.organ_mean_hu)} HU)"
-    if difference == 0:
-        return f"{text}, equal to {against}"
-    word = "above" if facts.contrast_hu > 0 else "below"
-    return f"{text}, {difference} HU {word} {against}"
+    """ ", 12 HU": of what is not in the lung, where its texture says as much."""
+    return "" if _in_lung(facts) else f", {shown_hu(facts.mean_hu)} HU"
 
 
-def _contacts(names: Sequence[str]) -> str:
-    if not names:
-        return "no contact with other labelled structures"
-    return f"in contact with the {_listed(_with_runs(names))}"
+def _contacts(facts: LesionFacts) -> list[str]:
+    """Other organs that it touches; lobes and layers of its own, and fat, are none."""
+    own = facts.organ.split()[0]
+    names = [n for n in facts.contacts if n.split("_")[0] != own and not n.endswith("_fat")]
+    return [f"in contact with the {_listed(_with_runs(names))}"] if names else []
 
 
 def _with_runs(names: Sequence[str]) -> list[str]:
@@ -348,37 +374,8 @@ def _run(names: Sequence[str]) -> str:
     return f"{first.replace('rib ', 'ribs ').replace('vertebra ', 'vertebrae ')} to {last}"
 
 
-def _lesion_line(facts: LesionFacts) -> str:
-    if facts.extent:
-        return extent_line(facts.kind, facts.organ, facts.side, facts.volume_ml, facts.extent)
-    what = "".join(_fluid(facts)) if is_fluid(facts.kind) else f"{facts.kind} {place_phrase(facts)}"
-    return _capital(f"{shown_mm(facts.long_axis_mm)} mm {what}.")
-
-
-def _target_line(facts: TargetFacts) -> str:
-    side = f" {_side_phrase(facts.side)}" if facts.side else ""
-    return f"{facts.dose_gy} Gy planning target volume{side}, {shown_ml(facts.volume_ml)} mL."
-
-
-def _counted(lesions: Sequence[LesionFacts]) -> str:
-    """ "two nodules in the lung and one cyst in the kidney"."""
-    numbers: dict[tuple[str, str], int] = {}
-    for lesion in lesions:
-        key = (lesion.kind, _organ(lesion.organ))
-        numbers[key] = numbers.get(key, 0) + 1
-    return _listed([_number_of(n, kind, organ) for (kind, organ), n in numbers.items()])
-
-
-def _number_of(number: int, kind: str, organ: str) -> str:
-    many = kind if number == 1 or kind == FindingKind.ASCITES else _plural(kind)
-    return f"{number} {many}" if is_fluid(kind) else f"{number} {many} in the {organ}"
-
-
-def _plural(kind: str) -> str:
-    return _PLURALS.get(kind, f"{kind}s")
-
-
-def _side_phrase(side: str) -> str:
+def side_phrase(side: str) -> str:
+    """ "on the left", "on both sides", "in the midline"."""
     return {"bilateral": "on both sides", "midline": "in the midline"}.get(side, f"on the {side}")
 
 

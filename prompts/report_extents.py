@@ -56,13 +56,9 @@ def _by_side(facts: ExtentFacts) -> str:
 
 
 def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
-    """The finding, how much there is of it and where, its attenuation."""
-    line = extent_line(kind, organ, side, volume_ml, facts).removesuffix(".")
-    if kind in _BY_FIGURE:
-        return f"{line}."
-    parts = [line, *([] if kind in _BY_VOLUME else [f"volume {_ml(volume_ml)} mL"])]
-    text = f"{'; '.join([*parts, f'median attenuation {round(facts.median_hu)} HU'])}."
-    return text + (_by_side(facts) if line.endswith("of both lungs") else "")
+    """The finding, how much there is of it and where."""
+    line = extent_line(kind, organ, side, volume_ml, facts)
+    return line + (_by_side(facts) if line.endswith("of both lungs.") else "")
 
 
 def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
@@ -157,7 +153,7 @@ def _readable(part: str) -> str:
 
 
 def _ml(value: float) -> str:
-    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
 
 def _listed(items: Sequence[str]) -> str:

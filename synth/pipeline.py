@@ -24,6 +24,7 @@ from synth.draw.generated import draft_generated, drawn_host
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import command_line
+from synth.report.style import Style
 from synth.volumes.host import read_host
 
 
@@ -39,6 +40,7 @@ def generate(
     organs: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
     slice_mm: float | None = None,
+    style: Style = "structured",
     weights: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -46,8 +48,8 @@ def generate(
 
     `spacing` in mm; None: the finest that the region is drawn well in. `siblings`: of each case, as cases beside it.
     `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
-    thickness and distance of the slices, which are means of those that were drawn. `weights`: a folder of
-    weights of your own (synth.case.weights_folder).
+    thickness and distance of the slices, which are means of those that were drawn. `style`: of the reports.
+    `weights`: a folder of weights of your own (synth.case.weights_folder).
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
@@ -55,7 +57,7 @@ def generate(
     request = read_prompt(prompt, "generate", weights).case_request
     if siblings and not request.findings:
         raise InputError(f"'{request.prompt}': a twin or follow-up of what? say a finding that is drawn")
-    order = Order(request, Weights.covering(request.region, weights), seed, spacing)
+    order = Order(request, Weights.covering(request.region, weights), seed, spacing, style=style)
     order = order if organs is None else order.with_organs(organs, organ_ids)
     order = order if slice_mm is None else order.with_slices(slice_mm)
     order.weights.files()  # all there, or refused before anything is drawn
@@ -91,13 +93,14 @@ def insert_with_siblings(
     organ_ids: Mapping[int, str] | None = None,
     lesion_weights: Path | None = None,
     trust_labels: bool = False,
+    style: Style = "structured",
     progress: Progress | None = None,
 ) -> list[Path]:
     """Lesions that a prompt asks for, put into a CT on its own grid, and each sibling as a case of its own beside it.
 
     `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`). `trust_labels`: go on
-    where the organs do not look like those of the CT. Returns the folders, that of the case first; one that is complete
-    is left as it is.
+    where the organs do not look like those of the CT. `style`: of the report. Returns the
+    folders, that of the case first; one that is complete is left as it is.
     """
     request, trained = read_prompt(prompt, "insert").request, lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
@@ -107,9 +110,10 @@ def insert_with_siblings(
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
     options |= {"trust_labels": True} if trust_labels else {}
+    options |= {"style": style} if style != "structured" else {}
     options |= parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
-    plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained)
+    plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained, style=style)
     folder = out / plan.case
     if (done := finished.plan_like(folder, plan)) is None:
         with progress.step("insert", 1):

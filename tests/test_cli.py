@@ -196,7 +196,7 @@ def test_generate_hands_on_what_was_asked(
     given.pop("progress")
     assert prompt == "head and neck"
     asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path, "siblings": (Twin(),)}
-    assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0, "weights": None}
+    assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0, "weights": None, "style": "structured"}
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "case_0"), str(tmp_path / "case_1")]
 
 
@@ -209,6 +209,7 @@ def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Pat
     assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}} | {
         "lesion_weights": None,
         "trust_labels": False,
+        "style": "structured",
     }
 
 

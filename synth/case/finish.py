@@ -16,7 +16,7 @@ from synth.case.weights_folder import insertion_files
 def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Path:
     """Everything of a case that follows from its volume and masks, written as one folder, with its picture or not."""
     plan, case = draft.plan, draft.case
-    written = report.write(draft.measured or report.measure(case), draft.prior)
+    written = report.write(draft.measured or report.measure(case), draft.prior, plan.style)
     text = written.text()
     own = plan.lesion_weights_sha256 if isinstance(plan, InsertPlan) else None
     trained = lesion_weights.of_plan(own, draft.inputs)

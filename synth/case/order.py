@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from prompts import CaseRequest, Reading
@@ -13,6 +13,7 @@ from synth.case.weights_folder import Weights
 from synth.errors import InputError
 from synth.provenance import command_line, sha256_of_file
 from synth.regions.given import GivenFile, place
+from synth.report.style import Style
 from synth.scanner import Scanner
 from synth.scanner.slices import Slicing
 from synth.volumes import nifti
@@ -32,6 +33,7 @@ class Order:
     spacing_mm: float | None = None
     given: GivenFile | None = None
     scanner: Scanner | None = None
+    style: Style = "structured"
 
     def __post_init__(self) -> None:
         """Raises InputError for what the weights cannot draw."""
@@ -55,6 +57,7 @@ class Order:
             sampling=_sampling(self.weights),
             given=self.given,
             scanner=self.scanner,
+            style=self.style,
         )
 
     def command(self, index: int, **more: object) -> str:
@@ -66,6 +69,8 @@ class Order:
             options["weights"] = self.weights.folder
         if self.scanner and self.scanner.slice_mm is not None:
             options["slice_mm"] = f"{self.scanner.slice_mm:g}"
+        if self.style != "structured":
+            options["style"] = self.style
         options |= parser_options(self.request.prompt, "generate")
         return command_line("generate", self.request.prompt, **options)
 
@@ -81,21 +86,14 @@ class Order:
             raise InputError(f"--organs: needs a mean patient to place them by, and {self.weights.folder} has no shape")
         labels = nifti.read_labels(organs, organ_ids=organ_ids)
         placed = place(labels, shape.mean_organs.numpy(), self.spacing, region)
-        return Order(
-            self.request,
-            self.weights,
-            self.seed,
-            self.spacing_mm,
-            GivenFile(placed, organs, sha256_of_file(organs), organ_ids),
-            self.scanner,
-        )
+        return replace(self, given=GivenFile(placed, organs, sha256_of_file(organs), organ_ids))
 
     def with_slices(self, slice_mm: float) -> Order:
         """The same with slices of this thickness and nothing else of a scanner; InputError where they are too thin."""
         frame = self.weights.region.frame
         Slicing.of(frame.shape_at(self.spacing), frame.affine_at(self.spacing), 2, slice_mm)
         scanner = Scanner(name="slices", slice_mm=slice_mm)
-        return Order(self.request, self.weights, self.seed, self.spacing_mm, self.given, scanner)
+        return replace(self, scanner=scanner)
 
 
 def plan_json(prompt: str | Reading, seed: int, spacing: float | None, index: int, weights: Path | None = None) -> str:

@@ -23,6 +23,7 @@ from synth.provenance import sha256_of_file, sha256_of_input
 from synth.regions import Region, for_words, shipped, shipped_names
 from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, spacings
 from synth.regions.given import GivenFile
+from synth.report.style import Style
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
 
@@ -77,7 +78,8 @@ class _Plan(_Frozen):
     that it is a sibling of, if it is one.
 
     `reading` is what the words of the request were read as (`synthct read --json`). `scanner` is put on the case when
-    it is drawn, with the noise of `scanner_seed`; a plan without one does not speak of either.
+    it is drawn, with the noise of `scanner_seed`; a plan without one does not speak of either. `style` is that of its
+    report, told where it is not the usual one.
     """
 
     version: Literal[7] = PLAN_VERSION
@@ -92,6 +94,7 @@ class _Plan(_Frozen):
     lesions: tuple[AnyPlan, ...] = ()
     scanner: Scanner | None = None
     scanner_seed: int = 0
+    style: Style = "structured"
 
     @model_serializer(mode="wrap")
     def _serialized(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -101,7 +104,8 @@ class _Plan(_Frozen):
 
     def _silent(self) -> set[str]:
         """Fields that are not written where they say nothing."""
-        return set() if self.reading else {"reading"}
+        usual = set() if self.reading else {"reading"}
+        return usual if self.style != "structured" else {*usual, "style"}
 
     def seeds(self) -> dict[str, int]:
         """By step, for the manifest."""
@@ -216,6 +220,7 @@ def draw_generate(
     sampling: Sampling,
     given: GivenFile | None = None,
     scanner: Scanner | None = None,
+    style: Style = "structured",
 ) -> GeneratePlan:
     """Draw the plan of one generated case; lesions are planned once their host exists.
 
@@ -243,6 +248,7 @@ def draw_generate(
         lesion_seed=derive(seed, case, "lesions", attempt),
         scanner=scanner,
         scanner_seed=_scanner_seed(scanner, seed, case, attempt),
+        style=style,
     )
 
 
@@ -269,6 +275,7 @@ def draw_insert(
     healthy: bool = False,
     scanner: Scanner | None = None,
     lesion_weights: Path | None = None,
+    style: Style = "structured",
 ) -> InsertPlan:
     """Draw the plan of lesions into a host CT, up to the lesions, which need the host's organs.
 
@@ -291,6 +298,7 @@ def draw_insert(
         scanner=scanner,
         scanner_seed=_scanner_seed(scanner, seed, case, attempt),
         lesion_weights_sha256=sha256_of_file(lesion_weights) if lesion_weights else None,
+        style=style,
     )
 
 

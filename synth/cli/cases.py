@@ -19,10 +19,12 @@ from synth.cli.options import (
     Parser,
     Prompt,
     Quiet,
+    ReportStyle,
     Seed,
     Spacing,
     Start,
     Strict,
+    StyleOption,
     TrustLabels,
     TwinOption,
     WeightsFolder,
@@ -61,6 +63,7 @@ def generate(
             show_default=False,
         ),
     ] = None,
+    style: StyleOption = ReportStyle.structured,
     weights: WeightsFolder = None,
     strict: Strict = False,
     by: Parser = "grammar",
@@ -90,6 +93,7 @@ def generate(
             organs=organs,
             organ_ids=table,
             slice_mm=slice_mm,
+            style=style.value,
             weights=weights,
             progress=progress,
         )
@@ -115,6 +119,7 @@ def insert(
     growth: GrowthOption = None,
     change: ChangeOption = None,
     trust_labels: TrustLabels = False,
+    style: StyleOption = ReportStyle.structured,
     strict: Strict = False,
     by: Parser = "grammar",
     quiet: Quiet = False,
@@ -140,6 +145,7 @@ def insert(
             organ_ids=table,
             lesion_weights=lesion_weights,
             trust_labels=trust_labels,
+            style=style.value,
             progress=progress,
         )
     tell(prompt, "insert")
@@ -226,12 +232,17 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     """Sentences of the report that the volume contradicts, and files that changed since the case was written."""
     from synth.case import folder as case_folder
     from synth.case.sibling_plans import prior_of
+    from synth.files.content import text_of
     from synth.report import Report
     from synth.report import check as check_report
+    from synth.report.check import check_text
 
-    case, plan, report, manifest = case_folder.read_case(folder)
+    case, plan, table, manifest = case_folder.read_case(folder)
     altered = case_folder.altered_files(folder, manifest)
+    report = case_folder.valid(Report, table, folder / case_folder.REPORT)
+    text = text_of(folder / case_folder.REPORT_TEXT)
     return [
-        *check_report(case, case_folder.valid(Report, report, folder / case_folder.REPORT), prior_of(folder, plan)),
+        *check_report(case, report, prior_of(folder, plan)),
+        *check_text(report, text, str(plan.get("style", "structured"))),
         *(f"{name} changed since the case was written (its sha256 differs from manifest.json)" for name in altered),
     ]

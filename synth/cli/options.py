@@ -90,6 +90,16 @@ ChangeOption = Annotated[
 ]
 
 
+class ReportStyle(StrEnum):
+    """How a report is set: under the headings of organ systems, or in paragraphs."""
+
+    structured = "structured"
+    narrative = "narrative"
+
+
+StyleOption = Annotated[ReportStyle, typer.Option("--style", help="Report under headings, or in paragraphs.")]
+
+
 class SourceLayout(StrEnum):
     """Archives that `prepare` reads as they lie on disk."""
 

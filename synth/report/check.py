@@ -20,13 +20,25 @@ def check(case: Case, report: Report, prior: Prior | None = None) -> list[str]:
     was measured on the earlier CT that the report compares with; left out, its sizes are taken as stated.
     """
     compared = {s.id.removesuffix(CHANGE): s.facts for s in report.section("comparison")}
-    measured = {s.id: s for s in write(measure(case), prior or stated_prior(compared)).sentences}
+    measured = {s.id: s for s in write(measure(case), prior or stated_prior(compared), report.style).sentences}
     stated = {s.id: s for s in report.sentences}
     lines = [line for s in report.sentences if (line := _compare(s, measured.get(s.id)))]
     if len(stated) != len(report.sentences):
         lines.append("the report has two sentences of one name; write it again from the case")
     lines += [f"{name}: the report lacks the sentence '{s.text}'" for name, s in measured.items() if name not in stated]
     return lines
+
+
+def check_text(report: Report, text: str, planned: str) -> list[str]:
+    """A line where report.txt is not the report in the style that was planned: the first that differs."""
+    if report.style != planned:
+        return [f"report.json is {report.style}, and the plan asks for a report that is {planned}"]
+    written, stated = report.text().splitlines(), text.splitlines()
+    for n in range(max(len(written), len(stated))):
+        ours, theirs = ("".join(lines[n : n + 1]) for lines in (written, stated))
+        if ours != theirs:
+            return [f"report.txt, line {n + 1}: '{theirs}' is not what report.json says: '{ours}'"]
+    return []
 
 
 def _compare(stated: Sentence, measured: Sentence | None) -> str | None:

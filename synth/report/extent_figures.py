@@ -51,11 +51,11 @@ def _widest(mask: np.ndarray, affine: np.ndarray) -> float:
 def has(kind: str, ct: Volume, organs: LabelMap) -> float | None:
     """How large an organ is before it grows: the cardiothoracic ratio, the spleen's mL; None of what does not grow."""
     if kind == FindingKind.CARDIOMEGALY:
-        return _ratio(organs)
+        return cardiothoracic_ratio(organs)
     return float(organs.mask("spleen").sum()) * ct.voxel_ml if kind == FindingKind.SPLENOMEGALY else None
 
 
-def _ratio(organs: LabelMap) -> float | None:
+def cardiothoracic_ratio(organs: LabelMap) -> float | None:
     """Extent of the heart from right to left over the widest of the lungs."""
     width, heart = thorax_width_mm(organs), organs.mask("heart")
     if width is None or not heart.any():
@@ -64,7 +64,7 @@ def _ratio(organs: LabelMap) -> float | None:
 
 
 def _heart(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
-    ratio = _ratio(scene.case.organs)
+    ratio = cardiothoracic_ratio(scene.case.organs)
     heart = float(scene.case.organs.mask("heart").sum()) * scene.case.ct.voxel_ml
     return {} if ratio is None else {"cardiothoracic_ratio": ratio, "heart_ml": heart}
 
@@ -82,18 +82,58 @@ def _aorta(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, f
 
     Parts of it that are not round in a slice, as the arch is, do not count.
     """
-    aorta = scene.case.organs.mask("aorta")[box]
-    axis = slice_axis(scene.case.ct.affine)
-    spacing = np.delete(scene.case.ct.spacing, axis)
-    widths = [0.0]
+    widths = _round_widths(scene.case.organs.mask("aorta")[box], scene.case.ct.affine)
+    return {"width_mm": max(widths, default=0.0)}
+
+
+def _round_widths(aorta: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The widest round part of each slice, mm; 0 where there is none."""
+    axis = slice_axis(affine)
+    spacing = np.delete(np.linalg.norm(affine[:3, :3], axis=0), axis)
+    widest = np.zeros(aorta.shape[axis])
     for n in range(aorta.shape[axis]):
         parts, count = ndimage.label(np.take(aorta, n, axis))
         for part in range(1, count + 1):
             width = 2 * float(np.sqrt((parts == part).sum() * np.prod(spacing) / np.pi))
             narrow = 2 * float(ndimage.distance_transform_edt(parts == part, sampling=spacing).max())
             if narrow > _ROUND * width:
-                widths.append(width)
-    return {"width_mm": max(widths)}
+                widest[n] = max(widest[n], width)
+    return widest
+
+
+def aortic_widths(organs: LabelMap, lungs: tuple[str, ...]) -> tuple[float, float]:
+    """The widest round part of the aorta at the height of the lungs and above, and of that below, mm; 0 without."""
+    axis = slice_axis(organs.affine)
+    others = tuple(a for a in range(3) if a != axis)
+    aorta, lung = organs.mask("aorta"), organs.mask(*lungs).any(axis=others)
+    there = np.flatnonzero(aorta.any(axis=others))
+    if not len(there):
+        return 0.0, 0.0
+    first, last = int(there[0]), int(there[-1]) + 1
+    box = tuple(
+        slice(first, last) if a == axis else slice(*_ends(aorta.any(axis=tuple(b for b in range(3) if b != a))))
+        for a in range(3)
+    )
+    widest = _round_widths(aorta[box], organs.affine)
+    slices = np.arange(first, last)
+    upwards = organs.affine[2, axis] > 0
+    ends = np.flatnonzero(lung)
+    if not len(ends):
+        return 0.0, float(widest.max(initial=0.0))
+    chest = slices >= ends[0] if upwards else slices <= ends[-1]
+    return float(widest[chest].max(initial=0.0)), float(widest[~chest].max(initial=0.0))
+
+
+def _ends(line: np.ndarray) -> tuple[int, int]:
+    index = np.flatnonzero(line)
+    return int(index[0]), int(index[-1]) + 1
+
+
+def head_foot_mm(organs: LabelMap, name: str) -> float:
+    """Extent of a structure from its highest to its lowest slice, both counted, mm."""
+    axis = slice_axis(organs.affine)
+    first, last = _ends(organs.mask(name).any(axis=tuple(a for a in range(3) if a != axis)))
+    return (last - first) * float(np.linalg.norm(organs.affine[:3, axis]))
 
 
 def calcium(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
+from prompts import report as language
 from prompts.vocabulary import Organ
 from synth.report import location
 from synth.report.attributes import measure_attributes
@@ -78,7 +79,14 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
         vessel_contact_deg=vessel_contacts(case, number, box, contacts),
         pleura_mm=pleura,
         attributes=_attributes(scene, number, box, structure, axial.long_mm, edge),
+        depth_mm=_depth_mm(mask, spacing) if language.is_fluid(_kind(name)) else None,
     )
+
+
+def _depth_mm(mask: np.ndarray, spacing: np.ndarray) -> float:
+    """How thick a layer is where it is thickest: across the widest ball in it."""
+    inside = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing)
+    return rounded(2 * float(inside.max()) - float(spacing.min()))
 
 
 def _attributes(

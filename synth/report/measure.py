@@ -8,16 +8,19 @@ import numpy as np
 from nibabel.orientations import io_orientation
 
 from synth.errors import InputError
-from synth.report import location
+from synth.report import location, normals
 from synth.report.lesions import is_body, measure_lesion
 from synth.report.lobes import is_whole
 from synth.report.measurements import Measurements, OrganMeasurement, VolumeMeasurement, rounded
 from synth.report.noise import NoiseModel, measure_noise
+from synth.report.normals import ruled_out
 from synth.report.scene import Scene
 from synth.report.targets import dose_of, measure_targets
 from synth.volumes.types import Case
 
 _HEAD_NECK = ("brainstem", "mandible", "larynx", "parotid_gland_left", "parotid_gland_right")
+_CHEST_MM = 160.0  # of lungs that are more than bases
+_NEAR_END_MM = 8.0
 _ABDOMEN = ("kidney_left", "kidney_right", "pancreas")
 
 
@@ -27,13 +30,17 @@ def measure(case: Case) -> Measurements:
     found = {i: box for i, box in location.boxes(case.lesions.ids).items() if i in case.lesions.names}
     tumours = [i for i in found if dose_of(case.lesions.names[i]) is None]
     organs = _measure_organs(case, [i for i in tumours if is_body(case.lesions.names[i])])
+    by_name = {organ.name: organ for organ in organs}
+    enhanced = location.is_enhanced({name: o.median_hu for name, o in by_name.items() if o.median_hu is not None})
     midline = location.midline_x(case.organs, present, case.ct.hu)
-    scene = Scene(case, present, {organ.name: organ for organ in organs}, midline, _noise(case) if tumours else None)
+    scene = Scene(case, present, by_name, midline, _noise(case) if tumours else None)
+    lesions = tuple(measure_lesion(scene, i, found[i]) for i in tumours)
     return Measurements(
-        volume=_measure_volume(case, present),
+        volume=_measure_volume(case, present, enhanced),
         organs=organs,
-        lesions=tuple(measure_lesion(scene, i, found[i]) for i in tumours),
+        lesions=lesions,
         targets=tuple(measure_targets(case, set(found), midline)),
+        ruled_out=ruled_out(normals.Scene(case, present, by_name, enhanced), {lesion.kind for lesion in lesions}),
     )
 
 
@@ -45,7 +52,9 @@ def _noise(case: Case) -> NoiseModel | None:
         return None
 
 
-def _measure_volume(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> VolumeMeasurement:
+def _measure_volume(
+    case: Case, present: Mapping[str, tuple[int, location.Box]], enhanced: bool | None
+) -> VolumeMeasurement:
     """Spacing and extent, reordered to the patient's axes."""
     axes = np.argsort(io_orientation(case.ct.affine)[:, 0])
     spacing = case.ct.spacing[axes]
@@ -56,32 +65,46 @@ def _measure_volume(case: Case, present: Mapping[str, tuple[int, location.Box]])
         extent_mm=(width, depth, height),
         region=_region(case, present),
         lobes="approximate" if any(is_whole(name) for name in present) else None,
+        enhanced=enhanced,
     )
 
 
 def _region(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> str | None:
     """The region whose organs the field shows; None where the labels do not tell.
 
-    Lungs cut above are the bases that an abdomen shows, kidneys cut below the poles that a chest shows, unless there is
-    nothing else.
+    Lungs that reach the head end, to `_NEAR_END_MM`, and are not `_CHEST_MM` high are the bases that an abdomen shows,
+    kidneys cut below the poles that a chest shows, unless there is nothing else.
     """
     if set(present) & set(_HEAD_NECK):
         return "head_neck"
     lungs = [name for name in present if name.startswith("lung") and name != "lung_nodule"]
     low = [name for name in _ABDOMEN if name in present]
-    head, foot = _ends(case, present)
-    chest, abdomen = not all(name in head for name in lungs), not all(name in foot for name in low)
+    height, gap = _height_and_gap(case, [present[name][1] for name in lungs])
+    chest = bool(lungs) and (height >= _CHEST_MM or gap > _NEAR_END_MM)
+    foot = _at_foot(case, present)
+    abdomen = not all(name in foot for name in low)
     if not (chest or abdomen):
         chest, abdomen = bool(lungs), bool(low)
     return {(True, True): "chest_abdomen", (True, False): "chest", (False, True): "abdomen"}.get((chest, abdomen))
 
 
-def _ends(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> tuple[set[str], set[str]]:
-    """Names of structures that the head end of the field cuts, and of those that its foot end does."""
+def _height_and_gap(case: Case, boxes: list[location.Box]) -> tuple[float, float]:
+    """From the lowest to the highest slice of some boxes, and from there to the head end of the field, mm."""
+    if not boxes:
+        return 0.0, 0.0
     axis = location.slice_axis(case.ct.affine)
-    first = {name for name, (_, box) in present.items() if box[axis].start == 0}
-    last = {name for name, (_, box) in present.items() if box[axis].stop == case.ct.hu.shape[axis]}
-    return (last, first) if case.ct.affine[2, axis] > 0 else (first, last)
+    first, last = min(box[axis].start for box in boxes), max(box[axis].stop for box in boxes)
+    gap = case.ct.hu.shape[axis] - last if case.ct.affine[2, axis] > 0 else first
+    mm = float(case.ct.spacing[axis])
+    return (last - first) * mm, gap * mm
+
+
+def _at_foot(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> set[str]:
+    """Names of structures that the foot end of the field cuts."""
+    axis = location.slice_axis(case.ct.affine)
+    if case.ct.affine[2, axis] > 0:
+        return {name for name, (_, box) in present.items() if box[axis].start == 0}
+    return {name for name, (_, box) in present.items() if box[axis].stop == case.ct.hu.shape[axis]}
 
 
 def _measure_organs(case: Case, tumours: list[int]) -> tuple[OrganMeasurement, ...]:

@@ -17,13 +17,15 @@ class _Frozen(BaseModel):
 class VolumeMeasurement(_Frozen):
     """The grid. Three numbers run right-left, front-back, head-foot; `region` follows from the organs in it.
 
-    `lobes` are approximate where lungs are labelled whole (`synth.report.lobes`).
+    `lobes` are approximate where lungs are labelled whole (`synth.report.lobes`). `enhanced`: whether
+    organs show contrast; None where none tells.
     """
 
     spacing_mm: tuple[float, float, float]
     extent_mm: tuple[float, float, float]
     region: str | None
     lobes: Literal["approximate"] | None = None
+    enhanced: bool | None = None
 
 
 class OrganMeasurement(_Frozen):
@@ -91,6 +93,7 @@ class LesionMeasurement(_Frozen):
     invasion: a contact with another organ, or 5% and more outside, is a close relationship.
     vessel_contact_deg: how far round each touched vessel the lesion reaches in a slice, at most; 180 and more encases.
     pleura_mm: gap to the border of the lung, for lung lesions.
+    depth_mm: of fluid, the widest ball in it.
     extent: of findings that are told by it; they have neither edge nor contacts.
     """
 
@@ -121,6 +124,7 @@ class LesionMeasurement(_Frozen):
     vessel_contact_deg: dict[str, float]
     pleura_mm: float | None
     attributes: Attributes
+    depth_mm: float | None = None
     extent: Extent | None = None
 
 
@@ -135,6 +139,14 @@ class TargetMeasurement(_Frozen):
     long_axis_mm: float
 
 
+class RuledOut(_Frozen):
+    """What a case does not have (`synth.report.normals`): its kind, the masks it was measured on, the figures."""
+
+    kind: str
+    masks: tuple[str, ...]
+    figures: dict[str, float]
+
+
 class Measurements(_Frozen):
     """A case, measured."""
 
@@ -142,6 +154,7 @@ class Measurements(_Frozen):
     organs: tuple[OrganMeasurement, ...]
     lesions: tuple[LesionMeasurement, ...]
     targets: tuple[TargetMeasurement, ...]
+    ruled_out: tuple[RuledOut, ...] = ()
 
 
 def rounded(value: float) -> float:

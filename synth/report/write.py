@@ -9,26 +9,23 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from prompts import report as language
 from prompts.report_extents import ExtentFacts
+from prompts.report_impression import impression
+from prompts.report_normals import normal_sentence
+from prompts.report_systems import SYSTEMS, TARGETS, paragraph_of, system_of
 from synth.report.comparison import Prior, compared
 from synth.report.measurements import (
     LesionMeasurement,
     Measurements,
     OrganMeasurement,
+    RuledOut,
     TargetMeasurement,
     VolumeMeasurement,
 )
+from synth.report.style import Style
 
-Section = Literal["technique", "findings", "comparison", "impression", "organs", "measurements"]
+Section = Literal["technique", "findings", "normal", "comparison", "impression", "measurements"]
 _ENCASED_DEG = 180.0  # of a vessel's outline
-_NARRATIVE: tuple[Section, ...] = ("technique", "findings", "comparison", "organs", "impression")
 CHANGE = "_change"  # ends the id of a lesion's comparison
-# organs that the text names; every other structure is in the JSON alone (section `measurements`)
-_NAMED_IN_TEXT = (
-    *("brainstem", "spinal_cord", "parotid_gland_left", "parotid_gland_right", "larynx", "mandible", "esophagus"),
-    *("thyroid_gland", "heart", "lung_upper_lobe_left", "lung_lower_lobe_left", "lung_upper_lobe_right"),
-    *("lung_middle_lobe_right", "lung_lower_lobe_right", "liver", "gallbladder", "spleen", "pancreas"),
-    *("kidney_left", "kidney_right", "urinary_bladder", "prostate"),
-)
 
 
 class _Frozen(BaseModel):
@@ -36,42 +33,60 @@ class _Frozen(BaseModel):
 
 
 class Sentence(_Frozen):
-    """A sentence, the masks (names) that it was measured on, and every fact behind it."""
+    """A sentence, the masks (names) that it was measured on, and every fact behind it.
+
+    `system`: the heading that findings, and what is normal, stand under. `measurements` are in no text.
+    """
 
     id: str
     section: Section
     text: str
     masks: tuple[str, ...]
     facts: dict[str, JsonValue]
+    system: str | None = None
 
 
 class Report(_Frozen):
-    """A structured report; `text()` is its narrative."""
+    """A report: sentences, and how `text()` sets them."""
 
     sentences: tuple[Sentence, ...]
+    style: Style = "structured"
 
     def section(self, name: Section) -> tuple[Sentence, ...]:
         """The sentences of a section, in order."""
         return tuple(s for s in self.sentences if s.section == name)
 
     def text(self) -> str:
-        """report.txt: technique, findings, comparison, organs and impression, a sentence a line."""
-        parts = [(name, self.section(name)) for name in _NARRATIVE]
-        return (
-            "\n\n".join("\n".join([f"{name.upper()}", *(s.text for s in lines)]) for name, lines in parts if lines)
-            + "\n"
-        )
+        """report.txt: technique, findings by organ system or in paragraphs, comparison and impression."""
+        parts = {
+            "TECHNIQUE": [s.text for s in self.section("technique")],
+            "FINDINGS": self._findings(),
+            "COMPARISON": [s.text for s in self.section("comparison")],
+            "IMPRESSION": [s.text for s in self.section("impression")],
+        }
+        return "\n\n".join("\n".join([title, *lines]) for title, lines in parts.items() if lines) + "\n"
+
+    def _findings(self) -> list[str]:
+        """A line a system with its heading; or paragraphs without. What was found comes before what is normal."""
+        told = [*self.section("findings"), *self.section("normal")]
+        by_system = {name: " ".join(s.text for s in told if s.system == name) for name in SYSTEMS}
+        there = {name: text for name, text in by_system.items() if text}
+        if self.style == "structured":
+            return [f"{name}: {text}" for name, text in there.items()]
+        paragraphs = [" ".join(t for name, t in there.items() if paragraph_of(name) == n) for n in range(3)]
+        return [text for text in paragraphs if text]
 
 
-def write(measurements: Measurements, prior: Prior | None = None) -> Report:
+def write(measurements: Measurements, prior: Prior | None = None, style: Style = "structured") -> Report:
     """The report of a measured case, with what changed since a `prior` CT."""
     sentences = [_technique(measurements.volume)]
     sentences += [_lesion(lesion) for lesion in measurements.lesions]
-    sentences += _comparison(measurements, prior)
     sentences += [_target(target) for target in measurements.targets]
-    sentences += [_organ(organ) for organ in measurements.organs]
+    sentences += [_normal(one) for one in measurements.ruled_out]
+    sentences += _comparison(measurements, prior)
     sentences += _impression(measurements)
-    return Report(sentences=tuple(sentences))
+    sentences += [_organ(organ) for organ in measurements.organs]
+    return Report(sentences=tuple(sentences), style=style)
 
 
 def _technique(volume: VolumeMeasurement) -> Sentence:
@@ -80,17 +95,28 @@ def _technique(volume: VolumeMeasurement) -> Sentence:
 
 
 def _lesion(lesion: LesionMeasurement) -> Sentence:
-    text = language.lesion_sentence(_lesion_facts(lesion))
-    if lesion.pleura_mm is not None and not language.is_fluid(lesion.kind):
-        text = f"{text} {_pleura(lesion.pleura_mm)}"
     facts = lesion.model_dump(mode="json", exclude={"name"})
-    return Sentence(id=lesion.name, section="findings", text=text, masks=(lesion.name,), facts=facts)
+    return Sentence(
+        id=lesion.name,
+        section="findings",
+        text=language.lesion_sentence(_lesion_facts(lesion)),
+        masks=(lesion.name,),
+        facts=facts,
+        system=system_of(lesion.kind, lesion.organ),
+    )
 
 
-def _pleura(gap_mm: float) -> str:
-    if gap_mm == 0:
-        return "It crosses the pleura."
-    return f"The pleura is {language.shown_mm(gap_mm)} mm away."
+def _normal(one: RuledOut) -> Sentence:
+    """What the case does not have."""
+    facts: dict[str, JsonValue] = {"ruled_out": one.kind, **one.figures}
+    return Sentence(
+        id=f"no_{one.kind.replace(' ', '_').replace('-', '_')}",
+        section="normal",
+        text=normal_sentence(one.kind, one.figures),
+        masks=one.masks,
+        facts=facts,
+        system=system_of(one.kind),
+    )
 
 
 def _comparison(measurements: Measurements, prior: Prior | None) -> Iterator[Sentence]:
@@ -102,16 +128,14 @@ def _comparison(measurements: Measurements, prior: Prior | None) -> Iterator[Sen
 def _target(target: TargetMeasurement) -> Sentence:
     text = language.target_sentence(_target_facts(target))
     facts = target.model_dump(mode="json", exclude={"masks"})
-    return Sentence(
-        id=f"planning_target_{target.dose_gy}gy", section="findings", text=text, masks=target.masks, facts=facts
-    )
+    name = f"planning_target_{target.dose_gy}gy"
+    return Sentence(id=name, section="findings", text=text, masks=target.masks, facts=facts, system=TARGETS)
 
 
 def _organ(organ: OrganMeasurement) -> Sentence:
-    section: Section = "organs" if organ.name in _NAMED_IN_TEXT else "measurements"
     text = language.organ_sentence(language.OrganFacts(organ.name, organ.volume_ml, organ.mean_hu))
     facts = organ.model_dump(mode="json", exclude={"name"})
-    return Sentence(id=organ.name, section=section, text=text, masks=(organ.name,), facts=facts)
+    return Sentence(id=organ.name, section="measurements", text=text, masks=(organ.name,), facts=facts)
 
 
 def _impression(measurements: Measurements) -> Iterator[Sentence]:
@@ -123,7 +147,7 @@ def _impression(measurements: Measurements) -> Iterator[Sentence]:
         tuple(_lesion_facts(lesion) for lesion in measurements.lesions),
         tuple(_target_facts(target) for target in measurements.targets),
     )
-    for number, line in enumerate(language.impression(case), start=1):
+    for number, line in enumerate(impression(case), start=1):
         yield Sentence(id=f"impression_{number}", section="impression", text=line, masks=masks, facts=facts)
 
 
@@ -132,7 +156,7 @@ def _target_masks(measurements: Measurements) -> tuple[str, ...]:
 
 
 def _volume_facts(volume: VolumeMeasurement) -> language.VolumeFacts:
-    return language.VolumeFacts(volume.spacing_mm, volume.extent_mm, volume.region, volume.lobes)
+    return language.VolumeFacts(volume.spacing_mm, volume.extent_mm, volume.region, volume.lobes, volume.enhanced)
 
 
 def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:
@@ -161,10 +185,12 @@ def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:
         necrotic=seen.necrotic,
         calcified=seen.calcified,
         rim=seen.rim,
+        pleura_mm=lesion.pleura_mm,
+        depth_mm=lesion.depth_mm,
         extent=None if lesion.extent is None else ExtentFacts(**lesion.extent.model_dump()),
         encased=tuple(name for name, degrees in lesion.vessel_contact_deg.items() if degrees >= _ENCASED_DEG),
     )
 
 
 def _target_facts(target: TargetMeasurement) -> language.TargetFacts:
-    return language.TargetFacts(target.dose_gy, target.side, target.volume_ml, target.long_axis_mm)
+    return language.TargetFacts(target.dose_gy, target.side, target.volume_ml)

@@ -74,7 +74,7 @@ def _lesion(
 
 
 def _said(facts: language.LesionFacts) -> str:
-    """`Nodule of 24 mm in the right upper lobe of the lung, in projection.`"""
+    """`Nodule of 24 mm in the right upper lobe, in projection.`"""
     kind = facts.kind[0].upper() + facts.kind[1:]
     return f"{kind} of {language.shown_mm(facts.long_axis_mm)} mm {language.place_phrase(facts)}, in projection."
 

@@ -40,7 +40,7 @@ def test_a_spiculated_nodule_is_measured_spiculated_and_not_called_well_defined(
 
     assert nodule.attributes.spiculated is True
     text = _lesion(nodule).text
-    assert text.startswith("A spiculated nodule of 18 x") and "well-defined" not in text
+    assert text.startswith("A spiculated, ") and " nodule of 18 x" in text and "well-defined" not in text
 
 
 def test_what_is_so_holds_and_its_opposite_does_not(nodule: LesionMeasurement) -> None:

@@ -91,7 +91,7 @@ def test_a_nodule_lies_upon_ground_glass_and_both_are_measured(host: Volume, org
     assert nodule.long_axis_mm == pytest.approx(14, abs=1.6) and nodule.extent is None
     assert glass.extent is not None and glass.side == "right"
     (line,) = (s.text for s in write(measure(case)).section("findings") if s.id == glass.name)
-    assert line.startswith("Ground-glass opacity in 6") and "of the right lung; volume" in line
+    assert line.startswith("Ground-glass opacity in 6") and line.endswith("of the right lung.")
 
 
 def test_a_lung_that_is_labelled_whole_is_enough(host: Volume, organs: LabelMap) -> None:

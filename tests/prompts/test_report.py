@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from prompts import report
+from prompts import report, report_impression, report_systems
 from prompts.report import CaseFacts, LesionFacts, OrganFacts, TargetFacts, VolumeFacts
+from prompts.report_impression import impression
+from prompts.vocabulary import KIND_ORGANS, FindingKind, Organ
 from synth.volumes import labels
 
 NODULE = LesionFacts(
@@ -27,33 +29,43 @@ NODULE = LesionFacts(
 
 
 def test_lesion() -> None:
-    assert report.lesion_sentence(NODULE) == (
-        "A well-defined nodule of 18 x 9.7 mm in the right upper lobe of the lung, volume 1.2 mL; attenuation 34 HU "
-        "(SD 22), 880 HU above the lung (-846 HU); in contact with the right rib 3 and right middle lobe of the lung."
+    assert report.lesion_sentence(replace(NODULE, pleura_mm=3.21)) == (
+        "A well-defined nodule of 18 x 10 mm in the right upper lobe; in contact with the right rib 3. "
+        "The pleura is 3.2 mm away."
     )
+    assert report.impression_of(replace(NODULE, texture="solid")) == "18 mm solid nodule in the right upper lobe."
 
 
 def test_lesion_of_which_little_is_known() -> None:
     bare = replace(NODULE, organ_mean_hu=None, contrast_hu=None, margin=None, contacts=(), side=None, segment=None)
-    assert report.lesion_sentence(bare) == (
-        "A nodule of 18 x 9.7 mm in the lung, volume 1.2 mL; attenuation 34 HU (SD 22); "
-        "no contact with other labelled structures."
-    )
+    assert report.lesion_sentence(bare) == "A nodule of 18 x 10 mm in the lung."
+
+
+def test_sizes_have_the_digits_of_the_long_axis() -> None:
+    assert report.shown_size(NODULE) == "18 x 10 mm"
+    assert report.shown_size(replace(NODULE, long_axis_mm=7.46, short_axis_mm=6.0)) == "7.5 x 6.0 mm"
 
 
 def test_density_in_the_lung_is_solid_part_solid_or_ground_glass() -> None:
     """Against air all tissue is dense: isodense, or 880 HU above the lung, says nothing of a nodule."""
     seen = replace(NODULE, density="isodense", texture="solid", heterogeneity="homogeneous", calcified=True)
     assert report.lesion_sentence(seen) == (
-        "A well-defined nodule of 18 x 9.7 mm in the right upper lobe of the lung, volume 1.2 mL; solid, homogeneous; "
-        "with calcification; attenuation 34 HU (SD 22); in contact with the right rib 3 and right middle lobe of the "
-        "lung."
+        "A well-defined, solid nodule of 18 x 10 mm in the right upper lobe; with calcification; in contact with the "
+        "right rib 3."
     )
     glass = replace(NODULE, density="hypodense", texture="ground-glass", mean_hu=-560.0, contrast_hu=286.0)
     said = report.lesion_sentence(glass)
-    assert "; ground-glass; attenuation -560 HU (SD 22), 286 HU above the lung (-846 HU)" in said
-    assert "hypodense" not in said
-    assert "; hypodense; " in report.lesion_sentence(replace(glass, organ="liver", texture=None))
+    assert said.startswith("A well-defined, ground-glass nodule") and "HU" not in said and "hypodense" not in said
+    liver = report.lesion_sentence(replace(glass, organ="liver", segment=None, texture=None))
+    assert liver.startswith("A well-defined, hypodense nodule of 18 x 10 mm in the right lobe of the liver, -560 HU;")
+
+
+def test_nodes_are_told_by_their_short_axis() -> None:
+    node = replace(NODULE, kind="lymph node", organ="mediastinal fat", side=None, segment=None, contacts=())
+    assert report.lesion_sentence(node).startswith(
+        "A well-defined lymph node of 18 x 10 mm in the mediastinum, 9.7 mm in short axis, 34 HU"
+    )
+    assert report.impression_of(node) == "Lymph node in the mediastinum, 9.7 mm in short axis."
 
 
 def test_contacts_with_neighbouring_ribs_and_vertebrae_are_one_run() -> None:
@@ -67,27 +79,26 @@ def test_contacts_with_neighbouring_ribs_and_vertebrae_are_one_run() -> None:
 def test_organs_are_said_as_one_says_them_and_cysts_have_no_necrosis() -> None:
     spine = replace(NODULE, organ="vertebrae C6", side=None, segment=None, mean_hu=125.0)
     said = report.lesion_sentence(replace(spine, kind="metastasis", organ_mean_hu=389.0, contrast_hu=-264.0))
-    assert " in the vertebra C6, " in said and "264 HU below the vertebra C6 (389 HU)" in said
+    assert " in the vertebra C6, 125 HU" in said
     back = replace(NODULE, organ="autochthon", side="right", segment=None)
     assert report.place_phrase(back) == "in the right paravertebral muscles"
     assert "with necrosis" in report.lesion_sentence(replace(NODULE, necrotic=True))
     assert "necrosis" not in report.lesion_sentence(replace(NODULE, kind="cyst", necrotic=True))
 
 
-def test_fluid_has_a_side_and_neither_margin_nor_shape_nor_lobe() -> None:
+def test_fluid_has_a_side_a_class_a_depth_and_neither_margin_nor_shape_nor_lobe() -> None:
     fluid = replace(NODULE, kind="pleural effusion", texture="solid", heterogeneity="homogeneous", lobulated=True)
-    assert report.lesion_sentence(replace(fluid, mean_hu=9.0, contacts=())) == (
-        "A right pleural effusion of 18 x 9.7 mm, volume 1.2 mL; homogeneous; attenuation 9 HU (SD 22); "
-        "no contact with other labelled structures."
-    )
-    ascites = replace(fluid, kind="ascites", organ="liver", segment=None, side=None, contacts=())
-    said = report.lesion_sentence(ascites)
-    assert said.startswith("Ascites of 18 x 9.7 mm about the liver, volume 1.2 mL; homogeneous; attenuation")
-    lines = report.impression(
-        report.CaseFacts(VolumeFacts((1, 1, 1), (100, 100, 100)), (fluid, replace(ascites, id=2)))
-    )
-    assert lines[0] == "1 pleural effusion and 1 ascites."
-    assert lines[1:] == ("18 mm right pleural effusion.", "18 mm ascites about the liver.")
+    deep = replace(fluid, volume_ml=412.3, depth_mm=41.6)
+    assert report.lesion_sentence(deep) == "A moderate right pleural effusion, 42 mm deep, volume 412 mL."
+    assert report.impression_of(deep) == "Moderate right pleural effusion."
+    ascites = replace(fluid, kind="ascites", organ="liver", segment=None, side=None, contacts=(), depth_mm=11.0)
+    assert report.lesion_sentence(ascites) == "Ascites about the liver, 11 mm deep, volume 1.2 mL."
+    assert report.impression_of(ascites) == "Ascites about the liver."
+
+
+@pytest.mark.parametrize(("depth", "said"), [(12.0, "small"), (30.0, "moderate"), (99.0, "moderate"), (100.0, "large")])
+def test_effusions_are_classed_by_depth(depth: float, said: str) -> None:
+    assert report.size_class(replace(NODULE, kind="pleural effusion", depth_mm=depth)) == said
 
 
 @pytest.mark.parametrize(
@@ -99,16 +110,11 @@ def test_fluid_has_a_side_and_neither_margin_nor_shape_nor_lobe() -> None:
         ("segment", "lower"),
         ("long_axis_mm", 21.0),
         ("short_axis_mm", 8.0),
-        ("volume_ml", 1.5),
-        ("mean_hu", 40.0),
-        ("sd_hu", 30.0),
-        ("organ_mean_hu", -800.0),
-        ("contrast_hu", -880.0),
         ("margin", "ill-defined"),
         ("contacts", ("aorta",)),
     ],
 )
-def test_every_measured_fact_is_in_the_sentence(field: str, value: object) -> None:
+def test_every_fact_that_a_reader_tells_is_in_the_sentence(field: str, value: object) -> None:
     assert report.lesion_sentence(replace(NODULE, **{field: value})) != report.lesion_sentence(NODULE)  # type: ignore[arg-type]
 
 
@@ -128,30 +134,47 @@ def test_places(organ: str, side: str | None, segment: str | None, expected: str
 
 
 def test_target_organ_and_technique() -> None:
-    target = TargetFacts(dose_gy=70, side="left", volume_ml=119.6, long_axis_mm=67.7)
-    assert report.target_sentence(target) == "Planning target volume of 70 Gy on the left: 120 mL, long axis 68 mm."
-    assert report.target_sentence(TargetFacts(56, None, 0.456)) == "Planning target volume of 56 Gy: 0.46 mL."
+    target = TargetFacts(dose_gy=70, side="left", volume_ml=119.6)
+    assert report.target_sentence(target) == "Planning target volume of 70 Gy on the left, 120 mL."
+    assert report.target_sentence(TargetFacts(56, None, 0.456)) == "Planning target volume of 56 Gy, 0.46 mL."
     organ = OrganFacts("parotid_gland_right", 28.37, -0.4)
-    assert report.organ_sentence(organ) == "Right parotid gland: 28.4 mL, mean attenuation 0 HU."
-    assert report.technique_sentence(VolumeFacts((0.7, 0.7, 2.5), (358.4, 358.4, 332.5), "head_neck")) == (
-        "CT of the head and neck, voxel spacing 0.70 x 0.70 x 2.50 mm, field of view 358 x 358 x 332 mm "
-        "(left-right x front-back x head-foot)."
-    )
+    assert report.organ_sentence(organ) == "Right parotid gland: 28 mL, mean attenuation 0 HU."
+    volume = VolumeFacts((0.7, 0.7, 1.25), (358.4, 358.4, 332.5), "head_neck")
+    assert report.technique_sentence(volume) == "CT of the head and neck, voxel spacing 0.7 x 0.7 x 1.25 mm."
+    said = [report.technique_sentence(replace(volume, region="chest", enhanced=e)) for e in (True, False)]
+    assert [text.split(",")[0] for text in said] == [
+        "CT of the chest with intravenous contrast",
+        "CT of the chest without intravenous contrast",
+    ]
 
 
-def test_impression_counts_and_sorts() -> None:
+def test_impression_numbers_each_finding_once_the_most_important_first() -> None:
     volume = VolumeFacts((1, 1, 1), (100, 100, 100))
     small = replace(NODULE, id=2, long_axis_mm=7.46, side="left", segment="lower")
     cyst = replace(NODULE, id=3, kind="cyst", organ="kidney", side="left", segment=None, long_axis_mm=30)
-    facts = CaseFacts(volume, lesions=(small, NODULE, cyst), targets=(TargetFacts(70, "bilateral", 50.0),))
-    assert report.impression(facts) == (
-        "1 cyst in the kidney and 2 nodules in the lung.",
-        "30 mm cyst in the left kidney.",
-        "18 mm nodule in the right upper lobe of the lung.",
-        "7.5 mm nodule in the left lower lobe of the lung.",
-        "70 Gy planning target volume on both sides, 50.0 mL.",
+    facts = CaseFacts(volume, lesions=(cyst, small, NODULE), targets=(TargetFacts(70, "bilateral", 50.0),))
+    assert impression(facts) == (
+        "1. 18 mm nodule in the right upper lobe.",
+        "2. 7.5 mm nodule in the left lower lobe.",
+        "3. 30 mm cyst in the left kidney.",
+        "4. 70 Gy planning target volume on both sides, 50 mL.",
     )
-    assert report.impression(CaseFacts(volume)) == ("No lesion or planning target volume is labelled in this volume.",)
+    assert impression(CaseFacts(volume)) == ("No lesion or other finding is labelled in this volume.",)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FindingKind if kind is not FindingKind.LESION])
+def test_every_kind_has_a_rank_and_a_heading(kind: FindingKind) -> None:
+    assert kind in report_impression._ORDER
+    assert report_systems.system_of(kind, KIND_ORGANS.get(kind, (Organ.LUNG,))[0].value) in report_systems.SYSTEMS
+
+
+@pytest.mark.parametrize("structure", labels.structures(), ids=lambda s: s.name)
+def test_every_structure_stands_under_a_heading(structure: labels.Structure) -> None:
+    words = [w for w in structure.name.split("_") if w not in ("left", "right")]
+    organ = "lung" if words[0] == "lung" else " ".join(words)
+    system = report_systems.system_of("lesion", organ)
+    soft = ("autochthon", "iliopsoas", "gluteus", "brain", "spinal", "prostate", "face", "skin", "mediastinal")
+    assert system != "Soft tissues" or words[0] in soft, structure.name
 
 
 @pytest.mark.parametrize(
@@ -182,6 +205,6 @@ def test_lengths_round_where_the_rule_says(value: float, text: str) -> None:
     assert report.shown_mm(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.123, "0.12"), (0.996, "1.0"), (99.94, "99.9"), (99.96, "100")])
+@pytest.mark.parametrize(("value", "text"), [(0.123, "0.12"), (0.996, "1.0"), (9.94, "9.9"), (9.96, "10")])
 def test_volumes_round_where_the_rule_says(value: float, text: str) -> None:
     assert report.shown_ml(value) == text

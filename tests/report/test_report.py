@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from synth.report import Report, check, measure, write
+from synth.report.check import check_text
 from synth.volumes.types import Case, LabelMap, Volume
 
 SHAPE, SPACING = (80, 60, 30), (1.0, 1.0, 2.0)
@@ -71,15 +72,14 @@ def test_the_facts_are_the_measurements(case: Case, report: Report) -> None:
     assert {"name": nodule.name, **sentence.facts} == nodule.model_dump(mode="json")
 
 
-def test_the_text_says_size_side_lobe_attenuation_and_contact(report: Report) -> None:
+def test_the_text_says_size_side_lobe_and_attenuation_by_organ(report: Report) -> None:
     text = report.text()
-    assert re.search(r"nodule of 17 x 1[34] mm in the right upper lobe of the lung", text)
-    assert re.search(r"cyst of 1[12] x 1[12] mm in the interpolar region of the left kidney", text)
+    assert re.search(r"Lungs: .*nodule of 17 x 1[34] mm in the right upper lobe", text)
+    assert re.search(r"Kidneys: .*cyst of 1[12] x 1[12] mm in the interpolar region of the left kidney", text)
     assert "HU" in text
-    assert "contact" in text
     assert "The pleura is" in text
     assert "Planning target volume of 70 Gy" in text
-    assert [line for line in text.splitlines() if line.isupper()] == ["TECHNIQUE", "FINDINGS", "ORGANS", "IMPRESSION"]
+    assert [line for line in text.splitlines() if line.isupper()] == ["TECHNIQUE", "FINDINGS", "IMPRESSION"]
 
 
 def test_every_mask_has_a_sentence_that_names_it(case: Case, report: Report) -> None:
@@ -167,3 +167,18 @@ def test_nothing_found_is_said(case: Case) -> None:
     none = changed(case, lesions=np.zeros(SHAPE, np.uint8))
     assert "No lesion" in write(measure(none)).text()
     assert check(none, write(measure(none))) == []
+
+
+def test_a_narrative_says_the_same_in_paragraphs(case: Case, report: Report) -> None:
+    told = write(measure(case), style="narrative")
+    assert [s.text for s in told.sentences] == [s.text for s in report.sentences]
+    assert "Lungs:" not in told.text() and "Kidneys:" not in told.text()
+    assert check(case, told) == []
+    assert check_text(told, told.text(), "narrative") == []
+
+
+def test_a_text_of_another_style_or_with_another_number_is_named(report: Report) -> None:
+    assert "the plan asks for a report that is narrative" in check_text(report, report.text(), "narrative")[0]
+    (line,) = check_text(report, report.text().replace("17 x", "11 x"), "structured")
+    assert line.startswith("report.txt, line ") and "11 x" in line and "17 x" in line
+    assert check_text(report, report.text() + "No emphysema.\n", "structured")
