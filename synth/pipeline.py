@@ -48,8 +48,7 @@ def generate(
 
     `spacing` in mm; None: the finest that the region is drawn well in. `siblings`: of each case, as cases beside it.
     `organs`: a label map, complete or partial, whose organs every case gets; `organ_ids`: names of its ids. `slice_mm`:
-    thickness and distance of the slices, which are means of those that were drawn. `style`: of the reports.
-    `weights`: a folder of weights of your own (synth.case.weights_folder).
+    thickness and distance of the slices, means of those drawn. `style`: of reports. `weights`: a folder of your own.
 
     Raises InputError (or PromptError) for what cannot be asked, before anything is drawn or written. A case that is
     rejected does not keep the others from being drawn: RejectedError names it once they are.
@@ -109,8 +108,7 @@ def insert_with_siblings(
     into = Host(volume, labels, host_files(host, organs, trained))
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
-    options |= {"trust_labels": True} if trust_labels else {}
-    options |= {"style": style} if style != "structured" else {}
+    options |= ({"trust_labels": True} if trust_labels else {}) | ({"style": style} if style != "structured" else {})
     options |= parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained, style=style)

@@ -173,7 +173,7 @@ def test_every_structure_stands_under_a_heading(structure: labels.Structure) -> 
     words = [w for w in structure.name.split("_") if w not in ("left", "right")]
     organ = "lung" if words[0] == "lung" else " ".join(words)
     system = report_systems.system_of("lesion", organ)
-    soft = ("autochthon", "iliopsoas", "gluteus", "brain", "spinal", "prostate", "face", "skin", "mediastinal")
+    soft = ("autochthon", "iliopsoas", "gluteus", "brain", "spinal", "prostate", "face", "skin", "tumour")
     assert system != "Soft tissues" or words[0] in soft, structure.name
 
 
