@@ -97,9 +97,8 @@ def insert_with_siblings(
 ) -> list[Path]:
     """Lesions that a prompt asks for, put into a CT on its own grid, and each sibling as a case of its own beside it.
 
-    `lesion_weights`: folder of weights that draw the inside of lesions (`synthct train lesion`). `trust_labels`: go on
-    where the organs do not look like those of the CT. `style`: of the report. Returns the
-    folders, that of the case first; one that is complete is left as it is.
+    `lesion_weights`: folder of weights of `synthct train lesion`. `trust_labels`: go on where organs do not look like
+    those of the CT. `style`: of the report. Returns the folders, that of the case first; a complete one is left as is.
     """
     request, trained = read_prompt(prompt, "insert").request, lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)

@@ -124,7 +124,7 @@ def aortic_widths(organs: LabelMap, lungs: tuple[str, ...]) -> tuple[float, floa
     return float(widest[chest].max(initial=0.0)), float(widest[~chest].max(initial=0.0))
 
 
-def _ends(line: np.ndarray) -> tuple[int, int]:
+def _ends(line: np.ndarray | np.bool) -> tuple[int, int]:
     index = np.flatnonzero(line)
     return int(index[0]), int(index[-1]) + 1
 
