@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -37,6 +38,7 @@ class Cache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.hits = self.misses = 0
+        self._counting = threading.Lock()
         self._cannot_keep = False
 
     def get(self, content: str, method: str, make: Callable[[], Arrays]) -> dict[str, np.ndarray]:
@@ -44,12 +46,16 @@ class Cache:
         key = sha256(f"{content}\n{method}".encode())
         path = self.folder / key[:2] / f"{key}.npz"
         if (kept := _load(path)) is not None:
-            self.hits += 1
+            self._count(hits=1)
             return kept
-        self.misses += 1
+        self._count(misses=1)
         arrays = dict(make())
         self._keep(path, arrays)
         return arrays
+
+    def _count(self, hits: int = 0, misses: int = 0) -> None:
+        with self._counting:  # several threads ask
+            self.hits, self.misses = self.hits + hits, self.misses + misses
 
     def _keep(self, path: Path, arrays: Arrays) -> None:
         """Whole or not there, whoever else writes the same; where it cannot be kept it is made anew each time."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,6 +17,8 @@ from evals.protocol import PLANES, Protocol
 from evals.statistics import Measured
 from evals.volumes import Entry, Subject, read
 
+T = TypeVar("T")
+_WORKERS = min(4, os.cpu_count() or 1)  # volumes in memory at once
 _THUMB = 64  # voxels a side at most
 
 
@@ -47,7 +52,12 @@ class Extractor:
     def features(self, entries: Sequence[Entry]) -> list[Features]:
         """Of each volume, in order."""
         method = f"features 1\n{self.protocol}\n{self.network.name}\n{self.network.weights_sha256}"
-        return [self._of(entry, method) for entry in entries]
+        return self._each(lambda entry: self._of(entry, method), entries)
+
+    def _each(self, made: Callable[[Entry], T], entries: Sequence[Entry]) -> list[T]:
+        """Of each volume, in order; the next are read while one is in work."""
+        with ThreadPoolExecutor(_WORKERS) as pool:
+            return list(pool.map(made, entries))
 
     def _of(self, entry: Entry, method: str) -> Features:
         arrays = self.cache.get(entry.sha256, method, lambda: self._features(self._subject(entry)))
@@ -56,7 +66,7 @@ class Extractor:
 
     def measured(self, entries: Sequence[Entry]) -> list[Measured]:
         """Histograms, spectra and organs of each volume, in order."""
-        return [self._measured(entry) for entry in entries]
+        return self._each(self._measured, entries)
 
     def _measured(self, entry: Entry) -> Measured:
         arrays = self.cache.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import resource
 import subprocess
@@ -178,6 +179,19 @@ def test_a_defect_is_one_line_with_its_place_and_a_traceback_only_where_asked_fo
     assert "Traceback" in capsys.readouterr().err
     assert cli.main(["generate", "x\udcff"]) == 2
     assert "holds bytes that are no UTF-8" in capsys.readouterr().err
+
+
+def test_a_note_is_told_once_a_command(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    def told(*_: object, **__: object) -> list[Path]:
+        for note in ("HU are fractions", "HU are fractions", "another"):
+            logging.getLogger("synth.volumes").warning(note)
+        return []
+
+    pipeline.generate = told
+    for _ in range(2):  # the next command tells it again
+        assert cli.main(["generate", "CT of the chest"]) == 0
+        notes = [line for line in capsys.readouterr().err.splitlines() if "note:" in line]
+        assert notes == ["synthct: note: HU are fractions", "synthct: note: another"]
 
 
 def test_an_interrupt_is_130(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:

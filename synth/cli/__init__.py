@@ -40,15 +40,22 @@ def _run(arguments: list[str]) -> Any:
 
 
 class _NoteHandler(logging.Handler):
-    """Notes on stderr, found anew each time because a progress bar replaces it while it is shown."""
+    """Notes on stderr, found anew each time because a progress bar replaces it while it is shown; each note once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.told: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"synthct: note: {record.getMessage()}", file=sys.stderr)
+        """A file that is read twice has one note."""
+        if (note := record.getMessage()) not in self.told:
+            self.told.add(note)
+            print(f"synthct: note: {note}", file=sys.stderr)
 
 
 def _print_notes() -> None:
     for name in ("synth", "evals"):
         logger = logging.getLogger(name)
-        if not any(isinstance(handler, _NoteHandler) for handler in logger.handlers):
-            logger.addHandler(_NoteHandler(logging.WARNING))
-            logger.propagate = False
+        kept = [handler for handler in logger.handlers if not isinstance(handler, _NoteHandler)]
+        logger.handlers = [*kept, _NoteHandler()]
+        logger.propagate = False

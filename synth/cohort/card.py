@@ -63,9 +63,14 @@ def _cell(value: object) -> str:
 
 def _counts(cohort: dict[str, Any]) -> str:
     cases = cohort["cases"]
-    split = ", ".join(f"{part} {number}" for part, number in cohort["split"].items())
+    shares, made = cohort["recipe"]["split"], sum(cohort["split"].values())
+    split = ", ".join(
+        f"{part} {number} ({number / max(made, 1):.0%} of {shares[part] / sum(shares.values()):.0%} asked for)"
+        for part, number in cohort["split"].items()
+    )
+    twins = f", and {cases['twins']} healthy twins of them" if cases.get("twins") else ""
     return (
-        f"{cases['complete']} cases of {cases['asked']} asked for; {cases['quarantined']} were given up. "
+        f"{cases['complete']} cases of {cases['asked']} asked for{twins}; {cases['quarantined']} were given up. "
         f"{cases['draws']} draws were made. Split by patient: {split}."
     )
 

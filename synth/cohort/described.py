@@ -17,6 +17,7 @@ class Counts(BaseModel):
     asked: int
     complete: int
     quarantined: int
+    twins: int = 0
 
 
 class Described(BaseModel):

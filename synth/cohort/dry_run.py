@@ -23,11 +23,24 @@ _SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6))
 
 @dataclass(frozen=True)
 class Cost:
-    """What one case took: seconds, bytes on disk, and its name."""
+    """What a case took: seconds, draws, bytes, and its name; `wasted`: seconds of each that was given up before it."""
 
     seconds: float
     size: int
     name: str
+    draws: int = 1
+    wasted: tuple[float, ...] = ()
+
+    @property
+    def seconds_a_case(self) -> float:
+        """Mean over all that were tried."""
+        return (self.seconds + sum(self.wasted)) / (1 + len(self.wasted))
+
+    def told(self) -> str:
+        """What the time is guessed from."""
+        draws = f" in {self.draws} draws" if self.draws > 1 else ""
+        lost = f", and {len(self.wasted)} before it were given up after {sum(self.wasted):.1f} s" if self.wasted else ""
+        return f"{self.name} took {self.seconds:.1f} s{draws}{lost}"
 
 
 def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
@@ -41,19 +54,24 @@ def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     disk = cost.size * sum(len(plan.names(index)) for index in range(number))
     free = shutil.disk_usage(_existing(out)).free
     yield f"  disk: about {size(disk)}, as {cost.name} takes {size(cost.size)}; {size(free)} are free at {out}"
-    seconds = cost.seconds * number / process.world
-    yield f"  time: about {duration(seconds)} in {process.world} processes, as {cost.name} took {cost.seconds:.1f} s"
+    seconds = cost.seconds_a_case * number / process.world
+    yield f"  time: about {duration(seconds)} in {process.world} processes, as {cost.told()}"
     if disk > free:
         yield f"  the disk is too small: free {size(disk - free)} or choose another --out"
 
 
 def measure(plan: CohortPlan) -> Cost:
-    """Draw and write one case of the plan twice, the first time to load what is loaded once, and time the second."""
-    reason = ""
+    """Draw and write one case of the plan twice, the first time to load what is loaded once, and time the second.
+
+    Cases that are given up before one can be drawn count too: they take longer than any other.
+    """
+    reason, wasted = "", []
     for index in range(min(_TRIES, len(plan))):
+        started = time.perf_counter()
         drawn = draw(plan, plan[index], Progress(quiet=True))
         if drawn.draft is None:
             reason = drawn.failed[-1].reason
+            wasted.append(time.perf_counter() - started)
             continue
         started = time.perf_counter()
         again = draw(plan, plan[index], Progress(quiet=True)).draft or drawn.draft
@@ -61,7 +79,8 @@ def measure(plan: CohortPlan) -> Cost:
             preview = plan.recipe.previews > 0.5  # as most of the cases
             written = finished.finish_draft(Path(folder) / plan[index].name, again, "", Progress(quiet=True), preview)
             taken = sum(path.stat().st_size for path in written.iterdir())
-        return Cost(time.perf_counter() - started, taken, plan[index].name)
+        seconds, draws = time.perf_counter() - started, 1 + len(drawn.failed)
+        return Cost(seconds, taken, plan[index].name, draws, tuple(wasted))
     raise InputError(f"the first {_TRIES} cases cannot be drawn, at last because {reason}; mend recipe or hosts")
 
 

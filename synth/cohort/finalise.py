@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from synth import __version__, provenance
@@ -13,12 +15,14 @@ from synth.cohort import card, films, layout, quarantine
 from synth.cohort.achieved import Achieved
 from synth.cohort.planning import TWIN, CohortPlan
 from synth.cohort.records import Record, read_records
-from synth.cohort.split import families, split
+from synth.cohort.split import families, missed, split
 from synth.cohort.table import row_of, write_table
 from synth.errors import InputError
 from synth.files.whole import sweep, whole_file, write_whole
 
 FORMAT = 1  # of cohort.json
+
+logger = logging.getLogger(__name__)
 
 
 def finalise(plan: CohortPlan, out: Path) -> None:
@@ -94,6 +98,8 @@ def _parts(plan: CohortPlan, out: Path) -> tuple[dict[str, str], list[dict[str, 
     family = families(seen)
     numbers = Counter(family[patient] for patient, _ in seen)
     part_of = split(numbers, plan.recipe.split, plan.recipe.seed)
+    if note := missed(numbers, part_of, plan.recipe.split):
+        logger.warning("%s: %s", out, note)
     parts = {patient: part_of[name] for patient, name in family.items()}
     hosts = [
         {
@@ -130,8 +136,9 @@ def _cohort(
         "licence": plan.recipe.licence,
         "recipe": plan.recipe.pinned(),
         "cases": {
-            "asked": len(plan) + summary.twins,
-            "complete": summary.by_patient.total(),
+            "asked": len(plan),
+            "complete": summary.by_patient.total() - summary.twins,
+            "twins": summary.twins,
             "quarantined": len(given_up),
             "draws": summary.attempts + sum(len(record["attempts"]) for record in given_up),
         },
@@ -152,13 +159,12 @@ def _lesion_table(lesions: list[tuple[str, float, float]]) -> list[dict[str, Any
     for kind in sorted({kind for kind, _, _ in lesions}):
         sizes = sorted(size for k, size, _ in lesions if k == kind)
         contrast = sorted(value for k, _, value in lesions if k == kind)
-        middle = len(sizes) // 2
         table.append(
             {
                 "kind": kind,
                 "number": len(sizes),
-                "long_axis_mm": {"least": sizes[0], "median": sizes[middle], "most": sizes[-1]},
-                "contrast_hu": {"least": contrast[0], "median": contrast[middle], "most": contrast[-1]},
+                "long_axis_mm": {"least": sizes[0], "median": median(sizes), "most": sizes[-1]},
+                "contrast_hu": {"least": contrast[0], "median": median(contrast), "most": contrast[-1]},
             }
         )
     return table

@@ -19,7 +19,7 @@ from synth.cohort.gates import gate_of
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import assign, bounds
 from synth.cohort.recipe import UNSAID, Group, Recipe
-from synth.cohort.requests import finding_of, matches, of_patient
+from synth.cohort.requests import finding_of, findings_of, matches, of_patient
 from synth.errors import InputError
 from synth.lesions.extent_types import extent_type_of
 from synth.lesions.lesion_types import type_of
@@ -217,8 +217,7 @@ class CohortPlan:
         if group in self._fields:
             of = self._of_name[group]
             own = {name: asked[f"{group}: {name}"] for name in self._fields[group]}
-            finding = finding_of(of.organ, of.kind, own, rng)
-            request = CaseRequest(region=self._region(of), findings=(finding,))
+            request = CaseRequest(region=self._region(of), findings=findings_of(of.organ, of.kind, own, rng))
         else:
             request = self._finding_free(group, rng)
         if self.recipe.hosts is None:

@@ -9,10 +9,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from prompts import CaseRequest, FindingRequest
+from prompts.vocabulary import Side
 from synth.cohort.hosts import HostFiles
 from synth.cohort.quotas import bounds
 from synth.cohort.recipe import UNSAID
 from synth.errors import InputError
+
+
+def findings_of(organ: str, kind: str, asked: Mapping[str, str], rng: random.Random) -> tuple[FindingRequest, ...]:
+    """The findings that fill the quotas: where several are to have sizes of a range, each has its own.
+
+    Raises InputError where their parts cannot go together.
+    """
+    first = finding_of(organ, kind, asked, rng)
+    size = asked.get("size_mm", UNSAID)
+    several = first.count is not None and first.count > 1 and first.side is not Side.BILATERAL
+    if not several or size == UNSAID or len(set(bounds(size, "size_mm"))) == 1:
+        return (first,)
+    one = {**asked, "count": UNSAID}
+    others = (finding_of(organ, kind, one, rng) for _ in range(1, first.count or 1))
+    return (first.model_copy(update={"count": None}), *others)
 
 
 def finding_of(organ: str, kind: str, asked: Mapping[str, str], rng: random.Random) -> FindingRequest:

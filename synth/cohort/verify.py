@@ -124,8 +124,9 @@ def _tables(out: Path, cohort: Described, rows: list[dict[str, Any]], listed: di
     if names != layout.complete(out):
         yield f"{layout.TABLE}: its {len(names)} cases are not those in {layout.CASES}/"
     given_up = layout.given_up(out)
-    if (counts.complete, counts.quarantined) != (len(rows), len(given_up)):
-        yield f"{layout.COHORT}: {counts.complete} complete and {counts.quarantined} in quarantine is not so"
+    if (counts.complete + counts.twins, counts.quarantined) != (len(rows), len(given_up)):
+        told = f"{counts.complete} complete, {counts.twins} twins and {counts.quarantined} in quarantine"
+        yield f"{layout.COHORT}: {told} is not so"
     if counts.complete + counts.quarantined != counts.asked:
         yield f"{layout.COHORT}: {counts.asked} cases were asked for, and not all of them are there"
     in_part = Counter(row["split"] for row in rows)

@@ -18,7 +18,7 @@ import torch
 
 from synth import cli
 from synth.case import folder as case_folder
-from synth.cohort import engine, layout, worker
+from synth.cohort import dry_run, engine, layout, worker
 from synth.cohort.draw import Attempt, Drawn
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import PlannedCase
@@ -44,7 +44,7 @@ def as_process(monkeypatch: pytest.MonkeyPatch, rank: int, world: int) -> None:
 
 def test_a_finished_cohort_holds_what_was_asked(finished: Path) -> None:
     cohort = json.loads((finished / "cohort.json").read_text())
-    assert cohort["cases"] == {"asked": 6, "complete": 6, "quarantined": 0, "draws": 6}
+    assert cohort["cases"] == {"asked": 6, "complete": 6, "twins": 0, "quarantined": 0, "draws": 6}
     assert all(row["asked"] == row["made"] for row in cohort["quotas"])
     sides = {row["value"]: row["measured"] for row in cohort["quotas"] if row["quota"] == "lung nodule: side"}
     assert sides == {"left": 2, "right": 2}
@@ -348,6 +348,23 @@ def test_a_folder_that_cannot_be_written_is_a_line(
     monkeypatch.setattr("synth.cohort.locks.os.open", read_only)
     with pytest.raises(OutputError, match="out: cannot be written .Read-only file system.; choose another --out"):
         run(place / "recipe.yaml", tmp_path / "out")
+
+
+def test_dry_run_counts_the_cases_that_are_given_up(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = engine.plan_of(place / "recipe.yaml")
+    real = dry_run.draw
+
+    def slow_and_failing(of: Any, case: Any, progress: Any) -> Any:
+        if case.index == 0:
+            time.sleep(0.5)
+            return Drawn(case, None, (Attempt("no room"),) * 2)
+        return real(of, case, progress)
+
+    monkeypatch.setattr(dry_run, "draw", slow_and_failing)
+    cost = dry_run.measure(plan)
+    assert cost.name == plan[1].name and len(cost.wasted) == 1 and cost.wasted[0] >= 0.5
+    assert cost.seconds_a_case == pytest.approx((cost.seconds + cost.wasted[0]) / 2)
+    assert "and 1 before it were given up after 0.5 s" in cost.told()
 
 
 def test_dry_run_says_what_it_would_make_and_makes_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from synth.cohort.hosts import HostFiles, find_hosts
 from synth.cohort.planning import HEALTHY, CohortPlan
 from synth.cohort.quotas import apportion, assign, bounds
 from synth.cohort.recipe import HostFolder, Recipe
+from synth.cohort.requests import findings_of
 from synth.errors import InputError
 from synth.seeding import numpy_rng
 from tests.cohort.conftest import RECIPE
@@ -198,3 +200,15 @@ def test_a_folder_without_hosts(tmp_path: Path) -> None:
 
 def test_the_list_is_yaml_free_of_surprises() -> None:
     assert yaml.safe_load("8-15") == "8-15"  # ranges need no quotes
+
+
+def test_several_lesions_of_a_range_have_sizes_of_their_own() -> None:
+    asked = {"count": "3", "size_mm": "8-20", "side": "left"}
+    found = findings_of("lung", "nodule", asked, random.Random(1))
+    sizes = [finding.size_mm for finding in found]
+    assert len(found) == 3 and len(set(sizes)) == 3 and all(s is not None and 8 <= s <= 20 for s in sizes)
+    assert {(finding.count, finding.side) for finding in found} == {(None, "left")}
+    one = findings_of("lung", "nodule", asked | {"count": "1"}, random.Random(1))
+    assert [finding.size_mm for finding in one] == sizes[:1]  # the first is the one that it was
+    assert len(findings_of("lung", "nodule", asked | {"size_mm": "12"}, random.Random(1))) == 1  # all of 12 mm
+    assert len(findings_of("lung", "nodule", asked | {"side": "bilateral"}, random.Random(1))) == 1

@@ -40,7 +40,7 @@ def test_a_twin_is_the_host_without_the_lesion(with_twins: Path, place: Path) ->
     host = nifti.read_volume(place / "hosts" / twin["host"] / "ct.nii.gz")
     np.testing.assert_array_equal(case_folder.read_case(with_twins / "cases" / twin["case"])[0].ct.hu, host.hu)
     cohort = json.loads((with_twins / "cohort.json").read_text())
-    assert cohort["cases"] == {"asked": 4, "complete": 4, "quarantined": 0, "draws": 3}
+    assert cohort["cases"] == {"asked": 3, "complete": 3, "twins": 1, "quarantined": 0, "draws": 3}
     assert {"quota": "group", "value": "twin", "asked": 1, "made": 1, "measured": None} in cohort["quotas"]
     assert cli.main(["verify", str(with_twins)]) == 0
 

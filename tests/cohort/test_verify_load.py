@@ -19,7 +19,7 @@ import synth
 from synth import cli, provenance
 from synth.case import folder as case_folder
 from synth.cohort import finalise, layout
-from synth.cohort.split import families, split
+from synth.cohort.split import families, missed, split
 from synth.cohort.verify import verify
 from synth.errors import InputError
 from synth.volumes import nifti
@@ -134,6 +134,17 @@ def test_a_split_meets_its_shares_with_whole_families() -> None:
     }
     assert parts == split(dict(reversed(numbers.items())), {"train": 0.8, "val": 0.1, "test": 0.1}, seed=1)
     assert parts != split(numbers, {"train": 0.8, "val": 0.1, "test": 0.1}, seed=2)
+
+
+def test_large_families_are_placed_first_and_a_split_that_misses_its_shares_is_told() -> None:
+    shares = {"train": 0.5, "val": 0.25, "test": 0.25}
+    for seed in range(5):
+        parts = split({"small": 2, "large": 6}, shares, seed)
+        assert parts == {"large": "train", "small": "val"}
+    note = missed({"small": 2, "large": 6}, parts, shares)
+    assert note is not None and "train 6 of 4, val 2 of 2, test 0 of 2 cases asked for: 2 patients" in note
+    even = {f"p{i}": 5 for i in range(20)}
+    assert missed(even, split(even, shares, seed=1), shares) is None
 
 
 def test_dictionaries_are_monai_s(finished: Path) -> None:

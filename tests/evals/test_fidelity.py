@@ -134,12 +134,13 @@ def test_features_are_kept_by_content_and_a_stopped_run_goes_on(
     monkeypatch.setattr(networks.FeatureNetwork, "__call__", counted)
     assert evaluate(real, synthetic, network, out, "--metrics", "kid") == 130 and not (out / "fidelity.json").exists()
     assert evaluate(real, synthetic, network, out, "--metrics", "kid") == 0
-    assert len(calls) == 3 * (12 + 6) + 1  # three planes a volume, and the call that was interrupted
+    once = len(calls)
+    assert 0 < once - 3 * (12 + 6) <= 3  # three planes a volume, and those of the one that was interrupted
     first = values(out)
     (synthetic / "p050").rename(synthetic / "renamed")
     assert evaluate(real, synthetic, network, out, "--metrics", "kid") == 0
-    assert len(calls) == 55 and values(out) == pytest.approx(first)  # another order, another rounding
-    assert evaluate(real, synthetic, network, out, "--metrics", "kid", "--slices", "5") == 0 and len(calls) > 55
+    assert len(calls) == once and values(out) == pytest.approx(first)  # another order, another rounding
+    assert evaluate(real, synthetic, network, out, "--metrics", "kid", "--slices", "5") == 0 and len(calls) > once
 
 
 def test_a_damaged_entry_of_the_cache_is_made_again(real: Path, network: Path, tmp_path: Path) -> None:
