@@ -69,12 +69,13 @@ def _filled(bone: np.ndarray) -> np.ndarray:
 
 
 def _with_vessels(air: np.ndarray, spacing: float) -> np.ndarray:
-    """Lung with the vessels in it."""
-    found = ndimage.find_objects(air.astype(np.uint8))
-    out = np.zeros_like(air)
-    for box in found:  # one, or none
-        out[box] = ndimage.binary_closing(air[box], iterations=max(1, round(4 / spacing)))
-    return out
+    """Lung with the vessels in it, which goes on where the field ends."""
+    times = max(1, round(4 / spacing))
+    wide = np.pad(air, 2 * times, mode="edge")
+    for found in ndimage.find_objects(wide.astype(np.uint8)):  # one, or none
+        box = tuple(slice(max(0, s.start - 2 * times), s.stop + 2 * times) for s in found)
+        wide[box] = ndimage.binary_closing(wide[box], iterations=times)
+    return wide[(slice(2 * times, -2 * times),) * 3]
 
 
 def _nearest(

@@ -111,3 +111,15 @@ def test_a_rim_of_an_organ_is_not_fitted() -> None:
     assert fit(hu, liver & (np.cumsum(liver).reshape(ids.shape) <= 4), "liver", SPACING) is None
     assert fit(hu, liver, "liver", SPACING) is not None
     assert fit(hu, liver & False, "liver", SPACING) is None
+
+
+def test_lungs_reach_the_end_of_the_field_and_hold_their_vessels() -> None:
+    hu, ids = phantom.volume(False)
+    lung = ids == labels.ids()["lung_upper_lobe_right"]
+    hu[np.roll(lung, 3, axis=0) & lung & (np.indices(hu.shape).sum(axis=0) % 7 == 0)] = 40  # vessels of a voxel
+    z = int(np.argwhere(lung)[:, 2].mean())
+    found = read_masks(hu[..., :z], ids[..., :z], SPACING) == labels.ids()["lung_upper_lobe_right"]
+    assert dice(found[..., -1], lung[..., z - 1]) > 0.95
+    assert dice(found, lung[..., :z]) > 0.95
+    where = np.argwhere(lung)[:, 0]
+    assert found[where.min() : where.min() + 2].any()
