@@ -16,7 +16,7 @@ from evals.agreement_plots import rates as rates_plot
 from evals.asked_numbers import Pair, Rank, pairs_of, ranks
 from evals.readings import Reading
 from evals.registry import require
-from evals.result import Picture, Result, Table
+from evals.result import Result, ResultPicture, ResultTable
 from evals.stamp import Figure, Stamp, sha256_of
 from prompts import parse
 from synth.case import folder as case_folder
@@ -62,7 +62,9 @@ class Rate:
         return 100 * self.found / self.asked
 
 
-def evaluate(cases: Path, progress: Progress | None = None, skip_bad: bool = False) -> tuple[Result, list[Picture]]:
+def evaluate(
+    cases: Path, progress: Progress | None = None, skip_bad: bool = False
+) -> tuple[Result, list[ResultPicture]]:
     """All cases of a folder. Raises InputError for what is no case folder, naming each, unless `skip_bad`."""
     found, bad, contents = read_cases(cases, progress or Progress(quiet=True), skip_bad)
     require(["agreement"], len(found), str(cases))
@@ -170,29 +172,29 @@ def _pairs(cases: Sequence[CaseReadings], attribute: str, link: tuple[str, str])
     return pairs
 
 
-def confusion(cases: Sequence[CaseReadings], attribute: str) -> Table:
+def confusion(cases: Sequence[CaseReadings], attribute: str) -> ResultTable:
     """Rows: asked in the prompt; columns: found in the volume."""
     counts = Counter(_pairs(cases, attribute, ("prompt", "volume")))
     rows = sorted({a for a, _ in counts})
     columns = sorted({b for _, b in counts} | set(rows), key=lambda v: (v == NOT_FOUND, v not in rows, v))
-    return Table(
+    return ResultTable(
         title=f"Confusion: {attribute}",
         columns=["asked", *columns],
         rows=[[a, *(counts[a, b] for b in columns)] for a in rows],
     )
 
 
-def _numbers_table(numbers: Sequence[Rank]) -> list[Table]:
+def _numbers_table(numbers: Sequence[Rank]) -> list[ResultTable]:
     if not numbers:
         return []
     rows: list[list[str | int | float | None]] = [
         [r.what, r.found, r.missing, f"{r.rho:.2f} ({r.low:.2f} to {r.high:.2f})", round(r.ratio, 2)] for r in numbers
     ]
     columns = ["number", "found", "not found", "rank correlation", "measured over asked, median"]
-    return [Table(title="Numbers asked against measured", columns=columns, rows=rows)]
+    return [ResultTable(title="Numbers asked against measured", columns=columns, rows=rows)]
 
 
-def _links_table(rates: Sequence[Rate]) -> Table:
+def _links_table(rates: Sequence[Rate]) -> ResultTable:
     names = [" to ".join(link) for link in _LINKS]
     rows: list[list[str | int | float | None]] = []
     for attribute in dict.fromkeys(r.attribute for r in rates):
@@ -200,10 +202,10 @@ def _links_table(rates: Sequence[Rate]) -> Table:
         cell: Callable[[tuple[str, str]], str] = lambda k: f"{mine[k].found}/{mine[k].asked}" if k in mine else "-"  # noqa: B023, E731
         rows.append([attribute, *(cell(link) for link in _LINKS)])
     note = "Same value at the second place, of those told at the first. '-': one of the two does not tell."
-    return Table(title="Link by link", columns=["attribute", *names], rows=rows, note=note)
+    return ResultTable(title="Link by link", columns=["attribute", *names], rows=rows, note=note)
 
 
-def _failures(cases: Sequence[CaseReadings]) -> Table:
+def _failures(cases: Sequence[CaseReadings]) -> ResultTable:
     """What was asked and is not in the volume, case by case."""
     rows: list[list[str | int | float | None]] = []
     for case in cases:
@@ -211,7 +213,7 @@ def _failures(cases: Sequence[CaseReadings]) -> Table:
             got = case.places["volume"].get(name, NOT_FOUND)
             if got != value and _told(cases, name):
                 rows.append([case.name, name, value, got, case.prompt_text])
-    return Table(title="What was not found", columns=["case", "attribute", "asked", "found", "prompt"], rows=rows)
+    return ResultTable(title="What was not found", columns=["case", "attribute", "asked", "found", "prompt"], rows=rows)
 
 
 def _told(cases: Sequence[CaseReadings], name: str) -> bool:

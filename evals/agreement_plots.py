@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evals.plotting import PALETTE, canvas, png
-from evals.result import Picture, Table
+from evals.result import ResultPicture, ResultTable
 
 if TYPE_CHECKING:
     from evals.agreement import Rate
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SHOWN = (("prompt", "plan"), ("prompt", "volume"), ("volume", "report"))
 
 
-def rates(found: Sequence[Rate]) -> Picture:
+def rates(found: Sequence[Rate]) -> ResultPicture:
     """Share of agreement by attribute, with intervals."""
     names = list(dict.fromkeys(r.attribute for r in found if r.link in _SHOWN))
     fig, (ax,) = canvas(1, height=0.42 * len(names) + 1.2)
@@ -32,10 +32,10 @@ def rates(found: Sequence[Rate]) -> Picture:
     ax.set_xlabel("%")
     ax.grid(axis="x", alpha=0.3)
     fig.legend(loc="outside upper right", ncols=len(_SHOWN), frameon=False, fontsize=8)
-    return Picture("Agreement by attribute", png(fig), "95% Wilson intervals.")
+    return ResultPicture("Agreement by attribute", png(fig), "95% Wilson intervals.")
 
 
-def confusion(table: Table) -> Picture:
+def confusion(table: ResultTable) -> ResultPicture:
     """A confusion table as a heat map."""
     counts = np.array([row[1:] for row in table.rows], dtype=float)
     fig, (ax,) = canvas(1, height=0.45 * len(table.rows) + 1.6)
@@ -48,4 +48,4 @@ def confusion(table: Table) -> Picture:
     ax.set_yticks(range(counts.shape[0]), [str(row[0]) for row in table.rows], fontsize=8)
     ax.set_xlabel("found in the volume")
     ax.set_ylabel("asked")
-    return Picture(table.title, png(fig))
+    return ResultPicture(table.title, png(fig))

@@ -43,7 +43,7 @@ _BODY_SHARE = 0.5  # of a coarse voxel, from which on it counts as body
 
 
 @dataclass(frozen=True)
-class Subject:
+class FrameVolume:
     """A volume of the head-and-neck frame: HU and organ numbers (1 + position in its organs), (X, Y, Z), isotropic RAS.
 
     `annotated`: organs whose absence means that they are not there.
@@ -61,7 +61,7 @@ class Subject:
         return float(self.affine[0, 0])
 
 
-class Measure(BaseModel):
+class AnatomyMeasure(BaseModel):
     """One number over the synthetic and the real cases; `apart` where the two intervals do not meet."""
 
     model_config = ConfigDict(frozen=True)
@@ -73,7 +73,7 @@ class Measure(BaseModel):
     apart: bool
 
 
-def synthetic_subjects(folder: Path) -> Iterator[Subject]:
+def synthetic_subjects(folder: Path) -> Iterator[FrameVolume]:
     """The generated cases in a folder of case folders. Raises InputError where there is none or a grid differs."""
     found = sorted(p.parent for p in folder.glob(f"*/{case_folder.PLAN}") if not p.parent.name.startswith("."))
     if not found:
@@ -83,7 +83,7 @@ def synthetic_subjects(folder: Path) -> Iterator[Subject]:
         yield subject_of(path.name, case)
 
 
-def subject_of(name: str, case: Case) -> Subject:
+def subject_of(name: str, case: Case) -> FrameVolume:
     """A generated case. Raises InputError unless it lies on the head-and-neck frame at a spacing of the pyramid."""
     spacing = float(case.ct.spacing[0])
     region = shipped()
@@ -93,10 +93,10 @@ def subject_of(name: str, case: Case) -> Subject:
             f"{name}: grid {case.ct.hu.shape} at {spacing:g} mm is not the {region.name} frame; "
             "give cases that `synthct generate` wrote"
         )
-    return Subject(name, case.ct.hu, region.numbers(case.organs), case.ct.affine, region.organs)
+    return FrameVolume(name, case.ct.hu, region.numbers(case.organs), case.ct.affine, region.organs)
 
 
-def real_subjects(root: Path, split: str) -> Iterator[Subject]:
+def real_subjects(root: Path, split: str) -> Iterator[FrameVolume]:
     """Real patients placed on the frame at 4 mm, as in training; those without both parotids have no place there."""
     region = shipped()
     affine = region.frame.affine_at(PREPARED_SPACING_MM)
@@ -105,17 +105,17 @@ def real_subjects(root: Path, split: str) -> Iterator[Subject]:
             continue
         with suppress(NotPlacedError):
             patient = prepare_scan(region.text, "openkbp", listed)
-            yield Subject(patient.name, patient.hu, patient.organs, affine, tuple(patient.annotated))
+            yield FrameVolume(patient.name, patient.hu, patient.organs, affine, tuple(patient.annotated))
 
 
-def of_extent(subjects: Iterable[Subject], extent: Extent | None) -> Iterator[Subject]:
+def of_extent(subjects: Iterable[FrameVolume], extent: Extent | None) -> Iterator[FrameVolume]:
     """Those whose field of view is `extent`; all where it is None."""
     for subject in subjects:
         if extent is None or shipped().field_of(_facts(subject)) == extent:
             yield subject
 
 
-def _facts(subject: Subject) -> dict[str, float]:
+def _facts(subject: FrameVolume) -> dict[str, float]:
     region, nothing = shipped(), np.zeros_like(subject.organs)
     return region.measure(region.placed(subject.hu, subject.affine, subject.organs, nothing, subject.annotated))
 
@@ -137,7 +137,7 @@ def pooled(array: np.ndarray, factor: int) -> np.ndarray:
     return array.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5))
 
 
-def measure_subject(subject: Subject) -> dict[str, float]:
+def measure_subject(subject: FrameVolume) -> dict[str, float]:
     """Numbers of one case by name; see `measure_names`. What a case does not tell is left out."""
     unit = intensity.to_unit(subject.hu)
     body = body_mask(subject.hu).astype(np.float32)
@@ -161,7 +161,7 @@ def _level(hu: np.ndarray, name: str) -> dict[str, float]:
     return numbers
 
 
-def _organs(subject: Subject) -> dict[str, float]:
+def _organs(subject: FrameVolume) -> dict[str, float]:
     """Volume of each annotated organ, and whether it lies within the training patients' 1st to 99th percentile."""
     facts, prior = _facts(subject), Weights.covering(shipped().name).prior
     assert prior is not None
@@ -185,17 +185,17 @@ def measure_names() -> dict[str, str]:
     return names
 
 
-def compare(synthetic: Sequence[dict[str, float]], real: Sequence[dict[str, float]]) -> list[Measure]:
+def compare(synthetic: Sequence[dict[str, float]], real: Sequence[dict[str, float]]) -> list[AnatomyMeasure]:
     """Both sides of every number that either has, from the numbers of each case."""
     measures = []
     for name, unit in measure_names().items():
         a, b = (mean_interval(np.array([m.get(name, np.nan) for m in side])) for side in (synthetic, real))
         if a or b:
-            measures.append(Measure(name=name, unit=unit, synthetic=a, real=b, apart=apart(a, b)))
+            measures.append(AnatomyMeasure(name=name, unit=unit, synthetic=a, real=b, apart=apart(a, b)))
     return measures
 
 
-def table(measures: Sequence[Measure]) -> str:
+def table(measures: Sequence[AnatomyMeasure]) -> str:
     """The comparison to read; a star marks intervals that do not meet."""
     lines = [f"{'measure':<32}{'synthetic':>28}{'real':>28}  unit"]
     for m in measures:
@@ -217,7 +217,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """The whole comparison as JSON values."""
     sides: dict[str, dict[str, dict[str, float]]] = {}
-    sources: dict[str, Callable[[], Iterator[Subject]]] = {"synthetic": lambda: synthetic_subjects(synthetic)}
+    sources: dict[str, Callable[[], Iterator[FrameVolume]]] = {"synthetic": lambda: synthetic_subjects(synthetic)}
     if real is not None:
         sources["real"] = lambda: real_subjects(real, split)
     for side, source in sources.items():
@@ -249,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"evals.anatomy: error: {error}", file=sys.stderr)
         return 2
-    print(table([Measure(**m) for m in result["measures"]]))
+    print(table([AnatomyMeasure(**m) for m in result["measures"]]))
     if args.out:
         write_whole(args.out, json.dumps(result, indent=1) + "\n")
     return 0

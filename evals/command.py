@@ -13,7 +13,7 @@ from synth.options import MOST_SEED, finite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evals.result import Picture, Result
+    from evals.result import Result, ResultPicture
     from evals.sets import Options
 
 app = typer.Typer(
@@ -226,7 +226,7 @@ def _say(line: str) -> None:
     print(f"synthct: note: {line}", file=sys.stderr, flush=True)
 
 
-def _give(result: Result, pictures: Sequence[Picture], out: Path) -> None:
+def _give(result: Result, pictures: Sequence[ResultPicture], out: Path) -> None:
     """Print the tables and the files that hold them."""
     from evals.result import text, write
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from evals import agreement, fidelity, memorization, result, volumes
-from evals.result import Picture, Result
+from evals.result import Result, ResultPicture
 from evals.sets import Options
 from evals.utility import budget
 from evals.utility.config import Drawing
-from evals.utility.drawing import CaseDrawer, Drawn
+from evals.utility.drawing import CaseDrawer, DrawingCost
 from evals.utility.preparing import ensure_prepared
 from prompts import sampler, write
 from synth.case.weights_folder import Weights
@@ -25,7 +25,7 @@ from synth.files.whole import write_whole
 from synth.progress import Progress
 from synth.settings import read_settings
 
-Found = tuple[Result, list[Picture]]
+Found = tuple[Result, list[ResultPicture]]
 _FIGURES = ("fid mean", "kid mean", "precision", "recall", "ms_ssim", "ratio_pixel", "nearest_pixel")  # of the summary
 
 
@@ -98,7 +98,7 @@ def evaluate(
     return [*paths, readme]
 
 
-def _drawn(drawer: CaseDrawer, progress: Progress, say: Callable[[str], None]) -> Drawn:
+def _drawn(drawer: CaseDrawer, progress: Progress, say: Callable[[str], None]) -> DrawingCost:
     def tell() -> None:
         say(f"{drawer.out.name}: {budget.told(len(drawer.left()), 'cases', drawer.cost().seconds_a_case)}")
 
@@ -106,7 +106,7 @@ def _drawn(drawer: CaseDrawer, progress: Progress, say: Callable[[str], None]) -
     return drawer.run(progress, tell)
 
 
-def _noted(found: Found, drawn: Drawn, weights: Path | None) -> Found:
+def _noted(found: Found, drawn: DrawingCost, weights: Path | None) -> Found:
     """The result with the weights that drew the cases, and how many draws they took: a strict gate hides bad draws."""
     used = {f"weights_{name}": digest for name, digest in Weights.covering(None, weights).hashes().items()}
     kept = len(drawn.draws) - drawn.refused

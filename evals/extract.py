@@ -15,7 +15,7 @@ from evals.cache import Cache
 from evals.networks import FeatureNetwork
 from evals.protocol import PLANES, Protocol
 from evals.statistics import Measured
-from evals.volumes import Entry, Subject, read
+from evals.volumes import ReadVolume, UsableVolume, read
 
 T = TypeVar("T")
 _WORKERS = min(4, os.cpu_count() or 1)  # volumes in memory at once
@@ -49,35 +49,35 @@ class Extractor:
         self.cache, self.protocol, self.network = cache, protocol, network
         self.organ_ids, self.on_volume = organ_ids, on_volume
 
-    def features(self, entries: Sequence[Entry]) -> list[Features]:
+    def features(self, entries: Sequence[UsableVolume]) -> list[Features]:
         """Of each volume, in order."""
         method = f"features 1\n{self.protocol}\n{self.network.name}\n{self.network.weights_sha256}"
         return self._each(lambda entry: self._of(entry, method), entries)
 
-    def _each(self, made: Callable[[Entry], T], entries: Sequence[Entry]) -> list[T]:
+    def _each(self, made: Callable[[UsableVolume], T], entries: Sequence[UsableVolume]) -> list[T]:
         """Of each volume, in order; the next are read while one is in work."""
         with ThreadPoolExecutor(_WORKERS) as pool:
             return list(pool.map(made, entries))
 
-    def _of(self, entry: Entry, method: str) -> Features:
+    def _of(self, entry: UsableVolume, method: str) -> Features:
         arrays = self.cache.get(entry.sha256, method, lambda: self._features(self._subject(entry)))
         self.on_volume()
         return Features({plane: arrays[plane] for plane in PLANES}, arrays["thumb"].astype(np.float32))
 
-    def measured(self, entries: Sequence[Entry]) -> list[Measured]:
+    def measured(self, entries: Sequence[UsableVolume]) -> list[Measured]:
         """Histograms, spectra and organs of each volume, in order."""
         return self._each(self._measured, entries)
 
-    def _measured(self, entry: Entry) -> Measured:
+    def _measured(self, entry: UsableVolume) -> Measured:
         arrays = self.cache.get(
             entry.sha256, statistics.VERSION, lambda: statistics.measure(self._subject(entry)).to_arrays()
         )
         return Measured.from_arrays(arrays)
 
-    def _subject(self, entry: Entry) -> Subject:
+    def _subject(self, entry: UsableVolume) -> ReadVolume:
         return read(entry.source, self.organ_ids)
 
-    def _features(self, subject: Subject) -> dict[str, np.ndarray]:
+    def _features(self, subject: ReadVolume) -> dict[str, np.ndarray]:
         arrays = {plane: self.network(stack) for plane, stack in self.protocol.stacks(subject)}
         return arrays | {"thumb": thumb(self.protocol.volume(subject)).astype(np.float16)}
 

@@ -13,8 +13,8 @@ from evals.extract import Features
 from evals.protocol import PLANES
 from evals.registry import METRICS, metric
 from evals.resampling import Distance, estimate
-from evals.result import Picture, Result
-from evals.sets import Options, Sets
+from evals.result import Result, ResultPicture
+from evals.sets import Options, VolumeSets
 from evals.stamp import Figure, Floor
 from synth.errors import InputError
 from synth.progress import Progress
@@ -24,7 +24,7 @@ _THOUSAND = 1000.0
 _MOST_FID_RESAMPLES = 100  # a singular value decomposition of all slices each
 _RESAMPLES_PER_PLAIN = 5  # kernels and histograms cost nothing, so they get more samples
 
-Maker = Callable[[Sets, Options], list[Figure]]
+Maker = Callable[[VolumeSets, Options], list[Figure]]
 
 
 def metric_names() -> list[str]:
@@ -34,7 +34,7 @@ def metric_names() -> list[str]:
 
 def evaluate(
     real: Path, synthetic: Path, metrics: Sequence[str], options: Options, progress: Progress | None = None
-) -> tuple[Result, list[Picture]]:
+) -> tuple[Result, list[ResultPicture]]:
     """All metrics asked for (all that there are, if none) and the pictures. Raises InputError."""
     wanted = _wanted(metrics)
     progress = progress or Progress(quiet=True)
@@ -74,7 +74,7 @@ def repeated(features: Sequence[Features], weight: np.ndarray, plane: str) -> li
     return [f.slices[plane] for f, n in zip(features, weight, strict=True) for _ in range(int(n))]
 
 
-def _fid(pair: Sets, options: Options) -> list[Figure]:
+def _fid(pair: VolumeSets, options: Options) -> list[Figure]:
     real, synthetic = pair[REAL].features, pair[SYNTHETIC].features
 
     def between(a: Sequence[Features], b: Sequence[Features]) -> Distance:
@@ -88,7 +88,7 @@ def _fid(pair: Sets, options: Options) -> list[Figure]:
     return _figures("fid", (*PLANES, "mean"), between(real, synthetic), between(real, real), pair, options, few)
 
 
-def _kid(pair: Sets, options: Options) -> list[Figure]:
+def _kid(pair: VolumeSets, options: Options) -> list[Figure]:
     def kernels(a: str, b: str) -> list[Kernels]:
         return [
             polynomial_kernels(
@@ -109,7 +109,7 @@ def _kid(pair: Sets, options: Options) -> list[Figure]:
     return _figures("kid", (*PLANES, "mean"), distance, among, pair, options, options.resamples * _RESAMPLES_PER_PLAIN)
 
 
-def _mmd(pair: Sets, options: Options) -> list[Figure]:
+def _mmd(pair: VolumeSets, options: Options) -> list[Figure]:
     real, synthetic = pair[REAL].descriptors, pair[SYNTHETIC].descriptors
     kernels, among = gaussian_kernels(real, synthetic), gaussian_kernels(real, real)
     return _figures(
@@ -124,7 +124,13 @@ def _mmd(pair: Sets, options: Options) -> list[Figure]:
 
 
 def _figures(
-    name: str, parts: Sequence[str], distance: Distance, among: Distance, pair: Sets, options: Options, resamples: int
+    name: str,
+    parts: Sequence[str],
+    distance: Distance,
+    among: Distance,
+    pair: VolumeSets,
+    options: Options,
+    resamples: int,
 ) -> list[Figure]:
     found = estimate(
         distance,
@@ -143,7 +149,7 @@ def _figures(
     ]
 
 
-def _measures(pair: Sets, options: Options) -> list[Figure]:
+def _measures(pair: VolumeSets, options: Options) -> list[Figure]:
     spacing = {e.spacing for role in (REAL, SYNTHETIC) for e in pair[role].entries}
     stamp = pair.stamp(SYNTHETIC, network=False, preprocessing="RAS, HU and spacing as found")
     found = measures.compare(
@@ -160,7 +166,7 @@ def _measures(pair: Sets, options: Options) -> list[Figure]:
     ]
 
 
-def _manifold(pair: Sets, options: Options) -> list[Figure]:
+def _manifold(pair: VolumeSets, options: Options) -> list[Figure]:
     real, synthetic = pair[REAL].descriptors, pair[SYNTHETIC].descriptors
     stamp = pair.stamp(SYNTHETIC)
     floors: dict[str, Floor] = diversity.manifold_floors(real, synthetic, splits=options.splits, seed=options.seed)
@@ -170,7 +176,7 @@ def _manifold(pair: Sets, options: Options) -> list[Figure]:
     ]
 
 
-def _ms_ssim(pair: Sets, options: Options) -> list[Figure]:
+def _ms_ssim(pair: VolumeSets, options: Options) -> list[Figure]:
     a, b = (
         diversity.pair_similarity([f.thumb for f in pair[role].features], seed=options.seed)
         for role in (SYNTHETIC, REAL)

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from evals.plotting import REAL_COLOUR, SYNTHETIC_COLOUR, canvas, png
-from evals.result import Picture
+from evals.result import ResultPicture
 from evals.stamp import Figure
 from evals.statistics import GRADIENT_EDGES, HU_EDGES, Measured
 
 
-def pictures(figures: Sequence[Figure], real: Sequence[Measured], synthetic: Sequence[Measured]) -> list[Picture]:
+def pictures(figures: Sequence[Figure], real: Sequence[Measured], synthetic: Sequence[Measured]) -> list[ResultPicture]:
     """All plots that these volumes allow."""
     found = [_floors([f for f in figures if f.metric in ("fid", "kid", "mmd")])]
     found.append(_histogram("HU of the body", real, synthetic, "hu", HU_EDGES, "HU"))
@@ -25,7 +25,7 @@ def pictures(figures: Sequence[Figure], real: Sequence[Measured], synthetic: Seq
     return [p for p in found if p is not None]
 
 
-def _floors(figures: Sequence[Figure]) -> Picture | None:
+def _floors(figures: Sequence[Figure]) -> ResultPicture | None:
     """At the same N: synthetic against real, and real against real."""
     shown = [f for f in figures if f.floor is not None]
     if not shown:
@@ -48,7 +48,7 @@ def _floors(figures: Sequence[Figure]) -> Picture | None:
         ax.set_title(f"{name.upper()} {group[0].unit}", fontsize=10)
         ax.grid(axis="x", alpha=0.3)
     size = shown[0].floor.size if shown[0].floor else 0
-    return Picture(
+    return ResultPicture(
         "Distance at the same N",
         png(fig, legend=True),
         f"{size} synthetic against {size} real volumes, and {size} real against {size} other real ones (the floor). "
@@ -58,7 +58,7 @@ def _floors(figures: Sequence[Figure]) -> Picture | None:
 
 def _histogram(
     title: str, real: Sequence[Measured], synthetic: Sequence[Measured], name: str, edges: np.ndarray, unit: str
-) -> Picture:
+) -> ResultPicture:
     fig, (ax,) = canvas(1)
     centres = (edges[1:] + edges[:-1]) / 2
     for group, colour in ((real, REAL_COLOUR), (synthetic, SYNTHETIC_COLOUR)):
@@ -67,7 +67,7 @@ def _histogram(
     ax.set_ylim(bottom=1e-6)
     ax.set_xlabel(unit)
     ax.set_ylabel("share of voxels")
-    return Picture(title, png(fig, legend=True), "Median and 10th to 90th percentile over volumes.")
+    return ResultPicture(title, png(fig, legend=True), "Median and 10th to 90th percentile over volumes.")
 
 
 def _band(ax: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
@@ -77,7 +77,7 @@ def _band(ax: Axes, x: np.ndarray, values: np.ndarray, colour: str) -> None:
     ax.plot(x[known], middle, color=colour, lw=1.6)
 
 
-def _spectra(real: Sequence[Measured], synthetic: Sequence[Measured]) -> Picture:
+def _spectra(real: Sequence[Measured], synthetic: Sequence[Measured]) -> ResultPicture:
     fig, axes = canvas(2)
     for ax, name, unit in zip(axes, ("power", "noise"), ("HU$^2$ mm$^3$", "HU$^2$ mm$^2$"), strict=True):
         for group, colour in ((real, REAL_COLOUR), (synthetic, SYNTHETIC_COLOUR)):
@@ -87,10 +87,12 @@ def _spectra(real: Sequence[Measured], synthetic: Sequence[Measured]) -> Picture
         ax.set_yscale("log")
         ax.set_xlabel("frequency, of the Nyquist frequency")
         ax.set_title(f"{'Power spectrum' if name == 'power' else 'Noise power, even soft tissue'}, {unit}", fontsize=10)
-    return Picture("Spectra", png(fig, legend=True), "Radial means; median and 10th to 90th percentile over volumes.")
+    return ResultPicture(
+        "Spectra", png(fig, legend=True), "Radial means; median and 10th to 90th percentile over volumes."
+    )
 
 
-def _volumes(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequence[Measured]) -> Picture:
+def _volumes(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequence[Measured]) -> ResultPicture:
     fig, (ax,) = canvas(1, height=0.34 * len(organs) + 1.3)
     for i, organ in enumerate(organs):
         for group, colour, shift in ((real, REAL_COLOUR, -0.16), (synthetic, SYNTHETIC_COLOUR, 0.16)):
@@ -101,10 +103,10 @@ def _volumes(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequenc
     ax.set_ylim(len(organs) - 0.5, -0.5)
     ax.set_xscale("log")
     ax.set_xlabel("mL")
-    return Picture("Organ volumes", png(fig, legend=True), "Each volume a tick, the median a dot.")
+    return ResultPicture("Organ volumes", png(fig, legend=True), "Each volume a tick, the median a dot.")
 
 
-def _organ_hu(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequence[Measured]) -> Picture:
+def _organ_hu(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequence[Measured]) -> ResultPicture:
     fig, (ax,) = canvas(1, height=0.34 * len(organs) + 1.3)
     centres = (HU_EDGES[1:] + HU_EDGES[:-1]) / 2
     for i, organ in enumerate(organs):
@@ -116,6 +118,6 @@ def _organ_hu(organs: Sequence[str], real: Sequence[Measured], synthetic: Sequen
     ax.set_yticks(range(len(organs)), [o.replace("_", " ") for o in organs])
     ax.set_ylim(len(organs) - 0.5, -0.5)
     ax.set_xlabel("HU")
-    return Picture(
+    return ResultPicture(
         "HU by organ", png(fig, legend=True), "Median and 10th to 90th percentile of the voxels of all volumes."
     )

@@ -21,7 +21,7 @@ from prompts import parse
 from synth.case.order import default_sampling
 from synth.case.plan import draw_generate
 from synth.case.weights_folder import Weights
-from synth.data.dataset import Subject, load_subjects
+from synth.data.dataset import PreparedPatient, load_subjects
 from synth.draw.checks import dice_of
 from synth.draw.generated import draw_given_case
 from synth.draw.refine import read_organs
@@ -36,14 +36,14 @@ _PROMPT = "CT of the head and neck"
 Row = dict[str, float]
 
 
-def real_row(subject: Subject) -> Row:
+def real_row(subject: PreparedPatient) -> Row:
     """Dice of a patient's organs with those read off the patient's own CT."""
     ct = torch.from_numpy(intensity.to_unit(subject.hu))[None, None]
     seen = read_organs(ct, SPACING_MM, Weights.covering(None).refine())
     return dice_of(subject.organs, seen[0].argmax(dim=0).numpy(), subject.region.organs)
 
 
-def drawn_row(subject: Subject, seed: int) -> Row:
+def drawn_row(subject: PreparedPatient, seed: int) -> Row:
     """The same with a CT that was drawn for these organs."""
     given = GivenFile(Given(subject.region, subject.organs, SPACING_MM), Path(subject.name), "")
     request, weights = parse(_PROMPT), Weights.covering(None)

@@ -37,7 +37,7 @@ from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.acceptance import attribute_checks
 from synth.lesions.insertion import Redraw
 from synth.lesions.lesion_types import LesionType, lesion_types
-from synth.lesions.placement import Host, find_region
+from synth.lesions.placement import PlacementHost, find_region
 from synth.lesions.spaces import SPACES
 from synth.report import location
 from synth.report.lesions import measure_lesion
@@ -240,7 +240,7 @@ def _attribute(request: FindingRequest, name: str) -> str:
 
 def _room_mm(kind: LesionType, organ: Organ, host: RealHost) -> float:
     """The longest lesion of the type that the host has room for: of a body, the largest ball; of a layer, any."""
-    looked_up = Host.of(host.ct, host.organs, [FindingRequest(kind=kind.kinds[0], organ=organ)])
+    looked_up = PlacementHost.of(host.ct, host.organs, [FindingRequest(kind=kind.kinds[0], organ=organ)])
     finding = FindingRequest(kind=kind.kinds[0], organ=organ)
     there = [name for name in structures_of(organ) if name in looked_up.present]
     regions = [find_region(finding, looked_up, name, (), 0.0, kind.bulges) for name in there]

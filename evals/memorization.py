@@ -18,8 +18,8 @@ from scipy.stats import mannwhitneyu
 
 from evals import memorization_plots, sets
 from evals.bootstrap import mean_interval
-from evals.result import Picture, Result, Table
-from evals.sets import Group, Options, Sets
+from evals.result import Result, ResultPicture, ResultTable
+from evals.sets import Options, VolumeSet, VolumeSets
 from evals.stamp import Figure
 from synth.progress import Progress
 
@@ -70,7 +70,7 @@ class Comparison:
 
 def evaluate(
     train: Path, synthetic: Path, held_out: Path, options: Options, progress: Progress | None = None
-) -> tuple[Result, list[Picture]]:
+) -> tuple[Result, list[ResultPicture]]:
     """The test in pixel and feature space, and the closest pairs. Raises InputError."""
     folders = {TRAIN: train, SYNTHETIC: synthetic, HELD_OUT: held_out}
     groups = sets.make(folders, METRICS, options, progress)
@@ -112,7 +112,7 @@ def evaluate(
     return result, pictures
 
 
-def pixel_neighbours(group: Group, train: Group) -> Neighbours:
+def pixel_neighbours(group: VolumeSet, train: VolumeSet) -> Neighbours:
     """By RMS difference in HU of the block means, the nearer of each training volume and its mirror image.
 
     Volumes are moved against one another by up to two blocks first: a copy that is shifted is a copy.
@@ -214,7 +214,7 @@ def _caveat(synthetic: np.ndarray, held_out: np.ndarray) -> list[str]:
     ]
 
 
-def _figure(name: str, synthetic: np.ndarray, held_out: np.ndarray, groups: Sets) -> Figure:
+def _figure(name: str, synthetic: np.ndarray, held_out: np.ndarray, groups: VolumeSets) -> Figure:
     a, b = mean_interval(synthetic), mean_interval(held_out)
     assert a is not None and b is not None
     pixel = name.endswith("pixel")
@@ -224,7 +224,7 @@ def _figure(name: str, synthetic: np.ndarray, held_out: np.ndarray, groups: Sets
     )  # fmt: skip
 
 
-def _tests(values: dict[str, tuple[np.ndarray, np.ndarray]], tests: dict[str, Comparison]) -> Table:
+def _tests(values: dict[str, tuple[np.ndarray, np.ndarray]], tests: dict[str, Comparison]) -> ResultTable:
     rows: list[list[str | int | float | None]] = [
         [
             name.replace("_", " "),
@@ -241,10 +241,10 @@ def _tests(values: dict[str, tuple[np.ndarray, np.ndarray]], tests: dict[str, Co
         "AUC: chance that a synthetic volume is nearer to the training set than a held-out patient; 0.5 = no "
         "difference. Ratio: nearest over the mean of the next four neighbours."
     )
-    return Table(title="Nearer than held-out patients?", columns=_COLUMNS, rows=rows, note=note)
+    return ResultTable(title="Nearer than held-out patients?", columns=_COLUMNS, rows=rows, note=note)
 
 
-def _closest(pixel: Neighbours, feature: Neighbours, groups: Sets) -> Table:
+def _closest(pixel: Neighbours, feature: Neighbours, groups: VolumeSets) -> ResultTable:
     """The most suspicious synthetic volumes, by the pixel ratio."""
     names, train = groups[SYNTHETIC].names, groups[TRAIN].names
     rows: list[list[str | int | float | None]] = [
@@ -253,7 +253,7 @@ def _closest(pixel: Neighbours, feature: Neighbours, groups: Sets) -> Table:
         for i in suspects(pixel, _PAIRS)
     ]  # fmt: skip
     columns = ["synthetic", "nearest (pixel)", "HU", "ratio", "nearest (feature)", "1 - cosine", "ratio"]
-    return Table(title="Closest to one training patient", columns=columns, rows=rows)
+    return ResultTable(title="Closest to one training patient", columns=columns, rows=rows)
 
 
 def suspects(neighbours: Neighbours, count: int) -> Sequence[int]:

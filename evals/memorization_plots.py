@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evals.plotting import REAL_COLOUR, SYNTHETIC_COLOUR, canvas, png
-from evals.result import Picture
+from evals.result import ResultPicture
 
 if TYPE_CHECKING:
     from evals.memorization import Neighbours
-    from evals.sets import Group
+    from evals.sets import VolumeSet
 
 _WINDOW = (-200, 300)  # HU
 
 
-def distributions(values: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
+def distributions(values: dict[str, tuple[np.ndarray, np.ndarray]]) -> ResultPicture:
     """Cumulative distributions of each distance, synthetic and held-out."""
     fig, axes = canvas(2, 2, height=5.4)
     for ax, (name, sides) in zip(axes, values.items(), strict=True):
@@ -25,14 +25,14 @@ def distributions(values: dict[str, tuple[np.ndarray, np.ndarray]]) -> Picture:
         ax.set_title(name.replace("_", ", "), fontsize=10)
         ax.set_ylim(0, 1.02)
     axes[0].set_ylabel("share of volumes")
-    return Picture(
+    return ResultPicture(
         "Distance to the nearest training patient",
         png(fig, legend=True),
         "Real: held-out patients. A synthetic curve to the left of the real one means nearer to the training set.",
     )
 
 
-def pairs(group: Group, train: Group, neighbours: Neighbours, count: int, space: str) -> list[Picture]:
+def pairs(group: VolumeSet, train: VolumeSet, neighbours: Neighbours, count: int, space: str) -> list[ResultPicture]:
     """Middle slices of the volumes that stand out most, each beside its nearest training volume."""
     from evals.memorization import suspects
 
@@ -51,4 +51,4 @@ def pairs(group: Group, train: Group, neighbours: Neighbours, count: int, space:
             f"{group.names[i]}\n{train.names[neighbours.nearest[i]]}\n{neighbours.ratio[i]:.2f}", fontsize=7
         )
     caption = "Rows: synthetic and training, axial; synthetic and training, sagittal. Above: names and the ratio."
-    return [Picture(f"Closest pairs, {space} space", png(fig), caption)]
+    return [ResultPicture(f"Closest pairs, {space} space", png(fig), caption)]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from evals.volumes import Entry, Subject
+from evals.volumes import ReadVolume, UsableVolume
 from synth.errors import InputError
 
 PLANES = ("axial", "sagittal", "coronal")  # across the RAS axes z, x, y: xy, yz and zx
@@ -52,14 +52,14 @@ class Protocol:
         size = " x ".join(map(str, self.shape))
         return f"{self.name}: RAS, {at}, padded with {_AIR_HU} HU and centre-cropped to {size}, clipped to +-1000 HU"
 
-    def volume(self, subject: Subject) -> np.ndarray:
+    def volume(self, subject: ReadVolume) -> np.ndarray:
         """HU (X, Y, Z) float32 on the protocol's grid."""
         hu = subject.hu.astype(np.float32)
         if self.spacing is not None and not np.allclose(subject.spacing, self.spacing, atol=1e-3):
             hu = _resampled(hu, subject.affine, self.spacing)
         return _fitted(hu, self.shape).clip(*_CLIP)
 
-    def stacks(self, subject: Subject) -> Iterator[tuple[str, np.ndarray]]:
+    def stacks(self, subject: ReadVolume) -> Iterator[tuple[str, np.ndarray]]:
         """Each plane with its slices (N, 3, H, W), float32 in the range that a network for them expects."""
         volume = self.volume(subject)
         for plane in PLANES:
@@ -74,7 +74,7 @@ class Protocol:
         return np.unique(np.linspace(start, stop - 1, self.count).round().astype(int))
 
 
-def choose(name: str, sets: Sequence[Sequence[Entry]], spacing: float | None, slices: int) -> Protocol:
+def choose(name: str, sets: Sequence[Sequence[UsableVolume]], spacing: float | None, slices: int) -> Protocol:
     """The protocol of that name for these volumes; the first set is the reference and gives the grid of `windows`."""
     if name == "maisi25d":
         if spacing not in (None, 1.0):

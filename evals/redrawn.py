@@ -15,7 +15,7 @@ from prompts import parse
 from synth.case import library
 from synth.case.plan import GeneratePlan, Sampling, draw_generate
 from synth.case.weights_folder import Weights
-from synth.data.dataset import Subject, parts_of, pool
+from synth.data.dataset import PreparedPatient, parts_of, pool
 from synth.draw.base import compose
 from synth.draw.drawn import Drawn
 from synth.draw.refine import refine
@@ -25,7 +25,7 @@ from synth.models.denoiser import Denoiser
 from synth.models.tone import Tone
 from synth.regions.frame import BASE_SPACING_MM, FACTOR
 from synth.shape.model import MEAN_SPACING_MM
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.training.tasks import with_background
 from synth.volumes import nifti
 from synth.volumes.types import HU_MAX, HU_MIN, Volume
@@ -50,12 +50,12 @@ class Redrawer:
     """
 
     def __init__(
-        self, sampling: Sampling, seed: int, placed: Placed | None = None, weights: Path | None = None
+        self, sampling: Sampling, seed: int, placed: PlacedScaffolds | None = None, weights: Path | None = None
     ) -> None:
         self.sampling, self.seed, self.placed, self.weights = sampling, seed, placed, weights
         self.use = Weights.covering(None)
 
-    def draw(self, stage: str, subject: Subject, number: int) -> Volume:
+    def draw(self, stage: str, subject: PreparedPatient, number: int) -> Volume:
         """HU on the prepared grid. Grey values are on the weights' curve where all of the CT is drawn."""
         if stage == REAL:
             return Volume(subject.hu, subject.region.frame.affine_at(SPACING_MM))
@@ -76,7 +76,7 @@ class Redrawer:
         precision = self.sampling.precision
         return self.use.refine(precision) if self.weights is None else library.load_from(self.weights, precision)
 
-    def _plan(self, subject: Subject, number: int) -> GeneratePlan:
+    def _plan(self, subject: PreparedPatient, number: int) -> GeneratePlan:
         plan = draw_generate(
             parse(_PROMPT),
             weights=self.use,
@@ -88,11 +88,11 @@ class Redrawer:
         )
         return plan.model_copy(update={"facts": dict(subject.facts)})
 
-    def _shape(self, subject: Subject) -> torch.Tensor:
+    def _shape(self, subject: PreparedPatient) -> torch.Tensor:
         assert self.placed is not None
         return self.placed.parts(subject).whole().float()[None]
 
-    def _kept(self, subject: Subject, spacing: float) -> Drawn:
+    def _kept(self, subject: PreparedPatient, spacing: float) -> Drawn:
         """The patient's own CT and organs at a spacing, averaged as the networks' grids are nested."""
         frame = parts_of(subject).whole().float()
         ct, labels, at = frame[:1] - 1.0, with_background(frame[2:]), MEAN_SPACING_MM
@@ -104,7 +104,7 @@ class Redrawer:
         return Drawn(region, region.frame, spacing, ct[None], dose, labels[None], scaffold)
 
 
-def draw_set(redrawer: Redrawer, stage: str, subjects: Sequence[Subject], folder: Path) -> None:
+def draw_set(redrawer: Redrawer, stage: str, subjects: Sequence[PreparedPatient], folder: Path) -> None:
     """Each patient as a NIfTI file; what is there is kept, and processes share what is not."""
     folder.mkdir(parents=True, exist_ok=True)
     numbers = {subject.name: i for i, subject in enumerate(subjects)}

@@ -23,7 +23,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Table(_Frozen):
+class ResultTable(_Frozen):
     """A table to read."""
 
     title: str
@@ -40,13 +40,13 @@ class Result(_Frozen):
     synthct: str = __version__
     settings: dict[str, str | int | float | bool | None | list[str]] = {}
     figures: list[Figure] = []
-    tables: list[Table] = []
+    tables: list[ResultTable] = []
     notes: list[str] = []
     left_out: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
-class Picture:
+class ResultPicture:
     """A plot of the page: PNG and what it shows."""
 
     title: str
@@ -114,7 +114,7 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
-def page(result: Result, pictures: Sequence[Picture]) -> str:
+def page(result: Result, pictures: Sequence[ResultPicture]) -> str:
     """The HTML page: self-contained, no scripts, no network."""
     from jinja2 import Environment, StrictUndefined
 
@@ -133,7 +133,7 @@ def page(result: Result, pictures: Sequence[Picture]) -> str:
     )
 
 
-def write(result: Result, pictures: Sequence[Picture], out: Path) -> list[Path]:
+def write(result: Result, pictures: Sequence[ResultPicture], out: Path) -> list[Path]:
     """KIND.json, KIND.txt and KIND.html in `out`, each whole or not there. Raises InputError, OutputError."""
     if out.is_file():
         raise InputError(f"--out {out}: is a file; choose a folder")
@@ -154,7 +154,7 @@ def read(path: Path) -> Result:
         raise InputError(f"{path}: no result of `synthct evaluate`; {remedy}") from error
 
 
-def compare(a: Result, b: Result) -> Table:
+def compare(a: Result, b: Result) -> ResultTable:
     """The figures that both have, side by side; InputError where their stamps differ or they have none in common."""
     others = {f.name: f for f in b.figures}
     shared = [f for f in a.figures if f.name in others]
@@ -163,4 +163,4 @@ def compare(a: Result, b: Result) -> Table:
     rows: list[list[str | int | float | None]] = []
     for f in shared:
         rows.append([f.name, f.value, others[f.name].value, difference(f, others[f.name]), f.unit])
-    return Table(title="Side by side", columns=["metric", "first", "second", "difference", "unit"], rows=rows)
+    return ResultTable(title="Side by side", columns=["metric", "first", "second", "difference", "unit"], rows=rows)

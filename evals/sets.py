@@ -15,7 +15,7 @@ from evals.protocol import choose
 from evals.registry import require
 from evals.stamp import Stamp, sha256_of
 from evals.statistics import Measured
-from evals.volumes import Entry, require_one_spacing, survey
+from evals.volumes import UsableVolume, require_one_spacing, survey
 from synth.progress import Progress
 
 
@@ -49,11 +49,11 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Group:
+class VolumeSet:
     """One folder: what was usable of it, what was not, and the features of the former."""
 
     folder: Path
-    entries: Sequence[Entry]
+    entries: Sequence[UsableVolume]
     left_out: Mapping[str, str]
     features: Sequence[Features]
 
@@ -69,14 +69,14 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Sets:
+class VolumeSets:
     """Groups by role; the one called `reference` gives grid and stamp."""
 
-    groups: Mapping[str, Group]
+    groups: Mapping[str, VolumeSet]
     reference: str
     extractor: Extractor
 
-    def __getitem__(self, role: str) -> Group:
+    def __getitem__(self, role: str) -> VolumeSet:
         return self.groups[role]
 
     def stamp(self, synthetic: str, *, network: bool = True, preprocessing: str | None = None) -> Stamp:
@@ -113,7 +113,7 @@ class Sets:
 
 def make(
     folders: Mapping[str, Path], metrics: Iterable[str], options: Options, progress: Progress | None = None
-) -> Sets:
+) -> VolumeSets:
     """Read the folders by role; the first is the reference. Raises InputError before any network runs."""
     progress = progress or Progress(quiet=True)
     metrics = list(metrics)
@@ -131,5 +131,7 @@ def make(
     for role, (found, bad) in looked.items():
         with progress.step(f"features {role}", len(found)) as step:
             extractor = Extractor(Cache(options.cache), protocol, network, options.organ_ids, step.advance)
-            groups[role] = Group(folders[role], found, bad, extractor.features(found))
-    return Sets(groups, next(iter(folders)), Extractor(Cache(options.cache), protocol, network, options.organ_ids))
+            groups[role] = VolumeSet(folders[role], found, bad, extractor.features(found))
+    return VolumeSets(
+        groups, next(iter(folders)), Extractor(Cache(options.cache), protocol, network, options.organ_ids)
+    )

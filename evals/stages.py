@@ -20,7 +20,7 @@ from synth.data.dataset import load_subjects
 from synth.data.store import PATIENTS
 from synth.failure import run_command
 from synth.files.whole import write_whole
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 
 _SHOWN = ("kid mean", "kid axial", "kid coronal", "kid sagittal", "fid mean", "power_spectrum", "gradient")
 
@@ -33,7 +33,7 @@ def main(
 ) -> None:
     """Print fidelity of validation patients drawn again from each stage on, against the training patients."""
     subjects = load_subjects(data / PATIENTS / "val")
-    redrawer = Redrawer(default_sampling(), seed, Placed.load(shape))
+    redrawer = Redrawer(default_sampling(), seed, PlacedScaffolds.load(shape))
     rows = {}
     for stage in STAGES:
         folder = out / stage.replace(" ", "_")

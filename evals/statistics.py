@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from evals.volumes import Subject
+from evals.volumes import ReadVolume
 
 VERSION = "statistics 3"  # a part of the cache key: raise it when a number here changes its meaning
 
@@ -61,7 +61,7 @@ class Measured:
         )
 
 
-def measure(subject: Subject) -> Measured:
+def measure(subject: ReadVolume) -> Measured:
     """Everything of one volume."""
     hu = subject.hu.astype(np.float32)
     body = _body(subject.hu)
@@ -156,7 +156,7 @@ def _radial(spectrum: np.ndarray, spacing: Sequence[float] | np.ndarray) -> np.n
     return np.divide(sums, counts, out=np.full(FREQUENCIES, np.nan), where=counts > 0)
 
 
-def _organs(subject: Subject) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, float]]:
+def _organs(subject: ReadVolume) -> tuple[dict[str, np.ndarray], dict[str, float], dict[str, float]]:
     """HU histogram, volume and gaps between centres of the organs that have a voxel."""
     if subject.organs is None:
         return {}, {}, {}

@@ -29,7 +29,7 @@ _SPACING_TOLERANCE_MM = 0.01
 
 
 @dataclass(frozen=True)
-class Source:
+class VolumeFiles:
     """A volume on disk: the file of its CT, and of its organ labels and lesions where there are any; or where it stands
     among the prepared patients whose index `ct` is."""
 
@@ -42,7 +42,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReadVolume:
     """A volume that was read, in RAS order: `hu` (X, Y, Z) int16, `affine` RAS mm, `organs` on the same grid.
 
     `sha256` is of the files' contents. `annotated`: organs that were drawn in it (None = those that have a voxel).
@@ -64,24 +64,24 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Entry:
+class UsableVolume:
     """What a first look at a volume tells: its hash, shape and spacing in mm."""
 
-    source: Source
+    source: VolumeFiles
     sha256: str
     shape: tuple[int, int, int]
     spacing: tuple[float, float, float]
 
 
-def find(folder: Path) -> list[Source]:
+def find(folder: Path) -> list[VolumeFiles]:
     """The volumes in a folder, by name. Raises InputError where there is no folder or no volume in it."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; check the path")
     shown = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
     sources = [_in_folder(p) for p in shown if (p / case_folder.CT).is_file()]
-    sources += [Source(_stem(p), p) for p in shown if p.name.endswith((".nii", ".nii.gz")) and p.is_file()]
+    sources += [VolumeFiles(_stem(p), p) for p in shown if p.name.endswith((".nii", ".nii.gz")) and p.is_file()]
     if (index := folder / INDEX).is_file():
-        sources += [Source(name, index, organs=index, row=row) for row, name in enumerate(prepared(index).names())]
+        sources += [VolumeFiles(name, index, organs=index, row=row) for row, name in enumerate(prepared(index).names())]
     if not sources:
         raise InputError(
             f"{folder}: holds no volumes; it must have .nii.gz files, CASE/ct.nii.gz or patients of `synthct prepare`"
@@ -99,11 +99,11 @@ def _store(folder: Path, _: int) -> Store:
     return Store(folder)
 
 
-def _in_folder(folder: Path) -> Source:
+def _in_folder(folder: Path) -> VolumeFiles:
     organs = next((folder / name for name in _LABEL_FILES if (folder / name).is_file()), None)
     manifest = folder / case_folder.MANIFEST
     lesions = folder / case_folder.LESIONS
-    return Source(
+    return VolumeFiles(
         folder.name,
         folder / case_folder.CT,
         organs,
@@ -116,7 +116,7 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions: bool = False) -> Subject:
+def read(source: VolumeFiles, organ_ids: Mapping[int, str] | None = None, *, lesions: bool = False) -> ReadVolume:
     """Read one volume, with its lesion map where `lesions` are asked for.
 
     `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's; `lesion` is a name too.
@@ -137,7 +137,7 @@ def read(source: Source, organ_ids: Mapping[int, str] | None = None, *, lesions:
     if lesions and source.lesions is not None:
         found = to_ras(_lesions(source.lesions, source.manifest, ct), ct.affine)[0]
         contents.append(sha256_of_file(source.lesions))
-    return Subject(source.name, sha256("".join(contents).encode()), hu, affine, organs, lesions=found)
+    return ReadVolume(source.name, sha256("".join(contents).encode()), hu, affine, organs, lesions=found)
 
 
 def _lesions(path: Path, manifest: Path | None, ct: Volume) -> np.ndarray:
@@ -147,7 +147,7 @@ def _lesions(path: Path, manifest: Path | None, ct: Volume) -> np.ndarray:
     return (ids > 0) & ~np.isin(ids, [int(i) for i, name in names.items() if name.startswith(_TARGET)])
 
 
-def _labels(source: Source, ct: Volume, organ_ids: Mapping[int, str] | None) -> LabelMap:
+def _labels(source: VolumeFiles, ct: Volume, organ_ids: Mapping[int, str] | None) -> LabelMap:
     """Names from the manifest of a case folder; else from `organ_ids`, else from labels.csv."""
     assert source.organs is not None
     if organ_ids is not None and LESION in organ_ids.values():
@@ -168,7 +168,7 @@ def _with_lesions(path: Path, ct: Volume, organ_ids: Mapping[int, str]) -> Label
     return replace(found, names={**found.names, **{i: LESION for i in organ_ids if i not in organs}})
 
 
-def _read_prepared(source: Source, row: int) -> Subject:
+def _read_prepared(source: VolumeFiles, row: int) -> ReadVolume:
     """A patient that `synthct prepare` wrote: on the frame of its region, isotropic."""
     entry, region = prepared(source.ct)[row], region_at(source.ct.parents[2])
     spacing = region.frame.size_mm[0] / entry.hu.shape[0]
@@ -177,7 +177,7 @@ def _read_prepared(source: Source, row: int) -> Subject:
     affine, annotated = region.frame.affine_at(spacing), tuple(entry.annotated)
     names = {number: organ for number, organ in enumerate(region.organs, start=1) if organ in annotated}
     content = sha256(entry.hu.tobytes() + entry.organs.tobytes() + json.dumps([region.organs, annotated]).encode())
-    return Subject(source.name, content, entry.hu, affine, LabelMap(entry.organs, affine, names), annotated)
+    return ReadVolume(source.name, content, entry.hu, affine, LabelMap(entry.organs, affine, names), annotated)
 
 
 def survey(
@@ -187,7 +187,7 @@ def survey(
     skip_bad: bool = False,
     most: int | None = None,
     on_volume: Callable[[], None] = lambda: None,
-) -> tuple[list[Entry], dict[str, str]]:
+) -> tuple[list[UsableVolume], dict[str, str]]:
     """Look at every volume of a folder (the first `most`) once: what can be used, and name -> reason of what cannot.
 
     Raises InputError, naming every bad one, unless `skip_bad`.
@@ -197,7 +197,7 @@ def survey(
         try:
             subject = read(source, organ_ids)
             x, y, z = (round(float(s), 4) for s in subject.spacing)
-            entries.append(Entry(source, subject.sha256, subject.hu.shape, (x, y, z)))
+            entries.append(UsableVolume(source, subject.sha256, subject.hu.shape, (x, y, z)))
         except InputError as error:
             bad[source.name] = str(error)
         on_volume()
@@ -210,7 +210,7 @@ def survey(
     return entries, bad
 
 
-def _refuse_twice(entries: Iterable[Entry], folder: Path) -> None:
+def _refuse_twice(entries: Iterable[UsableVolume], folder: Path) -> None:
     seen: dict[str, str] = {}
     for entry in entries:
         if entry.sha256 in seen:
@@ -220,7 +220,7 @@ def _refuse_twice(entries: Iterable[Entry], folder: Path) -> None:
         seen[entry.sha256] = entry.source.name
 
 
-def require_one_spacing(sets: Mapping[str, Sequence[Entry]]) -> None:
+def require_one_spacing(sets: Mapping[str, Sequence[UsableVolume]]) -> None:
     """Raise InputError, naming two volumes, unless all of all sets have one voxel spacing."""
     entries = [entry for group in sets.values() for entry in group]
     first = entries[0]
@@ -236,6 +236,6 @@ def _mm(spacing: Sequence[float]) -> str:
     return " x ".join(f"{s:.4g}" for s in spacing) + " mm"
 
 
-def mirrored(subject: Subject) -> Subject:
+def mirrored(subject: ReadVolume) -> ReadVolume:
     """The left-right mirror image, without organs."""
     return replace(subject, name=f"{subject.name} (mirrored)", hu=subject.hu[::-1].copy(), organs=None)

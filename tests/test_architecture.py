@@ -181,3 +181,13 @@ def test_what_insert_cannot_draw_is_refused(prompt: str, reason: str) -> None:
     organs = LabelMap(ids, affine, {3: "kidney_left", 5: "liver", 7: "pancreas", 9: "lung_left"})
     with pytest.raises(InputError, match=reason):
         plan_lesions(parse(prompt).findings, Volume(hu, affine), organs, np.random.default_rng(0))
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """One word, one meaning; a region and a draft are words of prompts too (`prompts.vocabulary`, `prompts.drafts`)."""
+    seen: dict[str, list[str]] = {}
+    for file in (f for folder in ("synth", "evals", "prompts") for f in sorted((REPOSITORY / folder).rglob("*.py"))):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                seen.setdefault(node.name, []).append(file.relative_to(REPOSITORY).as_posix())
+    assert {name: files for name, files in seen.items() if len(files) > 1}.keys() <= {"Region", "Draft"}

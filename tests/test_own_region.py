@@ -16,7 +16,7 @@ from synth.data.dataset import load_subjects
 from synth.draw import generated as drawing
 from synth.provenance import Check
 from synth.training.config import TrainConfig
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.training.requests import TextBank
 from synth.training.tasks import BaseTask
 
@@ -84,7 +84,7 @@ def test_patients_are_placed_and_facts_measured(weights: Path) -> None:
 def test_base_learns_ct_on_the_scale_that_was_measured(weights: Path) -> None:
     subjects = load_subjects(weights / "data" / "patients" / "train")
     config = TrainConfig(network="base", batch=16, shape=None)
-    task = BaseTask(subjects, TextBank(0), Placed.load(weights / "shape"), config)
+    task = BaseTask(subjects, TextBank(0), PlacedScaffolds.load(weights / "shape"), config)
     batch = task.draw(np.random.default_rng(0))
     assert abs(float(batch.x0.mean())) < 0.2 and 0.8 < float(batch.x0.std()) < 1.2
     scaffold = batch.condition.maps[:, -task.region.classes]  # the deformed mean patient, which looks like them

@@ -80,7 +80,7 @@ def test_a_box_that_leaves_the_grid_is_filled_with_air() -> None:
 
 def test_lung_is_told_by_the_air_around_the_lesion() -> None:
     case = phantoms.case()
-    assert not planes.in_lung(planes.ras_case(case), planes.Lesion(1, (slice(14, 17), slice(8, 11), slice(7, 9))))
+    assert not planes.in_lung(planes.ras_case(case), planes.LesionBox(1, (slice(14, 17), slice(8, 11), slice(7, 9))))
     hu = np.where(case.lesions.ids > 0, 30, -850).astype(np.int16)
     ras = planes.ras_case(Case(Volume(hu, case.ct.affine), case.organs, case.lesions))
     lesion = planes.largest_lesion(ras)

@@ -13,7 +13,7 @@ from evals.benchmarks.made_up import REGION_YAML
 from synth import cli
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
-from synth.models.condition import Asked, Known, told_refine
+from synth.models.condition import EncodedRequest, Known, told_refine
 from synth.models.denoiser import Denoiser
 from synth.regions import read, shipped, shipped_names
 from synth.regions.region import HEAD_NECK_CT, CtScale, named, parse, with_scales
@@ -106,7 +106,7 @@ def test_a_network_is_adapted_to_another_region_and_draws_the_same_where_nothing
 
     def velocity(model: Denoiser) -> torch.Tensor:
         organs, classes = torch.zeros(1, len(model.region.organs)), model.region.classes
-        asked, known = Asked.nothing(model.region, 384), Known.nothing(7, (8, 8, 8))
+        asked, known = EncodedRequest.nothing(model.region, 384), Known.nothing(7, (8, 8, 8))
         none = torch.zeros(1, classes, 8, 8, 8)
         return model(
             x, t, told_refine(asked, torch.full((1, 3), 4.0), nowhere, organs, known, ct, none, [0.05])

@@ -47,7 +47,7 @@ class Killed:
 
 
 @dataclass
-class Trial:
+class KillTrial:
     """The folder under test and what was done to it."""
 
     recipe: Path
@@ -104,7 +104,7 @@ def _kill_one(number: int) -> None:
         return
 
 
-def interrupt(trial: Trial, engine: str, world: int, after: int) -> None:
+def interrupt(trial: KillTrial, engine: str, world: int, after: int) -> None:
     """Start a run, let it make `after` cases more and a random moment pass, and kill it."""
     processes = start(trial.recipe, trial.out, engine, world)
 
@@ -130,7 +130,7 @@ def run(folder: Path, cases: int, kills: int, engines: Sequence[str], seed: int)
     whole, out = folder / "whole", folder / "killed"
     _finish(recipe, whole, 1)
     uninterrupted_s = time.perf_counter() - started
-    trial = Trial(recipe, out, np.random.default_rng(seed))
+    trial = KillTrial(recipe, out, np.random.default_rng(seed))
     special = [engine for engine in engines if engine != "plain"]
     cuts = np.sort(trial.rng.choice(np.arange(1, cases - _AT_LEAST * len(engines)), kills, replace=False))
     for i in range(kills):

@@ -58,7 +58,7 @@ _TOLD_S = 10.0  # between two lines of progress
 _WARM = 0.25  # of the cases: while caches fill, memory grows
 
 
-class Told:
+class ProgressLines:
     """Lines of progress on stderr, one every few seconds at most."""
 
     def __init__(self, what: str) -> None:
@@ -123,7 +123,7 @@ def _found(name: str) -> tuple[Any, str]:
 
 def shares(recipe: Path, out: Path) -> dict[str, Any]:
     """A whole run in this process: CPU seconds by step, and resident memory after each case."""
-    clock, memory, told = Clock(), [], Told("in this process, step by step")
+    clock, memory, told = Clock(), [], ProgressLines("in this process, step by step")
     settled = Worker._settle
 
     def settle(*arguments: Any) -> None:
@@ -167,7 +167,7 @@ def _growth(memory: list[float]) -> dict[str, float]:
 def rate(recipe: Path, out: Path, processes: int) -> dict[str, Any]:
     """Cases a minute of a run in so many processes, from the first case that is there to the last."""
     told, running = (
-        Told(f"in {processes} process{'es' if processes > 1 else ''}"),
+        ProgressLines(f"in {processes} process{'es' if processes > 1 else ''}"),
         start(recipe, out, "plain", processes),
     )
     first: tuple[float, int] | None = None
@@ -190,7 +190,7 @@ def rate(recipe: Path, out: Path, processes: int) -> dict[str, Any]:
 
 def listing(recipe: Path, number: int) -> dict[str, Any]:
     """`synthct cohort --list` of so many cases: seconds and the most memory."""
-    Told(f"listing {number} cases")
+    ProgressLines(f"listing {number} cases")
     table = json.loads(recipe.read_text()) | {"number": number}
     large = recipe.with_name("large.yaml")
     large.write_text(json.dumps(table))

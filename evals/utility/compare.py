@@ -13,7 +13,7 @@ from evals.bootstrap import Interval, mean_interval
 from evals.plotting import PALETTE, canvas, png
 from evals.readings import bin_of
 from evals.registry import METRICS
-from evals.result import Picture, Result, Table
+from evals.result import Result, ResultPicture, ResultTable
 from evals.utility.config import CONTROLS, Arm, UtilityConfig
 from evals.utility.lesions import SIZES_MM
 
@@ -81,7 +81,7 @@ def paired(arm: dict[str, float], real: dict[str, float], higher_is_better: bool
 
 def result(
     rows: Sequence[Row], config: UtilityConfig, test: int, synthetic: int, lesions: Sequence[LesionRow] = ()
-) -> tuple[Result, list[Picture]]:
+) -> tuple[Result, list[ResultPicture]]:
     """Tables of all metrics and organs, and the plots."""
     metrics = [name for name in METRICS if name in {r.metric for r in rows}]
     tables = [_means(rows, metrics, config)]
@@ -106,7 +106,7 @@ def _sorted(keys: Iterable[Key]) -> list[Key]:
     return sorted(keys, key=lambda k: (k[0], k[2], list(Arm).index(k[1])))
 
 
-def _means(rows: Sequence[Row], metrics: Sequence[str], config: UtilityConfig) -> Table:
+def _means(rows: Sequence[Row], metrics: Sequence[str], config: UtilityConfig) -> ResultTable:
     tables = {metric: by_patient(rows, metric) for metric in metrics}
     lines: list[Line] = []
     for key in _sorted({key for table in tables.values() for key in table}):
@@ -114,10 +114,10 @@ def _means(rows: Sequence[Row], metrics: Sequence[str], config: UtilityConfig) -
         lines.append([key[0], key[2], key[1].value, *cells])
     columns = ["network", "real N", "arm", *(f"{m} {METRICS[m].unit}".strip().replace("_", " ") for m in metrics)]
     note = f"Mean over organs, {len(config.seeds)} seeds and test patients; 95% bootstrap interval over patients."
-    return Table(title="Scores", columns=columns, rows=lines, note=note)
+    return ResultTable(title="Scores", columns=columns, rows=lines, note=note)
 
 
-def _by_size(lesions: Sequence[LesionRow]) -> Table:
+def _by_size(lesions: Sequence[LesionRow]) -> ResultTable:
     """Recall and DSC of the lesions of each size, every seed's reading of a lesion counted."""
     sizes = sorted({(r.diameter_mm, bin_of(r.diameter_mm, SIZES_MM, "mm")) for r in lesions})
     classes = list(dict.fromkeys(name for _, name in sizes))
@@ -137,7 +137,7 @@ def _by_size(lesions: Sequence[LesionRow]) -> Table:
     note = (
         "Found / lesions, over seeds; DSC with its 95% bootstrap interval over patients; diameter of the equal sphere."
     )
-    return Table(title="By lesion size", columns=["network", "real N", "arm", *classes], rows=lines, note=note)
+    return ResultTable(title="By lesion size", columns=["network", "real N", "arm", *classes], rows=lines, note=note)
 
 
 def _over_patients(values: Sequence[tuple[str, float]]) -> Interval | None:
@@ -148,7 +148,7 @@ def _over_patients(values: Sequence[tuple[str, float]]) -> Interval | None:
     return mean_interval(np.array([np.mean(v) for v in by_name.values()]))
 
 
-def _tests(rows: Sequence[Row], metric: str, config: UtilityConfig) -> Table:
+def _tests(rows: Sequence[Row], metric: str, config: UtilityConfig) -> ResultTable:
     """Every arm against real only at the same N (arm synthetic: at every N)."""
     scores = by_patient(rows, metric)
     higher = METRICS[metric].direction.value == "higher"
@@ -165,10 +165,10 @@ def _tests(rows: Sequence[Row], metric: str, config: UtilityConfig) -> Table:
     columns = ["network", "real N", "arm", f"difference to real only {METRICS[metric].unit}".strip(), "p (Wilcoxon)",
                "patients better"]  # fmt: skip
     note = "Paired over test patients, seeds averaged first. The p are not corrected for their number."
-    return Table(title=f"Against real only: {metric.replace('_', ' ')}", columns=columns, rows=lines, note=note)
+    return ResultTable(title=f"Against real only: {metric.replace('_', ' ')}", columns=columns, rows=lines, note=note)
 
 
-def _organs(rows: Sequence[Row], config: UtilityConfig) -> Table:
+def _organs(rows: Sequence[Row], config: UtilityConfig) -> ResultTable:
     keys = _sorted(by_patient(rows, "dsc"))
     tables = {organ: by_patient(rows, "dsc", organ) for organ in config.organs}
     lines: list[Line] = []
@@ -176,10 +176,10 @@ def _organs(rows: Sequence[Row], config: UtilityConfig) -> Table:
         cells = [_shown(mean_interval(np.array(list(tables[organ].get(key, {}).values())))) for organ in config.organs]
         lines.append([key[0], key[2], key[1].value, *cells])
     columns = ["network", "real N", "arm", *(o.replace("_", " ") for o in config.organs)]
-    return Table(title="DSC by organ", columns=columns, rows=lines)
+    return ResultTable(title="DSC by organ", columns=columns, rows=lines)
 
 
-def _by_seed(rows: Sequence[Row], config: UtilityConfig) -> Table:
+def _by_seed(rows: Sequence[Row], config: UtilityConfig) -> ResultTable:
     """How much the choice of patients, the start and the patches matter, beside the arms."""
     seeds = {seed: by_patient([r for r in rows if r.seed == seed], "dsc") for seed in config.seeds}
     lines: list[Line] = []
@@ -187,7 +187,7 @@ def _by_seed(rows: Sequence[Row], config: UtilityConfig) -> Table:
         cells = [float(np.mean(list(table[key].values()))) if key in table else None for table in seeds.values()]
         lines.append([key[0], key[2], key[1].value, *cells])
     columns = ["network", "real N", "arm", *(f"seed {seed}" for seed in seeds)]
-    return Table(title="DSC by seed", columns=columns, rows=lines, note="Mean over organs and test patients.")
+    return ResultTable(title="DSC by seed", columns=columns, rows=lines, note="Mean over organs and test patients.")
 
 
 def _shown(interval: Interval | None) -> str:
@@ -217,7 +217,7 @@ def _verdict(rows: Sequence[Row], config: UtilityConfig) -> list[str]:
     return notes
 
 
-def _dose_response(rows: Sequence[Row], metric: str, config: UtilityConfig) -> Picture:
+def _dose_response(rows: Sequence[Row], metric: str, config: UtilityConfig) -> ResultPicture:
     """Score against the number of real patients, a line an arm; synthetic only as a level."""
     fig, axes = canvas(len(config.networks), height=3.6)
     scores = by_patient(rows, metric)
@@ -246,6 +246,6 @@ def _dose_response(rows: Sequence[Row], metric: str, config: UtilityConfig) -> P
         ax.grid(alpha=0.3)
     axes[0].set_ylabel(f"{metric.replace('_', ' ')} {METRICS[metric].unit}".strip())
     axes[0].legend(fontsize=8, frameon=False)
-    return Picture(
+    return ResultPicture(
         f"Dose-response: {metric.replace('_', ' ')}", png(fig), "95% bootstrap intervals over test patients."
     )

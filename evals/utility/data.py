@@ -11,7 +11,7 @@ from monai.transforms import RandAffine
 
 from evals.utility.config import INSERTING, Arm, UtilityConfig
 from evals.utility.tissue import resampled, with_tissue
-from evals.volumes import LESION, Entry, Subject, read
+from evals.volumes import LESION, ReadVolume, UsableVolume, read
 from synth.errors import InputError
 from synth.volumes import labels
 from synth.volumes.types import LabelMap
@@ -36,24 +36,24 @@ class Labelled:
     classes: np.ndarray
     annotated: np.ndarray
     spacing: np.ndarray
-    host: Host | None = None
+    host: TrainingHost | None = None
 
 
 @dataclass(frozen=True)
-class Host:
+class TrainingHost:
     """HU (X, Y, Z) int16 and the organs; lesions that are there already are one more label, `lesion`, over them."""
 
     hu: np.ndarray
     organs: LabelMap
 
 
-def load(entries: Sequence[Entry], config: UtilityConfig) -> list[Labelled]:
+def load(entries: Sequence[UsableVolume], config: UtilityConfig) -> list[Labelled]:
     """All volumes of a set; InputError where one has no labels, or none of the organs."""
     wanted = LESION in config.organs
     return [labelled(read(entry.source, config.organ_ids, lesions=wanted), config) for entry in entries]
 
 
-def labelled(subject: Subject, config: UtilityConfig) -> Labelled:
+def labelled(subject: ReadVolume, config: UtilityConfig) -> Labelled:
     """Window and classes of one volume, resampled and with its tissue labelled where the study asks for that."""
     if subject.organs is None:
         raise InputError(f"{subject.name}: has no organ labels; put organs.nii.gz beside its ct.nii.gz")
@@ -67,7 +67,7 @@ def labelled(subject: Subject, config: UtilityConfig) -> Labelled:
         )
     lesions = subject.lesions if subject.lesions is not None else subject.organs.mask(LESION)
     inserts = any(arm in INSERTING for arm in config.arms)
-    host = Host(subject.hu, _with_lesions(subject.organs, lesions)) if inserts else None
+    host = TrainingHost(subject.hu, _with_lesions(subject.organs, lesions)) if inserts else None
     return Labelled(
         subject.name,
         subject.sha256,
@@ -88,7 +88,7 @@ def _with_lesions(organs: LabelMap, lesions: np.ndarray) -> LabelMap:
     )
 
 
-def _drawn(subject: Subject) -> set[str]:
+def _drawn(subject: ReadVolume) -> set[str]:
     """Organs that were drawn, and lesions where somebody looked for them, be it in vain."""
     assert subject.organs is not None
     drawn = set(subject.annotated if subject.annotated is not None else subject.organs.present())
@@ -152,7 +152,7 @@ def _onto(classes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PatchBatch:
     """Patches (B, 1, x, y, z), one-hot classes (B, K, x, y, z) and annotated organs (B, K - 1), float32.
 
     A voxel that is ignored is of no class.
@@ -168,7 +168,7 @@ def draw(
     config: UtilityConfig,
     rng: np.random.Generator,
     change: Callable[[Labelled, np.random.Generator], Labelled] = lambda volume, _: volume,
-) -> Batch:
+) -> PatchBatch:
     """One batch; each patch comes from a pool at random, then from a volume of it, after `change`."""
     patches = []
     for _ in range(config.batch):
@@ -176,7 +176,7 @@ def draw(
         patches.append(_patch(change(pool[int(rng.integers(len(pool)))], rng), config, rng))
     image, classes, annotated = (np.stack(part) for part in zip(*patches, strict=True))
     onehot = np.arange(len(config.organs) + 1).reshape(1, -1, 1, 1, 1) == classes[:, None]
-    return Batch(image[:, None], onehot.astype(np.float32), annotated.astype(np.float32))
+    return PatchBatch(image[:, None], onehot.astype(np.float32), annotated.astype(np.float32))
 
 
 def _patch(

@@ -41,7 +41,7 @@ class _Tried(BaseModel):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawingCost:
     """What drawing has cost so far: seconds and draws of each case that was tried, and how many were refused."""
 
     seconds: tuple[float, ...]
@@ -79,12 +79,12 @@ class CaseDrawer:
             index += 1
         return open_
 
-    def cost(self) -> Drawn:
+    def cost(self) -> DrawingCost:
         """Of what this folder's log knows."""
         files = sorted((self.out / _LOG).glob("*.json"))
         logs = [case_folder.valid(_Tried, read_table(path, remedy=_AGAIN), path, remedy=_AGAIN) for path in files]
         draws = tuple(log.draws for log in logs)
-        return Drawn(tuple(log.seconds for log in logs), draws, sum(bool(log.refused) for log in logs))
+        return DrawingCost(tuple(log.seconds for log in logs), draws, sum(bool(log.refused) for log in logs))
 
     def draw(self, name: str) -> None:
         """One case, or the note that it was refused. Raises InputError where most cases are refused."""
@@ -104,7 +104,7 @@ class CaseDrawer:
         if refused and len(cost.seconds) >= _TRIED and cost.refused > _MOST_REFUSED * len(cost.seconds):
             raise InputError(f"{self.out}: {cost.refused} of {len(cost.seconds)} cases refused, at last {refused}")
 
-    def run(self, progress: Progress, on_first: Callable[[], None] = lambda: None) -> Drawn:
+    def run(self, progress: Progress, on_first: Callable[[], None] = lambda: None) -> DrawingCost:
         """Draw what is left, together with whoever else is at work there; `on_first` is called after the first case."""
         self._pin()
         first = True

@@ -13,7 +13,7 @@ from typing import Literal
 from evals.utility.claims import share
 from evals.utility.config import Generator
 from evals.utility.preparing import restrict
-from evals.volumes import Source
+from evals.volumes import VolumeFiles
 from synth.case import library
 from synth.case.weights_folder import WEIGHTS_ENV
 from synth.errors import InputError
@@ -28,7 +28,7 @@ _PATIENTS = "patients.json"
 _NETWORKS = {"base", "refine"}
 
 
-def train_generator(generator: Generator, patients: Sequence[Source]) -> Path:
+def train_generator(generator: Generator, patients: Sequence[VolumeFiles]) -> Path:
     """Train shape, base and refine on these prepared patients alone; returns the folder of weights.
 
     Run again, it goes on: a network that is finished is left, one that was stopped goes on from its checkpoint for
@@ -55,7 +55,7 @@ def _done(generator: Generator, step: str) -> bool:
     return (generator.out / "weights" / step).is_dir()
 
 
-def _data(generator: Generator, patients: Sequence[Source]) -> None:
+def _data(generator: Generator, patients: Sequence[VolumeFiles]) -> None:
     data = restrict(patients, generator.out / "data")
     (generator.out / "weights").mkdir(exist_ok=True)
     for name in (PRIORS, REGION):
@@ -64,7 +64,7 @@ def _data(generator: Generator, patients: Sequence[Source]) -> None:
     write_whole(generator.out / _PATIENTS, json.dumps(sorted(source.name for source in patients)) + "\n")
 
 
-def _shape(generator: Generator, _: Sequence[Source]) -> None:
+def _shape(generator: Generator, _: Sequence[VolumeFiles]) -> None:
     from synth.training.shape import fit_shape, load_shape_config
 
     config = load_shape_config(generator.shape, {"data": generator.out / "data", "out": generator.out / "shape"})
@@ -72,11 +72,11 @@ def _shape(generator: Generator, _: Sequence[Source]) -> None:
     _export(generator, "shape")
 
 
-def _base(generator: Generator, _: Sequence[Source]) -> None:
+def _base(generator: Generator, _: Sequence[VolumeFiles]) -> None:
     _network(generator, "base", generator.base, generator.base_minutes)
 
 
-def _refine(generator: Generator, _: Sequence[Source]) -> None:
+def _refine(generator: Generator, _: Sequence[VolumeFiles]) -> None:
     _network(generator, "refine", generator.refine, generator.refine_minutes)
 
 

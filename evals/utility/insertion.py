@@ -24,7 +24,7 @@ _SHARE = {Arm.INSERTION: 0.5, Arm.INSERTED: 1.0}  # of the samples
 
 
 @dataclass(frozen=True)
-class Drawn:
+class WithLesion:
     """A host with a new lesion: CT in HU, organ ids, where the lesion lies; all (X, Y, Z)."""
 
     hu: np.ndarray
@@ -48,7 +48,7 @@ class Inserter:
         happens, seed = rng.random() < _SHARE[self.arm], int(rng.integers(2**31))
         return self._with(self._draw(volume, seed), volume) if happens else volume
 
-    def _draw(self, volume: Labelled, seed: int) -> Drawn:
+    def _draw(self, volume: Labelled, seed: int) -> WithLesion:
         host = volume.host
         assert host is not None
         insert = InsertLesiond(
@@ -66,9 +66,9 @@ class Inserter:
         }
         found = insert(sample)
         ids = found["organs"][0].numpy().astype(host.organs.ids.dtype)
-        return Drawn(found["ct"][0].numpy().astype(np.int16), ids, found["lesion"][0].numpy() > 0)
+        return WithLesion(found["ct"][0].numpy().astype(np.int16), ids, found["lesion"][0].numpy() > 0)
 
-    def _with(self, drawn: Drawn, volume: Labelled) -> Labelled:
+    def _with(self, drawn: WithLesion, volume: Labelled) -> Labelled:
         """The volume with what was drawn into it; its own lesions lie where they were pushed."""
         if not drawn.lesion.any():
             return volume
@@ -88,12 +88,12 @@ class Bank(Inserter):
         super().__init__(config, redraw, arm)
         self.folder = config.out / "insertions"
 
-    def _draw(self, volume: Labelled, seed: int) -> Drawn:
+    def _draw(self, volume: Labelled, seed: int) -> WithLesion:
         number = seed % (self.config.insertions or 1)
         path = self.folder / f"{sha256(f'{volume.sha256} {number} {self.config.insertion_hash()}'.encode())}.npz"
         if path.is_file():
             kept = read_arrays(path, _KEPT, remedy="remove it, and run the same command again")
-            return Drawn(kept["hu"], kept["ids"], kept["lesion"])
+            return WithLesion(kept["hu"], kept["ids"], kept["lesion"])
         drawn = super()._draw(volume, derive(number, volume.sha256) % 2**31)
         write_arrays(path, hu=drawn.hu, ids=drawn.ids, lesion=drawn.lesion)
         return drawn

@@ -12,7 +12,7 @@ _EVERYWHERE = np.ones((3, 3, 3), bool)  # lesions that touch at a corner are one
 
 
 @dataclass(frozen=True)
-class Lesion:
+class LesionScore:
     """A true lesion: diameter in mm of the sphere of its volume, whether any of it was found, and its Dice with all
     predicted pieces that touch it."""
 
@@ -25,7 +25,7 @@ class Lesion:
 class Findings:
     """Of one patient: its lesions, and how many predicted pieces there are and touch no lesion."""
 
-    lesions: tuple[Lesion, ...]
+    lesions: tuple[LesionScore, ...]
     predicted: int
     false_positives: int
 
@@ -54,5 +54,5 @@ def find(predicted: np.ndarray, truth: np.ndarray, spacing: np.ndarray) -> Findi
         touching = np.isin(pieces, [p for p in np.unique(pieces[inside]) if p])
         volume = inside.sum() * float(np.prod(spacing))
         overlap = 2 * float((touching & inside).sum()) / float(touching.sum() + inside.sum())
-        found.append(Lesion(float(2 * (3 * volume / (4 * np.pi)) ** (1 / 3)), bool(touching.any()), overlap))
+        found.append(LesionScore(float(2 * (3 * volume / (4 * np.pi)) ** (1 / 3)), bool(touching.any()), overlap))
     return Findings(tuple(found), int(count), int(count - len(hit)))

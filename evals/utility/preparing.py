@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from evals.utility.claims import share
-from evals.volumes import Source, prepared
+from evals.volumes import VolumeFiles, prepared
 from synth.data.dataset import region_at
 from synth.data.prepare import describe, list_scans, prepare
 from synth.data.store import PATIENTS, write_entries
@@ -51,7 +51,7 @@ def ensure_prepared(root: Path | None, train: Path, test: Path, progress: Progre
     share(lambda: [] if whole.is_dir() else ["prepare"], do, whole.parent / ".locks")
 
 
-def restrict(patients: Sequence[Source], out: Path) -> Path:
+def restrict(patients: Sequence[VolumeFiles], out: Path) -> Path:
     """A training set of these prepared patients alone, and the priors measured on them; returns `out`.
 
     Training reads a validation split too, for the losses that it prints: it gets some of the same patients, so that

@@ -12,7 +12,7 @@ from monai.networks.nets import DynUNet, SegResNet
 from monai.networks.utils import pixelshuffle, pixelunshuffle
 
 from evals.utility.config import INSERTING, OF_REAL, Arm, UtilityConfig
-from evals.utility.data import Batch, Labelled, controlled, draw, unlearned
+from evals.utility.data import Labelled, PatchBatch, controlled, draw, unlearned
 from synth.flow.losses import label_loss
 
 _OVERLAP = 0.125
@@ -145,7 +145,7 @@ def rate_at(step: int, steps: int) -> float:
     return min(1.0, (step + 1) / max(1.0, _WARMUP * steps)) * (1 - step / steps) ** 0.9
 
 
-def _on(batch: Batch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _on(batch: PatchBatch, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     image, onehot, annotated = (torch.from_numpy(a).to(device) for a in (batch.image, batch.onehot, batch.annotated))
     return image, onehot, annotated
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from evals import volumes
 from evals.registry import require
-from evals.result import Picture, Result
+from evals.result import Result, ResultPicture
 from evals.stamp import sha256_of
 from evals.utility import budget, compare
 from evals.utility.claims import share
@@ -56,7 +56,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Sets:
+class StudySets:
     """The three sets of a study, loaded; `test` is empty where a seed is tested on the patients it did not choose."""
 
     train: Sequence[Labelled]
@@ -83,7 +83,7 @@ def chosen(train: Sequence[T], count: int, seed: int) -> list[T]:
 
 def evaluate(
     config: UtilityConfig, progress: Progress | None = None, say: Say = lambda _: None
-) -> tuple[Result, list[Picture]]:
+) -> tuple[Result, list[ResultPicture]]:
     """Make what is not made yet, and compare the arms. Raises InputError before anything that takes long.
 
     Args:
@@ -130,18 +130,18 @@ def _draw(config: UtilityConfig, drawing: Drawing, progress: Progress, say: Say)
         drawer.run(progress, tell)
 
 
-def _load(config: UtilityConfig) -> Sets:
-    entries: dict[str, list[volumes.Entry]] = {}
+def _load(config: UtilityConfig) -> StudySets:
+    entries: dict[str, list[volumes.UsableVolume]] = {}
     for what, folder in (("real_train", config.real_train), ("real_test", config.real_test),
                          ("synthetic", config.synthetic)):  # fmt: skip
         entries[what] = [] if folder is None else volumes.survey(folder, config.organ_ids)[0]
     _check(config, entries)
     if config.synthetic_cases is not None:
         entries["synthetic"] = entries["synthetic"][: config.synthetic_cases]
-    return Sets(*(load(entries[what], config) for what in ("real_train", "real_test", "synthetic")))
+    return StudySets(*(load(entries[what], config) for what in ("real_train", "real_test", "synthetic")))
 
 
-def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.Entry]]) -> None:
+def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.UsableVolume]]) -> None:
     if config.spacing is None:
         volumes.require_one_spacing(entries)
     if config.synthetic_cases and config.synthetic_cases > (have := len(entries["synthetic"])):
@@ -153,7 +153,7 @@ def _check(config: UtilityConfig, entries: Mapping[str, Sequence[volumes.Entry]]
 
 
 def _finish(
-    runs: Sequence[Run], sets: Sets, config: UtilityConfig, progress: Progress, say: Say
+    runs: Sequence[Run], sets: StudySets, config: UtilityConfig, progress: Progress, say: Say
 ) -> dict[str, dict[str, Any]]:
     """The result of every run by its name: what is kept of the same data and settings, else trained now."""
     kept: dict[str, dict[str, Any]] = {}
@@ -185,7 +185,7 @@ def _finish(
     return kept
 
 
-def _sets_of(run: Run, sets: Sets, config: UtilityConfig) -> tuple[list[Labelled], Sequence[Labelled]]:
+def _sets_of(run: Run, sets: StudySets, config: UtilityConfig) -> tuple[list[Labelled], Sequence[Labelled]]:
     """Real and synthetic volumes that a run sees."""
     real = [] if run.arm is Arm.SYNTHETIC else chosen(sets.train, run.real, _patients_seed(run, config))
     return real, [] if run.arm in OF_REAL else sets.synthetic
@@ -195,7 +195,7 @@ def _patients_seed(run: Run, config: UtilityConfig) -> int:
     return run.seed if config.patients_seed is None else config.patients_seed
 
 
-def tested(run: Run, sets: Sets, config: UtilityConfig) -> Sequence[Labelled]:
+def tested(run: Run, sets: StudySets, config: UtilityConfig) -> Sequence[Labelled]:
     """Whom a run is tested on: the test set, or those that its seed chooses for no N."""
     if config.real_test is not None:
         return sets.test
@@ -203,7 +203,7 @@ def tested(run: Run, sets: Sets, config: UtilityConfig) -> Sequence[Labelled]:
     return [v for v in sets.train if v.name not in seen]
 
 
-def _key(run: Run, sets: Sets, config: UtilityConfig) -> str:
+def _key(run: Run, sets: StudySets, config: UtilityConfig) -> str:
     real, synthetic = _sets_of(run, sets, config)
     contents = [
         f"{role} {v.sha256}"
@@ -213,7 +213,7 @@ def _key(run: Run, sets: Sets, config: UtilityConfig) -> str:
     return sha256(f"{run.name} {config.training_hash()} {sha256_of(contents)}".encode())
 
 
-def _train_and_score(run: Run, sets: Sets, config: UtilityConfig) -> dict[str, Any]:
+def _train_and_score(run: Run, sets: StudySets, config: UtilityConfig) -> dict[str, Any]:
     from evals.utility.scoring import score
     from evals.utility.segmenter import predict, train
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from evals.volumes import Subject
+from evals.volumes import ReadVolume
 from synth.volumes import labels
 from synth.volumes.types import LabelMap
 
@@ -20,7 +20,7 @@ _LEAST_ML = 10.0  # smaller pieces are skin, vessels and the table
 _FWHM = 2.355  # of a Gaussian, in SD
 
 
-def resampled(subject: Subject, spacing: float) -> Subject:
+def resampled(subject: ReadVolume, spacing: float) -> ReadVolume:
     """On an isotropic grid of `spacing` mm over the same box, blurred first so that a voxel is the mean of its place.
 
     HU are interpolated linearly; a voxel takes the label that fills most of it.
@@ -51,7 +51,7 @@ def _shrunk_ids(ids: np.ndarray, factor: np.ndarray) -> np.ndarray:
     return present[shares.argmax(axis=0)].astype(ids.dtype)
 
 
-def with_tissue(subject: Subject) -> Subject:
+def with_tissue(subject: ReadVolume) -> ReadVolume:
     """With muscle and bone told by their HU, where nothing is labelled; under one name each, whatever the body part.
 
     Muscle is soft tissue of `_MUSCLE_HU`, seen `_SEEN_MM` wide, without its thin sheets (skin, fasciae, the rim of
@@ -82,7 +82,7 @@ def _filled(mask: np.ndarray) -> np.ndarray:
     return np.stack([ndimage.binary_fill_holes(mask[:, :, k]) for k in range(mask.shape[2])], axis=2)
 
 
-def _large(mask: np.ndarray, subject: Subject) -> np.ndarray:
+def _large(mask: np.ndarray, subject: ReadVolume) -> np.ndarray:
     """The pieces of `_LEAST_ML` or more."""
     pieces, _ = ndimage.label(mask)
     sizes = np.bincount(pieces.ravel()) * float(np.prod(subject.spacing)) / 1000

@@ -10,7 +10,7 @@ from synth.case.plan import CasePlan
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
 from synth.provenance import Check
-from synth.report.comparison import Prior
+from synth.report.comparison import PriorStudy
 from synth.report.measurements import Measurements
 from synth.volumes.types import Case
 
@@ -54,7 +54,7 @@ class Draft:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     rejections: tuple[Rejection, ...] = ()
     measured: Measurements | None = None
-    prior: Prior | None = None
+    prior: PriorStudy | None = None
     weights: Weights | None = None
     anatomy: Draft | None = None
     refusal: str = ""

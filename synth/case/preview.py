@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from synth.volumes import geometry, labels, nifti, planes
-from synth.volumes.planes import Lesion, Plane, RasCase
+from synth.volumes.planes import LesionBox, Plane, RasCase
 from synth.volumes.types import Case
 
 _SOFT_TISSUE = (-160, 240)  # HU: level 40, width 400
@@ -139,7 +139,7 @@ def _planes_row(
 
 
 def _close_ups(
-    sheet: _Sheet, ras: RasCase, lesion: Lesion, at: tuple[int, int, int], window: tuple[int, int], top: float
+    sheet: _Sheet, ras: RasCase, lesion: LesionBox, at: tuple[int, int, int], window: tuple[int, int], top: float
 ) -> float:
     """Four close-ups: axial without outline, then all planes in soft-tissue window with it. Returns their right end."""
     box = planes.box_around(ras, lesion, _close_up_mm(ras, lesion))
@@ -155,7 +155,7 @@ def _close_ups(
     return left + _GAP
 
 
-def _close_up_mm(ras: RasCase, lesion: Lesion) -> float:
+def _close_up_mm(ras: RasCase, lesion: LesionBox) -> float:
     return max(_ZOOM_LEAST_MM, _ZOOM_LESIONS * lesion.extent_mm(ras.spacing))
 
 

@@ -13,11 +13,11 @@ from synth.case.plan import CasePlan, InsertPlan
 from synth.errors import InputError
 from synth.files.names import require_name
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.placement import Host
+from synth.lesions.placement import PlacementHost
 from synth.lesions.sibling import Change, FollowUp, SiblingOf, Twin
 from synth.lesions.variation import changed, later
 from synth.provenance import sha256
-from synth.report import Prior, measure
+from synth.report import PriorStudy, measure
 from synth.seeding import derive, numpy_rng
 from synth.volumes.types import LabelMap, Volume
 
@@ -43,7 +43,7 @@ def sibling_plan(
     else:
         rng = numpy_rng(derive(plan.lesion_seed, "change", how.attribute, how.value, attempt))
         asked = [lesion.asked for lesion in plan.lesions if lesion.asked]
-        looked_up = Host.of(host, organs, asked)
+        looked_up = PlacementHost.of(host, organs, asked)
         update |= {
             "lesions": tuple(
                 changed(lesion, how, looked_up.median_hu(lesion.structures[0]), host.spacing, rng)
@@ -55,7 +55,7 @@ def sibling_plan(
     return plan.model_copy(update=update)
 
 
-def prior_of(folder: Path, plan: Mapping[str, Any]) -> Prior | None:
+def prior_of(folder: Path, plan: Mapping[str, Any]) -> PriorStudy | None:
     """What the report of the case in `folder` compares with, measured again on the case beside it.
 
     None where the case compares with nothing, and, with a note, where the earlier case is not beside it. Raises
@@ -73,4 +73,4 @@ def prior_of(folder: Path, plan: Mapping[str, Any]) -> Prior | None:
         raise InputError(
             f"{earlier}: is not the case that {folder.name} follows up (its plan differs); make both again"
         )
-    return Prior.of(earlier.name, sibling.how.days, measure(case_folder.read_case(earlier)[0]))
+    return PriorStudy.of(earlier.name, sibling.how.days, measure(case_folder.read_case(earlier)[0]))

@@ -9,7 +9,7 @@ import typer
 
 from synth.cli.app import app, progress_bars
 from synth.cli.options import Quiet
-from synth.cohort import Store
+from synth.cohort import StoreKind
 from synth.cohort.processes import Engine
 from synth.export import Labels, Layout
 from synth.settings import key_values
@@ -32,7 +32,7 @@ def cohort(
         list[str] | None, typer.Option(help="KEY=VALUE for submitit, may be repeated: slurm_partition=gpu.")
     ] = None,
     store: Annotated[
-        Store | None,
+        StoreKind | None,
         typer.Option(help="Keep inserted cases whole, or only what differs from the host.", show_default="full"),
     ] = None,
     quiet: Quiet = False,

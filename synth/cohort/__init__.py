@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Store(StrEnum):
+class StoreKind(StrEnum):
     """How a cohort keeps its cases: whole, or an inserted one as what differs from its host."""
 
     full = "full"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synth.cohort import Store, delta, dry_run, engine, layout
+from synth.cohort import StoreKind, delta, dry_run, engine, layout
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import SCANNER
 from synth.cohort.processes import Engine, this_process
@@ -50,12 +50,19 @@ class Launch:
 
 
 def cohort(
-    recipe: Path, out: Path, launch: Launch, *, only: int | None, retry: bool, quiet: bool, store: Store | None = None
+    recipe: Path,
+    out: Path,
+    launch: Launch,
+    *,
+    only: int | None,
+    retry: bool,
+    quiet: bool,
+    store: StoreKind | None = None,
 ) -> int:
     """Make this process's share; one line on stdout says what is there now, one on stderr why it stopped."""
     if store is not None:
         plan = engine.plan_of(recipe)  # a recipe that cannot be made leaves nothing behind
-        if store is Store.delta and plan.recipe.scanners:
+        if store is StoreKind.delta and plan.recipe.scanners:
             raise InputError("--store delta: scanners change every voxel of a host; leave one of the two out")
         delta.choose(out, store)
     try:

@@ -19,7 +19,7 @@ from synth.case import finished
 from synth.case import folder as case_folder
 from synth.case.draft import Draft
 from synth.case.folder import CT, DELTA, LESIONS, MANIFEST, ORGANS, PLAN
-from synth.cohort import Store, layout, locks, patch
+from synth.cohort import StoreKind, layout, locks, patch
 from synth.errors import InputError
 from synth.files.content import bytes_of, files_below, text_of
 from synth.files.documents import read_table
@@ -34,7 +34,7 @@ RESTORED = (CT, ORGANS, LESIONS)
 _CHOICE = "store"  # file in the folder of locks: how the cases of this cohort are kept
 
 
-def choose(out: Path, store: Store | None) -> None:
+def choose(out: Path, store: StoreKind | None) -> None:
     """Settle how a cohort keeps its cases, once for all processes and runs; None leaves it as it is.
 
     Raises InputError where it was settled otherwise, OutputError where the folder cannot be written.
@@ -50,16 +50,16 @@ def choose(out: Path, store: Store | None) -> None:
         write_whole(file, store)
 
 
-def chosen(out: Path) -> Store:
+def chosen(out: Path) -> StoreKind:
     """How the cohort in a folder keeps its cases."""
     file = out / locks.FOLDER / _CHOICE
     if not file.is_file():
-        return Store.full
+        return StoreKind.full
     try:
-        return Store(text_of(file).strip())
+        return StoreKind(text_of(file).strip())
     except ValueError as error:
         raise InputError(
-            f"{file}: says neither of {', '.join(Store)}; write the one that the cases are kept in"
+            f"{file}: says neither of {', '.join(StoreKind)}; write the one that the cases are kept in"
         ) from error
 
 
@@ -78,7 +78,7 @@ def finish(out: Path, folder: Path, draft: Draft, command: str, progress: Progre
 
     The whole case is written first, under a hidden name, for its hashes; it gives way to the delta.
     """
-    if chosen(out) is Store.full or not draft.inputs or draft.plan.scanner:
+    if chosen(out) is StoreKind.full or not draft.inputs or draft.plan.scanner:
         return finished.finish_draft(folder, draft, command, progress, preview)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with explained(folder), aside(folder) as place:

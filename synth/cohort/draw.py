@@ -33,7 +33,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnCase:
     """What became of a planned case: a draft, or None; the attempts that failed before; the draft of its twin."""
 
     case: PlannedCase
@@ -60,14 +60,14 @@ class _Attempts:
         self.failed.append(Attempt(reason, host.name if host else None, self.plan, defect, unread))
 
 
-def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> Drawn:
+def draw(plan: CohortPlan, case: PlannedCase, progress: Progress) -> DrawnCase:
     """The draft of a case, or why there is none. Raises nothing: no case stops a cohort."""
     attempts = _Attempts()
     if not case.hosts:
         draft, twin = _generated(plan, case, attempts, progress)
     else:
         draft, twin = _inserted(plan, case, attempts)
-    return Drawn(case, draft, tuple(attempts.failed), twin)
+    return DrawnCase(case, draft, tuple(attempts.failed), twin)
 
 
 def _generated(

@@ -16,7 +16,7 @@ from typing import Any
 
 from synth.case.weights_folder import WEIGHTS_ENV
 from synth.cohort import quarantine
-from synth.cohort.draw import Attempt, Drawn
+from synth.cohort.draw import Attempt, DrawnCase
 from synth.cohort.engine import Outcome, finish, plan_of, taken
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
@@ -109,7 +109,7 @@ def _made(ray: Any, done: Any) -> Tally | None:
 
 def _given_up(out: Path, case: PlannedCase) -> Tally:
     """Keep a case that no actor outlived as given up, and count it."""
-    drawn = Drawn(case, None, (Attempt(f"its worker died, {1 + RETRIES} times in a row", defect=True),))
+    drawn = DrawnCase(case, None, (Attempt(f"its worker died, {1 + RETRIES} times in a row", defect=True),))
     quarantine.keep(out, drawn)
     tally = Tally(1, failed=1)
     tally.reject(drawn)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from synth.cohort.draw import Drawn
+from synth.cohort.draw import DrawnCase
 from synth.cohort.planning import PlannedCase
 from synth.cohort.processes import Process
 
@@ -60,7 +60,7 @@ class Tally:
         self.unread = other.unread | self.unread
         self.groups += other.groups
 
-    def reject(self, drawn: Drawn) -> None:
+    def reject(self, drawn: DrawnCase) -> None:
         """Count the attempts that failed, by reason, whatever its numbers."""
         for attempt in drawn.failed:
             self.rejections[_kind_of(attempt.reason)] += 1

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from synth.case import folder as case_folder
 from synth.cohort import layout
-from synth.cohort.draw import Attempt, Drawn
+from synth.cohort.draw import Attempt, DrawnCase
 from synth.files.documents import read_table
 from synth.files.whole import write_whole
 
 
-def keep(out: Path, drawn: Drawn) -> Path:
+def keep(out: Path, drawn: DrawnCase) -> Path:
     """Write the request, every reason and every plan of a case; whole or not at all."""
     case = drawn.case
     record = {

@@ -16,7 +16,7 @@ from scipy import stats
 from synth.case.draft import Draft
 from synth.case.folder import is_whole
 from synth.cohort import delta, films, layout, quarantine
-from synth.cohort.draw import Attempt, Drawn, draw
+from synth.cohort.draw import Attempt, DrawnCase, draw
 from synth.cohort.planning import CohortPlan, PlannedCase
 from synth.cohort.processes import Process
 from synth.cohort.progress import CohortProgress, Tally
@@ -46,7 +46,7 @@ class Worker:
             return self._work((self.plan[index] for index in indices), progress)
 
     def _work(self, cases: Iterable[PlannedCase], progress: CohortProgress) -> str:
-        waiting: deque[tuple[Drawn, Future[Path]]] = deque()
+        waiting: deque[tuple[DrawnCase, Future[Path]]] = deque()
         with ThreadPoolExecutor(1) as writer:
             for case in cases:
                 if self._is_dealt_with(case):
@@ -77,7 +77,7 @@ class Worker:
             return True
         return False
 
-    def _write(self, drawn: Drawn) -> Path:
+    def _write(self, drawn: DrawnCase) -> Path:
         """The folder of a drafted case, or the record of one that was given up."""
         (self.out / layout.CHECKSUMS).unlink(missing_ok=True)  # the set changes: its seal is broken first
         for name in drawn.case.names:
@@ -100,7 +100,7 @@ class Worker:
         if (asked := self.plan.recipe.radiographs) is not None:
             films.take_films(self.out, name, draft.case, asked, draft.plan.seed)
 
-    def _settle(self, drawn: Drawn, written: Future[Path], progress: CohortProgress) -> None:
+    def _settle(self, drawn: DrawnCase, written: Future[Path], progress: CohortProgress) -> None:
         """Wait for the writer and count. A case that cannot be measured is given up; a full disk stops the run."""
         try:
             written.result()
@@ -109,7 +109,7 @@ class Worker:
         except Exception as error:
             plan = drawn.draft.plan if drawn.draft else None
             attempt = Attempt(f"{type(error).__name__}: {error}", plan=plan, defect=not isinstance(error, InputError))
-            drawn = Drawn(drawn.case, None, (*drawn.failed, attempt))
+            drawn = DrawnCase(drawn.case, None, (*drawn.failed, attempt))
             quarantine.keep(self.out, drawn)
         self.tally.reject(drawn)
         if drawn.draft is None:

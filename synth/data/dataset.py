@@ -26,7 +26,7 @@ _BEND_MM = 96.0  # about how far its nodes are apart
 
 
 @dataclass(frozen=True)
-class Subject:
+class PreparedPatient:
     """One prepared patient on the frame of a region, at 4 mm; a report.
 
     hu: (X, Y, Z) HU; organs: (X, Y, Z) numbers, 1 + position in the region's organs; dose: (X, Y, Z) Gy; annotated:
@@ -43,15 +43,15 @@ class Subject:
     report: str = ""
 
 
-def load_subjects(folder: Path) -> Sequence[Subject]:
+def load_subjects(folder: Path) -> Sequence[PreparedPatient]:
     """The prepared patients of a split (DIR/patients/train), by name, of the region that DIR was prepared for.
 
     Each is read when it is asked for. Raises InputError where there are none, or they are of another region.
     """
-    return Subjects(Store(folder), region_at(folder.parent.parent))
+    return PreparedPatients(Store(folder), region_at(folder.parent.parent))
 
 
-class Subjects(Sequence[Subject]):
+class PreparedPatients(Sequence[PreparedPatient]):
     """The patients of a store. Raises InputError where there are none, or they are of another region."""
 
     def __init__(self, store: Store, region: Region) -> None:
@@ -68,7 +68,7 @@ class Subjects(Sequence[Subject]):
             return [self[i] for i in range(*index.indices(len(self)))]
         entry = self._store[index]
         flags, arrays = _flags(entry.annotated, self._region), (entry.hu, entry.organs, entry.dose)
-        return Subject(self._region, entry.name, *arrays, flags, dict(entry.facts), entry.report)
+        return PreparedPatient(self._region, entry.name, *arrays, flags, dict(entry.facts), entry.report)
 
 
 def _flags(annotated: Sequence[str], region: Region) -> torch.Tensor:
@@ -118,7 +118,7 @@ class Parts:
         return torch.cat([pool(self.ct.float()).half(), self.rest])
 
 
-def parts_of(subject: Subject) -> Parts:
+def parts_of(subject: PreparedPatient) -> Parts:
     """CT, and dose steps before the organs as the rest."""
     ct = torch.from_numpy(intensity.to_unit(subject.hu))[None] + 1.0
     ladder = (0, *subject.region.doses_gy)

@@ -17,8 +17,8 @@ from synth.data import tumours
 from synth.data.native import prepare_native
 from synth.data.said import said_in
 from synth.data.sources import cases, ct_rate, openkbp
-from synth.data.sources.listing import Listed, Listing, Scan
-from synth.data.store import PATIENTS, Entry, Store, write
+from synth.data.sources.listing import Listed, Listing, SourceScan
+from synth.data.store import PATIENTS, PatientEntry, Store, write
 from synth.data.tumours import prepare_tumours
 from synth.errors import InputError
 from synth.files.whole import added_to, write_whole
@@ -156,7 +156,7 @@ def _at_base(unit: np.ndarray) -> np.ndarray:
     return unit.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5))
 
 
-def prepare_scan(region_text: str, source: str, listed: Listed) -> Entry:
+def prepare_scan(region_text: str, source: str, listed: Listed) -> PatientEntry:
     """One scan on the frame of a region at 4 mm, measured. Raises InputError where it cannot be read or placed."""
     region, scan = parse(region_text), listed.read()
     numbers = np.zeros(scan.hu.shape, np.uint8) if scan.organs is None else region.numbers(scan.organs)
@@ -173,7 +173,7 @@ def prepare_scan(region_text: str, source: str, listed: Listed) -> Entry:
     affine = region.frame.affine_at(PREPARED_SPACING_MM)
     columns = {**scan.columns, **said_in(scan.report, region)}
     facts = region.measure(region.placed(hu, affine, organs, dose, drawn, columns))
-    return Entry(listed.name, region.name, hu, organs, dose, drawn, facts, scan.report, columns, source)
+    return PatientEntry(listed.name, region.name, hu, organs, dose, drawn, facts, scan.report, columns, source)
 
 
 def place(
@@ -187,7 +187,9 @@ def place(
     return ndimage.affine_transform(array, scale, offset, output_shape=shape, order=order, cval=fill)
 
 
-def _placed(scan: Scan, anchor: np.ndarray, region: Region, array: np.ndarray, fill: float, order: int) -> np.ndarray:
+def _placed(
+    scan: SourceScan, anchor: np.ndarray, region: Region, array: np.ndarray, fill: float, order: int
+) -> np.ndarray:
     return place(array, scan.spacing, anchor, region.frame, fill, order)
 
 

@@ -51,7 +51,7 @@ _AGAIN = "run `synthct prepare` again"
 
 
 @dataclass(frozen=True)
-class Entry:
+class PatientEntry:
     """A patient on the frame of a region, (X, Y, Z) each; `organs` are numbers, `dose` Gy."""
 
     name: str
@@ -66,7 +66,7 @@ class Entry:
     source: str = ""
 
 
-Prepare = Callable[[Any], Entry]
+Prepare = Callable[[Any], PatientEntry]
 
 
 def names_in(folder: Path) -> set[str]:
@@ -117,7 +117,7 @@ def _in_processes(works: Sequence[Any], workers: int) -> Iterator[int]:
 
 def _write_shard(work: tuple[Path, int, Sequence[tuple[str, Any]], Prepare]) -> int:
     folder, number, jobs, prepare = work
-    entries: list[Entry] = []
+    entries: list[PatientEntry] = []
     rows: list[dict[str, Any]] = []
     for name, job in jobs:
         try:
@@ -132,14 +132,16 @@ def _write_shard(work: tuple[Path, int, Sequence[tuple[str, Any]], Prepare]) -> 
     return len(jobs)
 
 
-def write_entries(folder: Path, entries: Sequence[Entry]) -> None:
+def write_entries(folder: Path, entries: Sequence[PatientEntry]) -> None:
     """Keep patients that are prepared already, and write the index."""
     for number, first in enumerate(range(0, len(entries), _PATIENTS)):
         write_shard(folder, number, entries[first : first + _PATIENTS])
     write_index(folder)
 
 
-def write_shard(folder: Path, number: int, entries: Sequence[Entry], rows: list[dict[str, Any]] | None = None) -> None:
+def write_shard(
+    folder: Path, number: int, entries: Sequence[PatientEntry], rows: list[dict[str, Any]] | None = None
+) -> None:
     """Write one shard, whole or not at all."""
     rows = rows if rows is not None else [_row(e.name, number, i, e) for i, e in enumerate(entries)]
     with whole_folder(folder / f"shard_{number:05d}", stays=lambda: True) as aside:
@@ -150,7 +152,7 @@ def write_shard(folder: Path, number: int, entries: Sequence[Entry], rows: list[
         pq.write_table(pa.Table.from_pylist(rows, _SCHEMA), aside / _ROWS)
 
 
-def _row(name: str, shard: int, row: int, entry: Entry | None = None, left_out: str = "") -> dict[str, Any]:
+def _row(name: str, shard: int, row: int, entry: PatientEntry | None = None, left_out: str = "") -> dict[str, Any]:
     about: dict[str, Any] = {"name": name, "shard": shard, "row": row, "left_out": left_out}
     if entry is None:
         return about
@@ -193,7 +195,7 @@ def _table(path: Path) -> pa.Table:
         raise InputError(f"{path}: {said}; remove its folder, and {_AGAIN}") from error
 
 
-class Store(Sequence[Entry]):
+class Store(Sequence[PatientEntry]):
     """The patients of a folder, by name, each read when it is asked for: in memory is the table alone."""
 
     def __init__(self, folder: Path) -> None:
@@ -220,7 +222,7 @@ class Store(Sequence[Entry]):
         hu, organs, dose = self._arrays(about)
         facts, columns = json.loads(about["facts"]), json.loads(about["columns"])
         said = about["annotated"], facts, about["report"], columns, about["source"]
-        return Entry(about["name"], about["region"], hu, organs, dose, *said)
+        return PatientEntry(about["name"], about["region"], hu, organs, dose, *said)
 
     def names(self) -> list[str]:
         """Of the patients, in order."""

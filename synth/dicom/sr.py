@@ -48,7 +48,7 @@ _MEASURED: dict[str, tuple[Code, Code, Code | None]] = {
 _JUDGED = ("margin", "invasion")
 _JUDGED_ATTRIBUTES = ("density", "heterogeneity", "texture", "shape")
 
-Group = VolumetricROIMeasurementsAndQualitativeEvaluations
+MeasurementGroup = VolumetricROIMeasurementsAndQualitativeEvaluations
 
 
 def measurement_report(
@@ -85,9 +85,11 @@ def _observed_by(identity: Identity) -> ObservationContext:
     return ObservationContext(ObserverContext(standard.DCM.Device, device))
 
 
-def _group(segment: Marked, made: Segmentation, number: int, series: Sequence[Dataset], identity: Identity) -> Group:
+def _group(
+    segment: Marked, made: Segmentation, number: int, series: Sequence[Dataset], identity: Identity
+) -> MeasurementGroup:
     place = segment.site or (segment.kind if segment.category == codes.ANATOMY else None)
-    return Group(
+    return MeasurementGroup(
         tracking_identifier=TrackingIdentifier(uid=identity.uid("tracked", segment.label), identifier=segment.label),
         referenced_segment=ReferencedSegment(
             sop_class_uid=made.SOPClassUID,

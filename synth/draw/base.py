@@ -11,7 +11,7 @@ from synth.case.plan import GeneratePlan
 from synth.draw.drawn import Drawn
 from synth.flow.guidance import asked, away_from, away_from_prior
 from synth.flow.samplers import euler
-from synth.models.condition import Asked, Condition, Known, told_base
+from synth.models.condition import Condition, EncodedRequest, Known, told_base
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.text import text_encoder
@@ -23,12 +23,12 @@ from synth.shape.model import MEAN_SPACING_MM
 from synth.threads import one_thread
 
 
-def asked_of(plan: GeneratePlan, model: Denoiser) -> Asked:
+def asked_of(plan: GeneratePlan, model: Denoiser) -> EncodedRequest:
     """What a plan asks of a network of its region."""
     facts = torch.from_numpy(model.region.encode(plan.facts))[None]
     if not plan.request.prompt:
-        return replace(Asked.nothing(model.region, model.config.text_dim), facts=facts)
-    return Asked(facts, *text_encoder(model.config.text_encoder)([plan.request.prompt]))
+        return replace(EncodedRequest.nothing(model.region, model.config.text_dim), facts=facts)
+    return EncodedRequest(facts, *text_encoder(model.config.text_encoder)([plan.request.prompt]))
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from synth.lesions.planning import one_by_one, plan_each
 from synth.lesions.plans import AnyPlan
 from synth.lesions.sibling import Change, FollowUp, Twin
 from synth.provenance import Check
-from synth.report import Prior, measure
+from synth.report import PriorStudy, measure
 from synth.report.measurements import Measurements
 from synth.scanner.scan import scan
 from synth.seeding import derive, numpy_rng
@@ -125,7 +125,7 @@ def draft_sibling(
     tries = attempts if isinstance(how, Change) else 1  # nothing else leaves anything open
     remedy = "ask for less of a difference, or try another --seed"
     draft = first_that_passes(attempt, tries, f"{plan.case}_{how.suffix}", remedy)
-    prior = Prior.of(plan.case, how.days, measured) if isinstance(how, FollowUp) and measured else None
+    prior = PriorStudy.of(plan.case, how.days, measured) if isinstance(how, FollowUp) and measured else None
     return replace(draft, prior=prior)
 
 

@@ -11,7 +11,7 @@ from synth.case.plan import Sampling
 from synth.draw.refine import tiled_velocity
 from synth.flow.samplers import euler
 from synth.models import intensity, wavelet
-from synth.models.condition import Asked, Condition, Known, told_refine
+from synth.models.condition import Condition, EncodedRequest, Known, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import detail_from_network, detail_to_network
 from synth.seeding import derive, normal
@@ -154,7 +154,7 @@ def _condition(
 ) -> Condition:
     """No request, no labels, no place: only the grid, the coarse CT and what is known."""
     return told_refine(
-        Asked.nothing(model.region, model.config.text_dim),
+        EncodedRequest.nothing(model.region, model.config.text_dim),
         torch.from_numpy(np.asarray(spacing)).float()[None],
         torch.full((1, 3), torch.nan),
         torch.zeros(1, len(model.region.organs)),

@@ -14,7 +14,7 @@ from synth.draw.drawn import Drawn
 from synth.flow.guidance import sharpened
 from synth.flow.samplers import euler
 from synth.models import wavelet
-from synth.models.condition import Asked, Condition, Known, coarse_of, told_refine
+from synth.models.condition import Condition, EncodedRequest, Known, coarse_of, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_from_network, detail_to_network
 from synth.models.tiles import Place, blended
@@ -79,7 +79,9 @@ def _knows(model: Denoiser, region: Region) -> bool:
 def _told(plan: GeneratePlan, drawn: Drawn, finer: float, model: Denoiser) -> Condition:
     """The request and the place in the frame, as far as the network knows the region."""
     if not _knows(model, drawn.region):
-        return _condition(model, Asked.nothing(model.region, model.config.text_dim), None, finer, drawn.ct, None)
+        return _condition(
+            model, EncodedRequest.nothing(model.region, model.config.text_dim), None, finer, drawn.ct, None
+        )
     scaffold = None if finer != MEAN_SPACING_MM else drawn.scaffold
     return _condition(model, asked_of(plan, model), drawn.frame, finer, drawn.ct, drawn.labels, scaffold)
 
@@ -93,14 +95,14 @@ def read_organs(ct: torch.Tensor, spacing: float, model: Denoiser) -> torch.Tens
     """
     bands = wavelet.forward(ct)
     labels = ct.new_zeros(1, model.region.classes, *bands.shape[2:])
-    asked = Asked.nothing(model.region, model.config.text_dim)
+    asked = EncodedRequest.nothing(model.region, model.config.text_dim)
     condition = _condition(model, asked, model.region.frame, spacing, bands[:, :1], labels)
     return _tiled_labels(model, condition, detail_to_network(bands[:, 1:]))
 
 
 def _condition(
     model: Denoiser,
-    asked: Asked,
+    asked: EncodedRequest,
     frame: Frame | None,
     finer: float,
     coarse: torch.Tensor,

@@ -12,7 +12,7 @@ from PIL import Image
 from synth.export import Labels
 from synth.export.classes import class_of
 from synth.export.films import ExportedFilm, films
-from synth.export.source import Source, read_source, write_json
+from synth.export.source import CohortSource, read_source, write_json
 from synth.files.whole import new_folder
 from synth.progress import Progress
 
@@ -29,7 +29,7 @@ def export_coco(cohort: Path, out: Path, labels: Labels, progress: Progress) -> 
     return new_folder(out, lambda partial: _write(source, labels, partial, progress))
 
 
-def _write(source: Source, labels: Labels, out: Path, progress: Progress) -> None:
+def _write(source: CohortSource, labels: Labels, out: Path, progress: Progress) -> None:
     everything = list(films(source))
     names = sorted({_category(s) for film in everything for s in _wanted(film, labels)})
     numbers = {name: number for number, name in enumerate(names, start=1)}
@@ -47,7 +47,7 @@ def _write(source: Source, labels: Labels, out: Path, progress: Progress) -> Non
         write_json(out / ANNOTATIONS / f"instances_{part}.json", table)
 
 
-def _empty(source: Source, numbers: dict[str, int]) -> dict[str, Any]:
+def _empty(source: CohortSource, numbers: dict[str, int]) -> dict[str, Any]:
     info = {"description": f"Synthetic radiographs: {source.cohort.name}", "version": source.cohort.synthct}
     licences = [{"id": 1, "name": source.cohort.licence, "url": ""}]
     categories = [{"id": number, "name": name} for name, number in numbers.items()]

@@ -9,7 +9,7 @@ from typing import Any
 from synth.case import folder as case_folder
 from synth.export import Labels
 from synth.export.classes import class_numbers, label_map
-from synth.export.source import Source, intact, read_source, write_json
+from synth.export.source import CohortSource, intact, read_source, write_json
 from synth.files.whole import new_folder
 from synth.progress import Progress
 from synth.volumes import nifti
@@ -42,11 +42,11 @@ def export_decathlon(cohort: Path, out: Path, labels: Labels, progress: Progress
     return new_folder(out, lambda partial: _decathlon(source, numbers, partial, progress))
 
 
-def _class_numbers(source: Source, labels: Labels) -> dict[str, int]:
+def _class_numbers(source: CohortSource, labels: Labels) -> dict[str, int]:
     return class_numbers(source.folder, [case["case"] for case in source.cases], labels)
 
 
-def _nnunet(source: Source, numbers: dict[str, int], out: Path, progress: Progress) -> None:
+def _nnunet(source: CohortSource, numbers: dict[str, int], out: Path, progress: Progress) -> None:
     _write_pairs(source, numbers, out, "_0000", progress)
     training = [case for case in source.cases if case["split"] != TEST]
     description = _description(source) | {
@@ -61,7 +61,7 @@ def _nnunet(source: Source, numbers: dict[str, int], out: Path, progress: Progre
         write_json(out / "splits_final.json", [parts])
 
 
-def _decathlon(source: Source, numbers: dict[str, int], out: Path, progress: Progress) -> None:
+def _decathlon(source: CohortSource, numbers: dict[str, int], out: Path, progress: Progress) -> None:
     _write_pairs(source, numbers, out, "", progress)
     parts = {"training": "train", "validation": "val", "test": TEST}
     lists = {key: [_pair(case) for case in source.cases if case["split"] == part] for key, part in parts.items()}
@@ -76,7 +76,7 @@ def _decathlon(source: Source, numbers: dict[str, int], out: Path, progress: Pro
     write_json(out / "dataset.json", description)
 
 
-def _description(source: Source) -> dict[str, Any]:
+def _description(source: CohortSource) -> dict[str, Any]:
     """What either dataset.json says of the cohort; every case is marked as synthetic."""
     return {
         "name": source.cohort.name,
@@ -88,7 +88,7 @@ def _description(source: Source) -> dict[str, Any]:
     }
 
 
-def _write_pairs(source: Source, numbers: dict[str, int], out: Path, channel: str, progress: Progress) -> None:
+def _write_pairs(source: CohortSource, numbers: dict[str, int], out: Path, channel: str, progress: Progress) -> None:
     """The CT of each case as it is, bytes and grid, and its label map of classes."""
     for part in ("Tr", "Ts"):
         (out / f"images{part}").mkdir(parents=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from synth.case import folder as case_folder
 from synth.dicom.study import identity_of, study
-from synth.export.source import Source, intact, read_source
+from synth.export.source import CohortSource, intact, read_source
 from synth.files.whole import new_folder
 from synth.progress import Progress
 
@@ -26,7 +26,7 @@ def export_dicom(cohort: Path, out: Path, progress: Progress) -> Path:
     return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
-def _write(source: Source, out: Path, progress: Progress) -> None:
+def _write(source: CohortSource, out: Path, progress: Progress) -> None:
     with (out / INDEX).open("w", newline="", encoding="utf-8") as file, progress.step("dicom", len(source.cases)) as s:
         index = csv.DictWriter(file, _COLUMNS)
         index.writeheader()
@@ -36,7 +36,7 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
             s.advance()
 
 
-def _case(source: Source, case: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _case(source: CohortSource, case: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Write one case; its row of the index."""
     content, plan, report, manifest = case_folder.read_case(source.case_folder(case))
     patient_id = _patient_id(source.cohort.name, case["patient"] or case["case"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from synth.cohort import layout
 from synth.errors import InputError
-from synth.export.source import Source, intact
+from synth.export.source import CohortSource, intact
 from synth.files.documents import read_table
 from synth.files.names import within
 
@@ -35,12 +35,12 @@ class ExportedFilm:
         return "\n".join(sentence["text"] for sentence in self.view["sentences"])
 
 
-def has_films(source: Source) -> bool:
+def has_films(source: CohortSource) -> bool:
     """Whether the cohort has radiographs."""
     return bool(layout.names_in(source.folder / layout.RADIOGRAPHS))
 
 
-def films(source: Source) -> Iterator[ExportedFilm]:
+def films(source: CohortSource) -> Iterator[ExportedFilm]:
     """Every film, case by case. Raises InputError where the cohort has none."""
     if not has_films(source):
         raise InputError(f"{source.folder}: holds no radiographs; ask for `radiographs` in its recipe")

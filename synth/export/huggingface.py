@@ -16,7 +16,7 @@ from synth.cohort import layout
 from synth.errors import InputError
 from synth.export.films import box_text, films, has_films
 from synth.export.samples import ROW, VOLUMES, samples
-from synth.export.source import Source, intact, read_source
+from synth.export.source import CohortSource, intact, read_source
 from synth.files.content import text_of
 from synth.files.whole import new_folder
 from synth.progress import Progress
@@ -40,7 +40,7 @@ def export_huggingface(cohort: Path, out: Path, progress: Progress) -> Path:
     return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
-def _write(source: Source, out: Path, progress: Progress) -> None:
+def _write(source: CohortSource, out: Path, progress: Progress) -> None:
     rows: dict[str, list[dict[str, Any]]] = {}
     with progress.step("huggingface", len(source.cases)) as step:
         for folder, row in samples(source):
@@ -54,7 +54,7 @@ def _write(source: Source, out: Path, progress: Progress) -> None:
     (out / CARD).write_text(_card(source, sorted(rows), parts), encoding="utf-8")
 
 
-def _write_films(source: Source, out: Path) -> list[str]:
+def _write_films(source: CohortSource, out: Path) -> list[str]:
     """`out`/radiographs/PART/CASE_VIEW.png, metadata.parquet and masks/; the parts that there are."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for film in films(source):
@@ -71,7 +71,7 @@ def _write_films(source: Source, out: Path) -> list[str]:
     return sorted(rows)
 
 
-def _part(split: str, source: Source) -> str:
+def _part(split: str, source: CohortSource) -> str:
     """The folder of a part of the split. Raises InputError where another part, or the volumes, have its name."""
     part = _SPLITS.get(split, split)
     if part in (FOLDER, CARD, FILMS) or (part != split and part in source.cohort.split):
@@ -100,7 +100,7 @@ def _preview(folder: Path) -> bytes:
     return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines())
 
 
-def _card(source: Source, parts: list[str], of_films: list[str]) -> str:
+def _card(source: CohortSource, parts: list[str], of_films: list[str]) -> str:
     """The cohort's own data card under the header that the Hub reads."""
     files = [{"split": part, "path": [f"{part}/{METADATA}", f"{part}/*.png"]} for part in parts]
     films_at = [{"split": p, "path": [f"{FILMS}/{p}/{METADATA}", f"{FILMS}/{p}/*.png"]} for p in of_films]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from synth.case import folder as case_folder
 from synth.cohort.table import SCHEMA
 from synth.cohort.verify import read_rows
-from synth.export.source import Source, intact
+from synth.export.source import CohortSource, intact
 from synth.files.content import text_of
 
 VOLUMES = (case_folder.CT, case_folder.ORGANS, case_folder.LESIONS)
@@ -34,7 +34,7 @@ ROW = pa.schema(
 )  # of what `samples` says of a case
 
 
-def samples(source: Source) -> Iterator[tuple[Path, dict[str, Any]]]:
+def samples(source: CohortSource) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Folder of each case, and what there is to say of it in JSON values: as asked, as measured, and its report."""
     for row in read_rows(source.folder, [*_SAID, *_MEASURED, "lesions"]):
         folder = source.case_folder(row)

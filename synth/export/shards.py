@@ -11,7 +11,7 @@ import webdataset
 
 from synth.case import folder as case_folder
 from synth.export.samples import VOLUMES, samples
-from synth.export.source import Source, read_source, write_json
+from synth.export.source import CohortSource, read_source, write_json
 from synth.files.whole import new_folder
 from synth.progress import Progress
 
@@ -31,7 +31,7 @@ def export_webdataset(cohort: Path, out: Path, progress: Progress) -> Path:
     return new_folder(out, lambda partial: _write(source, partial, progress))
 
 
-def _write(source: Source, out: Path, progress: Progress) -> None:
+def _write(source: CohortSource, out: Path, progress: Progress) -> None:
     writers: dict[str, _Part] = {}
     with progress.step("shards", len(source.cases)) as step:
         for folder, row in samples(source):

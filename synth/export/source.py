@@ -21,7 +21,7 @@ _SHOWN = 200  # letters of a reason
 
 
 @dataclass(frozen=True)
-class Source:
+class CohortSource:
     """A finished cohort as an export sees it: its cases (see `load_cohort`) and its cohort.json."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Source:
         return layout.case_folder(self.folder, case["case"])
 
 
-def read_source(cohort: Path) -> Source:
+def read_source(cohort: Path) -> CohortSource:
     """A finished cohort of whole cases. Raises InputError."""
     if keeps_deltas(cohort):
         raise InputError(
@@ -46,7 +46,7 @@ def read_source(cohort: Path) -> Source:
     described, cases = read_described(cohort), load_cohort(cohort)
     if strange := [case["case"] for case in cases if f"{layout.CASES}/{case['case']}/{case_folder.CT}" not in listed]:
         raise InputError(f"{cohort}: case {strange[0]} is in {layout.TABLE} and not in the set; copy the cohort again")
-    return Source(cohort, cases, described)
+    return CohortSource(cohort, cases, described)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from prompts.vocabulary import Side
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ExtentType, extent_types
 from synth.provenance import Check
-from synth.report.measurements import Extent, LesionMeasurement
+from synth.report.measurements import ExtentMeasurements, LesionMeasurement
 
 SHARE_WITHIN = 0.03
 ML_WITHIN = 0.10  # of the volume
@@ -27,7 +27,9 @@ def extent_checks(plan: ExtentPlan, found: LesionMeasurement) -> list[Check]:
     return checks + list(_place(plan, found))
 
 
-def _amount(plan: ExtentPlan, kind: ExtentType, found: LesionMeasurement, extent: Extent) -> Iterator[Check]:
+def _amount(
+    plan: ExtentPlan, kind: ExtentType, found: LesionMeasurement, extent: ExtentMeasurements
+) -> Iterator[Check]:
     if kind.unit == "share":
         share = share_of(extent, plan.structures)
         yield Check("share", share, round(plan.amount - SHARE_WITHIN, 4), round(plan.amount + SHARE_WITHIN, 4))
@@ -43,7 +45,7 @@ def _amount(plan: ExtentPlan, kind: ExtentType, found: LesionMeasurement, extent
         yield Check(figure, extent.figures.get(figure, -1.0), low, high)
 
 
-def share_of(extent: Extent, structures: tuple[str, ...]) -> float:
+def share_of(extent: ExtentMeasurements, structures: tuple[str, ...]) -> float:
     """Share of some structures that a finding takes."""
     whole = sum(extent.part_ml.get(name, 0.0) for name in structures)
     return sum(extent.affected_ml.get(name, 0.0) for name in structures) / whole if whole else 0.0

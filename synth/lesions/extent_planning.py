@@ -10,7 +10,7 @@ from synth.errors import InputError
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ExtentType
 from synth.lesions.lesion_plan import ContrastPhase
-from synth.lesions.placement import Host, structures_for
+from synth.lesions.placement import PlacementHost, structures_for
 from synth.report.extent_figures import has
 
 _ONE_SIDED = (Organ.PLEURA, Organ.KIDNEY)
@@ -30,7 +30,7 @@ def plan_extent(
     number: int,
     kind: ExtentType,
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     phase: ContrastPhase,
     rng: np.random.Generator,
 ) -> ExtentPlan:
@@ -62,7 +62,9 @@ def _pattern(kind: ExtentType, finding: FindingRequest, rng: np.random.Generator
     return finding.pattern.value if finding.pattern else drawn
 
 
-def _amount(kind: ExtentType, finding: FindingRequest, pattern: str, host: Host, rng: np.random.Generator) -> float:
+def _amount(
+    kind: ExtentType, finding: FindingRequest, pattern: str, host: PlacementHost, rng: np.random.Generator
+) -> float:
     """What was said, else drawn from the range of the severity; of an organ that grows, more than the host has."""
     drawn = Severity(str(rng.choice([str(s) for s in kind.typical], p=list(kind.typical.values()))))
     amount = float(rng.uniform(*kind.amount_of.get(pattern, kind.amount)[finding.severity or drawn]))

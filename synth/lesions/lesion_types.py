@@ -73,7 +73,7 @@ class SpiculeModel(ProtrusionModel):
     extent: Range = Field(validation_alias="length")
 
 
-class ShapeModel(_Entry):
+class LesionShapeModel(_Entry):
     axes: AxesModel
     roughness: Range
     lobes: ProtrusionModel
@@ -133,7 +133,7 @@ class LesionType(_Entry):
     place: Place = "anywhere"
     mass_effect: Range = (0.0, 0.0)
     size_mm: dict[float, float]
-    shape: ShapeModel
+    shape: LesionShapeModel
     wall: WallModel | None = None
     margin_mm: MarginModel
     grain_hu: GrainModel

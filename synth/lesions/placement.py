@@ -33,7 +33,7 @@ _EXTREME_SHARE = 0.03  # of the allowed centres: the lowest, the most lateral or
 
 
 @dataclass(frozen=True)
-class Host:
+class PlacementHost:
     """A CT, its organs and what was looked up in them once."""
 
     ct: Volume
@@ -41,7 +41,7 @@ class Host:
     present: Mapping[str, tuple[int, Box]]
 
     @classmethod
-    def of(cls, ct: Volume, organs: LabelMap, findings: Sequence[FindingRequest] = ()) -> Host:
+    def of(cls, ct: Volume, organs: LabelMap, findings: Sequence[FindingRequest] = ()) -> PlacementHost:
         """With the spaces between organs that the findings lie in."""
         wanted = [name for f in findings for name in structures_of(f.organ, f.side, f.segment)]
         organs = with_spaces(ct, organs, wanted)
@@ -74,7 +74,7 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Region:
+class PlacementRegion:
     """Where centres may lie in one structure: `room` is mm to the structure's border, 0 where not allowed."""
 
     structure: str
@@ -89,12 +89,12 @@ class Region:
 
 def find_region(
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     structure: str,
     taken: Sequence[tuple[np.ndarray, float]],
     ball_mm: float,
     bulges: bool,
-) -> Region:
+) -> PlacementRegion:
     """Room in a structure, within the asked segment, for a ball apart from the `taken` ones (RAS mm, radius).
 
     The border of the volume counts as the structure's border.
@@ -112,7 +112,7 @@ def find_region(
     for centre, ball in taken:
         keep &= np.linalg.norm(points - centre, axis=1) >= ball + ball_mm
     room[mask] *= keep
-    return Region(structure, room, box)
+    return PlacementRegion(structure, room, box)
 
 
 def with_fat(organ: np.ndarray, hu: np.ndarray, ids: np.ndarray) -> np.ndarray:
@@ -122,7 +122,7 @@ def with_fat(organ: np.ndarray, hu: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return organ | (ndimage.binary_closing(organ | fat, iterations=2) & free)
 
 
-def _in_part(finding: FindingRequest, host: Host, points: np.ndarray) -> np.ndarray:
+def _in_part(finding: FindingRequest, host: PlacementHost, points: np.ndarray) -> np.ndarray:
     """Which points lie in the asked kidney pole or half of the liver (lung lobes are structures of their own)."""
     if finding.organ is Organ.KIDNEY and finding.segment:
         return location.Poles.of(points).part(points) == location.POLES.index(finding.segment.value)
@@ -137,7 +137,7 @@ def _in_part(finding: FindingRequest, host: Host, points: np.ndarray) -> np.ndar
     return np.ones(len(points), bool)
 
 
-def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tuple[str, ...]:
+def structures_for(finding: FindingRequest, host: PlacementHost, side: Side | None) -> tuple[str, ...]:
     """Names of the structures in the label map that the finding can lie in. Raises InputError where there is none."""
     if finding.organ is Organ.LIVER and finding.segment:
         raise InputError(
@@ -153,7 +153,7 @@ def structures_for(finding: FindingRequest, host: Host, side: Side | None) -> tu
     return found
 
 
-def _instead(host: Host) -> str:
+def _instead(host: PlacementHost) -> str:
     """What can be asked for in place of a liver segment, in this host."""
     if location.cantlie_plane(host.organs, host.present) is None:
         return "ask for the liver as a whole"
@@ -162,8 +162,8 @@ def _instead(host: Host) -> str:
 
 def choose_centre(
     finding: FindingRequest,
-    host: Host,
-    region: Region,
+    host: PlacementHost,
+    region: PlacementRegion,
     size_mm: float,
     place: Place,
     rng: np.random.Generator,
@@ -197,14 +197,14 @@ def choose_centre(
     return _index(candidates[first_good]) if np.isfinite(scored[first_good]) else None
 
 
-def _to_faces(voxels: np.ndarray, host: Host) -> np.ndarray:
+def _to_faces(voxels: np.ndarray, host: PlacementHost) -> np.ndarray:
     """mm from voxels (N, 3) to the nearest face of the volume, (N,)."""
     inner = np.minimum(voxels, np.array(host.ct.hu.shape) - 1 - voxels)
     return np.asarray(((inner + 0.5) * host.ct.spacing).min(axis=1))
 
 
 def spot_centre(
-    host: Host, structure: str, size_mm: float, rng: np.random.Generator, tries: int = _CANDIDATES
+    host: PlacementHost, structure: str, size_mm: float, rng: np.random.Generator, tries: int = _CANDIDATES
 ) -> tuple[int, int, int] | None:
     """A random voxel of a structure that holds a ball of the size about it, or None after some tries.
 
@@ -229,7 +229,7 @@ def spot_centre(
 
 
 def choose_on_wall(
-    host: Host, region: Region, size_mm: float, place: Place, rng: np.random.Generator
+    host: PlacementHost, region: PlacementRegion, size_mm: float, place: Place, rng: np.random.Generator
 ) -> tuple[tuple[int, int, int] | None, float]:
     """A voxel on the organ's border about which a layer of the size fits, or None, and the widest extent found (mm).
 
@@ -266,7 +266,7 @@ def _index(centre: np.ndarray) -> tuple[int, int, int]:
 
 
 def _preferred(
-    candidates: np.ndarray, host: Host, region: Region, place: Place, share: float = _EXTREME_SHARE
+    candidates: np.ndarray, host: PlacementHost, region: PlacementRegion, place: Place, share: float = _EXTREME_SHARE
 ) -> np.ndarray:
     """The lowest, most lateral or deepest of the candidates (N, 3); all of them where the place is any."""
     if place in ("anywhere", "wall"):
@@ -287,13 +287,13 @@ def _rank(points: np.ndarray) -> np.ndarray:
     return np.asarray(points[:, 1] + BASE * points[:, 2])
 
 
-def lowest_rank(host: Host, structure: str) -> float:
+def lowest_rank(host: PlacementHost, structure: str) -> float:
     """How high the lowest voxel of a structure lies in a patient on the back, mm."""
     mask, box = host.inside(structure)
     return float(_rank(location.points_of(mask, box, host.ct.affine)).min())
 
 
-def _to_hilum(points: np.ndarray, host: Host, structure: str) -> np.ndarray:
+def _to_hilum(points: np.ndarray, host: PlacementHost, structure: str) -> np.ndarray:
     """mm from points (N, 3) to the centroid of the structure, moved a third of the way to the body's midline."""
     mask, box = host.inside(structure)
     centre = location.points_of(mask, box, host.ct.affine).mean(axis=0)
@@ -303,7 +303,7 @@ def _to_hilum(points: np.ndarray, host: Host, structure: str) -> np.ndarray:
     return np.linalg.norm(points - hilum, axis=1)
 
 
-def _score(finding: FindingRequest, host: Host, structure: str, centre: np.ndarray, radius: float) -> float:
+def _score(finding: FindingRequest, host: PlacementHost, structure: str, centre: np.ndarray, radius: float) -> float:
     """Share of the ball that is unlike the organ; infinite where an invading lesion would reach no other tissue."""
     spacing = host.ct.spacing
     reach = np.ceil(radius / spacing).astype(int)

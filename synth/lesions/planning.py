@@ -19,7 +19,7 @@ from synth.lesions.extents import with_extents
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
 from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, type_of
 from synth.lesions.placement import (
-    Host,
+    PlacementHost,
     choose_centre,
     choose_on_wall,
     find_region,
@@ -79,10 +79,10 @@ def plan_each(
     Findings that are told by their extent come first, each in the host with those before it; bodies lie in the host
     with all of them.
     """
-    in_phase = _phase(Host.of(host, organs), phase)
+    in_phase = _phase(PlacementHost.of(host, organs), phase)
     plans: dict[int, AnyPlan] = dict(kept or {})
     host, organs = _plan_extents(singles, host, organs, in_phase, plans, rng)
-    looked_up = Host.of(host, organs, singles)
+    looked_up = PlacementHost.of(host, organs, singles)
     for number, finding in enumerate(singles, start=1):
         if number not in plans:
             bodies = tuple(plan for plan in plans.values() if isinstance(plan, LesionPlan))
@@ -104,7 +104,7 @@ def _plan_extents(
     for place, number in enumerate(extents, start=1):
         finding, kind = singles[number - 1], kinds[number]
         if number not in plans and kind:
-            plans[number] = plan_extent(number, kind, finding, Host.of(host, organs, [finding]), phase, rng)
+            plans[number] = plan_extent(number, kind, finding, PlacementHost.of(host, organs, [finding]), phase, rng)
         plan = plans[number]
         if isinstance(plan, ExtentPlan) and (place < len(extents) or len(extents) < len(singles)):
             done = with_extents(host, organs, [plan], None)
@@ -124,7 +124,7 @@ def plan_quickly(
     kind = type_of(finding.organ, finding.kind)
     if kind.place != "anywhere" or kind.wall or finding.segment or finding.side or finding.invasion:
         return plan_lesions([finding], host, organs, rng, phase)[0]
-    looked_up = Host.of(host, organs, [finding])
+    looked_up = PlacementHost.of(host, organs, [finding])
     size_mm = _size(kind, finding, rng)
     structures = structures_for(finding, looked_up, None)
     _require_visible_size(finding, host)
@@ -152,7 +152,7 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
     return tuple(singles)
 
 
-def _phase(host: Host, asked: Phase | None) -> ContrastPhase:
+def _phase(host: PlacementHost, asked: Phase | None) -> ContrastPhase:
     """The host's phase; InputError where the words and the host's organs say different things of contrast."""
     found = host.phase()
     if asked is None or asked is Phase.ENHANCED:
@@ -166,7 +166,7 @@ def _phase(host: Host, asked: Phase | None) -> ContrastPhase:
 def _plan_one(
     number: int,
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     phase: ContrastPhase,
     others: Sequence[LesionPlan],
     rng: np.random.Generator,
@@ -185,7 +185,7 @@ def _assemble(
     number: int,
     kind: LesionType,
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     phase: ContrastPhase,
     place: tuple[str, tuple[int, int, int], float],
     structures: Sequence[str],
@@ -331,7 +331,7 @@ def _draw_rotation(rng: np.random.Generator) -> tuple[float, float, float, float
 def _place(
     kind: LesionType,
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     structures: Sequence[str],
     size_mm: float,
     looks: Mapping[str, Any],
@@ -361,7 +361,7 @@ def _place(
     raise InputError(_no_room(finding, structures, size_mm, largest, bool(others)))
 
 
-def _lowest_first(order: np.ndarray, structures: Sequence[str], host: Host) -> np.ndarray:
+def _lowest_first(order: np.ndarray, structures: Sequence[str], host: PlacementHost) -> np.ndarray:
     """The order (N,) with the first one's side first, on each side by where fluid runs to."""
     first = _same_side(structures[order[0]], structures)
     return np.array(sorted(order, key=lambda i: (structures[i] not in first, lowest_rank(host, structures[i]))))
@@ -369,7 +369,7 @@ def _lowest_first(order: np.ndarray, structures: Sequence[str], host: Host) -> n
 
 def _centre(
     finding: FindingRequest,
-    host: Host,
+    host: PlacementHost,
     region: Any,
     kind: LesionType,
     size_mm: float,
@@ -393,7 +393,9 @@ def _centre(
     return centre, fitting, largest
 
 
-def _taken(others: Sequence[LesionPlan], structure: str, layer: bool, host: Host) -> list[tuple[np.ndarray, float]]:
+def _taken(
+    others: Sequence[LesionPlan], structure: str, layer: bool, host: PlacementHost
+) -> list[tuple[np.ndarray, float]]:
     """Balls (RAS mm, radius) to keep away from: layers only where they share the structure."""
     near = [o for o in others if structure in o.structures or not (layer or o.wall_mm)]
     return [(world_of(np.array(o.centre), host.ct.affine), o.ball_mm if not o.wall_mm else o.wall_mm) for o in near]

@@ -51,7 +51,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EncodedRequest:
     """The request of a batch: facts (B, facts_dim), text (B, L, D) and its mask (B, L)."""
 
     facts: torch.Tensor
@@ -59,9 +59,11 @@ class Asked:
     text_mask: torch.Tensor
 
     @staticmethod
-    def nothing(region: Region, text_dim: int) -> Asked:
+    def nothing(region: Region, text_dim: int) -> EncodedRequest:
         """Of one volume of which nothing is asked."""
-        return Asked(torch.zeros(1, region.facts_dim), torch.zeros(1, 1, text_dim), torch.zeros(1, 1, dtype=torch.bool))
+        return EncodedRequest(
+            torch.zeros(1, region.facts_dim), torch.zeros(1, 1, text_dim), torch.zeros(1, 1, dtype=torch.bool)
+        )
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Known:
 
 
 def told_base(
-    asked: Asked,
+    asked: EncodedRequest,
     lower_mm: torch.Tensor,
     annotated: torch.Tensor,
     known: Known,
@@ -102,7 +104,7 @@ def told_base(
 
 
 def told_refine(
-    asked: Asked,
+    asked: EncodedRequest,
     spacing: torch.Tensor,
     lower_mm: torch.Tensor,
     annotated: torch.Tensor,
@@ -131,7 +133,7 @@ def told_refine(
 
 
 def _told(
-    asked: Asked,
+    asked: EncodedRequest,
     spacing: torch.Tensor,
     annotated: torch.Tensor,
     coarse_noise: Sequence[float],

@@ -14,7 +14,7 @@ _SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Patient:
+class AnchorPatient:
     """A CT (X, Y, Z) HU in RAS order, its organs as masks by name, mm between voxels (3,)."""
 
     hu: np.ndarray
@@ -27,7 +27,7 @@ class Anchor(Protocol):
 
     @property
     def organs(self) -> tuple[str, ...]: ...
-    def find(self, patient: Patient) -> np.ndarray | None: ...
+    def find(self, patient: AnchorPatient) -> np.ndarray | None: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Midpoint:
 
     organs: tuple[str, ...]
 
-    def find(self, patient: Patient) -> np.ndarray | None:
+    def find(self, patient: AnchorPatient) -> np.ndarray | None:
         middles = [_middle(patient.masks.get(name)) for name in self.organs]
         if any(middle is None for middle in middles):
             return None
@@ -54,7 +54,7 @@ class Top:
     def organs(self) -> tuple[str, ...]:
         return (self.organ,)
 
-    def find(self, patient: Patient) -> np.ndarray | None:
+    def find(self, patient: AnchorPatient) -> np.ndarray | None:
         organ = patient.masks.get(self.organ)
         beside = [mask for name, mask in patient.masks.items() if name.startswith(self.along)]
         if organ is None or not organ.any() or not beside:
@@ -70,7 +70,7 @@ class Air:
 
     organs: tuple[str, ...] = ()
 
-    def find(self, patient: Patient) -> np.ndarray | None:
+    def find(self, patient: AnchorPatient) -> np.ndarray | None:
         body = _body(patient.hu)
         filled = np.stack([ndimage.binary_fill_holes(body[..., z]) for z in range(body.shape[2])], axis=-1)
         return _scaled(_middle(_largest((patient.hu < _LUNG_HU) & filled)), patient.spacing)
@@ -82,7 +82,7 @@ class Body:
 
     organs: tuple[str, ...] = ()
 
-    def find(self, patient: Patient) -> np.ndarray | None:
+    def find(self, patient: AnchorPatient) -> np.ndarray | None:
         return _scaled(_middle(_largest(_body(patient.hu))), patient.spacing)
 
 

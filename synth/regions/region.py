@@ -19,7 +19,7 @@ from prompts import lexicon
 from synth.errors import InputError
 from synth.provenance import sha256
 from synth.regions import measures
-from synth.regions.anchor import Air, Anchor, Body, Midpoint, Patient, Top
+from synth.regions.anchor import Air, Anchor, AnchorPatient, Body, Midpoint, Top
 from synth.regions.facts import CLIP, Fact, Word
 from synth.regions.frame import Frame
 from synth.regions.measures import DoseBalance, DoseVolume, Measure, Moved, OrganVolume, Placed, Reach, Said
@@ -258,7 +258,7 @@ class Region:
 
     def find_anchor(self, hu: np.ndarray, spacing: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """(3,) mm in a patient's own grid (index * spacing, RAS order); None where it is not to be told."""
-        return self.anchor.find(Patient(hu, spacing, masks))
+        return self.anchor.find(AnchorPatient(hu, spacing, masks))
 
 
 def _other(name: str, organs: tuple[str, ...]) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pydantic import JsonValue
 
-from synth.report.comparison import Prior, stated_prior
+from synth.report.comparison import PriorStudy, stated_prior
 from synth.report.measure import measure
 from synth.report.measurements import DECIMALS
-from synth.report.write import CHANGE, Report, Sentence, write
+from synth.report.write import CHANGE, Report, ReportSentence, write
 from synth.volumes.types import Case
 
 _TOLERANCE = 2 * 10.0**-DECIMALS  # a number that lies on the edge of its rounding may fall either way
 
 
-def check(case: Case, report: Report, prior: Prior | None = None) -> list[str]:
+def check(case: Case, report: Report, prior: PriorStudy | None = None) -> list[str]:
     """One line for each sentence that does not hold on the case: its name, its words, stated and measured facts.
 
     Sentences that the case calls for and the report lacks are named too. Empty when the report holds. `prior` is what
@@ -41,7 +41,7 @@ def check_text(report: Report, text: str, planned: str) -> list[str]:
     return []
 
 
-def _compare(stated: Sentence, measured: Sentence | None) -> str | None:
+def _compare(stated: ReportSentence, measured: ReportSentence | None) -> str | None:
     """What is wrong with one sentence, or None."""
     if measured is None:
         return f"{stated.id}: '{stated.text}' has nothing to speak of: {_missing(stated)}"
@@ -58,7 +58,7 @@ def _compare(stated: Sentence, measured: Sentence | None) -> str | None:
     return f"{stated.id}: '{stated.text}' does not hold: {'; '.join(wrong)}" if wrong else None
 
 
-def _missing(sentence: Sentence) -> str:
+def _missing(sentence: ReportSentence) -> str:
     return f"no voxel of {', '.join(sentence.masks)} is there" if sentence.masks else "it was not measured"
 
 

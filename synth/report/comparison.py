@@ -15,7 +15,7 @@ _SIZES = ("long_axis_mm", "short_axis_mm", "volume_ml")
 
 
 @dataclass(frozen=True)
-class Prior:
+class PriorStudy:
     """The CT that came before: its case, how many days before, and lesion name -> the sizes measured on it."""
 
     case: str
@@ -23,7 +23,7 @@ class Prior:
     sizes: Mapping[str, Mapping[str, float]]
 
     @classmethod
-    def of(cls, case: str, days: int, measured: Measurements) -> Prior:
+    def of(cls, case: str, days: int, measured: Measurements) -> PriorStudy:
         """From everything that was measured on it."""
         return cls(case, days, {lesion.name: _sizes(lesion) for lesion in measured.lesions})
 
@@ -32,7 +32,7 @@ def _sizes(lesion: LesionMeasurement) -> dict[str, float]:
     return {key: float(getattr(lesion, key)) for key in _SIZES}
 
 
-def compared(prior: Prior, lesions: tuple[LesionMeasurement, ...]) -> list[tuple[str, str, dict[str, JsonValue]]]:
+def compared(prior: PriorStudy, lesions: tuple[LesionMeasurement, ...]) -> list[tuple[str, str, dict[str, JsonValue]]]:
     """(lesion, sentence, facts) for each lesion of either CT, those of this one first.
 
     `prior_*` facts are of the earlier CT. Volume doubling time: days * ln 2 / ln(V / V_prior), Schwartz 1961; of
@@ -43,7 +43,7 @@ def compared(prior: Prior, lesions: tuple[LesionMeasurement, ...]) -> list[tuple
     return [(name, _said(prior, name, now.get(name)), _facts(prior, name, now.get(name))) for name in names]
 
 
-def _said(prior: Prior, name: str, now: Mapping[str, float] | None) -> str:
+def _said(prior: PriorStudy, name: str, now: Mapping[str, float] | None) -> str:
     before = prior.sizes.get(name)
     return language.comparison_sentence(
         language.ComparisonFacts(
@@ -56,7 +56,7 @@ def _said(prior: Prior, name: str, now: Mapping[str, float] | None) -> str:
     )
 
 
-def _facts(prior: Prior, name: str, now: Mapping[str, float] | None) -> dict[str, JsonValue]:
+def _facts(prior: PriorStudy, name: str, now: Mapping[str, float] | None) -> dict[str, JsonValue]:
     before = prior.sizes.get(name)
     facts: dict[str, JsonValue] = {"prior_case": prior.case, "days": prior.days}
     facts |= {f"prior_{key}": before[key] if before else None for key in _SIZES}
@@ -78,7 +78,7 @@ def _doubling_days(before: float, now: float, days: int) -> float | None:
     return rounded(days * math.log(2) / math.log(now / before)) if 0 < before < now else None
 
 
-def stated_prior(sentences: Mapping[str, Mapping[str, JsonValue]]) -> Prior | None:
+def stated_prior(sentences: Mapping[str, Mapping[str, JsonValue]]) -> PriorStudy | None:
     """The prior that comparisons state, lesion name -> facts; None where nothing is compared."""
     sizes: dict[str, dict[str, float]] = {}
     for name, facts in sentences.items():
@@ -87,4 +87,4 @@ def stated_prior(sentences: Mapping[str, Mapping[str, JsonValue]]) -> Prior | No
             sizes[name] = {key: float(value) for key, value in stated.items() if isinstance(value, int | float)}
     first = next(iter(sentences.values()), None)
     days = first.get("days") if first else None
-    return Prior(str(first["prior_case"]), days, sizes) if first and isinstance(days, int) else None
+    return PriorStudy(str(first["prior_case"]), days, sizes) if first and isinstance(days, int) else None

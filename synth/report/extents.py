@@ -10,7 +10,7 @@ from synth.report.diameters import axial_diameters
 from synth.report.extent_figures import figures_of
 from synth.report.lobes import with_lobes
 from synth.report.location import Box
-from synth.report.measurements import Attributes, Extent, LesionMeasurement, Side, rounded
+from synth.report.measurements import Attributes, ExtentMeasurements, LesionMeasurement, Side, rounded
 from synth.report.scene import Scene
 from synth.volumes.types import LabelMap
 
@@ -66,7 +66,7 @@ def measure_extent(scene: Scene, number: int, box: Box, kind: str) -> LesionMeas
         vessel_contact_deg={},
         pleura_mm=None,
         attributes=_attributes(values),
-        extent=Extent(
+        extent=ExtentMeasurements(
             median_hu=rounded(np.median(values)),
             affected_ml=affected,
             part_ml=parts,

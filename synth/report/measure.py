@@ -40,7 +40,7 @@ def measure(case: Case) -> Measurements:
         organs=organs,
         lesions=lesions,
         targets=tuple(measure_targets(case, set(found), midline)),
-        ruled_out=ruled_out(normals.Scene(case, present, by_name, enhanced), {lesion.kind for lesion in lesions}),
+        ruled_out=ruled_out(normals.NormalScene(case, present, by_name, enhanced), {lesion.kind for lesion in lesions}),
     )
 
 

@@ -64,7 +64,7 @@ class Attributes(_Frozen):
     rim: bool | None
 
 
-class Extent(_Frozen):
+class ExtentMeasurements(_Frozen):
     """Of a finding that is told by its extent.
 
     affected_ml, part_ml: mL of it in each labelled structure; mL of the structures of those organs. Lobes of a lung
@@ -125,7 +125,7 @@ class LesionMeasurement(_Frozen):
     pleura_mm: float | None
     attributes: Attributes
     depth_mm: float | None = None
-    extent: Extent | None = None
+    extent: ExtentMeasurements | None = None
 
 
 class TargetMeasurement(_Frozen):

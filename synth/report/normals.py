@@ -36,7 +36,7 @@ _KIDNEYS = ("kidney_right", "kidney_left")
 Told = tuple[tuple[str, ...], dict[str, float]]
 
 
-class Scene:
+class NormalScene:
     """A case, its labelled structures with their boxes, and what was measured on each."""
 
     def __init__(
@@ -47,10 +47,10 @@ class Scene:
         enhanced: bool | None,
     ) -> None:
         self.case, self.present, self.organs, self.enhanced = case, present, organs, enhanced
-        self._coarse: pockets.Coarse | None = None
+        self._coarse: pockets.CoarsePockets | None = None
 
     @property
-    def coarse(self) -> pockets.Coarse | None:
+    def coarse(self) -> pockets.CoarsePockets | None:
         """The case at about 4 mm; None where it is coarser."""
         if self._coarse is None:
             self._coarse = pockets.coarse(self.case)
@@ -79,7 +79,7 @@ class Scene:
         return self.case.ct.hu[box], self.case.organs.ids[box] == number
 
 
-def ruled_out(scene: Scene, found: set[str]) -> tuple[RuledOut, ...]:
+def ruled_out(scene: NormalScene, found: set[str]) -> tuple[RuledOut, ...]:
     """Everything that the case does not have, by measurement; kinds that were `found` are passed over."""
     told = []
     for kind, (measure, unless) in _MEASURES.items():
@@ -90,25 +90,25 @@ def ruled_out(scene: Scene, found: set[str]) -> tuple[RuledOut, ...]:
     return tuple(told)
 
 
-def _emphysema(scene: Scene) -> Iterator[Told]:
+def _emphysema(scene: NormalScene) -> Iterator[Told]:
     names = scene.both_lungs()
     if names and scene.coarse and (low := pockets.low_share(scene.coarse, names)) < MOST_LOW_SHARE:
         yield names, {"low_share": low}
 
 
-def _consolidation(scene: Scene) -> Iterator[Told]:
+def _consolidation(scene: NormalScene) -> Iterator[Told]:
     names = scene.both_lungs()
     if names and scene.coarse and (dense := pockets.dense_lung_ml(scene.coarse, names)) < MOST_DENSE_ML:
         yield names, {"dense_ml": dense}
 
 
-def _pleural_fluid(scene: Scene) -> Iterator[Told]:
+def _pleural_fluid(scene: NormalScene) -> Iterator[Told]:
     names = scene.both_lungs()
     if names and scene.coarse and (fluid := pockets.fluid_behind_ml(scene.coarse, names)) < MOST_FLUID_ML:
         yield names, {"fluid_ml": fluid}
 
 
-def _pleural_air(scene: Scene) -> Iterator[Told]:
+def _pleural_air(scene: NormalScene) -> Iterator[Told]:
     names = scene.both_lungs()
     if not (names and scene.coarse and "trachea" in scene.present):
         return
@@ -116,14 +116,14 @@ def _pleural_air(scene: Scene) -> Iterator[Told]:
         yield names, {"air_ml": air}
 
 
-def _heart(scene: Scene) -> Iterator[Told]:
+def _heart(scene: NormalScene) -> Iterator[Told]:
     names = scene.both_lungs()
     ratio = cardiothoracic_ratio(scene.case.organs) if names and scene.whole("heart") else None
     if ratio is not None and ratio < MOST_RATIO:
         yield ("heart", *names), {"cardiothoracic_ratio": ratio}
 
 
-def _pericardium(scene: Scene) -> Iterator[Told]:
+def _pericardium(scene: NormalScene) -> Iterator[Told]:
     if not (scene.whole("heart") and scene.coarse):
         return
     fluid = pockets.fluid_about_ml(scene.coarse, "heart")
@@ -131,7 +131,7 @@ def _pericardium(scene: Scene) -> Iterator[Told]:
         yield ("heart",), {"fluid_ml": fluid}
 
 
-def _aorta(scene: Scene) -> Iterator[Told]:
+def _aorta(scene: NormalScene) -> Iterator[Told]:
     if "aorta" not in scene.present:
         return
     above, below = aortic_widths(scene.case.organs, LUNGS)
@@ -139,13 +139,13 @@ def _aorta(scene: Scene) -> Iterator[Told]:
         yield ("aorta",), {"width_mm": max(above, below)}
 
 
-def _calcium(*names: str, cut: bool = False) -> Callable[[Scene], Iterator[Told]]:
+def _calcium(*names: str, cut: bool = False) -> Callable[[NormalScene], Iterator[Told]]:
     """No voxel of calcium in some structures, on a CT without contrast whose voxels are small enough to show it.
 
     `cut`: also of what the field cuts.
     """
 
-    def measured(scene: Scene) -> Iterator[Told]:
+    def measured(scene: NormalScene) -> Iterator[Told]:
         there = tuple(name for name in scene.labelled(*names) if cut or scene.whole(name))
         if scene.enhanced is not False or not there or scene.case.ct.spacing.max() > MOST_CALCIUM_MM:
             return
@@ -156,7 +156,7 @@ def _calcium(*names: str, cut: bool = False) -> Callable[[Scene], Iterator[Told]
     return measured
 
 
-def _liver(scene: Scene) -> Iterator[Told]:
+def _liver(scene: NormalScene) -> Iterator[Told]:
     liver, spleen = (scene.organs[n].median_hu if n in scene.organs else None for n in ("liver", "spleen"))
     if scene.enhanced is not False or liver is None or liver < LEAST_LIVER_HU:
         return
@@ -166,7 +166,7 @@ def _liver(scene: Scene) -> Iterator[Told]:
         yield ("liver", "spleen"), {"liver_hu": liver, "spleen_hu": spleen}
 
 
-def _spleen(scene: Scene) -> Iterator[Told]:
+def _spleen(scene: NormalScene) -> Iterator[Told]:
     if not scene.whole("spleen"):
         return
     length = head_foot_mm(scene.case.organs, "spleen")
@@ -174,14 +174,14 @@ def _spleen(scene: Scene) -> Iterator[Told]:
         yield ("spleen",), {"length_mm": length, "spleen_ml": scene.organs["spleen"].volume_ml}
 
 
-def _kidney_size(scene: Scene) -> Iterator[Told]:
+def _kidney_size(scene: NormalScene) -> Iterator[Told]:
     whole = [name for name in _KIDNEYS if scene.whole(name)]
     lengths = {name: pockets.length_mm(scene.case, *scene.present[name]) for name in whole}
     if whole and all(KIDNEY_MM[0] <= mm <= KIDNEY_MM[1] for mm in lengths.values()):
         yield tuple(whole), {f"{name.removeprefix('kidney_')}_mm": mm for name, mm in lengths.items()}
 
 
-def _ascites(scene: Scene) -> Iterator[Told]:
+def _ascites(scene: NormalScene) -> Iterator[Told]:
     names = scene.labelled("liver", "spleen")
     if "liver" not in names or not scene.coarse:
         return
@@ -190,7 +190,7 @@ def _ascites(scene: Scene) -> Iterator[Told]:
         yield names, {"fluid_ml": fluid}
 
 
-def _parotids(scene: Scene) -> Iterator[Told]:
+def _parotids(scene: NormalScene) -> Iterator[Told]:
     names = ("parotid_gland_right", "parotid_gland_left")
     if not all(map(scene.whole, names)):
         return
@@ -199,7 +199,7 @@ def _parotids(scene: Scene) -> Iterator[Told]:
         yield names, {"right_ml": right, "left_ml": left}
 
 
-_MEASURES: dict[str, tuple[Callable[[Scene], Iterator[Told]], tuple[str, ...]]] = {
+_MEASURES: dict[str, tuple[Callable[[NormalScene], Iterator[Told]], tuple[str, ...]]] = {
     "asymmetry": (_parotids, ()),
     FindingKind.EMPHYSEMA: (_emphysema, (FindingKind.PNEUMOTHORAX,)),
     FindingKind.CONSOLIDATION: (_consolidation, (FindingKind.CRAZY_PAVING, FindingKind.ATELECTASIS)),

@@ -26,7 +26,7 @@ _THICK = np.ones((2, 2, 2), bool)
 
 
 @dataclass(frozen=True)
-class Coarse:
+class CoarsePockets:
     """Block means of HU and the id amid each block, (X, Y, Z), with axes in RAS order; spacing in mm."""
 
     hu: np.ndarray
@@ -52,7 +52,7 @@ class Coarse:
         return (self.ids == 0) & (self.hu > _FLUID_HU[0]) & (self.hu < _FLUID_HU[1])
 
 
-def coarse(case: Case) -> Coarse | None:
+def coarse(case: Case) -> CoarsePockets | None:
     """The case in blocks of about `COARSE_MM`; None where its voxels are larger."""
     if case.ct.spacing.max() > _COARSEST_MM:
         return None
@@ -65,7 +65,7 @@ def coarse(case: Case) -> Coarse | None:
     for axis, n in enumerate(by):
         means = np.add.reduceat(means, np.arange(0, means.shape[axis], n), axis=axis, dtype=np.float32) / np.float32(n)
     middle = tuple(slice(b // 2, n - n % b, b) for n, b in zip(hu.shape, by, strict=True))
-    return Coarse(means, ids[middle], spacing * by, {name: int(i) for i, name in case.organs.names.items()})
+    return CoarsePockets(means, ids[middle], spacing * by, {name: int(i) for i, name in case.organs.names.items()})
 
 
 def _beyond(mask: np.ndarray, axis: int, up: bool) -> np.ndarray:
@@ -75,13 +75,13 @@ def _beyond(mask: np.ndarray, axis: int, up: bool) -> np.ndarray:
     return ~(np.flip(there, axis) if up else there)
 
 
-def fluid_behind_ml(case: Coarse, lungs: tuple[str, ...]) -> float:
+def fluid_behind_ml(case: CoarsePockets, lungs: tuple[str, ...]) -> float:
     """Fluid by the lungs with no lung behind it: where an effusion lies in a patient on the back."""
     lung = case.mask(*lungs)
     return case.ml(case.fluid() & case.near(lung, _NEXT_MM) & _beyond(lung, 1, up=False))
 
 
-def air_before_ml(case: Coarse, lungs: tuple[str, ...]) -> float:
+def air_before_ml(case: CoarsePockets, lungs: tuple[str, ...]) -> float:
     """Air within the body by the lungs, of no structure, with no lung in front of it."""
     lung = case.mask(*lungs)
     air = (case.hu < _AIR_HU) & (case.ids == 0) & _beyond(lung, 1, up=True)
@@ -99,12 +99,12 @@ _IN_SLICE = np.zeros((3, 3, 3), bool)
 _IN_SLICE[:, 1, 1] = _IN_SLICE[1, :, 1] = True
 
 
-def fluid_about_ml(case: Coarse, organ: str) -> float:
+def fluid_about_ml(case: CoarsePockets, organ: str) -> float:
     """Fluid round an organ."""
     return case.ml(case.fluid() & case.near(case.mask(organ), _NEXT_MM))
 
 
-def fluid_beside_ml(case: Coarse, organs: tuple[str, ...]) -> float:
+def fluid_beside_ml(case: CoarsePockets, organs: tuple[str, ...]) -> float:
     """Fluid between the body's wall and the liver on the right, and the spleen on the left."""
     total = 0.0
     for organ in organs:
@@ -114,12 +114,12 @@ def fluid_beside_ml(case: Coarse, organs: tuple[str, ...]) -> float:
     return total
 
 
-def dense_lung_ml(case: Coarse, lungs: tuple[str, ...]) -> float:
+def dense_lung_ml(case: CoarsePockets, lungs: tuple[str, ...]) -> float:
     """Lung without air in it."""
     return case.ml(case.mask(*lungs) & (case.hu > _DENSE_HU))
 
 
-def low_share(case: Coarse, lungs: tuple[str, ...]) -> float:
+def low_share(case: CoarsePockets, lungs: tuple[str, ...]) -> float:
     """Share of the lungs' blocks that hold too little tissue: noise is averaged before the limit."""
     return float((case.hu[case.mask(*lungs)] < _LOW_HU).mean())
 

@@ -12,7 +12,7 @@ from prompts.report_extents import ExtentFacts
 from prompts.report_impression import impression
 from prompts.report_normals import normal_sentence
 from prompts.report_systems import SYSTEMS, TARGETS, paragraph_of, system_of
-from synth.report.comparison import Prior, compared
+from synth.report.comparison import PriorStudy, compared
 from synth.report.measurements import (
     LesionMeasurement,
     Measurements,
@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Sentence(_Frozen):
+class ReportSentence(_Frozen):
     """A sentence, the masks (names) that it was measured on, and every fact behind it.
 
     `system`: the heading that findings, and what is normal, stand under. `measurements` are in no text.
@@ -49,10 +49,10 @@ class Sentence(_Frozen):
 class Report(_Frozen):
     """A report: sentences, and how `text()` sets them."""
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[ReportSentence, ...]
     style: Style = "structured"
 
-    def section(self, name: Section) -> tuple[Sentence, ...]:
+    def section(self, name: Section) -> tuple[ReportSentence, ...]:
         """The sentences of a section, in order."""
         return tuple(s for s in self.sentences if s.section == name)
 
@@ -77,7 +77,7 @@ class Report(_Frozen):
         return [text for text in paragraphs if text]
 
 
-def write(measurements: Measurements, prior: Prior | None = None, style: Style = "structured") -> Report:
+def write(measurements: Measurements, prior: PriorStudy | None = None, style: Style = "structured") -> Report:
     """The report of a measured case, with what changed since a `prior` CT."""
     sentences = [_technique(measurements.volume)]
     sentences += [_lesion(lesion) for lesion in measurements.lesions]
@@ -89,14 +89,14 @@ def write(measurements: Measurements, prior: Prior | None = None, style: Style =
     return Report(sentences=tuple(sentences), style=style)
 
 
-def _technique(volume: VolumeMeasurement) -> Sentence:
+def _technique(volume: VolumeMeasurement) -> ReportSentence:
     text = language.technique_sentence(_volume_facts(volume))
-    return Sentence(id="volume", section="technique", text=text, masks=(), facts=volume.model_dump(mode="json"))
+    return ReportSentence(id="volume", section="technique", text=text, masks=(), facts=volume.model_dump(mode="json"))
 
 
-def _lesion(lesion: LesionMeasurement) -> Sentence:
+def _lesion(lesion: LesionMeasurement) -> ReportSentence:
     facts = lesion.model_dump(mode="json", exclude={"name"})
-    return Sentence(
+    return ReportSentence(
         id=lesion.name,
         section="findings",
         text=language.lesion_sentence(_lesion_facts(lesion)),
@@ -106,10 +106,10 @@ def _lesion(lesion: LesionMeasurement) -> Sentence:
     )
 
 
-def _normal(one: RuledOut) -> Sentence:
+def _normal(one: RuledOut) -> ReportSentence:
     """What the case does not have."""
     facts: dict[str, JsonValue] = {"ruled_out": one.kind, **one.figures}
-    return Sentence(
+    return ReportSentence(
         id=f"no_{one.kind.replace(' ', '_').replace('-', '_')}",
         section="normal",
         text=normal_sentence(one.kind, one.figures),
@@ -119,26 +119,26 @@ def _normal(one: RuledOut) -> Sentence:
     )
 
 
-def _comparison(measurements: Measurements, prior: Prior | None) -> Iterator[Sentence]:
+def _comparison(measurements: Measurements, prior: PriorStudy | None) -> Iterator[ReportSentence]:
     for name, text, facts in compared(prior, measurements.lesions) if prior else ():
         masks = (name,) if any(lesion.name == name for lesion in measurements.lesions) else ()
-        yield Sentence(id=f"{name}{CHANGE}", section="comparison", text=text, masks=masks, facts=facts)
+        yield ReportSentence(id=f"{name}{CHANGE}", section="comparison", text=text, masks=masks, facts=facts)
 
 
-def _target(target: TargetMeasurement) -> Sentence:
+def _target(target: TargetMeasurement) -> ReportSentence:
     text = language.target_sentence(_target_facts(target))
     facts = target.model_dump(mode="json", exclude={"masks"})
     name = f"planning_target_{target.dose_gy}gy"
-    return Sentence(id=name, section="findings", text=text, masks=target.masks, facts=facts, system=TARGETS)
+    return ReportSentence(id=name, section="findings", text=text, masks=target.masks, facts=facts, system=TARGETS)
 
 
-def _organ(organ: OrganMeasurement) -> Sentence:
+def _organ(organ: OrganMeasurement) -> ReportSentence:
     text = language.organ_sentence(language.OrganFacts(organ.name, organ.volume_ml, organ.mean_hu))
     facts = organ.model_dump(mode="json", exclude={"name"})
-    return Sentence(id=organ.name, section="measurements", text=text, masks=(organ.name,), facts=facts)
+    return ReportSentence(id=organ.name, section="measurements", text=text, masks=(organ.name,), facts=facts)
 
 
-def _impression(measurements: Measurements) -> Iterator[Sentence]:
+def _impression(measurements: Measurements) -> Iterator[ReportSentence]:
     """The conclusion; it rests on the count of lesions and targets and on what the findings' sentences hold."""
     facts: dict[str, JsonValue] = {"lesions": len(measurements.lesions), "targets": len(measurements.targets)}
     masks = (*(lesion.name for lesion in measurements.lesions), *_target_masks(measurements))
@@ -148,7 +148,7 @@ def _impression(measurements: Measurements) -> Iterator[Sentence]:
         tuple(_target_facts(target) for target in measurements.targets),
     )
     for number, line in enumerate(impression(case), start=1):
-        yield Sentence(id=f"impression_{number}", section="impression", text=line, masks=masks, facts=facts)
+        yield ReportSentence(id=f"impression_{number}", section="impression", text=line, masks=masks, facts=facts)
 
 
 def _target_masks(measurements: Measurements) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class Round(BaseModel):
 
 
 @dataclass(frozen=True)
-class Group:
+class PatientGroup:
     """Patients to register.
 
     features: (N, 2 + organs, X, Y, Z) at 8 mm, see `features`; scanned: (N, Z) share of each slice in the field of
@@ -70,7 +70,7 @@ def features(frames: torch.Tensor) -> torch.Tensor:
 
 
 def register(
-    group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
+    group: PatientGroup, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean patient (1 + organs, X, Y, Z) at 8 mm and velocities (N, 3, X, Y, Z) mm with mean zero over both mirror
     images, or over the patients where the region is not symmetric."""
@@ -96,7 +96,7 @@ def on_grid(velocities: torch.Tensor, spacing: float, frame: Frame) -> torch.Ten
 
 
 @torch.no_grad()
-def mean_of(group: Group, velocities: torch.Tensor, pool: int) -> torch.Tensor:
+def mean_of(group: PatientGroup, velocities: torch.Tensor, pool: int) -> torch.Tensor:
     """(2 + organs, X, Y, Z) average of the patients carried back, each where it was scanned and annotated."""
     total, count = torch.zeros(()), torch.zeros(())
     frame = group.region.frame
@@ -110,7 +110,9 @@ def mean_of(group: Group, velocities: torch.Tensor, pool: int) -> torch.Tensor:
     return total / count.clamp(min=1.0)
 
 
-def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, level: Round) -> tuple[float, float]:
+def fit_velocities(
+    group: PatientGroup, mean: torch.Tensor, velocities: torch.Tensor, level: Round
+) -> tuple[float, float]:
     """Improve velocities in place; returns the mean difference before and after."""
     before = after = 0.0
     frame = group.region.frame

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from synth.shape.deformation import warp
 from synth.torso.model import ATLAS_MM, FRAME
-from synth.torso.scans import Scan
+from synth.torso.scans import TorsoScan
 from synth.volumes import labels
 
 LUNGS = tuple(n for n in labels.ids() if n.startswith("lung_") and "lobe" in n)
@@ -43,7 +43,7 @@ def in_mean(ids: np.ndarray, back: torch.Tensor) -> np.ndarray:
 
 
 def build_atlas(
-    scans: Sequence[Scan], back: Sequence[torch.Tensor], hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]
+    scans: Sequence[TorsoScan], back: Sequence[torch.Tensor], hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]
 ) -> np.ndarray:
     """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below all."""
     wanted = [labels.ids()[n] for n in LABELLED]

@@ -16,7 +16,7 @@ from synth.regions.frame import BASE_SPACING_MM
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round, smooth
 from synth.torso.model import FRAME
-from synth.torso.scans import SCAN_SPACING_MM, SEARCH_MM, Scan, features
+from synth.torso.scans import SCAN_SPACING_MM, SEARCH_MM, TorsoScan, features
 
 _CHANNEL_WEIGHT = (1.0, 0.7, 1.0)  # lung, soft tissue, bone
 _ROUGHNESS = 8e-5  # of the velocity's squared difference between neighbours, mm^2
@@ -24,14 +24,14 @@ _BATCH = 6
 
 
 @dataclass(frozen=True)
-class Group:
+class ScanGroup:
     """features: (N, C, X, Y, Z) at SEARCH_MM, see scans.features; weight: the same shape, 1 where they count."""
 
     features: torch.Tensor
     weight: torch.Tensor
 
     @staticmethod
-    def of(scans: Sequence[Scan], no_bone: Sequence[np.ndarray]) -> Group:
+    def of(scans: Sequence[TorsoScan], no_bone: Sequence[np.ndarray]) -> ScanGroup:
         """`no_bone`: (X, Y, Z) bool at SCAN_SPACING_MM where contrast may look like bone."""
         step = round(SEARCH_MM / SCAN_SPACING_MM)
         values, weights = [], []
@@ -40,18 +40,18 @@ class Group:
             weight[2] *= torch.from_numpy(~blind).float()
             values.append(F.avg_pool3d(torch.from_numpy(features(scan.hu))[None], step)[0])
             weights.append(F.avg_pool3d(weight[None], step)[0])
-        return Group(torch.stack(values), torch.stack(weights))
+        return ScanGroup(torch.stack(values), torch.stack(weights))
 
-    def pooled(self, pool: int) -> Group:
+    def pooled(self, pool: int) -> ScanGroup:
         """On a coarser grid."""
         if pool == 1:
             return self
         weight = F.avg_pool3d(self.weight, pool)
-        return Group(F.avg_pool3d(self.features * self.weight, pool) / weight.clamp(min=1e-3), weight)
+        return ScanGroup(F.avg_pool3d(self.features * self.weight, pool) / weight.clamp(min=1e-3), weight)
 
 
 def register(
-    group: Group, rounds: Sequence[Round], on_round: Callable[[str], None]
+    group: ScanGroup, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean features (C, X, Y, Z) at SEARCH_MM and velocities (N, 3, X, Y, Z) mm of mean 0 where most scans are."""
     velocities = torch.zeros(len(group.features), 3, *FRAME.shape)
@@ -65,7 +65,7 @@ def register(
     return mean_of(group, velocities), velocities
 
 
-def _centre(group: Group, velocities: torch.Tensor) -> torch.Tensor:
+def _centre(group: ScanGroup, velocities: torch.Tensor) -> torch.Tensor:
     """(1, 3, X, Y, Z) average of the velocities of the scans that have data, smooth, less where few have."""
     seen = F.interpolate(group.weight[:, :1], size=velocities.shape[2:], mode="trilinear", align_corners=False)
     total, count = (velocities * seen).sum(dim=0, keepdim=True), seen.sum(dim=0, keepdim=True)
@@ -82,7 +82,7 @@ def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
 
 
 @torch.no_grad()
-def mean_of(group: Group, velocities: torch.Tensor) -> torch.Tensor:
+def mean_of(group: ScanGroup, velocities: torch.Tensor) -> torch.Tensor:
     """(C, X, Y, Z) average of the scans carried back to the mean, each where it has data."""
     total, count = torch.zeros(()), torch.zeros(())
     for values, weight, velocity in zip(group.features, group.weight, velocities, strict=True):
@@ -91,7 +91,7 @@ def mean_of(group: Group, velocities: torch.Tensor) -> torch.Tensor:
     return total / count.clamp(min=1e-3)
 
 
-def fit_velocities(group: Group, mean: torch.Tensor, velocities: torch.Tensor, level: Round) -> tuple[float, float]:
+def fit_velocities(group: ScanGroup, mean: torch.Tensor, velocities: torch.Tensor, level: Round) -> tuple[float, float]:
     """Improve velocities in place; returns the difference before and after, mean over the scans and what they show."""
     before = after = 0.0
     channel = torch.tensor(_CHANNEL_WEIGHT).view(1, 3, 1, 1, 1)

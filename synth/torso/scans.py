@@ -35,7 +35,7 @@ _SIDE_STEPS = (-2, -1, 0, 1, 2)  # of SEARCH_MM, about where the middles of the 
 
 
 @dataclass(frozen=True)
-class Scan:
+class TorsoScan:
     """One scan at SCAN_SPACING_MM, RAS.
 
     hu: (X, Y, Z) float32, on the scan's own grid or on the torso frame; scanned: (X, Y, Z) bool, where it has data;
@@ -54,7 +54,7 @@ class Scan:
     corner_mm: np.ndarray
 
 
-def read_scans(folders: Sequence[Path]) -> list[Scan]:
+def read_scans(folders: Sequence[Path]) -> list[TorsoScan]:
     """Every CASE/ct.nii.gz, with labels.nii.gz or organs.nii.gz, TotalSegmentator's ids, that may train."""
     scans = []
     for folder in folders:
@@ -70,7 +70,7 @@ def read_scans(folders: Sequence[Path]) -> list[Scan]:
     return scans
 
 
-def _read(file: Path, row: dict[str, str]) -> Scan:
+def _read(file: Path, row: dict[str, str]) -> TorsoScan:
     ct = nifti.read_volume(file, plausible=False)
     hu, affine = to_ras(ct.hu, ct.affine)
     spacing = voxel_spacing(affine)
@@ -86,7 +86,7 @@ def _read(file: Path, row: dict[str, str]) -> Scan:
     everywhere = np.ones(at_4mm.shape, bool)
     about = (row.get("contrast", "?"), row.get("licence", ""), cut_share(at_4mm) < _CUT_SHARE)
     fine = _resampled(_smoothed(hu, FINE_MM / spacing, 0.3), spacing, 3, FINE_MM).clip(_AIR_HU, HU_MAX)
-    return Scan(file.parent.name, at_4mm, everywhere, ids, *about, body_of(fine).astype(np.float16), np.zeros(3))
+    return TorsoScan(file.parent.name, at_4mm, everywhere, ids, *about, body_of(fine).astype(np.float16), np.zeros(3))
 
 
 def _smoothed(hu: np.ndarray, times: np.ndarray, sigma: float) -> np.ndarray:
@@ -129,7 +129,7 @@ def features(hu: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
-def put(scan: Scan, offset: np.ndarray) -> Scan:
+def put(scan: TorsoScan, offset: np.ndarray) -> TorsoScan:
     """The scan on the frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
     shape = FRAME.shape_at(SCAN_SPACING_MM)
     scanned = _moved(scan.scanned, offset, shape, False)
@@ -176,7 +176,7 @@ def overlap_score(moving: torch.Tensor, fixed: torch.Tensor, weight: torch.Tenso
     return float(((a - b) ** 2 * w).sum() / (((b - mean) ** 2 * w).sum() + 1e-3))
 
 
-def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable[[str], None]) -> np.ndarray:
+def search(scan: TorsoScan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable[[str], None]) -> np.ndarray:
     """The offset (3,) in voxels of SCAN_SPACING_MM at which a scan looks most like what is placed already.
 
     Args:
@@ -215,18 +215,18 @@ def search(scan: Scan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable
     return offset
 
 
-def _labelled(scan: Scan) -> int:
+def _labelled(scan: TorsoScan) -> int:
     """How many labels a scan has."""
     return 0 if scan.ids is None else len(np.unique(scan.ids))
 
 
-def placed(scans: Sequence[Scan], tell: Callable[[str], None]) -> list[Scan]:
+def placed(scans: Sequence[TorsoScan], tell: Callable[[str], None]) -> list[TorsoScan]:
     """All scans on the frame: the one with most labels by its liver and spine, the others by search.
 
     A scan that hardly overlaps the labelled one is placed on the mean of those that do, in a second search of all.
     """
     first = max(range(len(scans)), key=lambda i: _labelled(scans[i]))
-    out: list[Scan | None] = [None] * len(scans)
+    out: list[TorsoScan | None] = [None] * len(scans)
     out[first] = put(scans[first], _anchored(scans[first]))
     for round_number in range(2):
         order = range(len(scans)) if round_number else sorted(range(len(scans)), key=lambda i: -scans[i].hu.shape[2])
@@ -239,7 +239,7 @@ def placed(scans: Sequence[Scan], tell: Callable[[str], None]) -> list[Scan]:
     return [s for s in out if s is not None]
 
 
-def _anchored(scan: Scan) -> np.ndarray:
+def _anchored(scan: TorsoScan) -> np.ndarray:
     """The offset that puts the frame's anchor, told from labels, at its origin."""
     if scan.ids is None or not (scan.ids == labels.ids()["liver"]).any():
         raise InputError("torso: none of the scans has a liver and vertebrae labelled; add one that has")
@@ -252,7 +252,7 @@ def _anchored(scan: Scan) -> np.ndarray:
     return np.rint(origin - anchor).astype(int)
 
 
-def mean_features(scans: Sequence[Scan]) -> tuple[torch.Tensor, torch.Tensor]:
+def mean_features(scans: Sequence[TorsoScan]) -> tuple[torch.Tensor, torch.Tensor]:
     """(3, X, Y, Z) mean features at SEARCH_MM of scans on the frame, and (1, X, Y, Z) 1 where one of them has data."""
     step = round(SEARCH_MM / SCAN_SPACING_MM)
     total, count = torch.zeros(()), torch.zeros(())
@@ -263,7 +263,7 @@ def mean_features(scans: Sequence[Scan]) -> tuple[torch.Tensor, torch.Tensor]:
     return total / count.clamp(min=1e-3), (count > 0.5).float()
 
 
-def blood(scan: Scan) -> np.ndarray:
+def blood(scan: TorsoScan) -> np.ndarray:
     """(X, Y, Z) bool of a scan on the frame: deep in the body in front of the spine, where bright means contrast."""
     body = np.stack([ndimage.binary_fill_holes(scan.hu[..., z] > _BODY_HU) for z in range(scan.hu.shape[2])], axis=-1)
     depth = ndimage.distance_transform_edt(body[::2, ::2, ::2]) * 2 * SCAN_SPACING_MM

@@ -34,7 +34,7 @@ _PARTS = ("model", "ema", "optimizer")
 Tensors = dict[str, torch.Tensor]
 
 
-class Progress(BaseModel):
+class TrainingProgress(BaseModel):
     """How far a run has come: optimiser steps, the best validation, and the sums since the last line of its log."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -65,7 +65,7 @@ class State:
         return {f"{key} {name}": value for name, state in moments for key, value in state.items()}
 
 
-def write(out: Path, state: State, progress: Progress) -> None:
+def write(out: Path, state: State, progress: TrainingProgress) -> None:
     """Write out/checkpoint; every process calls it, the first writes."""
     wholes = {part: whole(state.named(part)) for part in _PARTS}
     if _first():
@@ -87,7 +87,7 @@ def exists(out: Path) -> bool:
     return any((out / name).exists() for name in (FOLDER, f"{FOLDER}.old"))
 
 
-def read(out: Path, state: State) -> Progress | None:
+def read(out: Path, state: State) -> TrainingProgress | None:
     """Put the last whole checkpoint into `state`; None where there is none.
 
     Where the last one is damaged the one before is taken, and a note says so. Raises InputError where neither can be
@@ -111,11 +111,11 @@ def read(out: Path, state: State) -> Progress | None:
     return None
 
 
-def _read_folder(folder: Path) -> tuple[dict[str, Tensors], Progress]:
+def _read_folder(folder: Path) -> tuple[dict[str, Tensors], TrainingProgress]:
     about = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
     if not isinstance(about, dict) or about.pop("format", None) != _FORMAT:
         raise ValueError(f"{_PROGRESS} does not say format {_FORMAT}, is it of another version?")
-    progress = Progress.model_validate(about)
+    progress = TrainingProgress.model_validate(about)
     return {part: load_file(folder / f"{part}.safetensors") for part in _PARTS}, progress
 
 

@@ -25,12 +25,12 @@ from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.models.weights import load_model
 from synth.training import checkpoint, log
-from synth.training.checkpoint import Progress, State
+from synth.training.checkpoint import State, TrainingProgress
 from synth.training.config import TrainConfig, load_config
 from synth.training.lesion_task import LesionTask
 from synth.training.loader import step_batches
 from synth.training.pictures import drawn, write_picture
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.training.requests import TextBank
 from synth.training.sharded import shard_parameters
 from synth.training.shards import Shard, mean_over_processes
@@ -49,7 +49,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
         return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device, region)
     subjects = load_subjects(config.data / PATIENTS / split)
     texts = TextBank(config.seed)
-    placed = None if config.shape is None else Placed.load(config.shape)
+    placed = None if config.shape is None else PlacedScaffolds.load(config.shape)
     if config.network == "base":
         return BaseTask(subjects, texts, placed, config, device)
     return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split), device)
@@ -94,7 +94,7 @@ class Trainer:
             fused=device.type == "cuda",
         )
         self.ema = EMAModel(self.bare.parameters(), decay=config.ema, use_ema_warmup=True, power=0.75, foreach=True)
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.sums: dict[str, torch.Tensor] = {}
         self.log_file = config.out / log.NAME
         self.stopping = False

@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import torch
 
-from synth.data.dataset import Parts, Subject
+from synth.data.dataset import Parts, PreparedPatient
 from synth.models.weights import load_model
 from synth.shape.model import ShapeModel, cut
 from synth.training.shape import load_placed
 
 
-class Placed:
+class PlacedScaffolds:
     """The mean patient deformed to each patient, by name, as closely as registration came.
 
     A scaffold that fits its patient teaches the networks to put bone where the scaffold has it. Drawn scaffolds are
@@ -34,11 +34,11 @@ class Placed:
         self.patients = {name: _deformed(model, v, places.get(name)) for name, v in velocities.items()}
 
     @staticmethod
-    def load(folder: Path) -> Placed:
+    def load(folder: Path) -> PlacedScaffolds:
         """What `synthct train shape` wrote; InputError if it did not."""
-        return Placed(load_model(ShapeModel, folder / "weights"), *load_placed(folder))
+        return PlacedScaffolds(load_model(ShapeModel, folder / "weights"), *load_placed(folder))
 
-    def parts(self, subject: Subject) -> Parts:
+    def parts(self, subject: PreparedPatient) -> Parts:
         """The scaffold's CT, and its organs as the rest, cut to the patient's field of view."""
         patient, frame, ends = self.patients[subject.name], subject.region.frame, subject.region.ends(subject.facts)
         return Parts(subject.region, cut(patient.ct, frame, ends).half(), cut(patient.rest, frame, ends).half())

@@ -11,7 +11,7 @@ import torch
 
 import prompts.writer
 from prompts import CaseRequest
-from synth.data.dataset import Subject
+from synth.data.dataset import PreparedPatient
 from synth.regions import Region
 from synth.regions.words import request_of
 
@@ -28,7 +28,7 @@ class TextBank:
     def __init__(self, seed: int) -> None:
         self._wordings = lru_cache(maxsize=_KEPT)(partial(_wordings, seed))
 
-    def draw(self, subject: Subject, mirror: bool, rng: np.random.Generator) -> str | None:
+    def draw(self, subject: PreparedPatient, mirror: bool, rng: np.random.Generator) -> str | None:
         """One text, of the mirror image if asked; None where there is nothing to say."""
         facts = subject.region.mirrored(subject.facts) if mirror else subject.facts
         texts = self._wordings(subject.region, subject.name, mirror, tuple(sorted(facts.items())))

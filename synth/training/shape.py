@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save_file
 
-from synth.data.dataset import Subject, load_subjects, parts_of
+from synth.data.dataset import PreparedPatient, load_subjects, parts_of
 from synth.data.store import PATIENTS
 from synth.errors import InputError
 from synth.files.whole import whole_file, whole_folder
@@ -25,7 +25,7 @@ from synth.settings import read_settings
 from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
-from synth.shape.register import Group, Round, features, fit_velocities, mean_of, on_grid, register
+from synth.shape.register import PatientGroup, Round, features, fit_velocities, mean_of, on_grid, register
 from synth.shape.vertebrae import (
     ALIKE,
     LEAST_ROWS,
@@ -62,14 +62,14 @@ class ShapeConfig(BaseModel):
     )
 
 
-def group_of(subjects: Sequence[Subject]) -> Group:
+def group_of(subjects: Sequence[PreparedPatient]) -> PatientGroup:
     """What registration compares of prepared patients."""
     frames = torch.stack([parts_of(s).whole() for s in subjects])
     known = torch.stack([torch.cat([torch.ones(2), s.annotated]) for s in subjects])
-    return Group(subjects[0].region, features(frames), torch.stack([_scanned(s) for s in subjects]), known)
+    return PatientGroup(subjects[0].region, features(frames), torch.stack([_scanned(s) for s in subjects]), known)
 
 
-def _scanned(subject: Subject) -> torch.Tensor:
+def _scanned(subject: PreparedPatient) -> torch.Tensor:
     """(Z,) share of each 8 mm slice within the field of view."""
     frame, (top, bottom) = subject.region.frame, subject.region.ends(subject.facts)
     lower = frame.lower_mm[2] + MEAN_SPACING_MM * torch.arange(frame.shape_at(MEAN_SPACING_MM)[2])
@@ -110,7 +110,7 @@ def fit_shape(config: ShapeConfig) -> Path:
 @torch.no_grad()
 def fit_vertebrae(
     model: ShapeModel,
-    subjects: Sequence[Subject],
+    subjects: Sequence[PreparedPatient],
     placed: Mapping[str, torch.Tensor],
     learnt: int,
     tell: Callable[[str], None],
@@ -150,7 +150,7 @@ def _strength(rows: Rows) -> float:
 
 
 def _strips(
-    model: ShapeModel, subject: Subject, velocity: torch.Tensor, line: spine.Line
+    model: ShapeModel, subject: PreparedPatient, velocity: torch.Tensor, line: spine.Line
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Along the spine: the patient's intensity, what its scaffold lacks of it, and the rows that were scanned."""
     ct = intensity.to_unit(subject.hu)
@@ -165,7 +165,7 @@ def _strips(
 
 
 def _model(
-    config: ShapeConfig, subjects: Sequence[Subject], organs: torch.Tensor, velocities: torch.Tensor
+    config: ShapeConfig, subjects: Sequence[PreparedPatient], organs: torch.Tensor, velocities: torch.Tensor
 ) -> ShapeModel:
     """The shape model of the patients, and of their mirror images where the region is symmetric."""
     region = subjects[0].region
@@ -184,7 +184,7 @@ def _model(
 
 
 @torch.no_grad()
-def mean_ct(subjects: Sequence[Subject], velocities: torch.Tensor) -> torch.Tensor:
+def mean_ct(subjects: Sequence[PreparedPatient], velocities: torch.Tensor) -> torch.Tensor:
     """(1, X, Y, Z) intensity + 1 at 4 mm: the average of the patients carried back, each where it was scanned."""
     total, count = torch.zeros(()), torch.zeros(())
     region = subjects[0].region
@@ -200,8 +200,8 @@ def mean_ct(subjects: Sequence[Subject], velocities: torch.Tensor) -> torch.Tens
 
 
 def _place(
-    subjects: Sequence[Subject],
-    group: Group,
+    subjects: Sequence[PreparedPatient],
+    group: PatientGroup,
     velocities: torch.Tensor,
     config: ShapeConfig,
     tell: Callable[[str], None],

@@ -15,7 +15,7 @@ from synth.data.dataset import (
     COARSE_MM,
     Jitter,
     Parts,
-    Subject,
+    PreparedPatient,
     fractions,
     jittered_alike,
     parts_of,
@@ -26,7 +26,7 @@ from synth.data.dataset import (
 from synth.flow.losses import label_loss, velocity_loss
 from synth.flow.schedule import draw_times, interpolate
 from synth.models import intensity
-from synth.models.condition import Asked, Condition, Known, known_mask_of, told_base, told_refine
+from synth.models.condition import Condition, EncodedRequest, Known, known_mask_of, told_base, told_refine
 from synth.models.denoiser import Denoiser
 from synth.models.scaling import ct_to_network, detail_to_network, dose_to_network
 from synth.models.text import TEXT_DIM, text_encoder
@@ -35,7 +35,7 @@ from synth.regions import Region, shipped
 from synth.regions.frame import BASE_SPACING_MM
 from synth.regions.region import HEAD_NECK_CT, CtScale
 from synth.training.config import TrainConfig
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.training.requests import TextBank, draw_facts
 from synth.training.shards import Shard, mean_over_processes
 
@@ -45,7 +45,7 @@ _PRIOR_RIDGE = 0.02
 _BODY_UNIT = -0.75  # a coarse voxel above this holds body
 
 
-class Drawing(Protocol):
+class TrainedTask(Protocol):
     """What a task says of the network that it trains."""
 
     @property
@@ -60,7 +60,7 @@ class Drawing(Protocol):
 class Posed:
     """A patient under one jitter, on the frame at 8 mm: (2 + organs, X, Y, Z), and its scaffold (1 + organs, ..)."""
 
-    subject: Subject
+    subject: PreparedPatient
     jitter: Jitter
     volume: torch.Tensor
     scaffold: torch.Tensor | None
@@ -115,7 +115,7 @@ def _told(
     samples: Sequence[Sample], x0: torch.Tensor, annotated: torch.Tensor, encoder: str | None, scale: CtScale
 ) -> Condition:
     text = _encoded([s.text for s in samples], encoder, x0.device)
-    asked = Asked(torch.stack([s.facts for s in samples]).to(x0.device), *text)
+    asked = EncodedRequest(torch.stack([s.facts for s in samples]).to(x0.device), *text)
     lower_mm = torch.stack([s.lower_mm for s in samples]).to(x0.device)
     known = Known(x0, torch.stack([s.known_mask for s in samples]))
     scaffold = _stacked([s.scaffold for s in samples])
@@ -207,9 +207,9 @@ class _FrameTask:
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[PreparedPatient],
         texts: TextBank,
-        placed: Placed | None,
+        placed: PlacedScaffolds | None,
         config: TrainConfig,
         device: torch.device | None = None,
     ) -> None:
@@ -219,7 +219,7 @@ class _FrameTask:
         self.subjects, self.texts, self.config = subjects, texts, config
         self.region = self.subjects[0].region
         self.device, self.placed = device or torch.device("cpu"), placed
-        self._kept: dict[int, tuple[Subject, list[Parts]]] = {}
+        self._kept: dict[int, tuple[PreparedPatient, list[Parts]]] = {}
         self.keeps = self._fits(config.memory_gb)
 
     def _fits(self, most_gb: float) -> bool:
@@ -229,7 +229,7 @@ class _FrameTask:
         voxels = len(self.subjects) * math.prod(self.region.frame.shape_at(4.0))
         return voxels * (2 * halves + 4) < most_gb * 1e9
 
-    def patient(self, index: int) -> tuple[Subject, list[Parts]]:
+    def patient(self, index: int) -> tuple[PreparedPatient, list[Parts]]:
         """A subject, and it and its scaffold if there are any on the device; read anew where not all can stay there."""
         if index in self._kept:
             return self._kept[index]
@@ -261,7 +261,7 @@ class _FrameTask:
         return Posed(subject, jitter, volume, scaffold[0] if scaffold else None)
 
     def request(
-        self, subject: Subject, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
+        self, subject: PreparedPatient, jitter: Jitter, rng: np.random.Generator, with_text: bool = True
     ) -> tuple[torch.Tensor, str | None]:
         """Facts and text, parts withheld."""
         region = self.region
@@ -272,7 +272,7 @@ class _FrameTask:
         return encoded, self.texts.draw(subject, jitter.mirror, rng) if speak else None
 
     @staticmethod
-    def annotated(subject: Subject, jitter: Jitter) -> torch.Tensor:
+    def annotated(subject: PreparedPatient, jitter: Jitter) -> torch.Tensor:
         """Flags of the organs drawn, right and left swapped in a mirror image."""
         flags = subject.annotated.clone()
         return flags[list(subject.region.mirror)] if jitter.mirror else flags
@@ -334,9 +334,9 @@ class RefineTask(_FrameTask):
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[PreparedPatient],
         texts: TextBank,
-        placed: Placed | None,
+        placed: PlacedScaffolds | None,
         config: TrainConfig,
         volumes: Sequence[tuple[torch.Tensor, torch.Tensor]] = (),
         device: torch.device | None = None,
@@ -389,7 +389,7 @@ class RefineTask(_FrameTask):
         return self.crop_at(subject, start, mirror, somewhere, rng)
 
     def crop_at(
-        self, subject: Subject, start: Sequence[int], mirror: bool, somewhere: bool, rng: np.random.Generator
+        self, subject: PreparedPatient, start: Sequence[int], mirror: bool, somewhere: bool, rng: np.random.Generator
     ) -> Sample:
         """The crop whose first voxel at 4 mm is `start`, or its mirror image; told where it is, or not."""
         size = 2 * self.crop
@@ -409,7 +409,7 @@ class RefineTask(_FrameTask):
         annotated = self.annotated(subject, jitter)
         return self._finish(rng, ct, labels, annotated, facts, None, torch.full((3,), 4.0), lower)
 
-    def _crop_centre(self, subject: Subject, rng: np.random.Generator) -> tuple[int, ...]:
+    def _crop_centre(self, subject: PreparedPatient, rng: np.random.Generator) -> tuple[int, ...]:
         """A voxel mostly of one organ, every organ as often as the others, else anywhere in the body."""
         places = self._known_places.get(subject.name) or _places(subject)
         if self.keeps:
@@ -471,14 +471,14 @@ class RefineTask(_FrameTask):
         )
 
 
-def _places(subject: Subject) -> dict[int, np.ndarray]:
+def _places(subject: PreparedPatient) -> dict[int, np.ndarray]:
     """Flat indices of the voxels of every organ that was drawn, and under 0 those of the body."""
     flat = subject.organs.ravel()
     organs = {int(organ): np.flatnonzero(flat == organ).astype(np.int32) for organ in np.unique(flat) if organ}
     return {0: np.flatnonzero(subject.hu.ravel() > -300).astype(np.int32), **organs}
 
 
-def build_model(config: TrainConfig, task: Drawing) -> Denoiser:
+def build_model(config: TrainConfig, task: TrainedTask) -> Denoiser:
     """A fresh denoiser of the task's channels, or the one that training starts from."""
     if config.init is not None:
         model = load_model(Denoiser, config.init)

@@ -24,8 +24,8 @@ from synth.torso.atlas import abdomen_inside, build_atlas, chest_inside
 from synth.torso.looks import Look
 from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes
 from synth.torso.places import Places
-from synth.torso.register import Group, register
-from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, placed, read_scans
+from synth.torso.register import ScanGroup, register
+from synth.torso.scans import SCAN_SPACING_MM, TorsoScan, blood, placed, read_scans
 from synth.volumes.types import HU_MAX, HU_MIN
 
 _NATIVE = ("no", "non")
@@ -68,7 +68,7 @@ def fit_torso(config: TorsoConfig) -> Path:
 
         found = [s for s in read_scans(config.scans) if s.name not in config.leave_out]
         scans = placed([s for s in found if s.hu.shape[2] * SCAN_SPACING_MM >= _LEAST_MM], tell)
-        _, velocities = register(Group.of(scans, [blood(scan) for scan in scans]), config.rounds, tell)
+        _, velocities = register(ScanGroup.of(scans, [blood(scan) for scan in scans]), config.rounds, tell)
         model = build(config, scans, velocities, tell)
         model.save(config.out / TORSO_FILE)
         tell(f"{TORSO_FILE}: {(config.out / TORSO_FILE).stat().st_size:,} bytes")
@@ -77,7 +77,7 @@ def fit_torso(config: TorsoConfig) -> Path:
 
 @torch.no_grad()
 def build(
-    config: TorsoConfig, scans: Sequence[Scan], velocities: torch.Tensor, tell: Callable[[str], None]
+    config: TorsoConfig, scans: Sequence[TorsoScan], velocities: torch.Tensor, tell: Callable[[str], None]
 ) -> TorsoModel:
     """The model of scans in register."""
     back = [exponential(-v[None], FRAME) for v in velocities]
@@ -127,7 +127,7 @@ def _insides(atlas: np.ndarray, mean_hu: np.ndarray) -> tuple[np.ndarray, np.nda
     return chest, abdomen_inside(atlas, mean_hu, chest)
 
 
-def _in_mean(scan: Scan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _in_mean(scan: TorsoScan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """HU and share of data, (X, Y, Z) float32 at SCAN_SPACING_MM, of a scan carried to the mean torso."""
     where = Places(back, SCAN_SPACING_MM).all() / SCAN_SPACING_MM - 0.5
     hu = ndimage.map_coordinates(scan.hu, where, order=3, mode="nearest")  # cubic, for linear blurs bone
@@ -139,7 +139,7 @@ def _pooled(volume: torch.Tensor, spacing: float) -> np.ndarray:
     return F.avg_pool3d(volume.float()[None], round(spacing / SCAN_SPACING_MM))[0, 0].numpy()
 
 
-def _sizes(scans: Sequence[Scan]) -> np.ndarray:
+def _sizes(scans: Sequence[TorsoScan]) -> np.ndarray:
     """(N,) log cross-section of the body in the slices about the anchor, in SD over the scans; 0 where not shown."""
     middle = round(-FRAME.lower_mm[2] / SCAN_SPACING_MM)
     out = []

@@ -67,7 +67,7 @@ def ras_case(case: Case) -> RasCase:
 
 
 @dataclass(frozen=True)
-class Lesion:
+class LesionBox:
     """The id of a lesion and the slices of its bounding box."""
 
     id: int
@@ -78,7 +78,7 @@ class Lesion:
         return float(max((s.stop - s.start) * mm for s, mm in zip(self.box, spacing, strict=True)))
 
 
-def largest_lesion(case: RasCase) -> Lesion | None:
+def largest_lesion(case: RasCase) -> LesionBox | None:
     """The lesion with most voxels, None without lesions."""
     counts = np.bincount(case.lesions.ravel(order="K"), minlength=1)
     counts[0] = 0
@@ -86,10 +86,10 @@ def largest_lesion(case: RasCase) -> Lesion | None:
         return None
     largest = int(counts.argmax())
     x, y, z = ndimage.find_objects(case.lesions, max_label=largest)[largest - 1]
-    return Lesion(largest, (x, y, z))
+    return LesionBox(largest, (x, y, z))
 
 
-def in_lung(case: RasCase, lesion: Lesion) -> bool:
+def in_lung(case: RasCase, lesion: LesionBox) -> bool:
     """Whether air surrounds the lesion: the median HU of the shell of 2 voxels around it."""
     near = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in lesion.box)
     inside = case.lesions[near] == lesion.id
@@ -97,7 +97,7 @@ def in_lung(case: RasCase, lesion: Lesion) -> bool:
     return bool(shell.any()) and float(np.median(case.hu[near][shell])) < _LUNG_BELOW
 
 
-def slices_through(case: RasCase, lesion: Lesion | None) -> tuple[int, int, int]:
+def slices_through(case: RasCase, lesion: LesionBox | None) -> tuple[int, int, int]:
     """The sagittal, coronal and axial index to show: through the lesion, else through most organs."""
     if lesion is not None:
         inside = case.lesions[lesion.box] == lesion.id
@@ -127,7 +127,7 @@ def body_box(case: RasCase) -> Box:
     return x, y, z
 
 
-def box_around(case: RasCase, lesion: Lesion, width_mm: float) -> Box:
+def box_around(case: RasCase, lesion: LesionBox, width_mm: float) -> Box:
     """A cube of `width_mm` about the lesion's middle; it may reach beyond the grid (`cut` fills with air)."""
     x, y, z = (
         ((s.start + s.stop) // 2 - round(width_mm / 2 / mm), (s.start + s.stop) // 2 + round(width_mm / 2 / mm))

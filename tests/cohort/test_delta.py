@@ -14,7 +14,7 @@ import synth
 from synth import cli
 from synth.case import folder as case_folder
 from synth.case.folder import DELTA
-from synth.cohort import Store, delta, engine, layout
+from synth.cohort import StoreKind, delta, engine, layout
 from synth.errors import InputError
 from tests.cohort.conftest import files_of, write_recipe
 
@@ -159,7 +159,7 @@ def test_what_reads_whole_cases_refuses_deltas(kept: Path, tmp_path: Path, capsy
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    delta.choose(tmp_path, Store.delta)
+    delta.choose(tmp_path, StoreKind.delta)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 

@@ -19,7 +19,7 @@ import torch
 from synth import cli
 from synth.case import folder as case_folder
 from synth.cohort import dry_run, engine, layout, worker
-from synth.cohort.draw import Attempt, Drawn
+from synth.cohort.draw import Attempt, DrawnCase
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import PlannedCase
 from synth.cohort.progress import Tally
@@ -268,7 +268,7 @@ def test_a_cohort_without_a_host_that_can_be_read_counts_what_it_gave_up(
 def test_reasons_keep_the_numbers_that_they_have_in_common() -> None:
     def failed(*reasons: str) -> Tally:
         tally = Tally(1)
-        tally.reject(Drawn(cast(PlannedCase, None), None, tuple(Attempt(reason) for reason in reasons)))
+        tally.reject(DrawnCase(cast(PlannedCase, None), None, tuple(Attempt(reason) for reason in reasons)))
         return tally
 
     tally = failed("12 mm of 3 mm; dcm2niix", "-7.5 mm of 3 mm; dcm2niix", "no room")
@@ -357,7 +357,7 @@ def test_dry_run_counts_the_cases_that_are_given_up(place: Path, monkeypatch: py
     def slow_and_failing(of: Any, case: Any, progress: Any) -> Any:
         if case.index == 0:
             time.sleep(0.5)
-            return Drawn(case, None, (Attempt("no room"),) * 2)
+            return DrawnCase(case, None, (Attempt("no room"),) * 2)
         return real(of, case, progress)
 
     monkeypatch.setattr(dry_run, "draw", slow_and_failing)

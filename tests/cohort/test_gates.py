@@ -12,7 +12,7 @@ from synth.cohort import engine, layout, novelty
 from synth.cohort.gates import _organ_checks, elsewhere, largest_piece
 from synth.cohort.recipe import Gates, read_recipe
 from synth.cohort.visibility import contrast_to_noise
-from synth.data.store import Entry, write_entries
+from synth.data.store import PatientEntry, write_entries
 from synth.errors import InputError
 from synth.report import location, measure
 from synth.volumes.types import Case, LabelMap, Volume
@@ -70,7 +70,7 @@ def write_patients(folder: Path, number: int) -> list[Volume]:
         blocks = rng.normal(0, 200, HEAD_NECK.shape)
         hu = np.kron(blocks, np.ones((4, 4, 4))).astype(np.int16)
         empty = np.zeros(hu.shape, np.uint8)
-        entries.append(Entry(f"p{i}", "head_neck", hu, empty, empty, ORGANS, source="made up"))
+        entries.append(PatientEntry(f"p{i}", "head_neck", hu, empty, empty, ORGANS, source="made up"))
         volumes.append(Volume(hu, HEAD_NECK.affine_at(4)))
     write_entries(folder, entries[:8])
     return volumes

@@ -13,7 +13,7 @@ import pytest
 from evals.benchmarks.made_up import REGION_YAML
 from prompts import writer
 from synth import cli
-from synth.data.dataset import Subject, load_subjects
+from synth.data.dataset import PreparedPatient, load_subjects
 from synth.data.prepare import prepare_scan
 from synth.data.sources import cases
 from synth.data.sources.listing import Listed, split_of
@@ -126,7 +126,7 @@ def test_training_reads_the_report_whole_and_in_parts_beside_the_wordings() -> N
     facts = {"top_mm": 60.0, "shoulder_width_mm": 400.0, "neck_area_cm2": 150.0, "neck_vessels_hu": 120.0}
     import torch
 
-    subject = Subject(REGION, "p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
+    subject = PreparedPatient(REGION, "p", np.zeros(shape, np.int16), empty, empty, torch.ones(7), facts, REPORT)
     bank, rng = TextBank(seed=0), np.random.default_rng(0)
     drawn = [bank.draw(subject, True, rng) for _ in range(300)]
     wordings = writer.wordings(request_of(REGION, facts), Random("0 p True"), WORDINGS)
@@ -142,7 +142,9 @@ def test_a_patient_of_whom_no_word_is_measured_is_told_by_the_report_alone() -> 
     import torch
 
     region, empty = parse(REGION_YAML), np.zeros((32, 32, 32), np.uint8)
-    silent = Subject(region, "p", empty.astype(np.int16), empty, empty, torch.ones(2), {"liver_ml": 60.0}, REPORT)
+    silent = PreparedPatient(
+        region, "p", empty.astype(np.int16), empty, empty, torch.ones(2), {"liver_ml": 60.0}, REPORT
+    )
     bank, rng = TextBank(seed=0), np.random.default_rng(0)
     said = " ".join(REPORT.split())
     assert all(" ".join(str(bank.draw(silent, False, rng)).split()) in said for _ in range(50))

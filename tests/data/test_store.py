@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from synth.data import store
-from synth.data.store import Entry, Store
+from synth.data.store import PatientEntry, Store
 from synth.errors import InputError
 
 
@@ -23,7 +23,7 @@ def entry(number, shape=(4, 5, 6)):
         "report": f"Report {number}.",
         "columns": {"sex": "F"},
     }
-    return Entry(f"p{number:03d}", "chest", hu, organs, np.zeros(shape, np.uint8), source="cases", **about)
+    return PatientEntry(f"p{number:03d}", "chest", hu, organs, np.zeros(shape, np.uint8), source="cases", **about)
 
 
 def prepare(number):

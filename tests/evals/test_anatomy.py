@@ -11,18 +11,18 @@ import pytest
 import torch
 
 from evals import anatomy
-from evals.anatomy import Subject, body_mask, measure_subject, pooled
+from evals.anatomy import FrameVolume, body_mask, measure_subject, pooled
 from prompts.vocabulary import Extent
 from synth.errors import InputError
 from synth.models import intensity, wavelet
 from tests.regions import HEAD_NECK, ORGANS, prior
 
 
-def cube(hu_inside: np.ndarray) -> Subject:
+def cube(hu_inside: np.ndarray) -> FrameVolume:
     """A subject whose body is one block of 16 base voxels (4 x 4 x 1) at 8 mm, aligned with the base grid."""
     hu = np.full(HEAD_NECK.shape_at(8.0), -1000, np.int16)
     hu[16:24, 16:24, 16:18] = hu_inside
-    return Subject("cube", hu, np.zeros(hu.shape, np.uint8), HEAD_NECK.affine_at(8.0), ())
+    return FrameVolume("cube", hu, np.zeros(hu.shape, np.uint8), HEAD_NECK.affine_at(8.0), ())
 
 
 def test_pooling_is_the_coarse_band_of_the_pyramid() -> None:

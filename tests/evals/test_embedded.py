@@ -10,7 +10,7 @@ import yaml
 
 from evals import embedded
 from evals.embedded import EmbeddedConfig, load
-from evals.result import Picture, Result, Table, read
+from evals.result import Result, ResultPicture, ResultTable, read
 from evals.stamp import Figure, Stamp
 from evals.utility import drawing
 from prompts import parse
@@ -75,12 +75,14 @@ def test_one_command_draws_evaluates_and_tells(study: Path, monkeypatch: pytest.
     assert cli.main(arguments) == 0
 
 
-def fake(kind: str) -> tuple[Result, list[Picture]]:
+def fake(kind: str) -> tuple[Result, list[ResultPicture]]:
     stamp = Stamp(
         network="n", weights_sha256="", real=10, synthetic=10, slices="", preprocessing="", reference_sha256=""
     )
     figures = [Figure(metric="kid", part=part, value=3.5, low=1.0, high=9.0, stamp=stamp) for part in ("mean", "axial")]
-    return Result(kind=kind, title=kind, figures=figures, tables=[Table(title="t", columns=["a"], rows=[[1]])]), []
+    return Result(
+        kind=kind, title=kind, figures=figures, tables=[ResultTable(title="t", columns=["a"], rows=[[1]])]
+    ), []
 
 
 def test_what_is_asked_is_drawn_from_the_set_and_can_be_read_back() -> None:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from evals import memorization_plots
 from evals.memorization import Neighbours, below_held_out, compare, feature_neighbours, pixel_neighbours, verdict
-from evals.result import Picture, Result, read
+from evals.result import Result, ResultPicture, read
 from synth import cli
 from tests.evals.sets_on_disk import body, write
 
@@ -67,7 +67,7 @@ def test_new_patients_of_the_same_law_are_not_accused(
 def test_smooth_new_patients_may_be_near_but_are_no_copies(
     folders: dict[str, Path], network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memorization_plots, "distributions", lambda _: Picture("", b""))
+    monkeypatch.setattr(memorization_plots, "distributions", lambda _: ResultPicture("", b""))
     monkeypatch.setattr(memorization_plots, "pairs", lambda *_: [])
     smooth = write(tmp_path / "smooth", range(200, 214), lambda hu: ndimage.gaussian_filter(hu, 0.8))
     assert not audit(folders, smooth, network, tmp_path / "out").notes[0].startswith("Signs of memorization")

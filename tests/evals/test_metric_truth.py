@@ -20,7 +20,7 @@ from evals.statistics import GRADIENT_EDGES, Measured, measure
 from evals.utility import scoring
 from evals.utility.config import UtilityConfig
 from evals.utility.data import Labelled
-from evals.volumes import Subject
+from evals.volumes import ReadVolume
 from synth.errors import InputError
 from tests.evals.sets_on_disk import AFFINE, body
 
@@ -104,7 +104,7 @@ def ramp(slope: float) -> Measured:
     """Of a block of soft tissue that rises along x by `slope` HU a mm."""
     x = np.arange(40).reshape(-1, 1, 1) * 2.0
     hu = np.broadcast_to(slope * (x - 40), (40, 12, 12))
-    return measure(Subject("r", "r", np.rint(hu).astype(np.int16), np.diag([2.0, 2.0, 2.0, 1.0]), None))
+    return measure(ReadVolume("r", "r", np.rint(hu).astype(np.int16), np.diag([2.0, 2.0, 2.0, 1.0]), None))
 
 
 def test_gradients_of_two_ramps_differ_by_their_slopes() -> None:
@@ -118,7 +118,8 @@ def test_twice_the_contrast_is_6_decibels_of_power() -> None:
     texture = ndimage.gaussian_filter(np.random.default_rng(2).normal(0, 1, (32, 32, 32)), 1.0)
     hu = 20 * texture / texture.std()
     powers = [
-        np.stack([measure(Subject("p", "p", np.rint(f * hu).astype(np.int16), AFFINE, None)).power] * 5) for f in (1, 2)
+        np.stack([measure(ReadVolume("p", "p", np.rint(f * hu).astype(np.int16), AFFINE, None)).power] * 5)
+        for f in (1, 2)
     ]
     assert measures.decibels(powers[1], powers[0]) == pytest.approx(20 * np.log10(2), abs=0.15)
 

@@ -11,9 +11,9 @@ import torch
 from evals import redrawn, steps
 from evals.redrawn import COARSE, FINE, REAL, Redrawer
 from synth.case.plan import Sampling
-from synth.data.dataset import Subject, pool
+from synth.data.dataset import PreparedPatient, pool
 from synth.models import intensity
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.volumes.nifti import read_volume
 from tests import networks
 from tests.regions import HEAD_NECK, ORGANS, REGION
@@ -22,21 +22,23 @@ FEW = Sampling(base_steps=1, refine_steps=1, precision="float32")
 
 
 @pytest.fixture
-def patient() -> Subject:
+def patient() -> PreparedPatient:
     shape = HEAD_NECK.shape_at(4.0)
     hu = np.full(shape, -1000, np.int16)
     hu[40:80, 20:60, 10:80] = np.random.default_rng(0).integers(-100, 300, (40, 40, 70))
     nothing = np.zeros(shape, np.uint8)
-    return Subject(REGION, "p", hu, nothing, nothing, torch.zeros(len(ORGANS)), {"top_mm": 80.0, "bottom_mm": 150.0})
+    return PreparedPatient(
+        REGION, "p", hu, nothing, nothing, torch.zeros(len(ORGANS)), {"top_mm": 80.0, "bottom_mm": 150.0}
+    )
 
 
 @pytest.fixture
-def redrawer(monkeypatch: pytest.MonkeyPatch, patient: Subject) -> Redrawer:
+def redrawer(monkeypatch: pytest.MonkeyPatch, patient: PreparedPatient) -> Redrawer:
     for name in ("base", "refine"):
         model = getattr(networks, name)(spread=0.02)
         monkeypatch.setattr(redrawn.Weights, name, lambda self, precision, model=model: model)
     still = {patient.name: torch.zeros(3, *HEAD_NECK.shape)}
-    return Redrawer(FEW, 0, Placed(networks.shape(), still))
+    return Redrawer(FEW, 0, PlacedScaffolds(networks.shape(), still))
 
 
 def unit(hu: np.ndarray, times: int) -> torch.Tensor:
@@ -48,7 +50,7 @@ def unit(hu: np.ndarray, times: int) -> torch.Tensor:
 
 @pytest.mark.parametrize(("stage", "halvings"), [(FINE, 1), (COARSE, 2)])
 def test_what_is_kept_of_a_patient_is_the_mean_of_what_is_drawn(
-    redrawer: Redrawer, patient: Subject, stage: str, halvings: int
+    redrawer: Redrawer, patient: PreparedPatient, stage: str, halvings: int
 ) -> None:
     drawn = redrawer.draw(stage, patient, 0)
     kept = [unit(hu, halvings)[:, 12:18, 6:14, 4:18] for hu in (drawn.hu, patient.hu)]  # in air, detail is cut off
@@ -57,7 +59,7 @@ def test_what_is_kept_of_a_patient_is_the_mean_of_what_is_drawn(
     np.testing.assert_array_equal(redrawer.draw(REAL, patient, 0).hu, patient.hu)
 
 
-def test_what_is_drawn_is_not_drawn_again(redrawer: Redrawer, patient: Subject, tmp_path: Path) -> None:
+def test_what_is_drawn_is_not_drawn_again(redrawer: Redrawer, patient: PreparedPatient, tmp_path: Path) -> None:
     redrawn.draw_set(redrawer, FINE, [patient], tmp_path / "set")
     (file,) = (tmp_path / "set").glob("*.nii.gz")
     np.testing.assert_array_equal(read_volume(file, plausible=False).hu, redrawer.draw(FINE, patient, 0).hu)

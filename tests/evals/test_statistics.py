@@ -9,16 +9,16 @@ from scipy.stats import wasserstein_distance
 from evals import measures, statistics
 from evals.protocol import Protocol
 from evals.statistics import FREQUENCIES, HU_EDGES, Measured, measure, noise_power, power_spectrum
-from evals.volumes import Subject
+from evals.volumes import ReadVolume
 from synth.volumes.types import LabelMap
 
 SPACING = np.array([2.0, 2.0, 3.0])
 
 
-def subject(hu: np.ndarray, ids: np.ndarray | None = None) -> Subject:
+def subject(hu: np.ndarray, ids: np.ndarray | None = None) -> ReadVolume:
     affine = np.diag([*SPACING, 1.0])
     organs = None if ids is None else LabelMap(ids, affine, {2: "kidney_right", 5: "liver"})
-    return Subject("s", "0", hu.astype(np.int16), affine, organs)
+    return ReadVolume("s", "0", hu.astype(np.int16), affine, organs)
 
 
 def test_white_noise_has_a_flat_spectrum_of_its_variance() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synth.data.dataset import Subject
+from synth.data.dataset import PreparedPatient
 from synth.volumes import labels
 from tests.regions import HEAD_NECK, ORGANS, REGION
 
@@ -31,7 +31,7 @@ def inside(middle: tuple[int, ...], radii: tuple[int, ...]) -> np.ndarray:
     return ((x - middle[0]) / radii[0]) ** 2 + ((y - middle[1]) / radii[1]) ** 2 + ((z - middle[2]) / radii[2]) ** 2 < 1
 
 
-def patient() -> Subject:
+def patient() -> PreparedPatient:
     """Head, neck and shoulders in air; all organs annotated but the right parotid."""
     body = (
         inside((0, 0, 20), (80, 105, 60)) | inside((0, -10, -60), (65, 60, 300)) | inside((6, -20, -180), (190, 80, 50))
@@ -49,7 +49,7 @@ def patient() -> Subject:
     return _subject(hu.astype(np.int16), organs, dose, tuple(n for n in ORGANS if n != "parotid_gland_right"))
 
 
-def mirror_image(subject: Subject) -> Subject:
+def mirror_image(subject: PreparedPatient) -> PreparedPatient:
     """The patient with right and left exchanged, by names."""
     other = np.array(
         [
@@ -67,6 +67,8 @@ def mirror_image(subject: Subject) -> Subject:
     return _subject(*flipped, names)
 
 
-def _subject(hu: np.ndarray, organs: np.ndarray, dose: np.ndarray, annotated: tuple[str, ...]) -> Subject:
+def _subject(hu: np.ndarray, organs: np.ndarray, dose: np.ndarray, annotated: tuple[str, ...]) -> PreparedPatient:
     facts = REGION.measure(REGION.placed(hu, HEAD_NECK.affine_at(SPACING), organs, dose, annotated))
-    return Subject(REGION, "made_up", hu, organs, dose, torch.tensor([float(n in annotated) for n in ORGANS]), facts)
+    return PreparedPatient(
+        REGION, "made_up", hu, organs, dose, torch.tensor([float(n in annotated) for n in ORGANS]), facts
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synth.data.dataset import Jitter, Subject, jittered, parts_of
+from synth.data.dataset import Jitter, PreparedPatient, jittered, parts_of
 from synth.models import intensity
 from tests.regions import HEAD_NECK, NAMES, ORGANS, REGION, encode, mirrored
 
 MM, SHARE = 9.0, 0.09  # about one voxel of 8 mm, and what it is of an organ's volume
 
 
-def measured(subject: Subject, jitter: Jitter) -> dict[str, float]:
+def measured(subject: PreparedPatient, jitter: Jitter) -> dict[str, float]:
     """Facts at 8 mm of a jittered patient."""
     frame = jittered(parts_of(subject), jitter).float().numpy()
     organs = np.concatenate([1 - frame[2:].sum(axis=0, keepdims=True), frame[2:]]).argmax(axis=0).astype(np.uint8)
@@ -26,7 +26,7 @@ def measured(subject: Subject, jitter: Jitter) -> dict[str, float]:
     ("scale", "shift"),
     [((1.0, 1.0, 1.0), (0, 16, 24)), ((0.85, 1.12, 1.0), (0, -8, -24)), ((1.1, 0.85, 1.12), (0, 0, 8))],
 )
-def test_jittered(subject: Subject, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
+def test_jittered(subject: PreparedPatient, scale: tuple[float, ...], shift: tuple[float, ...]) -> None:
     jitter = Jitter(HEAD_NECK, np.array(scale), np.zeros(3), np.array(shift, float), False)
     said = REGION.jittered(measured(subject, Jitter.none(HEAD_NECK)), jitter)
     found = measured(subject, jitter)
@@ -36,7 +36,7 @@ def test_jittered(subject: Subject, scale: tuple[float, ...], shift: tuple[float
         assert said[name] == pytest.approx(value, abs=near), name
 
 
-def test_mirrored(subject: Subject, image: Subject) -> None:
+def test_mirrored(subject: PreparedPatient, image: PreparedPatient) -> None:
     said = mirrored(subject.facts)
     assert said.keys() == image.facts.keys() and said != subject.facts
     for name, value in image.facts.items():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.data.dataset import Jitter, Subject
+from synth.data.dataset import Jitter, PreparedPatient
 from synth.training.tasks import BaseTask, Posed, RefineTask, Sample
 from tests.laws.conftest import base_task, refine_task
 
@@ -27,7 +27,7 @@ def assert_same(one: Sample, other: Sample) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_whole_frames(subject: Subject, image: Subject, seed: int) -> None:
+def test_whole_frames(subject: PreparedPatient, image: PreparedPatient, seed: int) -> None:
     for make, draw in ((base_task, "_sample"), (refine_task, "_whole")):
         ours, theirs = make(subject), make(image)
         mirrored = getattr(ours, draw)(frame(ours, True), np.random.default_rng(seed))
@@ -37,7 +37,7 @@ def test_whole_frames(subject: Subject, image: Subject, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_crops(subject: Subject, image: Subject, seed: int) -> None:
+def test_crops(subject: PreparedPatient, image: PreparedPatient, seed: int) -> None:
     ours, theirs = refine_task(subject), refine_task(image)
     size, start = 2 * ours.crop, (36, 30, 44)
     there = (subject.hu.shape[0] - size - start[0], *start[1:])
@@ -46,7 +46,7 @@ def test_crops(subject: Subject, image: Subject, seed: int) -> None:
     assert mirrored.labels[1:].sum() > 0
 
 
-def test_mirrored_twice_is_the_patient(subject: Subject, image: Subject) -> None:
+def test_mirrored_twice_is_the_patient(subject: PreparedPatient, image: PreparedPatient) -> None:
     from tests.laws.patient import mirror_image
 
     again = mirror_image(image)

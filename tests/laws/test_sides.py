@@ -16,7 +16,7 @@ from synth.draw.patchwork import draw_patchwork
 from synth.draw.torso_checks import check_torso
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import build_atlas
-from synth.torso.scans import Scan
+from synth.torso.scans import TorsoScan
 from synth.volumes import labels
 from synth.volumes.types import Case, LabelMap, Volume
 from tests.regions import ORGANS, TORSO
@@ -55,8 +55,8 @@ def test_in_an_atlas_that_is_built() -> None:
     hu[(np.abs(np.abs(x) - 100) < 24) & (z < -120)] = 500.0
     seen, labelled = np.ones(hu.shape, np.float32), (z > -60).astype(np.float32)
     scans = [
-        Scan("labelled", hu, labelled > 0, ids, "yes", "", True, hu, np.zeros(3)),
-        Scan("bare", hu, seen > 0, None, "yes", "", True, hu, np.zeros(3)),
+        TorsoScan("labelled", hu, labelled > 0, ids, "yes", "", True, hu, np.zeros(3)),
+        TorsoScan("bare", hu, seen > 0, None, "yes", "", True, hu, np.zeros(3)),
     ]
     still = [torch.zeros(1, 3, *TORSO.shape)] * 2
     built = middles(build_atlas(scans, still, [hu, hu], [labelled, seen]))

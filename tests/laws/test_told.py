@@ -11,12 +11,12 @@ import torch
 
 from prompts import CaseRequest
 from synth.case.plan import GeneratePlan
-from synth.data.dataset import Jitter, Subject, pool, split_bands
+from synth.data.dataset import Jitter, PreparedPatient, pool, split_bands
 from synth.draw import base as compose
 from synth.draw import redraw, refine
 from synth.draw.drawn import Drawn
 from synth.draw.patchwork import draw_patchwork
-from synth.models.condition import Asked, Condition
+from synth.models.condition import Condition, EncodedRequest
 from synth.models.scaling import detail_to_network
 from synth.training import tasks
 from synth.training.lesion_task import lesion_sample
@@ -49,12 +49,12 @@ def words(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setattr(module, "text_encoder", lambda *_: OneEncoder())
 
 
-def plan_of(subject: Subject) -> GeneratePlan:
+def plan_of(subject: PreparedPatient) -> GeneratePlan:
     request = CaseRequest(prompt="said")
     return GeneratePlan(case="c", seed=0, request=request, region="head_neck", spacing_mm=4.0, facts=subject.facts)
 
 
-def annotated(subject: Subject) -> Subject:
+def annotated(subject: PreparedPatient) -> PreparedPatient:
     return replace(subject, annotated=torch.ones(7))
 
 
@@ -82,7 +82,7 @@ def assert_told_alike(training: Condition, drawing: Condition, text: bool = True
         assert torch.equal(training.text, drawing.text) and torch.equal(training.text_mask, drawing.text_mask)
 
 
-def test_base(words: None, subject: Subject) -> None:
+def test_base(words: None, subject: PreparedPatient) -> None:
     subject = annotated(subject)
     task = base_task(subject)
     frame = frame_of(task)
@@ -101,7 +101,7 @@ def drawn_of(frame: Posed, spacing: float) -> Drawn:
     return Drawn(REGION, HEAD_NECK, spacing, coarse[None, :1] - 1.0, dose, organs[None], scaffold[None])
 
 
-def test_refine_of_whole_frames(words: None, subject: Subject) -> None:
+def test_refine_of_whole_frames(words: None, subject: PreparedPatient) -> None:
     subject = annotated(subject)
     task = refine_task(subject)
     frame = frame_of(task)
@@ -110,7 +110,7 @@ def test_refine_of_whole_frames(words: None, subject: Subject) -> None:
     assert_told_alike(collate([sample]).condition, drawing)
 
 
-def test_refine_of_crops(words: None, subject: Subject) -> None:
+def test_refine_of_crops(words: None, subject: PreparedPatient) -> None:
     subject = annotated(subject)
     task = refine_task(subject)
     start = (36, 30, 44)
@@ -124,7 +124,7 @@ def test_refine_of_crops(words: None, subject: Subject) -> None:
     assert_told_alike(collate([sample]).condition, drawing, text=False)  # crops are trained without words
 
 
-def test_noise_on_the_coarse_ct_is_told_as_it_is_and_drawing_tells_no_more(subject: Subject) -> None:
+def test_noise_on_the_coarse_ct_is_told_as_it_is_and_drawing_tells_no_more(subject: PreparedPatient) -> None:
     task = refine_task(subject)
     clean = task.crop_at(subject, (36, 30, 44), False, True, quiet(task))
     levels = []
@@ -134,7 +134,7 @@ def test_noise_on_the_coarse_ct_is_told_as_it_is_and_drawing_tells_no_more(subje
         told = float(collate([sample]).condition.grid[0, LEVEL])
         assert told == pytest.approx(10 * float((sample.coarse - clean.coarse).std()), rel=0.1, abs=0.01)
         levels.append(told)
-    nothing = Asked.nothing(REGION, 384)
+    nothing = EncodedRequest.nothing(REGION, 384)
     forgiven = refine._condition(FINE, nothing, None, 4.0, torch.zeros(1, 1, 8, 8, 8), None).grid[0, LEVEL]
     assert 0 < float(forgiven) < max(levels) / 2
 

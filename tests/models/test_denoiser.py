@@ -5,7 +5,7 @@ import torch
 
 from synth.flow.guidance import asked, away_from
 from synth.models.attention import attend
-from synth.models.condition import Asked, Condition, Known, _position_map, map_channels, told_refine
+from synth.models.condition import Condition, EncodedRequest, Known, _position_map, map_channels, told_refine
 from synth.models.denoiser import Denoiser
 from tests.regions import CLASSES, FACTS, FACTS_DIM, GRID_DIM, ORGANS, REGION, encode, mirrored
 
@@ -108,7 +108,7 @@ def test_position_map_is_mm_from_the_anchor_and_empty_without_a_frame():
 
 def test_stacked_maps_have_the_channels_that_the_network_expects():
     known, annotated = Known(torch.ones(1, 7, *SHAPE), torch.zeros(1, 1, *SHAPE)), torch.ones(1, len(ORGANS))
-    asked, nowhere = Asked.nothing(REGION, 384), torch.full((1, 3), torch.nan)
+    asked, nowhere = EncodedRequest.nothing(REGION, 384), torch.full((1, 3), torch.nan)
     coarse, labels = torch.zeros(1, 1, *SHAPE), torch.zeros(1, CLASSES, *SHAPE)
     maps = told_refine(asked, torch.ones(1, 3), nowhere, annotated, known, coarse, labels, [0.0]).maps
     assert maps.shape[1] == map_channels(7, True, REGION)

@@ -17,7 +17,7 @@ from synth.report import write
 from synth.report.lesions import _kind, _organ
 from synth.report.measurements import (
     Attributes,
-    Extent,
+    ExtentMeasurements,
     LesionMeasurement,
     Measurements,
     OrganMeasurement,
@@ -183,7 +183,7 @@ def test_an_extent_reads_back_in_a_whole_report(kind: FindingKind, style: Style)
     base = lesion(lesion_types()["lung_nodule"], 1, random.Random(0))
     figures = FIGURES | {"heart_ml": 600.0, "deposits": 4.0, "volume_mm3": 220.0, "peak_hu": 900.0}
     organ = KIND_ORGANS[kind][0]
-    extent = Extent(
+    extent = ExtentMeasurements(
         median_hu=-600.0, affected_ml={"lung_lower_lobe_right": 140.0} if organ is Organ.LUNG else {},
         part_ml=PARTS, figures=figures,
     )  # fmt: skip
@@ -194,7 +194,7 @@ def test_an_extent_reads_back_in_a_whole_report(kind: FindingKind, style: Style)
     assert [(f.kind, f.organ, f.side, f.part) for f in present] == [(alone.kind, alone.organ, alone.side, alone.part)]
 
 
-def _facts(extent: Extent) -> ExtentFacts:
+def _facts(extent: ExtentMeasurements) -> ExtentFacts:
     return ExtentFacts(**extent.model_dump())
 
 

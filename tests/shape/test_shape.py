@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from synth.data.dataset import Subject
+from synth.data.dataset import PreparedPatient
 from synth.errors import InputError
 from synth.models.condition import base_maps, refine_maps
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import ShapeModel, cut
-from synth.shape.register import Group, Round, fit_velocities, mean_of, on_grid, register, smooth
+from synth.shape.register import PatientGroup, Round, fit_velocities, mean_of, on_grid, register, smooth
 from synth.training.shape import load_placed, load_shape_config, mean_ct
 from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, MEAN_CHANNELS, REGION, encode
 
@@ -31,9 +31,9 @@ def blocks(count: int = 1) -> torch.Tensor:
     return smooth(body, 1.0)
 
 
-def group(features: torch.Tensor) -> Group:
+def group(features: torch.Tensor) -> PatientGroup:
     count = len(features)
-    return Group(REGION, features, torch.ones(count, FINE[2]), torch.ones(count, 9))
+    return PatientGroup(REGION, features, torch.ones(count, FINE[2]), torch.ones(count, 9))
 
 
 def test_a_flow_is_undone_by_the_opposite_velocity() -> None:
@@ -106,7 +106,7 @@ def test_the_mean_ct_is_finer_than_what_is_shown_of_it() -> None:
     hu = np.full(HEAD_NECK.shape_at(4.0), -1000, np.int16)
     hu[60:68, 36:44, 20:76] = 1000  # 32 mm of bone in the middle
     facts = {"top_mm": 80.0, "bottom_mm": 150.0}
-    patient = Subject(REGION, "a", hu, np.zeros_like(hu), np.zeros_like(hu), torch.ones(7), facts)
+    patient = PreparedPatient(REGION, "a", hu, np.zeros_like(hu), np.zeros_like(hu), torch.ones(7), facts)
     shift = torch.zeros(1, 3, *HEAD_NECK.shape)
     shift[:, 0] = 16.0
     mean = mean_ct([patient], shift)
@@ -122,7 +122,7 @@ def test_the_mean_ct_is_finer_than_what_is_shown_of_it() -> None:
 def test_what_was_not_scanned_or_annotated_does_not_count() -> None:
     patients = blocks(2)
     patients[1] = 0
-    g = Group(REGION, patients, torch.stack([torch.ones(FINE[2]), torch.zeros(FINE[2])]), torch.ones(2, 9))
+    g = PatientGroup(REGION, patients, torch.stack([torch.ones(FINE[2]), torch.zeros(FINE[2])]), torch.ones(2, 9))
     torch.testing.assert_close(mean_of(g, torch.zeros(2, 3, *HEAD_NECK.shape), 1)[0], blocks()[0, 0], atol=1e-4, rtol=0)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from synth.data.dataset import Subject
+from synth.data.dataset import PreparedPatient
 from synth.shape import spine
 from synth.shape.model import ShapeModel
 from synth.shape.vertebrae import Rows, align, alike, band, places_on, rows_of, shifted
@@ -115,7 +115,7 @@ def test_what_does_not_vary_along_the_spine_has_no_detail() -> None:
     assert np.abs(band(np.full((spine.LENGTH, 3), 0.7), EVERYWHERE)).max() < 1e-6
 
 
-def subjects(count: int) -> list[Subject]:
+def subjects(count: int) -> list[PreparedPatient]:
     """Necks with stripes along the cord, each shifted and stretched."""
     rng = np.random.default_rng(1)
     out = []
@@ -127,7 +127,9 @@ def subjects(count: int) -> list[Subject]:
         hu = np.round((unit - 0.125) / 0.0025).astype(np.int16)  # the scale of soft tissue
         facts = {"top_mm": 140.0, "bottom_mm": 235.0}
         out.append(
-            Subject(REGION, f"p{number}", hu, np.zeros(FINE, np.uint8), np.zeros(FINE, np.uint8), torch.ones(7), facts)
+            PreparedPatient(
+                REGION, f"p{number}", hu, np.zeros(FINE, np.uint8), np.zeros(FINE, np.uint8), torch.ones(7), facts
+            )
         )
     return out
 

@@ -12,21 +12,21 @@ import torch
 from synth.errors import InputError
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round
-from synth.torso.register import Group, register
-from synth.torso.scans import SCAN_SPACING_MM, Scan, blood, cut_share, mean_features, put, read_scans, search
+from synth.torso.register import ScanGroup, register
+from synth.torso.scans import SCAN_SPACING_MM, TorsoScan, blood, cut_share, mean_features, put, read_scans, search
 from synth.training.torso import load_torso_config
 from tests.regions import TORSO
 from tests.torso import phantom
 
 
-def whole() -> Scan:
+def whole() -> TorsoScan:
     hu, ids = phantom.volume(False)
-    return Scan("whole", hu, np.ones(hu.shape, bool), ids, "no", "", True, hu, np.zeros(3))
+    return TorsoScan("whole", hu, np.ones(hu.shape, bool), ids, "no", "", True, hu, np.zeros(3))
 
 
-def part(low: int, high: int) -> Scan:
+def part(low: int, high: int) -> TorsoScan:
     hu = whole().hu[8:-8, 8:, low:high]
-    return Scan("part", hu, np.ones(hu.shape, bool), None, "no", "", True, hu, np.zeros(3))
+    return TorsoScan("part", hu, np.ones(hu.shape, bool), None, "no", "", True, hu, np.zeros(3))
 
 
 @pytest.mark.parametrize(("low", "high"), [(16, 96), (60, 140)])
@@ -54,8 +54,8 @@ def test_registration_brings_a_moved_scan_back() -> None:
     velocity = torch.zeros(1, 3, *TORSO.shape)
     velocity[:, 0] = 12.0
     moved = warp(torch.from_numpy(scan.hu + 1000)[None, None], exponential(velocity, TORSO), TORSO)[0, 0].numpy() - 1000
-    other = Scan("moved", moved, scan.scanned, None, "no", "", True, moved, np.zeros(3))
-    group = Group.of([scan, other], [blood(scan), blood(other)])
+    other = TorsoScan("moved", moved, scan.scanned, None, "no", "", True, moved, np.zeros(3))
+    group = ScanGroup.of([scan, other], [blood(scan), blood(other)])
     said: list[str] = []
     _, found = register(group, [Round(pool=2, sigma=2.0, iterations=12)] * 2, said.append)
     before, after = (

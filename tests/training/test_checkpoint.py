@@ -9,7 +9,7 @@ import torch
 
 from synth.errors import InputError
 from synth.training import checkpoint
-from synth.training.checkpoint import Progress, State
+from synth.training.checkpoint import State, TrainingProgress
 
 NONE = torch.zeros(0)
 
@@ -39,7 +39,7 @@ def same(one, other):
 
 
 def test_what_is_written_comes_back(tmp_path):
-    written, progress = state(0), Progress(step=7, best=0.1, seconds=12.5, summed=2, sums={"loss": 1 / 3})
+    written, progress = state(0), TrainingProgress(step=7, best=0.1, seconds=12.5, summed=2, sums={"loss": 1 / 3})
     checkpoint.write(tmp_path, written, progress)
     read = state(1, steps=0)
     assert not same(tensors(written), tensors(read))
@@ -64,7 +64,7 @@ class Evil:
 
 def test_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    checkpoint.write(tmp_path, state(), Progress(step=1))
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
     folder = tmp_path / "checkpoint"
     names = ["ema.safetensors", "model.safetensors", "optimizer.safetensors", "progress.json"]
     assert sorted(p.name for p in folder.iterdir()) == names
@@ -96,11 +96,11 @@ def listed(path):
 @pytest.mark.parametrize("damage", [cut, empty, os.unlink, folder_instead, listed])
 def test_damage_is_told_and_the_checkpoint_before_is_taken(tmp_path, caplog, name, damage):
     first = state(0)
-    checkpoint.write(tmp_path, first, Progress(step=1))
-    checkpoint.write(tmp_path, state(1), Progress(step=2))
+    checkpoint.write(tmp_path, first, TrainingProgress(step=1))
+    checkpoint.write(tmp_path, state(1), TrainingProgress(step=2))
     damage(tmp_path / "checkpoint" / name)
     read = state(2, steps=0)
-    assert checkpoint.read(tmp_path, read) == Progress(step=1) and same(tensors(first), tensors(read))
+    assert checkpoint.read(tmp_path, read) == TrainingProgress(step=1) and same(tensors(first), tensors(read))
     assert len(caplog.messages) == 1 and "training goes on from" in caplog.text
     damage(tmp_path / "checkpoint.old" / name)
     with pytest.raises(InputError, match="remove it to begin again, or give another `out`") as error:
@@ -110,7 +110,7 @@ def test_damage_is_told_and_the_checkpoint_before_is_taken(tmp_path, caplog, nam
 
 @pytest.mark.parametrize("about", [{"format": 0}, {"step": -1}, {"step": "2"}, {"best": "x"}, {"sums": 3}, {"odd": 1}])
 def test_odd_progress_is_damage(tmp_path, about):
-    checkpoint.write(tmp_path, state(), Progress(step=1))
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
     file = tmp_path / "checkpoint" / "progress.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | about))
     with pytest.raises(InputError, match="damaged checkpoint"):
@@ -118,12 +118,12 @@ def test_odd_progress_is_damage(tmp_path, about):
 
 
 def test_a_checkpoint_of_another_network_is_named(tmp_path):
-    checkpoint.write(tmp_path, state(), Progress(step=1))
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
     with pytest.raises(InputError, match="of another network than the configuration's"):
         checkpoint.read(tmp_path, state(width=4))
 
 
 def test_a_kill_between_two_renames_leaves_a_checkpoint(tmp_path):
-    checkpoint.write(tmp_path, state(), Progress(step=3))
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=3))
     (tmp_path / "checkpoint").rename(tmp_path / "checkpoint.old")
-    assert checkpoint.exists(tmp_path) and checkpoint.read(tmp_path, state(1)) == Progress(step=3)
+    assert checkpoint.exists(tmp_path) and checkpoint.read(tmp_path, state(1)) == TrainingProgress(step=3)

@@ -10,7 +10,7 @@ import yaml
 
 from synth.data import dataset
 from synth.data.dataset import Jitter, fractions, jittered, jittered_alike, parts_of, swap_sides
-from synth.data.store import Entry, write_entries
+from synth.data.store import PatientEntry, write_entries
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.regions.region import read
@@ -19,7 +19,7 @@ from synth.shape.model import ShapeModel
 from synth.shape.register import Round
 from synth.training.config import TrainConfig, load_config
 from synth.training.main import Trainer, learning_rate, train
-from synth.training.placed import Placed
+from synth.training.placed import PlacedScaffolds
 from synth.training.requests import draw_facts
 from synth.training.shape import ShapeConfig, fit_shape, load_shape_config
 from synth.training.shards import Shard
@@ -49,7 +49,7 @@ def make_subject(number=0):
     dose[50:60, 30:50, 30:60] = 70
     facts = {"target_70_side": 1.0, "target_70_ml": 100.0, "top_mm": 80.0, "bottom_mm": 150.0, "neck_area_cm2": 150.0}
     flags = torch.tensor([1.0, 0, 1, 1, 0, 0, 0])
-    return dataset.Subject(REGION, f"s{number}", hu, organs, dose, flags, facts)
+    return dataset.PreparedPatient(REGION, f"s{number}", hu, organs, dose, flags, facts)
 
 
 def config(**changes):
@@ -61,7 +61,7 @@ def placed(subjects):
     """A mean patient that fills its frame, carried to every subject by a small shift."""
     model = ShapeModel(rank=2)
     model.mean_ct[0, 32:96, 16:64, 16:80] = 1.0
-    return Placed(model, {s.name: torch.full((3, *HEAD_NECK.shape), 2.0) for s in subjects})
+    return PlacedScaffolds(model, {s.name: torch.full((3, *HEAD_NECK.shape), 2.0) for s in subjects})
 
 
 def task(network="base"):
@@ -170,7 +170,9 @@ def write_data(folder):
         for number in range(2):
             s = make_subject(number)
             facts = s.facts | {"shoulder_width_mm": 400.0, "neck_vessels_hu": 60.0}
-            entries.append(Entry(s.name, "head_neck", s.hu, s.organs, s.dose, ("brainstem",), facts, source="test"))
+            entries.append(
+                PatientEntry(s.name, "head_neck", s.hu, s.organs, s.dose, ("brainstem",), facts, source="test")
+            )
         write_entries(folder / "patients" / split, entries)
     one = Round(pool=2, sigma=2.0, iterations=1)
     fit_shape(ShapeConfig(data=folder, out=folder / "shape", rank=2, rounds=(one,)))

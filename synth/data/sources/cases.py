@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.data.sources.listing import Listed, Listing, Scan, columns_of, sex, split_of, table_rows, years
+from synth.data.sources.listing import Listed, Listing, SourceScan, columns_of, sex, split_of, table_rows, years
 from synth.errors import InputError
 from synth.files.content import text_of
 from synth.volumes import nifti
@@ -78,7 +78,7 @@ def _rows(path: Path, found: Listing) -> dict[str, dict[str, str]]:
 
 def read_scan(
     folder: Path, organ_ids: Mapping[int, str] | None, row: Mapping[str, str], trust_labels: bool = False
-) -> Scan:
+) -> SourceScan:
     """A case in RAS order. Raises InputError for a bad file, and for labels of another CT unless they are trusted."""
     ct = folder / "ct" if (folder / "ct").is_dir() else folder / "ct.nii.gz"
     labels = labels_of(folder)
@@ -90,7 +90,7 @@ def read_scan(
     if organs is not None:
         organs = LabelMap(to_ras(organs.ids, organs.affine)[0], affine, organs.names)
     dose = _dose(folder / "targets.nii.gz", volume)
-    return Scan(hu, voxel_spacing(affine), organs, dose, _report(folder, row), _columns(row))
+    return SourceScan(hu, voxel_spacing(affine), organs, dose, _report(folder, row), _columns(row))
 
 
 def _dose(path: Path, ct: Volume) -> np.ndarray | None:

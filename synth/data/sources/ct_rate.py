@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.data.sources.listing import Listed, Listing, Scan, columns_of, sex, split_of, table_rows, years
+from synth.data.sources.listing import Listed, Listing, SourceScan, columns_of, sex, split_of, table_rows, years
 from synth.errors import InputError
 from synth.volumes import labels, nifti
 from synth.volumes.geometry import check_affine, to_ras, voxel_spacing
@@ -40,7 +40,7 @@ Rows = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True)
-class Geometry:
+class StoredGeometry:
     """What the metadata say of a volume: HU = slope * stored + intercept, the affine (RAS mm) of an array (columns,
     rows, slices), and how many of each there are (None: not said)."""
 
@@ -116,7 +116,7 @@ def read_scan(
     report: str,
     columns: Mapping[str, str],
     trust_labels: bool = False,
-) -> Scan:
+) -> SourceScan:
     """A volume in HU and mm, RAS.
 
     Raises InputError where its file or its row cannot be used, and for masks of another CT unless they are trusted.
@@ -132,10 +132,10 @@ def read_scan(
         ids, names = found
         organs = LabelMap(to_ras(ids.transpose(turn), geometry.affine)[0], affine, names)
         require_match(Volume(hu, affine), organs, f"masks of {path.name}", trust=trust_labels)
-    return Scan(hu, voxel_spacing(affine), organs, None, report, columns)
+    return SourceScan(hu, voxel_spacing(affine), organs, None, report, columns)
 
 
-def geometry_of(row: Mapping[str, str]) -> Geometry:
+def geometry_of(row: Mapping[str, str]) -> StoredGeometry:
     """A row of the metadata, checked. Raises InputError naming the column and its value."""
     x, y = _numbers(row, "XYSpacing", 2)
     (z,) = _numbers(row, "ZSpacing", 1)
@@ -154,7 +154,7 @@ def geometry_of(row: Mapping[str, str]) -> Geometry:
         raise InputError(f"ImageOrientationPatient {row['ImageOrientationPatient']} is no pair of directions")
     sizes = [row.get(column, "") for column in ("Columns", "Rows", "NumberofSlices")]
     shape = tuple(int(float(n)) for n in sizes) if all(_is_count(n) for n in sizes) else None
-    return Geometry(slope, intercept, check_affine(_LPS_TO_RAS @ affine), shape)  # type: ignore[arg-type]
+    return StoredGeometry(slope, intercept, check_affine(_LPS_TO_RAS @ affine), shape)  # type: ignore[arg-type]
 
 
 def _is_count(text: str) -> bool:
@@ -196,7 +196,7 @@ def _turn(stored: tuple[int, ...], said: tuple[int, int, int] | None) -> tuple[i
     raise InputError(f"{tuple(stored)} voxels where the metadata say {said} (columns, rows, slices)")
 
 
-def _hu(stored: np.ndarray, geometry: Geometry) -> np.ndarray:
+def _hu(stored: np.ndarray, geometry: StoredGeometry) -> np.ndarray:
     """int16 HU of stored numbers, rescaled as the metadata say or, where they are so already, as they are.
 
     Air and soft tissue tell which: a chest CT has both. Raises InputError where neither way gives them.

@@ -20,7 +20,7 @@ _REMEDY = "save it again as CSV (UTF-8)"
 
 
 @dataclass(frozen=True)
-class Scan:
+class SourceScan:
     """A CT in RAS order.
 
     hu: (X, Y, Z) int16 HU; spacing: (3,) mm; organs: on the same grid, or None; dose: (X, Y, Z) Gy, or None; report: as
@@ -45,7 +45,7 @@ class Listed:
 
     name: str
     split: str
-    read: Callable[[], Scan]
+    read: Callable[[], SourceScan]
 
 
 @dataclass

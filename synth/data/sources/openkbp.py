@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from synth.data.sources.listing import Listed, Listing, Scan
+from synth.data.sources.listing import Listed, Listing, SourceScan
 from synth.errors import InputError
 from synth.files.names import require_name
 from synth.files.tables import read_csv
@@ -52,7 +52,7 @@ def listing(root: Path) -> Listing:
     return found
 
 
-def read_scan(folder: Path, annotated: tuple[str, ...]) -> Scan:
+def read_scan(folder: Path, annotated: tuple[str, ...]) -> SourceScan:
     """A case in RAS order, with the organs that were annotated in it. Raises InputError for a file that is no such."""
     ct = nifti.read_volume(folder / "ct.nii.gz", plausible=False)
     hu, affine = to_ras(ct.hu, ct.affine)
@@ -60,7 +60,7 @@ def read_scan(folder: Path, annotated: tuple[str, ...]) -> Scan:
     names = {i: ours for i, (word, ours) in enumerate(_ORGANS.items(), start=1) if word in annotated}
     targets = _ids(folder / "targets.nii.gz", ct, len(_PRESCRIBED_GY))
     dose = np.array([0, *_PRESCRIBED_GY], np.uint8)[targets]
-    return Scan(hu, voxel_spacing(affine), LabelMap(ids, affine, names), dose)
+    return SourceScan(hu, voxel_spacing(affine), LabelMap(ids, affine, names), dose)
 
 
 def _ids(path: Path, ct: Volume, largest: int) -> np.ndarray:

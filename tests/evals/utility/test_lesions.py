@@ -12,9 +12,9 @@ from evals import volumes
 from evals.utility import compare, data, scoring, segmenter, study
 from evals.utility.compare import LesionRow
 from evals.utility.config import Arm, UtilityConfig
-from evals.utility.insertion import Bank, Drawn, Inserter
+from evals.utility.insertion import Bank, Inserter, WithLesion
 from evals.utility.lesions import find
-from evals.volumes import LESION, Subject
+from evals.volumes import LESION, ReadVolume
 from synth.errors import InputError
 from synth.lesions.insertion import keep_painted
 from synth.volumes import nifti
@@ -108,7 +108,7 @@ def host(settings: UtilityConfig, own: tuple[int, int, int] | None = None) -> da
     if own is not None:
         lesions[tuple(slice(n, n + 3) for n in own)] = True
     organs = LabelMap(ids, AFFINE, NAMES)
-    return data.labelled(Subject("h", "h", hu.astype(np.int16), AFFINE, organs, lesions=lesions), settings)
+    return data.labelled(ReadVolume("h", "h", hu.astype(np.int16), AFFINE, organs, lesions=lesions), settings)
 
 
 def test_lesions_are_put_into_half_of_the_samples_anew_each_time() -> None:
@@ -167,7 +167,7 @@ def test_a_lesion_that_is_there_is_moved_with_its_tissue() -> None:
     assert volume.host is not None
     new = np.zeros(volume.classes.shape, bool)
     new[10:12, 18:20, 12:14] = True
-    drawn = Drawn(volume.host.hu, np.roll(volume.host.organs.ids, 1, axis=0), new)
+    drawn = WithLesion(volume.host.hu, np.roll(volume.host.organs.ids, 1, axis=0), new)
     for arm, number in ((Arm.INSERTION, 2), (Arm.INSERTED, data.IGNORED)):
         classes = Inserter(settings, keep_painted, arm)._with(drawn, volume).classes
         assert ((classes == number) & ~new == np.roll(volume.classes == 2, 1, axis=0)).all() and (

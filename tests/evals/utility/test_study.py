@@ -104,7 +104,7 @@ def test_finished_runs_are_not_trained_again_unless_they_would_differ(
 ) -> None:
     trained: list[str] = []
 
-    def fake(run: study.Run, sets: study.Sets, config: UtilityConfig) -> dict:
+    def fake(run: study.Run, sets: study.StudySets, config: UtilityConfig) -> dict:
         trained.append(run.name)
         return {"scores": {v.name: {o: {"dsc": 0.5, "hd95": 3.0} for o in ORGANS} for v in sets.test}, "lesions": {}}
 

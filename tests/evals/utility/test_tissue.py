@@ -9,7 +9,7 @@ import pytest
 
 from evals import volumes
 from evals.utility.tissue import BONE, MUSCLE, resampled, with_tissue
-from evals.volumes import LESION, Subject
+from evals.volumes import LESION, ReadVolume
 from synth.volumes import nifti
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
@@ -30,9 +30,9 @@ def leg() -> tuple[np.ndarray, np.ndarray]:
     return np.rint(hu).clip(-1024, 3071).astype(np.int16), tumour.astype(np.uint8)
 
 
-def subject() -> Subject:
+def subject() -> ReadVolume:
     hu, tumour = leg()
-    return Subject("leg", "leg", hu, AFFINE, LabelMap(tumour, AFFINE, {1: LESION}), lesions=tumour > 0)
+    return ReadVolume("leg", "leg", hu, AFFINE, LabelMap(tumour, AFFINE, {1: LESION}), lesions=tumour > 0)
 
 
 def test_resampling_keeps_place_volume_and_attenuation() -> None:
@@ -49,7 +49,7 @@ def test_resampling_keeps_place_volume_and_attenuation() -> None:
 
 def test_resampling_to_the_same_spacing_changes_nothing() -> None:
     hu = leg()[0]
-    same = Subject("a", "a", hu, np.diag([4.0, 4, 4, 1]), None)
+    same = ReadVolume("a", "a", hu, np.diag([4.0, 4, 4, 1]), None)
     assert (resampled(same, 4.0).hu == hu).all() and np.allclose(resampled(same, 4.0).affine, same.affine)
 
 
