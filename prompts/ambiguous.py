@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ _BARE = {
     "uterus": frozenset(("fundus", "body", "neck")),
 }
 _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
-_PARENCHYMAL = ("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain")
+_PARENCHYMAL = frozenset(("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain"))
 _WIDTHS = ("diameter", "calib", "width", "dimension", "size", "length")
 _GROWS = ("spleen", "liver", "heart", "prostate", "thyroid")
 _SINGULAR = ("area of", "focus of", "patch of")
@@ -36,49 +36,64 @@ def resolved(items: Sequence[Term]) -> list[Term]:
     it is spoken of; "T2" is a vertebra among bones, else a stage.
     """
     found = list(items)
-    spoken_of = [organ for organ in _BARE if any(_of(item, organ) for item in items)]
+    named = _organs(items)
     for index, item in enumerate(items):
-        means: dict[str, Any] | None = None
-        if "bare" in item.means and (organ := _whose(item.means["bare"], spoken_of)):
-            means = {"segment": True} if organ in _UNPARTED else {"place": {"part": item.means["bare"]}}
-        elif item.text in ("R", "L") and "unknown" in item.means and _answers(items, index):
-            means = {"side": "right" if item.text == "R" else "left"}
-        elif "vertebra" in item.means and _EARLY_STAGE.fullmatch(item.means["vertebra"]):
-            means = None if _among(items, index, _BONE) else {"stage": item.text}
-        elif item.text.upper() == "LAD" and not (_among(items, index, _ARTERY) or _is_definite(items, index)):
-            means = {"finding": replace(kind_named("lymph node"), several=True)}
-        elif item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
-            means = _one_of(items, index)
-        elif (
-            item.text.lower().startswith("parenchym")
-            and any(_of(i, o) for i in items for o in _PARENCHYMAL)
-            or item.text.lower() == "crus"
-            and any(_of(i, "adrenal") for i in items)
-        ):
-            means = {"segment": True}
-        elif item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
-            means = {"finding": kind_named("dilatation")}
-        elif item.text.lower() == "one" and index and "size" in items[index - 1].means:
-            before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
-            means = {"finding": before[-1]} if before else None
-        elif item.text.lower() == "calcified" and _alone_with_organ(items, index):
-            means = {"finding": kind_named("calcification")}
-        elif item.means.get("organ") in _GROWS and _is_big(items, index):
-            means = {"finding": kind_named(kind_named("dilatation").elsewhere[item.means["organ"]])}
+        means = _by_table(items, index, named) or _by_word(items, index, named)
         if means is not None:
             found[index] = replace(item, means=means)
     return found
 
 
-def _whose(part: str, spoken_of: Sequence[str]) -> str | None:
+def _by_table(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, Any] | None:
+    """What an item means that the lexicon calls a part, a level, a number or an organ that grows."""
+    item = items[index]
+    if "bare" in item.means and (organ := _whose(item.means["bare"], named)):
+        return {"segment": True} if organ in _UNPARTED else {"place": {"part": item.means["bare"]}}
+    if "vertebra" in item.means and _EARLY_STAGE.fullmatch(item.means["vertebra"]):
+        return None if _among(items, index, _BONE) else {"stage": item.text}
+    if item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
+        return _one_of(items, index)
+    if item.means.get("organ") in _GROWS and _is_big(items, index):
+        return {"finding": kind_named(kind_named("dilatation").elsewhere[item.means["organ"]])}
+    if item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
+        return {"finding": kind_named("dilatation")}
+    return None
+
+
+def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, Any] | None:
+    """What a word means that stands for different things in different company."""
+    item = items[index]
+    word = item.text.lower()
+    if word in ("r", "l") and word != item.text and "unknown" in item.means and _answers(items, index):
+        return {"side": "right" if word == "r" else "left"}
+    if word == "lad" and not (_among(items, index, _ARTERY) or _is_definite(items, index)):
+        return {"finding": replace(kind_named("lymph node"), several=True)}
+    if (word.startswith("parenchym") and named & _PARENCHYMAL) or (word == "crus" and "adrenal" in named):
+        return {"segment": True}
+    if word == "one" and index and "size" in items[index - 1].means:
+        before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
+        return {"finding": before[-1]} if before else None
+    if word == "calcified" and _alone_with_organ(items, index):
+        return {"finding": kind_named("calcification")}
+    return None
+
+
+def _organs(items: Sequence[Term]) -> set[str]:
+    """The organs that a sentence names, by themselves, by a place or by a finding of them."""
+    found: set[str | None] = set()
+    for item in items:
+        means = item.means
+        found.add(means.get("organ"))
+        if "place" in means:
+            found.add(means["place"].get("organ"))
+        if "finding" in means:
+            found.add(means["finding"].organ)
+    return {organ for organ in found if organ}
+
+
+def _whose(part: str, named: Set[str]) -> str | None:
     """Which of the organs that are spoken of has such a part."""
-    return next((organ for organ in spoken_of if part in _BARE[organ]), None)
-
-
-def _of(item: Term, organ: str) -> bool:
-    means = item.means
-    kind = means.get("finding")
-    return organ in (means.get("organ"), means.get("place", {}).get("organ"), kind.organ if kind else None)
+    return next((organ for organ in _BARE if organ in named and part in _BARE[organ]), None)
 
 
 def _answers(items: Sequence[Term], index: int) -> bool:

@@ -16,7 +16,8 @@ FOCAL = frozenset(
     ("nodule", "mass", "tumour", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp", "abscess", "stone")
 )
 _OF_PARTS = ("pacemaker", "surgical material")  # with leads; wires and clips
-_LABEL = 3  # items before the name of a lesion that a line opens with
+_MAYBE = ("likely", "probably", "probable", "most likely", "more likely")
+_LABEL = 5  # items before the name of a lesion that a line opens with
 _RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
 _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
@@ -84,7 +85,10 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         if index in scan or not {"finding", "dose"} & set(item.means):
             continue
         draft = _draft(item, index, items, scopes)
-        if found and _is_example(items, found[-1], draft):
+        if found and _is_answered(items, found[-1], draft):
+            draft.used |= found.pop().used
+            found.append(draft)
+        elif found and _is_example(items, found[-1], draft):
             found[-1].summary = True
             found.append(draft)
         elif found and _is_enlarged(items, found[-1], draft):
@@ -99,12 +103,20 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
     return _without_causes(found, items)
 
 
+def _is_answered(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "Lymph nodes: no adenopathy": a line with a finding for its heading."""
+    alike = a.kind is not None and b.kind is not None and a.kind.name == b.kind.name
+    return alike and a.first == 0 and a.last < b.first and is_mark(items[a.last], ":")
+
+
 def _is_example(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "nodules, for example a 3 mm nodule on the right": the summary is told by its examples."""
     between = items[a.last : b.first]
     exemplified = any(i.has("example") or i.text.lower() == "including" for i in between)
     alike = a.kind is not None and b.kind is not None and a.kind.name == b.kind.name and a.status == b.status
-    return alike and exemplified and any("size" in i.means for i in items[b.first - _LABEL : b.last + _LABEL])
+    return (
+        alike and exemplified and any("size" in i.means for i in items[max(a.last, b.first - _LABEL) : b.last + _LABEL])
+    )
 
 
 def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
@@ -218,6 +230,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return False
     if _is_considered(items, b):
         return _told(a, b, certain=not says_possible)
+    if any(is_mark(x, ",") and y.text.lower() in _MAYBE for x, y in pairwise(between)):
+        return _told(a, b, certain={a.kind.name, b.kind.name} <= FOCAL or a.kind.generic)
     stops = any(i.has("stop") and not after.has("equal") for i, after in pairwise([*between, items[b.first]]))
     if not opened and (stops or any(is_finite(i) and not says_equal for i in between)):
         return False

@@ -65,6 +65,8 @@ def _unnamed(state: Text, items: Sequence[Term], where: list[Place], sentence: S
     """The lesion that a place with a length is under "target lesions", and the lymph node that it is at a station."""
     if not any("size" in i.means for i in items) or any(is_finite(i) for i in items):
         return None
+    if (listed := _listed(state, items, where, sentence)) is not None:
+        return listed
     heading = [sentence.organ] if sentence.organ is not None else []
     organs = [p.organ for p in where if not p.weak] or [_organ_of(term) for term in heading]
     nodal = bool(organs) and organs[0] in _NODAL
@@ -79,6 +81,23 @@ def _unnamed(state: Text, items: Sequence[Term], where: list[Place], sentence: S
     kind = lexicon.kind_named("lymph node" if nodal else "lesion")
     used = {i for p in where for i in range(p.first, p.last)}
     return Draft(kind, 0, 0, 0, False, places=[p for p in where if not p.weak], used=used, text=items[0].text)
+
+
+def _listed(state: Text, items: Sequence[Term], where: list[Place], sentence: Sentence) -> Draft | None:
+    """ "Lung nodules: 1) 8 mm RUL 2) 5 mm RML": each line of the list is one of what stands over it."""
+    last = state.told[-1] if state.told else None
+    mark = state.source.tokens[sentence.first - 1] if sentence.first else None
+    if last is None or last.draft.kind is None or last.finding.status != "present" or not where or mark is None:
+        return None
+    start, _ = state.source.raw_span(mark.start, mark.end)
+    if sentence.section == "target" or mark.text != ";" or state.source.raw[start] == ";":
+        return None
+    kind, organ = last.draft.kind, last.finding.organ
+    if last.finding.size_mm is None and last.finding.count == "several":
+        state.told.pop()
+    places = [replace(p, organ=p.organ or organ) for p in where if not p.weak]
+    used = {i for p in where for i in range(p.first, p.last)}
+    return Draft(kind, 0, 0, 0, False, places=places, used=used, text=items[0].text)
 
 
 def _organ_of(heading: Term) -> str | None:

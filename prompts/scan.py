@@ -172,6 +172,8 @@ def _one(scan: Scan, name: str) -> Any:
         return _whole_region(values)
     if name == "phase" and Phase.ENHANCED in values and len(values) > 1 and Phase.NON_CONTRAST not in values:
         values.pop(Phase.ENHANCED)
+    if name == "phase" and any(term.plural for term, _ in values.values()):
+        return list(values)[-1]  # "arterial and portal venous phases": the first of them
     if len(values) > 1:
         (first, a), (_, b) = list(values.items())[-1], list(values.items())[-2]
         if a[1] == b[1]:

@@ -61,7 +61,7 @@ def scopes(items: Sequence[Term]) -> Scopes:
 
 def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: Scopes) -> None:
     answers = index > 0 and is_mark(items[index - 1], ":")
-    closes = index + 1 == len(items) or is_mark(items[index + 1], ",", ")")
+    closes = index + 1 == len(items) or is_mark(items[index + 1], ",", ")") or _only_enlarged(items[index + 1 :])
     both = "absent before" in contexts and "absent after" in contexts
     if "absent before" in contexts and not (both and answers and closes):
         reach(found, "absent", forward(items, index))
@@ -70,9 +70,10 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     verb = items[index].text.lower().startswith(("is ", "are ", "was ", "were "))
     if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
         reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
-    if "possible before" in contexts:
+    behind = "possible before" not in contexts or (closes and index > 0) or items[index].text.lower().startswith("can")
+    if "possible before" in contexts and not ("possible after" in contexts and behind):
         reach(found, "possible", _to_comma(items, forward(items, index)))
-    if "possible after" in contexts:
+    if "possible after" in contexts and behind:
         reach(found, "possible", _last_named(items, backward(items, index)))
     past_after = "past after" in contexts and (closes or "past before" not in contexts)
     if "past before" in contexts and not (past_after and index and closes):
@@ -107,6 +108,12 @@ def _no_device(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
     """None where one of them was put there: wires are intact and there, and so are the clips after surgery."""
     devices = any("finding" in items[j].means and items[j].means["finding"].device for j in indices)
     return [] if devices else list(indices)
+
+
+def _only_enlarged(items: Sequence[Term]) -> bool:
+    """ "(nodes: none) enlarged": nothing but that is said of what stands before."""
+    named = [i.means["finding"] for i in items if "finding" in i.means]
+    return bool(named) and all(kind.needs_place for kind in named) and not any("mark" in i.means for i in items)
 
 
 def reach(found: Scopes, name: str, indices: Sequence[int]) -> None:
