@@ -24,7 +24,7 @@ from synth.draw.generated import draft_generated, drawn_host
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import command_line
-from synth.report.style import Style
+from synth.report.style import Style, style_options
 from synth.volumes.host import read_host
 
 
@@ -95,10 +95,9 @@ def insert_with_siblings(
     style: Style = "structured",
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Lesions that a prompt asks for, put into a CT on its own grid, and each sibling as a case of its own beside it.
+    """Lesions that a prompt asks for, put into a CT on its own grid, and each sibling as a case beside it; their folders.
 
-    `lesion_weights`: folder of weights of `synthct train lesion`. `trust_labels`: go on where organs do not look like
-    those of the CT. `style`: of the report. Returns the folders, that of the case first; a complete one is left as is.
+    `lesion_weights`: of `synthct train lesion`. `trust_labels`: though organs do not look so. `style`: of the report.
     """
     request, trained = read_prompt(prompt, "insert").request, lesion_networks.find(lesion_weights)
     progress = progress or Progress(quiet=True)
@@ -107,8 +106,8 @@ def insert_with_siblings(
     into = Host(volume, labels, host_files(host, organs, trained))
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
     options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
-    options |= ({"trust_labels": True} if trust_labels else {}) | ({"style": style} if style != "structured" else {})
-    options |= parser_options(request.prompt, "insert")
+    options |= {"trust_labels": True} if trust_labels else {}
+    options |= style_options(style) | parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained, style=style)
     folder = out / plan.case

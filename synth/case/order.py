@@ -13,7 +13,7 @@ from synth.case.weights_folder import Weights
 from synth.errors import InputError
 from synth.provenance import command_line, sha256_of_file
 from synth.regions.given import GivenFile, place
-from synth.report.style import Style
+from synth.report.style import Style, style_options
 from synth.scanner import Scanner
 from synth.scanner.slices import Slicing
 from synth.volumes import nifti
@@ -69,9 +69,7 @@ class Order:
             options["weights"] = self.weights.folder
         if self.scanner and self.scanner.slice_mm is not None:
             options["slice_mm"] = f"{self.scanner.slice_mm:g}"
-        if self.style != "structured":
-            options["style"] = self.style
-        options |= parser_options(self.request.prompt, "generate")
+        options |= style_options(self.style) | parser_options(self.request.prompt, "generate")
         return command_line("generate", self.request.prompt, **options)
 
     def with_organs(self, organs: Path, organ_ids: Mapping[int, str] | None) -> Order:

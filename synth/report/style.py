@@ -5,3 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 Style = Literal["structured", "narrative"]
+
+
+def style_options(style: Style) -> dict[str, object]:
+    """The option of a command that says a style; none for the usual one."""
+    return {} if style == "structured" else {"style": style}
