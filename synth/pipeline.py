@@ -95,7 +95,7 @@ def insert_with_siblings(
     style: Style = "structured",
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Lesions that a prompt asks for, put into a CT on its own grid, and each sibling as a case beside it; their folders.
+    """Lesions that a prompt asks for, put into a CT on its grid, and each sibling as a case beside it; their folders.
 
     `lesion_weights`: of `synthct train lesion`. `trust_labels`: though organs do not look so. `style`: of the report.
     """
@@ -105,7 +105,7 @@ def insert_with_siblings(
         volume, labels = read_host(host, organs, organ_ids, trust_labels=trust_labels)
     into = Host(volume, labels, host_files(host, organs, trained))
     names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
-    options = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
+    options: dict[str, object] = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
     options |= {"trust_labels": True} if trust_labels else {}
     options |= style_options(style) | parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
