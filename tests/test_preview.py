@@ -14,6 +14,7 @@ from matplotlib.image import imread
 
 from synth.case import preview
 from synth.volumes import geometry, planes
+from synth.volumes.planes import RasCase
 from synth.volumes.types import Case, LabelMap, Volume
 from tests import phantoms
 
@@ -60,15 +61,29 @@ def test_aspect_is_true_in_mm() -> None:
     assert sizes == {"axial": (48, 30), "coronal": (48, 48), "sagittal": (30, 48)}
 
 
-def test_slices_go_through_the_largest_lesion() -> None:
+def two_lesions(names: dict[int, str] | None = None) -> RasCase:
+    """A small lesion far from a large one."""
     case = phantoms.case()
-    ids = case.lesions.ids.copy()
+    ids = np.zeros_like(case.lesions.ids)
     ids[2:8, 2:6, 2:6] = 2
-    lesions = LabelMap(ids, case.lesions.affine, {1: "small", 2: "large"})
-    ras = planes.ras_case(Case(case.ct, case.organs, lesions))
-    lesion = planes.largest_lesion(ras)
-    assert lesion is not None and lesion.id == 2 and lesion.extent_mm(ras.spacing) == 12.0
-    assert ras.lesions[planes.slices_through(ras, lesion)] == 2
+    ids[18:20, 15:17, 11:13] = 1
+    lesions = LabelMap(ids, case.lesions.affine, names or {1: "small_1", 2: "large_2"})
+    return planes.ras_case(Case(case.ct, case.organs, lesions))
+
+
+def test_the_planes_show_every_finding_between_them() -> None:
+    ras = two_lesions()
+    small, large = planes.lesions_of(ras)
+    assert (small.id, large.id, large.extent_mm(ras.spacing)) == (1, 2, 12.0)
+    at = planes.slices_through(ras, (small, large))
+    cuts = [planes.cut(ras, name, at, ((0, 24), (0, 20), (0, 16))) for name in ("axial", "coronal", "sagittal")]
+    shown = [set(np.unique(view.lesions)) - {0} for view in cuts]
+    assert shown[0] and shown[1] and shown[0] | shown[1] == {1, 2}
+    assert ras.lesions[planes.middle_of(ras, small)] == 1 and ras.lesions[planes.middle_of(ras, large)] == 2
+
+
+def test_a_lesion_without_a_name_or_voxels_is_none() -> None:
+    assert [lesion.id for lesion in planes.lesions_of(two_lesions({2: "large_2", 7: "gone_7"}))] == [2]
 
 
 def test_a_box_that_leaves_the_grid_is_filled_with_air() -> None:
@@ -78,13 +93,25 @@ def test_a_box_that_leaves_the_grid_is_filled_with_air() -> None:
     assert (plane.hu[:2] == -1000).all() and (plane.hu[:, :6] == -1000).all() and (plane.organs[:2] == 0).all()
 
 
-def test_lung_is_told_by_the_air_around_the_lesion() -> None:
+@pytest.mark.parametrize(
+    ("name", "air", "bone", "window"),
+    [
+        ("liver_cyst_1", False, False, planes.SOFT_TISSUE),
+        ("lung_nodule_1", True, False, planes.LUNG),
+        ("pleural_effusion_1", True, False, planes.SOFT_TISSUE),
+        ("bone_metastasis_1", False, True, planes.BONE),
+        ("coronary_calcification_1", False, False, planes.BONE),
+    ],
+)
+def test_a_finding_is_shown_in_the_window_of_its_organ(name: str, air: bool, bone: bool, window: planes.Window) -> None:
     case = phantoms.case()
-    assert not planes.in_lung(planes.ras_case(case), planes.LesionBox(1, (slice(14, 17), slice(8, 11), slice(7, 9))))
-    hu = np.where(case.lesions.ids > 0, 30, -850).astype(np.int16)
-    ras = planes.ras_case(Case(Volume(hu, case.ct.affine), case.organs, case.lesions))
-    lesion = planes.largest_lesion(ras)
-    assert lesion is not None and planes.in_lung(ras, lesion)
+    hu = np.where(case.lesions.ids > 0, 30, -850 if air else 40).astype(np.int16)
+    ids = np.full_like(case.organs.ids, 31)
+    organs = LabelMap(ids, case.ct.affine, {31: "vertebrae_L1" if bone else "liver"})
+    lesions = LabelMap(case.lesions.ids, case.ct.affine, {1: name})
+    ras = planes.ras_case(Case(Volume(hu, case.ct.affine), organs, lesions))
+    (lesion,) = planes.lesions_of(ras)
+    assert planes.window_of(ras, lesion) == window
 
 
 def pixels(case: Case, *lines: str) -> np.ndarray:
@@ -102,18 +129,64 @@ def test_lesions_are_outlined_and_named_in_the_legend() -> None:
     assert lesion_pixels(pixels(Case(case.ct, case.organs, healthy))) == 0
 
 
-def test_names_in_the_legend_stay_in_their_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+def words_of(monkeypatch: pytest.MonkeyPatch, case: Case, *args: Any) -> list[tuple[float, float, str, str]]:
+    """(x, y, text, colour) of everything written on the sheet."""
+    written: list[tuple[float, float, str, str]] = []
+
+    def text(_: Any, x: float, y: float, words: str, colour: str = "", **__: Any) -> None:
+        written.append((x, y, words, colour))
+
+    monkeypatch.setattr(preview._Sheet, "text", text)
+    preview.render(case, *args)
+    return written
+
+
+def many(count: int) -> Case:
     case = phantoms.case()
     ids = np.zeros_like(case.lesions.ids)
-    ids.ravel()[:5] = range(1, 6)
-    names = {i: f"planning_target_of_a_very_long_name_{i}" for i in range(1, 6)}
-    written = []
-    monkeypatch.setattr(preview._Sheet, "text", lambda _, x, y, text, **__: written.append((x, y, text)))
-    preview.render(Case(case.ct, case.organs, LabelMap(ids, case.lesions.affine, names)), [])
-    lesions = [(x, y, text) for x, y, text in written if "planning" in text or "more of them" in text]
-    assert [text[:1] for *_, text in lesions] == ["1", "2", "3", "2"] and lesions[3][2] == "2 more of them"
-    assert len({(x, y) for x, y, _ in lesions}) == 4
-    assert all(len(text) <= 26 for *_, text in lesions)
+    ids.ravel()[:count] = range(1, count + 1)
+    names = {i: f"lung_nodule_{i}" for i in range(1, count + 1)}
+    return Case(case.ct, case.organs, LabelMap(ids, case.lesions.affine, names))
+
+
+def test_each_finding_has_a_row_with_its_number_name_and_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = words_of(monkeypatch, many(3), [])
+    numbers = [(y, text, colour) for _, y, text, colour in written if text in "123"]
+    assert [text for _, text, _ in numbers] == ["1", "2", "3"]
+    assert len({colour for *_, colour in numbers}) == 3 and len({y for y, *_ in numbers}) == 3
+    assert [text for *_, text, _ in written].count("lung nodule") == 3
+
+
+def test_findings_beyond_the_rows_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = words_of(monkeypatch, many(8), [])
+    assert [text for *_, text, _ in written if text in "12345678"] == list("123456")
+    assert any(text == "and lung nodule, lung nodule" for *_, text, _ in written)
+
+
+def test_organs_have_a_legend_of_their_own_below_the_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = words_of(monkeypatch, phantoms.case(), [])
+    (heading,) = (y for _, y, text, _ in written if text == "Organs")
+    names = [text for _, y, text, _ in written if y > heading and text.isalpha()]
+    assert names and not any("nodule" in name or "cyst" in name for name in names)
+
+
+def test_the_header_says_what_it_is_and_the_row_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = many(1)
+    told = {"sentences": [{"id": "lung_nodule_1", "section": "findings", "text": "A nodule of 3 mm."}]}
+    drawn = [text for *_, text, _ in words_of(monkeypatch, case, [])]
+    put_in = [text for *_, text, _ in words_of(monkeypatch, case, [], "insert", told)]
+    assert drawn[0] == "Synthetic CT" and "synthct 0." in drawn[1] and "synthetic" not in drawn[1]
+    assert put_in[0] == "CT of a host with synthetic findings" and "A nodule of 3 mm." in put_in
+
+
+def test_a_spread_finding_is_a_translucent_layer_and_not_an_outline() -> None:
+    case = phantoms.case()
+    body = pixels(case)
+    spread = LabelMap(case.lesions.ids, case.lesions.affine, {1: "ground_glass_opacity_1"})
+    layer = pixels(Case(case.ct, case.organs, spread))
+    assert lesion_pixels(layer) < lesion_pixels(body)
+    red = lambda p: int(((p[..., 0] - p[..., 1]) > 0.15).sum())  # noqa: E731
+    assert red(layer) > red(body)
 
 
 def test_the_same_case_gives_the_same_picture_and_findings_change_it() -> None:

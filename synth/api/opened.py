@@ -76,7 +76,8 @@ class OpenCase:
         """Three planes with outlines, the findings and the report, as a PNG."""
         from synth.case.preview import render
 
-        return Picture(render(self.case, self.report.text().splitlines()))
+        report = self.report
+        return Picture(render(self.case, report.text().splitlines(), str(self.plan.get("door")), report.model_dump()))
 
 
 def load_case(folder: str | Path) -> OpenCase:

@@ -37,6 +37,6 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
         plan_json=plan.to_json(),
         report_json=written.model_dump_json(indent=1) + "\n",
         report_text=text,
-        preview_png=render(case, text.splitlines()) if preview else None,
+        preview_png=render(case, text.splitlines(), plan.door, written.model_dump()) if preview else None,
         manifest=manifest,
     )

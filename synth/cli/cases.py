@@ -221,10 +221,10 @@ def preview(
     from synth.files.content import text_of
     from synth.files.whole import write_whole
 
-    content, *_ = case_folder.read_case(case)
+    content, plan, report, _ = case_folder.read_case(case)
     lines = text_of(case / case_folder.REPORT_TEXT).splitlines()
     target = out or Path(f"{case.resolve().name}_preview.png")
-    write_whole(target, render(content, lines))
+    write_whole(target, render(content, lines, str(plan.get("door")), report))
     typer.echo(target)
 
 

@@ -96,8 +96,8 @@ def _preview(folder: Path) -> bytes:
     file = folder / case_folder.PREVIEW
     if file.is_file():
         return file.read_bytes()
-    case, *_ = case_folder.read_case(folder)
-    return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines())
+    case, plan, report, _ = case_folder.read_case(folder)
+    return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines(), str(plan.get("door")), report)
 
 
 def _card(source: CohortSource, parts: list[str], of_films: list[str]) -> str:

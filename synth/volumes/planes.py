@@ -6,6 +6,7 @@ radiological convention: the patient's right is on the left of the picture, ante
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,16 @@ _BODY_STRIDE_MM = 6.0  # the body is looked for on a coarse grid
 _BODY_MARGIN_MM = 12.0
 _LUNG_BELOW = -400  # HU: the median around a lesion in the lung lies below
 _MIDLINE = ("spinal_cord", "brainstem", "trachea")
+
+Window = tuple[int, int]  # HU, black and white
+SOFT_TISSUE: Window = (-160, 240)  # level 40, width 400
+LUNG: Window = (-1350, 150)  # level -600, width 1500
+BONE: Window = (-450, 1050)  # level 300, width 1500
+WINDOW_NAMES = {SOFT_TISSUE: "soft tissue", LUNG: "lung window", BONE: "bone window"}
+_FLUID = frozenset(("effusion", "ascites"))
+_BRIGHT = frozenset(("calcification", "pacemaker", "port", "stone", "gallstone"))
+_BONES = ("vertebrae", "rib", "sacrum", "sternum", "hip", "femur", "humerus", "scapula", "clavicula", "skull")
+_SHOWN, _SEEN_WORTH = 0.3, 0.25  # of its widest cut, and what a finding counts once so much of it is shown
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # (start, stop) along x, y, z
 
@@ -78,35 +89,74 @@ class LesionBox:
         return float(max((s.stop - s.start) * mm for s, mm in zip(self.box, spacing, strict=True)))
 
 
-def largest_lesion(case: RasCase) -> LesionBox | None:
-    """The lesion with most voxels, None without lesions."""
-    counts = np.bincount(case.lesions.ravel(order="K"), minlength=1)
-    counts[0] = 0
-    if not counts.any():
-        return None
-    largest = int(counts.argmax())
-    x, y, z = ndimage.find_objects(case.lesions, max_label=largest)[largest - 1]
-    return LesionBox(largest, (x, y, z))
+def lesions_of(case: RasCase) -> tuple[LesionBox, ...]:
+    """Every named lesion that is there, in order of id."""
+    boxes = ndimage.find_objects(case.lesions)
+    there = [(i + 1, box) for i, box in enumerate(boxes) if box is not None and i + 1 in case.lesion_names]
+    return tuple(LesionBox(number, (x, y, z)) for number, (x, y, z) in there)
 
 
-def in_lung(case: RasCase, lesion: LesionBox) -> bool:
-    """Whether air surrounds the lesion: the median HU of the shell of 2 voxels around it."""
+def window_of(case: RasCase, lesion: LesionBox) -> Window:
+    """The window of the organ that a finding is in: of bone and metal, of the lung, else of soft tissue."""
+    words = set(case.lesion_names.get(lesion.id, "").split("_"))
+    if words & _FLUID:
+        return SOFT_TISSUE
     near = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in lesion.box)
     inside = case.lesions[near] == lesion.id
+    if words & _BRIGHT or _in_bone(case, near, inside):
+        return BONE
     shell = ndimage.binary_dilation(inside, iterations=2) & ~inside
-    return bool(shell.any()) and float(np.median(case.hu[near][shell])) < _LUNG_BELOW
+    air = bool(shell.any()) and float(np.median(case.hu[near][shell])) < _LUNG_BELOW
+    return LUNG if air or float(np.median(case.hu[near][inside])) < _LUNG_BELOW else SOFT_TISSUE
 
 
-def slices_through(case: RasCase, lesion: LesionBox | None) -> tuple[int, int, int]:
-    """The sagittal, coronal and axial index to show: through the lesion, else through most organs."""
-    if lesion is not None:
-        inside = case.lesions[lesion.box] == lesion.id
-        x, y, z = (s.start + _fullest(inside, axis) for axis, s in enumerate(lesion.box))
-        return x, y, z
-    if not case.organs.any():
-        x, y, z = ((start + stop) // 2 for start, stop in body_box(case))
-        return x, y, z
-    return _midline(case), _most_organs(case, 1), _most_organs(case, 2)
+def _in_bone(case: RasCase, near: tuple[slice, ...], inside: np.ndarray) -> bool:
+    """Whether most of what is labelled in a finding, or about it where nothing is, is bone."""
+    bones = [i for i, name in case.organ_names.items() if name.split("_")[0] in _BONES]
+    for where in (inside, ndimage.binary_dilation(inside)):
+        ids = case.organs[near][where]
+        if (ids > 0).any():
+            return bool(np.isin(ids[ids > 0], bones).mean() > 0.5)
+    return False
+
+
+def slices_through(case: RasCase, lesions: Sequence[LesionBox]) -> tuple[int, int, int]:
+    """The sagittal, coronal and axial index to show: those that show the findings best, else most organs.
+
+    A slice is worth the share of its widest cut that it shows of each finding; what the axial slice shows well already
+    counts less for the coronal one, and so on, so that all three together show as many as they can.
+    """
+    if not lesions:
+        if not case.organs.any():
+            x, y, z = ((start + stop) // 2 for start, stop in body_box(case))
+            return x, y, z
+        return _midline(case), _most_organs(case, 1), _most_organs(case, 2)
+    weights = dict.fromkeys((lesion.id for lesion in lesions), 1.0)
+    at = [0, 0, 0]
+    for axis in (2, 1, 0):
+        shares = {lesion.id: _shares(case, lesion, axis) for lesion in lesions}
+        worth = sum(weights[number] * share for number, share in shares.items())
+        at[axis] = int(np.argmax(worth))
+        for number, share in shares.items():
+            if share[at[axis]] > _SHOWN:
+                weights[number] *= _SEEN_WORTH
+    return at[0], at[1], at[2]
+
+
+def middle_of(case: RasCase, lesion: LesionBox) -> tuple[int, int, int]:
+    """The sagittal, coronal and axial index of a finding's widest cuts."""
+    inside = case.lesions[lesion.box] == lesion.id
+    x, y, z = (s.start + _fullest(inside, axis) for axis, s in enumerate(lesion.box))
+    return x, y, z
+
+
+def _shares(case: RasCase, lesion: LesionBox, axis: int) -> np.ndarray:
+    """Of each slice along an axis, the area of a finding in it over that in its widest one."""
+    inside = case.lesions[lesion.box] == lesion.id
+    areas = inside.sum(axis=tuple(a for a in range(3) if a != axis))
+    shares = np.zeros(case.lesions.shape[axis])
+    shares[lesion.box[axis]] = areas / max(areas.max(), 1)
+    return shares
 
 
 def body_box(case: RasCase) -> Box:
