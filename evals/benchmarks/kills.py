@@ -177,16 +177,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     args = parser.parse_args(arguments)
     engines = args.engines.split(",")
-    try:
-        if unknown := set(engines) - set(ENGINES):
-            raise InputError(f"--engines {','.join(unknown)}: say some of {','.join(ENGINES)}")
-        if not len(engines) <= args.kills < args.cases - 1 - _AT_LEAST * len(engines):
-            raise InputError(f"--kills {args.kills}: give {len(engines)} or more, and fewer than cases")
-        if args.out.exists():
-            raise InputError(f"--out {args.out}: is there already; choose a new folder")
-    except InputError as error:
-        print(f"evals.benchmarks.kills: error: {error}", file=sys.stderr)
-        return 2
+    if unknown := set(engines) - set(ENGINES):
+        raise InputError(f"--engines {','.join(unknown)}: say some of {','.join(ENGINES)}")
+    if not len(engines) <= args.kills < args.cases - 1 - _AT_LEAST * len(engines):
+        raise InputError(f"--kills {args.kills}: give {len(engines)} or more, and fewer than cases")
+    if args.out.exists():
+        raise InputError(f"--out {args.out}: is there already; choose a new folder")
     result = run(args.out, args.cases, args.kills, engines, args.seed)
     text = json.dumps(result, indent=1)
     (args.out / "kills.json").write_text(text + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,25 @@ def fit_shape(root: Path) -> Path:
 
 def train(root: Path, network: str, steps: int) -> Path:
     """ROOT/NETWORK, a run of a tiny network on ROOT/data."""
-    config = root / f"{network}.yaml"
-    config.write_text(f"model: {TINY}\nprior_rank: 0\nbatch: 1\nvolumes_a_frame: 1\nlog_every: 1\n")
+    config = write_config(root, network)
     where = [f"{name}={root / name}" for name in ("data", "shape")]
     _run("train", network, "--config", str(config), *where, f"out={root / network}", f"steps={steps}")
     return root / network
+
+
+def write_config(root: Path, network: str) -> Path:
+    """ROOT/NETWORK.yaml of a tiny network."""
+    config = root / f"{network}.yaml"
+    config.write_text(f"model: {TINY}\nprior_rank: 0\nbatch: 1\nvolumes_a_frame: 1\nlog_every: 1\n")
+    return config
+
+
+def write_set(folder: Path, numbers: Iterable[int]) -> Path:
+    """CT of these patients, as FOLDER/NUMBER/ct.nii.gz."""
+    for number in numbers:
+        (folder / str(number)).mkdir(parents=True)
+        nifti.write_volume(folder / str(number) / "ct.nii.gz", patient(number)[0])
+    return folder
 
 
 def untrained_refine() -> Denoiser:

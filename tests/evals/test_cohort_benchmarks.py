@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from evals.benchmarks import kills, throughput
+from evals.benchmarks import kill_verbs, kills, throughput
+from synth.failure import ended
 
 
 def burn(seconds: float) -> None:
@@ -68,9 +72,52 @@ def test_killing_takes_what_was_started_too(tmp_path: Path) -> None:
     assert not any(child.encode() in Path(p).read_bytes() for n in found if Path(p := f"/proc/{n}/cmdline").exists())
 
 
+def test_logs_are_compared_without_the_time_that_they_tell(tmp_path: Path) -> None:
+    for name, seconds, loss in (("a", 1.5, 2.0), ("b", 7.25, 2.0), ("c", 1.5, 2.1)):
+        (tmp_path / name / ".run").mkdir(parents=True)
+        (tmp_path / name / "log.jsonl").write_text(json.dumps({"step": 1, "seconds": seconds, "loss": loss}) + "\n")
+        (tmp_path / name / ".run/lock").write_text(name)
+    a, b, c = (kill_verbs.files_of(tmp_path / name) for name in "abc")
+    assert kill_verbs.differ(a, b) == [] and kill_verbs.differ(a, c) == ["log.jsonl differs"]
+    assert kill_verbs.differ(a, {}) == ["log.jsonl differs"]
+
+
+@pytest.mark.parametrize(("grows", "said"), [(False, "x.json half-visible"), (True, "damaged")])
+def test_what_is_half_visible_after_a_kill_is_seen(tmp_path: Path, grows: bool, said: str) -> None:
+    """A verb that writes a file bit by bit under its own name is caught."""
+    code = (
+        "import pathlib, sys, time\n"
+        "out = pathlib.Path(sys.argv[1]); (out / 'weights').mkdir(parents=True, exist_ok=True)\n"
+        "(out / 'weights/a.safetensors').write_text('half'); (out / 'x.json').write_text('half')\n"
+        "time.sleep(60)"
+    )
+
+    class Slow(kill_verbs.Trial):
+        def start(self, out: Path) -> Any:
+            started = subprocess.Popen([sys.executable, "-c", code, str(out)], start_new_session=True)
+            while not (out / "x.json").is_file():
+                time.sleep(0.01)
+            if self.kills:  # the run that is to finish
+                kills.kill([started])
+                started = subprocess.Popen([sys.executable, "-c", ""])
+            return started
+
+    rng = np.random.default_rng(2)  # one kill in a row
+    trial = Slow("slow", kill_verbs.Verb(lambda *_: [], grows), tmp_path, tmp_path, rng, seconds=0.1)
+    trial.one({"x.json": b"whole"}, 0)
+    assert trial.kills >= 1 and any(said in line for line in trial.wrong)
+
+
 @pytest.mark.parametrize(("options", "reason"), [(["--engines", "dask"], "dask"), (["--kills", "1"], "--kills 1")])
 def test_the_kill_test_refuses(
     tmp_path: Path, options: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert kills.main(["--out", str(tmp_path / "new"), *options]) == 2
+    assert ended(kills.main, "kills", ["--out", str(tmp_path / "new"), *options]) == 2
     assert reason in capsys.readouterr().err
+
+
+def test_the_kill_test_of_verbs_refuses_one_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(kill_verbs.main, "kill_verbs", ["--out", str(tmp_path / "new"), "--verbs", "insert,paint"]) == 2
+    assert "--verbs paint: say some of generate,insert," in capsys.readouterr().err
