@@ -100,7 +100,7 @@ def table(model: TorsoModel, data: Path) -> list[tuple[str, ...]]:
     bends = [compared(bent(first.ids, seed), first) for seed in range(1, BENDS + 1)]
     hus = {i: hu_of(model, i) for i in range(len(model.donors))}
     own = [d.name for d in model.donors].index(FROM)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name in sorted(bends[0]):
         here = first.ids == labels.ids()[name]
         read = name in LABELLED
@@ -124,7 +124,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    model = Weights.shipped("torso").torso
+    model = Weights.shipped("torso").patchwork
     assert model is not None
     for row in (_HEAD, ("---",) * len(_HEAD), *table(model, parser.parse_args().data)):
         print("| " + " | ".join(row) + " |")

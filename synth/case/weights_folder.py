@@ -131,10 +131,10 @@ class Weights:
         return Prior.read(_first(self.folder, PRIOR, _DATA) or self.folder / PRIOR, self.region)
 
     @property
-    def torso(self) -> TorsoModel | None:
-        """The patchwork of scans that a torso is drawn from; None where it is drawn by networks."""
+    def patchwork(self) -> TorsoModel | None:
+        """The scans that are put together before `refine` draws; None where networks compose, or a shape alone."""
         file = self.folder / TORSO_FILE
-        return _torso(file, _changed(file)) if self.region.name == "torso" else None
+        return _torso(file, _changed(file)) if file.is_file() else None
 
     @property
     def shape(self) -> ShapeModel | None:
@@ -164,10 +164,8 @@ class Weights:
 
     def files(self) -> dict[str, Path]:
         """Role -> file of everything that can change a voxel of a generated case. InputError where one is missing."""
-        if self.region.name == "torso":
-            files = {"torso": self.folder / TORSO_FILE}
-            if not files["torso"].is_file():
-                raise InputError(f"{files['torso']}: no torso model here; train it with `synthct train torso`")
+        if (scans := self.folder / TORSO_FILE).is_file():
+            files = {"torso": scans}
         else:
             files = {part: self.part(part) / TENSORS for part in ("shape", "base") if self.has(part)}
             files = files or {"base": self.part("base") / TENSORS}

@@ -35,7 +35,7 @@ def check_generated(case: Case, plan: GeneratePlan, prior: Prior | None, given: 
     """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
 
     An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too. `prior`: of
-    the weights; None: of a torso, which has limits of its own.
+    the weights; None: of a region without facts, such as the torso, which has limits of its own.
     """
     if prior is None:
         return check_torso(case, plan)

@@ -137,8 +137,8 @@ def _composed(plan: GeneratePlan, weights: Weights, on_step: Callable[[], None],
     from synth.draw.patchwork import draw_patchwork
     from synth.draw.scaffold import draw_scaffold
 
-    if torso := weights.torso:
-        return draw_patchwork(plan, torso, on_step)
+    if scans := weights.patchwork:
+        return draw_patchwork(plan, scans, on_step)
     shape, base = weights.shape, weights.base(plan.sampling.precision)
     scaffold = draw_scaffold(plan, shape, given) if shape else None
     if base is not None:

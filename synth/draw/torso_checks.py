@@ -52,8 +52,13 @@ _MIDLINE_MM = 35.0
 
 
 def check_torso(case: Case, plan: GeneratePlan) -> list[Check]:
-    """Volume of each organ that the region shows, and sides: RAS x is positive on the patient's right."""
-    shown = SHOWN[str(plan.region)]
+    """Volume of each organ that the region shows, and sides: RAS x is positive on the patient's right.
+
+    None of a region that no limits are known of: one of a user's own, without facts.
+    """
+    shown = SHOWN.get(str(plan.region))
+    if shown is None:
+        return []
     masks = {name: case.organs.mask(*PARTS.get(name, (name,))) for name in shown}
     checks = [
         Check(f"{name}_ml", float(mask.sum()) * case.ct.voxel_ml, *VOLUMES_ML[name]) for name, mask in masks.items()

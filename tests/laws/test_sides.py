@@ -41,7 +41,7 @@ def test_in_the_mean_patient_that_ships() -> None:
 
 
 def test_in_the_torso_atlas_that_ships() -> None:
-    assert_sides(middles(Weights.shipped("torso").torso.atlas))
+    assert_sides(middles(Weights.shipped("torso").patchwork.atlas))
 
 
 def test_in_an_atlas_that_is_built() -> None:

@@ -54,6 +54,11 @@ def test_a_torso_with_everything_in_place_passes() -> None:
     assert [c for c in checks if not c.ok] == []
 
 
+def test_a_region_of_ones_own_without_facts_has_no_limits() -> None:
+    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
+    assert check_torso(case(phantom.volume(True)[1]), plan.model_copy(update={"region": "thigh"})) == []
+
+
 @pytest.mark.parametrize("change", ["mirrored", "without a kidney", "small liver"])
 def test_a_torso_with_something_wrong_fails(change: str) -> None:
     ids = phantom.volume(True)[1]
