@@ -70,6 +70,8 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"finding": replace(kind_named("lymph node"), several=True)}
     if (word.startswith("parenchym") and named & _PARENCHYMAL) or (word == "crus" and "adrenal" in named):
         return {"segment": True}
+    if word == "pelvis" and "kidney" in named and index and "side" in items[index - 1].means:
+        return {"segment": True}
     if word == "one" and index and "size" in items[index - 1].means:
         before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
         return {"finding": before[-1]} if before else None

@@ -407,7 +407,7 @@ def _led_by_in(items: Sequence[Term], place: Place) -> bool:
 
 
 def _placed(draft: Draft) -> bool:
-    return any(not p.weak for p in draft.places)
+    return any(not p.weak and (p.organ or p.side or p.part) for p in draft.places)
 
 
 def _shares(draft: Draft) -> bool:

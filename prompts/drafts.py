@@ -332,7 +332,7 @@ def _without_causes(found: list[Draft], items: Sequence[Term]) -> list[Draft]:
     seen = [d for d in found if d.kind and not d.kind.cause and d.status == "present"]
     kept = []
     for draft in found:
-        placed = draft.head > 0 and is_place(items[draft.head - 1])
+        placed = draft.head > 0 and (is_place(items[draft.head - 1]) or items[draft.head - 1].has("with"))
         if draft.kind and draft.kind.cause and seen and draft.status != "absent" and not placed:
             nearest = min(seen, key=lambda d: abs(d.head - draft.head))
             nearest.attributes.setdefault("cause", draft.text.lower())

@@ -26,7 +26,7 @@ _PLAIN_ORGAN = {
     "artery": "vessel",
 }
 _LUNG_FAMILY = frozenset(
-    ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart")
+    ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart", "diaphragm")
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))

@@ -27,7 +27,7 @@ def add(state: Text, draft: Draft, items: Sequence[Term], sentence: Sentence) ->
         one.become(span=(a, b), text=state.source.raw[a:b])
     if len(found) == 1 and draft.status == "present" and _speaks_of_earlier(draft, found[0]):
         earlier = merging.spoken_of(state.told, found[0].finding.kind)
-        if earlier is not None and _agree(earlier.finding, found[0].finding):
+        if earlier is not None and _agree(earlier.finding, found[0].finding) and _one_device(earlier.draft, draft):
             merging.merged(earlier, found[0])
             return
     state.told += found
@@ -44,3 +44,11 @@ def _agree(a: Finding, b: Finding) -> bool:
     parts = b.part is None or a.part in (None, b.part) or a.count == "several"
     sizes = not (a.size_mm and b.size_mm) or a.size_mm == b.size_mm
     return organs and sides and parts and sizes
+
+
+def _one_device(a: Draft, b: Draft) -> bool:
+    """ "A port .. the catheter"; not "a nasogastric tube .. the endotracheal tube"."""
+    if not (a.kind and b.kind and b.kind.device):
+        return True
+    same = a.text.lower() == b.text.lower() or (a.kind.means == b.kind.means and " " not in b.text)
+    return same or (b.text.lower() == "catheter" and a.kind.means.get("device") in ("port", "central line"))
