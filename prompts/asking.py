@@ -175,6 +175,11 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
     values["count"] = None if finding.count == SEVERAL else 1 if finding.count is None else finding.count
     _size(finding, values, assumed)
     values |= {f: finding.attributes[f] for f in _FIELDS if f in finding.attributes}
+    if (depth := finding.attributes.get("thickness_mm")) and kind is FindingKind.EFFUSION:
+        values["thickness_mm"] = depth
+        left_out.append(f"a depth of {depth:g} mm is aimed at, not checked")
+    elif depth:
+        left_out.append(f"a thickness of {depth:g} mm is not drawn")
     if kind in EXTENT_KINDS:
         values |= _extent(finding, kind)
     if values.get("texture") == Texture.SOLID and organ is not Organ.LUNG:

@@ -129,7 +129,7 @@ class Reading:
         facts += [request.age and f"{request.age} years", request.habitus and f"{request.habitus} habitus"]
         said = [str(f).replace("_", " ") for f in facts if f]
         said += [f"{int(t.dose_gy)} Gy target{f' {t.side}' if t.side else ''}" for t in request.targets]
-        said += [f.named() for f in self.drawn]
+        said += [_noted(f) if f.why_not else f.named() for f in self.drawn]
         parts = [f"read as: {', '.join(said) or 'nothing'}"]
         if self.noted:
             parts.append(f"not drawn: {', '.join(_noted(f) for f in self.noted)}")

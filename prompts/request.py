@@ -48,7 +48,7 @@ class FindingRequest(_Frozen):
     from where only a range was said ("small", "5 to 8 mm"); count None = several, number not said.
 
     Of kinds that are told by their extent: `share` is that of the organ (0 to 1), of the lung or lobe where one was
-    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio.
+    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio. `thickness_mm`: how deep a layer of fluid is.
 
     Raises ValueError (pydantic ValidationError) where the parts cannot go together.
     """
@@ -76,6 +76,7 @@ class FindingRequest(_Frozen):
     share: float | None = None
     volume_ml: float | None = None
     ratio: float | None = None
+    thickness_mm: float | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -97,6 +98,7 @@ class FindingRequest(_Frozen):
         if self.ratio is not None and not 0.3 <= self.ratio <= 0.9:
             raise ValueError(f"cardiothoracic ratio {self.ratio:g}: give 0.3 to 0.9")
         _check_range("volume", self.volume_ml, MAX_VOLUME_ML, "mL")
+        _check_range("depth", self.thickness_mm, MAX_SIZE_MM, "mm")
         return self
 
 

@@ -295,6 +295,8 @@ def _wall_mm(kind: LesionType, finding: FindingRequest, rng: np.random.Generator
     by_chance = rng.random() < kind.wall.chance
     layer = finding.shape is Shape.WALL_THICKENING if finding.shape else by_chance
     thickness = uniform(rng, kind.wall.thickness_mm)
+    if finding.thickness_mm:
+        return finding.thickness_mm
     if finding.volume_ml:
         thickness = max(thickness, kind.wall.thickness_mm[0] + min(_DEEPER[0] * finding.volume_ml, _DEEPER[1]))
     return thickness if layer or kind.spans or kind.place == "lateral" else 0.0

@@ -12,7 +12,7 @@ from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
 
 
-@pytest.mark.parametrize("size", [30, 50])
+@pytest.mark.parametrize("size", [50, 60])
 def test_fluid_fills_the_chest_from_its_lowest_point(host: Volume, organs: LabelMap, size: int) -> None:
     (plan,) = plan_lesions(parse(f"{size} mm right pleural effusion").findings, host, organs, np.random.default_rng(1))
     assert plan.pools and set(plan.structures) == {"lung_upper_lobe_right", "lung_lower_lobe_right"}
