@@ -48,7 +48,7 @@ class FindingRequest(_Frozen):
     from where only a range was said ("small", "5 to 8 mm"); count None = several, number not said.
 
     Of kinds that are told by their extent: `share` is that of the organ (0 to 1), of the lung or lobe where one was
-    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio. `thickness_mm`: how deep a layer of fluid is.
+    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio. `thickness_mm`: depth of a layer of fluid.
 
     Raises ValueError (pydantic ValidationError) where the parts cannot go together.
     """
