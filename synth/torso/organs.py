@@ -20,6 +20,7 @@ _FAT, _SOFT_TISSUE = (-100.0, 35.0), (50.0, 40.0)  # HU mean and SD of what is r
 _PRIOR_MM = 4.0
 _SMOOTH_MM = 2.5
 _VESSELS, _PIECE_OF_VESSEL = ("aorta",), 0.2  # of its largest piece
+_FISSURE_MM = 10.0  # over which it is smooth
 _SURE_MM = 2.5  # over which voxels agree
 _ORGAN_SD = 25.0  # HU, at least
 
@@ -37,6 +38,7 @@ def read_masks(hu: np.ndarray, atlas: np.ndarray, spacing: float) -> np.ndarray:
     _fitted(out, best, hu, atlas, spacing)
     air = _with_vessels((hu < _AIR_HU) & body, spacing)
     _nearest(out, air, atlas, (*LUNGS, "trachea"), _REACH_MM["lung"], spacing)
+    _smooth_fissures(out, spacing)
     vertebrae = np.isin(atlas, [labels.ids()[n] for n in BONES if n.startswith("vertebrae_")])
     bone = ((hu > _BONE_HU) | ((hu > _MARROW_HU) & vertebrae)) & (out == 0)
     _nearest(out, _filled(bone) & (out == 0), atlas, BONES, _REACH_MM["bone"], spacing)
@@ -76,6 +78,22 @@ def _with_vessels(air: np.ndarray, spacing: float) -> np.ndarray:
         box = tuple(slice(max(0, s.start - 2 * times), s.stop + 2 * times) for s in found)
         wide[box] = ndimage.binary_closing(wide[box], iterations=times)
     return wide[(slice(2 * times, -2 * times),) * 3]
+
+
+def _smooth_fissures(out: np.ndarray, spacing: float) -> None:
+    """Every voxel of the lungs to the lobe that has most of what is round it: fissures are no stairs of the atlas."""
+    numbers = [labels.ids()[name] for name in LUNGS]
+    inside = np.isin(out, numbers)
+    found = ndimage.find_objects(inside.astype(np.uint8))
+    if not found:
+        return
+    here, size = out[found[0]].copy(), 2 * round(_FISSURE_MM / 2 / spacing) + 1
+    most = np.zeros(here.shape, np.float32)
+    for number in numbers:
+        share = ndimage.uniform_filter((here == number).astype(np.float32), size)
+        more = inside[found[0]] & (share > most)
+        out[found[0]][more] = number
+        most[more] = share[more]
 
 
 def _nearest(

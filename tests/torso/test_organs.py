@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from prompts import parse
 from synth.case.order import Order
@@ -128,3 +129,17 @@ def test_lungs_reach_the_end_of_the_field_and_hold_their_vessels() -> None:
     assert dice(found, lung[..., :z]) > 0.95
     where = np.argwhere(lung)[:, 0]
     assert found[where.min() : where.min() + 2].any()
+
+
+def test_a_fissure_is_no_stairs() -> None:
+    """A slanting plane between two lobes, of which the atlas knows steps of 8 mm alone."""
+    upper, lower = (labels.ids()[name] for name in ("lung_upper_lobe_left", "lung_lower_lobe_left"))
+    x, _, z = np.indices((80, 60, 80))
+    lungs = ndimage.binary_erosion(np.ones(x.shape, bool), iterations=10)
+    hu = np.where(lungs, -850.0, 40.0).astype(np.float32)
+    above = z > 20 + x / 2
+    steps = np.where(z // 4 * 4 + 2 > 20 + (x // 4 * 4 + 2) / 2, upper, lower) * lungs
+    found = read_masks(hu, steps.astype(np.uint8), 2.0)
+    wrong = [float(((ids == upper) != above)[lungs].mean()) for ids in (steps, found)]
+    assert wrong[1] < 0.5 * wrong[0], wrong
+    assert dice(found > 0, lungs) > 0.97
