@@ -311,7 +311,10 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             leading = [p for p in draft.places if p.first < draft.head and p.own_organ and _led_by_in(items, p)]
         elif leading and _shares(draft):
             draft.places += leading
+    opening = next((p for p in drafts[0].places if _opens(items, p)), None)
     for before, draft in zip(drafts, drafts[1:], strict=False):
+        if opening is not None and not any(p.side for p in draft.places):
+            draft.places = [replace(p, side=opening.side) for p in draft.places] or [opening]
         _beside(items, before, draft)
         _follow(items, before, draft)
         _same_side(before, draft)
@@ -378,6 +381,12 @@ def _organs(draft: Draft) -> frozenset[str]:
 
 
 _COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))
+
+
+def _opens(items: Sequence[Term], place: Place) -> bool:
+    """ "On the right, an effusion and atelectasis": a side before a comma is the side of all that follows."""
+    alone = place.side is not None and not place.organ and place.last < len(items) and is_mark(items[place.last], ",")
+    return alone and not any("finding" in i.means for i in items[: place.first])
 
 
 def _replaces(items: Sequence[Term], a: Draft, b: Draft) -> bool:

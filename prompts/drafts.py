@@ -91,7 +91,7 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         elif found and _is_example(items, found[-1], draft):
             found[-1].summary = True
             found.append(draft)
-        elif found and _is_enlarged(items, found[-1], draft):
+        elif found and (_is_enlarged(items, found[-1], draft) or _is_old(found[-1], draft)):
             draft.used |= found.pop().used
             found.append(draft)
         elif found and _is_same(items, scopes, found[-1], draft):
@@ -126,6 +126,11 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     if not a.text.lower().startswith("enlarg"):
         return False
     return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
+
+
+def _is_old(a: Draft, b: Draft) -> bool:
+    """ "sequela calcification": an adjective."""
+    return a.text.lower() in ("sequela", "sequelae", "sequel") and a.last == b.first
 
 
 def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Draft:
@@ -226,7 +231,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     suggests = any(i.has("suggests") for i in between)
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
     says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
-    if not (opened or says_equal or says_possible) or any("size" in i.means for i in between[-3:]):
+    asked = bool(between) and is_mark(between[-1], "?")  # "?IPMN"
+    if not (opened or says_equal or says_possible) or (not asked and any("size" in i.means for i in between[-3:])):
         return False
     if _is_considered(items, b):
         return _told(a, b, certain=not says_possible)

@@ -113,10 +113,10 @@ def _across(items: Sequence[Term], place: Place, index: int) -> bool:
 
 
 def _of_the_next(items: Sequence[Term], place: Place, index: int) -> bool:
-    """ "mass on the left, brain mets": behind a comma the place of the next finding, where one stands before."""
-    named = any("finding" in i.means for i in items[: place.first])
+    """ "mass on the left, brain mets": the place of the next finding, where one stands before."""
+    named = any("finding" in i.means and not i.means["finding"].needs_place for i in items[: place.first])
     follows = index + 1 < len(items) and "finding" in items[index + 1].means
-    return named and follows and is_mark(items[index - 1], ",")
+    return named and follows
 
 
 def _refines(items: Sequence[Term], place: Place, index: int) -> bool:

@@ -287,7 +287,11 @@ def _lists_place(items: Sequence[Term], index: int) -> bool:
 
 
 def _question(items: Sequence[Term], index: int, found: Scopes) -> None:
-    """ "(cyst?)": the nearest finding before the mark."""
+    """ "(cyst?)": the nearest finding before the mark; "?cyst": the one that it stands at."""
+    behind = items[index + 1] if index + 1 < len(items) else None
+    if behind is not None and "finding" in behind.means and behind.start == items[index].end:
+        found[index + 1].add("possible")
+        return
     for j in range(index - 1, max(-1, index - 1 - _SMALL_REACH), -1):
         if is_mark(items[j], ",", "?"):
             return
