@@ -203,7 +203,7 @@ def trained(out: Path, flags: bool, patients: int, steps: int, minutes: float) -
     prepare = ["--layout", "cases", "--from", str(out / "cases"), "--region", str(out / "region.yaml")]
     settings = [
         f"steps={steps}",
-        f"cooldown={steps // 2}",
+        f"cooldown={3 * steps // 8}",
         f"max_minutes={minutes:g}",
         f"validate_every={max(steps // 8, 1)}",
     ]
@@ -286,8 +286,8 @@ def picture(asked: Sequence[Asked], volumes: Sequence[np.ndarray], path: Path) -
 def main(
     out: Annotated[Path, typer.Option(help="Where patients, training and figures go.")],
     flags: Annotated[bool, typer.Option(help="The words as flags of a table, and no text.")] = False,
-    patients: Annotated[int, typer.Option(min=20)] = 600,
-    steps: Annotated[int, typer.Option(min=1)] = 4000,
+    patients: Annotated[int, typer.Option(min=20)] = 1500,
+    steps: Annotated[int, typer.Option(min=1)] = 3600,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of training.")] = 15.0,
     count: Annotated[int, typer.Option(min=9, help="Wordings that are asked for.")] = 100,
     guidance: Annotated[float, typer.Option()] = 2.0,

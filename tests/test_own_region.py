@@ -100,6 +100,8 @@ def test_training_shows_what_it_draws(weights: Path, network: str) -> None:
 
 
 def test_a_case_is_drawn_with_the_weights(weights: Path, tmp_path: Path) -> None:
+    """Whose `base` has no Gaussian part."""
+    assert Weights.open(weights).base().prior is None
     run("generate", "CT", "--weights", weights, "--spacing", 8, "--out", tmp_path, "-q")
     case, plan, _, manifest = read_case(tmp_path / "case_00000")
     assert case.ct.hu.shape == (16, 16, 16) and set(plan["facts"]) == {"top_mm", "area_cm2", "liver_ml"}
