@@ -131,7 +131,7 @@ def _in_part(finding: FindingRequest, host: PlacementHost, points: np.ndarray) -
         if plane is None:
             raise InputError(
                 f"'{finding.side}' liver: its halves are told apart by gallbladder and inferior vena cava, which the "
-                "label map lacks; label both, or ask for the liver without a side"
+                "label map lacks, as it does the spinal cord; label them, or ask for the liver without a side"
             )
         return plane.is_left(points) == (finding.side is Side.LEFT)
     return np.ones(len(points), bool)

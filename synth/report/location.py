@@ -34,6 +34,8 @@ TELLTALE = (
 """Organs whose HU tell whether contrast was given, the most telling first."""
 _MAX_POINTS = 20_000  # enough for the principal axis of an organ
 _BODY_HU = -300
+_CAVA_MM = np.array([22.0, 69.0, 0.0])  # from the cord, RAS
+_TO_GALLBLADDER_DEG = 45.0  # from the cava, to the right of straight ahead
 POLES = ("lower", "interpolar", "upper")
 
 Box = tuple[slice, slice, slice]
@@ -91,7 +93,8 @@ class Poles:
 class Cantlie:
     """The plane from gallbladder to inferior vena cava that parts the left from the right liver (Cantlie 1897).
 
-    Taken upright, through the two structures' centroids: an approximation of the middle hepatic vein's plane.
+    Taken upright, through the two structures' centroids: an approximation of the middle hepatic vein's plane. Where one
+    is not labelled, `from_cord` takes its usual place.
     """
 
     origin: np.ndarray
@@ -105,20 +108,38 @@ class Cantlie:
         normal *= -np.sign(normal[0] or 1.0) / np.linalg.norm(normal)  # RAS: left is -x
         return cls(cava.mean(axis=0), normal)
 
+    @classmethod
+    def from_cord(cls, cord: np.ndarray, cava: np.ndarray | None) -> Cantlie:
+        """From RAS mm of the spinal cord's voxels at the liver, (N, 3), and of the vena cava's where it is labelled.
+
+        Of three labelled patients the cava lay 18 to 30 mm to the right of the cord and 62 to 73 mm in front of it; of
+        one with a gallbladder that lay 50 degrees to the right of straight ahead.
+        """
+        middle = cord.mean(axis=0) + _CAVA_MM if cava is None else cava.mean(axis=0)
+        angle = np.radians(_TO_GALLBLADDER_DEG)
+        return cls.of(middle[None] + 60.0 * np.array([[np.sin(angle), np.cos(angle), 0.0]]), middle[None])
+
     def is_left(self, points: np.ndarray) -> np.ndarray:
         """Whether RAS points lie in the left liver, (..., 3) -> (...)."""
         return (np.asarray(points) - self.origin) @ self.normal > 0
 
 
 def cantlie_plane(organs: LabelMap, present: Mapping[str, tuple[int, Box]]) -> Cantlie | None:
-    """The plane, or None where gallbladder or vena cava is not in the label map."""
-    if not {"gallbladder", "inferior_vena_cava"} <= set(present):
-        return None
-    points = []
-    for name in ("gallbladder", "inferior_vena_cava"):
+    """The plane, or None where neither gallbladder and vena cava nor the spinal cord are in the label map."""
+
+    def of(name: str) -> np.ndarray | None:
+        if name not in present:
+            return None
         number, box = present[name]
-        points.append(points_of(organs.ids[box] == number, box, organs.affine, _MAX_POINTS))
-    return Cantlie.of(*points)
+        return points_of(organs.ids[box] == number, box, organs.affine, _MAX_POINTS)
+
+    gallbladder, cava, cord, liver = (of(n) for n in ("gallbladder", "inferior_vena_cava", "spinal_cord", "liver"))
+    if gallbladder is not None and cava is not None:
+        return Cantlie.of(gallbladder, cava)
+    if cord is None or liver is None:
+        return None
+    near = cord[(cord[:, 2] > liver[:, 2].min()) & (cord[:, 2] < liver[:, 2].max())]
+    return Cantlie.from_cord(near, cava) if len(near) else None
 
 
 def midline_x(organs: LabelMap, present: Mapping[str, tuple[int, Box]], hu: np.ndarray) -> float:

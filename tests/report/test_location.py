@@ -29,6 +29,20 @@ def test_cantlies_plane_runs_from_gallbladder_to_cava() -> None:
     assert not plane.is_left(np.array([30.0, 0.0, 0.0]))
 
 
+def test_without_gallbladder_and_cava_the_plane_follows_the_cord() -> None:
+    """A liver from x = -40 to 100 about a cord at (0, -60): right is +x."""
+    ids = np.zeros((80, 80, 20), np.uint8)
+    affine = np.diag([2.0, 2.0, 5.0, 1.0])
+    affine[:3, 3] = [-50.0, -80.0, 0.0]
+    ids[5:75, 40:70, 5:15], ids[24:27, 9:12] = 5, 79
+    organs = LabelMap(ids, affine, {5: "liver", 79: "spinal_cord"})
+    plane = location.cantlie_plane(organs, location.present_boxes(organs))
+    assert plane is not None
+    assert plane.is_left(np.array([-20.0, 40.0, 50.0]))
+    assert not plane.is_left(np.array([80.0, 20.0, 50.0]))
+    assert location.cantlie_plane(LabelMap(ids, affine, {5: "liver"}), {"liver": (5, (slice(0, 80),) * 3)}) is None
+
+
 def test_the_midline_is_the_cords_or_else_the_bodys() -> None:
     affine = np.diag([-1.0, 1.0, 1.0, 1.0])
     affine[0, 3] = 10.0
