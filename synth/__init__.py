@@ -10,11 +10,12 @@
 from importlib import import_module
 from typing import Any
 
-from synth.environment import name_the_user
+from synth.environment import name_the_user, quiet_plots
 
 __version__ = "0.1.0"
 
 name_the_user()
+quiet_plots()
 
 # Imported when they are asked for: `import synth` takes no torch.
 _HOMES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 
@@ -16,3 +17,8 @@ def name_the_user() -> None:
         pwd.getpwuid(os.getuid())
     except KeyError:
         os.environ["LOGNAME"] = f"uid{os.getuid()}"
+
+
+def quiet_plots() -> None:
+    """matplotlib keeps its fonts in a folder that goes with the process where there is no home; that is no news."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -131,7 +131,7 @@ def in_a_process(work: Callable[[], object]) -> None:
 
 
 @dataclass
-class Trial:
+class VerbTrial:
     """One verb under test. `wrong`: what differed, and after how many kills."""
 
     name: str
@@ -239,7 +239,7 @@ def run(out: Path, kills: int, verbs: Sequence[str], seed: int, say: Callable[[s
         for name in verbs:
             place = out / name.replace(" ", "_")
             place.mkdir()
-            trial = Trial(name, VERBS[name], root, place, rng)
+            trial = VerbTrial(name, VERBS[name], root, place, rng)
             whole = trial.reference()
             number = 0
             while trial.kills < kills / len(verbs) and number < kills:

@@ -92,7 +92,7 @@ def test_what_is_half_visible_after_a_kill_is_seen(tmp_path: Path, grows: bool, 
         "time.sleep(60)"
     )
 
-    class Slow(kill_verbs.Trial):
+    class Slow(kill_verbs.VerbTrial):
         def start(self, out: Path) -> Any:
             started = subprocess.Popen([sys.executable, "-c", code, str(out)], start_new_session=True)
             while not (out / "x.json").is_file():
