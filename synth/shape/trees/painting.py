@@ -9,7 +9,7 @@ from synth.volumes.geometry import voxel_spacing
 
 _THIN = 0.7  # voxels of radius below which a vessel is a line with a mass
 _STEP = 0.5  # voxels between samples along a piece
-_DISC = np.array([c for c in np.ndindex(2, 2, 2)]) - 0.5  # whichever way a vessel runs, r^2 / 2 off its axis on average
+_OFF = np.array([-0.5, 0.5])  # along each axis; whichever way a vessel runs, r^2 / 2 off its axis on average
 
 
 def share_of(tree: Tree, shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
@@ -42,12 +42,17 @@ def _lines(
     index: np.ndarray, radius: np.ndarray, length: np.ndarray, shape: tuple[int, int, int], affine: np.ndarray
 ) -> np.ndarray:
     """(X, Y, Z) float32: thin pieces, their volume counted in the voxels that it lies in; radius, length in mm."""
-    volume = np.pi * radius**2 * length / abs(np.linalg.det(affine[:3, :3])) / len(_DISC)
+    volume = np.pi * radius**2 * length / abs(np.linalg.det(affine[:3, :3])) / 2**3
     off = radius[:, None] / voxel_spacing(affine)
-    at = np.rint(index + off * _DISC[:, None]).astype(int)
-    here = ((at >= 0) & (at < shape)).all(axis=-1)
-    flat, each = np.ravel_multi_index(tuple(at[here].T), shape), np.broadcast_to(volume, here.shape)[here]
-    return np.bincount(flat, each, int(np.prod(shape))).reshape(shape).astype(np.float32).clip(0, 1)
+    sides = np.rint(index + off * _OFF[:, None, None]).astype(int)  # (2, N, 3): a disc is where these meet
+    within = (sides >= 0) & (sides < shape)
+    flat, each = [], []
+    for i, j, k in np.ndindex(2, 2, 2):
+        here = within[i, :, 0] & within[j, :, 1] & within[k, :, 2]
+        flat.append(((sides[i, :, 0] * shape[1] + sides[j, :, 1]) * shape[2] + sides[k, :, 2])[here])
+        each.append(volume[here])
+    filled = np.bincount(np.concatenate(flat), np.concatenate(each), int(np.prod(shape)))
+    return filled.reshape(shape).astype(np.float32).clip(0, 1)
 
 
 def _tubes(index: np.ndarray, radius: np.ndarray, shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
