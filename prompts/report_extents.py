@@ -57,12 +57,16 @@ def _by_side(facts: ExtentFacts) -> str:
 
 def extent_sentence(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
     """The finding, how much there is of it and where."""
-    line = extent_line(kind, organ, side, volume_ml, facts)
-    return line + (_by_side(facts) if line.endswith("of both lungs.") else "")
+    line = _told(kind, organ, side, volume_ml, facts)
+    return f"{line}.{_by_side(facts) if line.endswith('of both lungs') else ''}"
 
 
 def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
-    """The finding in one short sentence."""
+    """The finding in one short sentence, without what stands behind a colon or in brackets."""
+    return f"{_told(kind, organ, side, volume_ml, facts).split(' (')[0].split(':')[0]}."
+
+
+def _told(kind: str, organ: str, side: str | None, volume_ml: float, facts: ExtentFacts) -> str:
     one_side = f"{side} " if side in ("left", "right") else ""
     if kind in _BY_FIGURE:
         text = _BY_FIGURE[kind](facts.figures, facts.median_hu, one_side)
@@ -72,7 +76,7 @@ def extent_line(kind: str, organ: str, side: str | None, volume_ml: float, facts
         text = f"{kind} in the {_listed(_lobes(facts) or [organ])}"
     else:
         text = f"{kind} in {spread(facts, organ)}"
-    return f"{text[0].upper()}{text[1:]}."
+    return text[0].upper() + text[1:]
 
 
 def _lobes(facts: ExtentFacts) -> list[str]:
@@ -100,14 +104,13 @@ def _aorta(figures: Mapping[str, float], hu: float, side: str) -> str:
 
 
 def _steatosis(figures: Mapping[str, float], hu: float, side: str) -> str:
-    return f"hepatic steatosis: median attenuation of the liver {round(hu)} HU"
+    return f"hepatic steatosis (liver {round(hu)} HU)"
 
 
 def _calcium(where: str) -> Callable[[Mapping[str, float], float, str], str]:
     def said(figures: Mapping[str, float], hu: float, side: str) -> str:
-        count, volume = round(figures.get("deposits", 0)), figures.get("volume_mm3", 0.0)
-        deposits = f"{count} deposit{'' if count == 1 else 's'}"
-        return f"{where} calcification: {deposits}, {volume:.0f} mm3, up to {figures.get('peak_hu', 0):.0f} HU"
+        volume, peak = figures.get("volume_mm3", 0.0), figures.get("peak_hu", 0.0)
+        return f"{where} calcification: {_ml(volume / 1000)} mL, up to {peak:.0f} HU"
 
     return said
 
@@ -116,8 +119,9 @@ def _duct(figures: Mapping[str, float], hu: float, side: str) -> str:
     return f"dilated pancreatic duct, up to {figures.get('width_mm', 0):.0f} mm wide"
 
 
-def _thing(name: str) -> Callable[[Mapping[str, float], float, str], str]:
-    return lambda figures, hu, side: f"{side}{name}"
+def _thing(name: str, sided: bool = False) -> Callable[[Mapping[str, float], float, str], str]:
+    """A device; of one that ends in the heart no side is told, for the heart has none."""
+    return lambda figures, hu, side: f"{side if sided else ''}{name}"
 
 
 _BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {
@@ -131,7 +135,7 @@ _BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {
     FindingKind.PACEMAKER: _thing("pacemaker with its leads"),
     FindingKind.CENTRAL_LINE: _thing("central venous line"),
     FindingKind.PORT: _thing("port with its catheter"),
-    FindingKind.CHEST_TUBE: _thing("chest tube"),
+    FindingKind.CHEST_TUBE: _thing("chest tube", sided=True),
 }
 _BY_VOLUME = (
     *(FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX, FindingKind.HYDRONEPHROSIS),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prompts.vocabulary import FindingKind
 
-TARGETS = "Planning target volumes"
+TARGETS = "Treatment planning"
 SYSTEMS = (
     *("Neck", "Lungs", "Pleura", "Mediastinum", "Heart and vessels", "Liver", "Gallbladder", "Pancreas", "Spleen"),
     *("Adrenal glands", "Kidneys", "Bladder", "Stomach", "Bowel", "Peritoneum", "Retroperitoneum", "Bones"),

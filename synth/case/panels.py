@@ -39,16 +39,21 @@ def outline_organs(ax: Axes, ras: RasCase, view: Plane) -> None:
             _outline(ax, view, view.organs == organ, organ_colour(name), _ORGAN_WIDTH, _ORGAN_ALPHA)
 
 
-def mark_lesions(ax: Axes, ras: RasCase, view: Plane, width: float, numbered: bool) -> None:
-    """The outline of every finding in its colour, or a translucent layer where it is told by its extent; its number."""
-    for number in np.unique(view.lesions[view.lesions > 0]):
+def mark_lesions(ax: Axes, ras: RasCase, view: Plane, width: float, only: int | None = None) -> None:
+    """The outline of every finding in its colour, or a translucent layer where it is told by its extent; its number.
+
+    `only` one finding is marked, and without its number, where one is given.
+    """
+    for number in np.unique(view.lesions[view.lesions > 0]) if only is None else [only]:
         mask = view.lesions == number
+        if not mask.any():
+            continue
         colour = lesion_colour(ras, int(number))
         if _is_spread(ras, int(number)):
             _fill(ax, view, mask, colour)
         else:
             _outline(ax, view, mask, colour, width)
-        if numbered:
+        if only is None:
             _number(ax, view, mask, str(number), colour)
 
 

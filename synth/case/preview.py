@@ -30,7 +30,7 @@ _TILES = {1: 232, 2: 216, 3: 188, 4: 172, 5: 160, 6: 150}  # rows -> pixels of a
 _LEAST_MM, _MOST_MM, _LESIONS, _ROUND_MM = 50.0, 340.0, 2.5, 60.0  # a close-up spans 2.5 findings, or one and 60 mm
 _TEXT_COLUMNS, _TEXT_LINES = 168, 40
 _LETTER = 7.6  # pixels of one, at most nearly always
-_LEGEND_ROWS, _LEGEND_COLUMN = 6, 200  # rows at most, and pixels of a column
+_LEGEND_ROWS, _LEGEND_COLUMN = 6, 230  # rows at most, and pixels of a column
 _NAME = 26  # letters of an organ's name that fit its column
 _MADE = {"generate": "Synthetic CT", "insert": "CT of a host with synthetic findings"}
 
@@ -148,7 +148,7 @@ def _planes_row(
         ax = sheet.axes(left, top + (height - high) / 2, wide, high)
         panels.draw(ax, view, _window(ras, view, lesions))
         panels.outline_organs(ax, ras, view)
-        panels.mark_lesions(ax, ras, view, width=1.6, numbered=True)
+        panels.mark_lesions(ax, ras, view, width=1.6)
         panels.letters(ax, view)
         panels.crossing(ax, view)
         panels.scale_bar(ax, view)
@@ -174,7 +174,7 @@ def _close_ups(sheet: _Sheet, ras: RasCase, lesion: LesionBox, tile: int, top: f
         ax = sheet.axes(left, top, tile, tile)
         panels.draw(ax, view, window, named=marked)
         if marked:
-            panels.mark_lesions(ax, ras, view, width=1.3, numbered=False)
+            panels.mark_lesions(ax, ras, view, width=1.3, only=lesion.id)
         panels.scale_bar(ax, view)
         left += tile + _GAP / 2
     colour = panels.lesion_colour(ras, lesion.id)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from synth.volumes import labels
 from synth.volumes.geometry import slice_axis as slice_axis  # used as location.slice_axis
 from synth.volumes.geometry import world_of
-from synth.volumes.types import LabelMap
+from synth.volumes.types import LabelMap, Volume
 
 _MIDLINE_STRUCTURES = ("spinal_cord", "brainstem", "larynx")
 TELLTALE = (
@@ -36,6 +36,8 @@ _MAX_POINTS = 20_000  # enough for the principal axis of an organ
 _BODY_HU = -300
 _CAVA_MM = np.array([22.0, 69.0, 0.0])  # from the cord, RAS
 _TO_GALLBLADDER_DEG = 45.0  # from the cava, to the right of straight ahead
+CHEST_MM = 160.0  # height of lungs that are more than bases
+NEAR_END_MM = 8.0  # of the field: what ends there may be cut
 POLES = ("lower", "interpolar", "upper")
 
 Box = tuple[slice, slice, slice]
@@ -66,6 +68,17 @@ def grown(box: Box, shape: tuple[int, ...], spacing: np.ndarray, by_mm: float) -
         slice(max(s.start - r, 0), min(s.stop + r, n)) for s, r, n in zip(box, reach.tolist(), shape, strict=True)
     )
     return i, j, k
+
+
+def height_and_gap(ct: Volume, boxes: Sequence[Box]) -> tuple[float, float]:
+    """From the lowest to the highest slice of some boxes, and from there to the head end of the field, mm."""
+    if not boxes:
+        return 0.0, 0.0
+    axis = slice_axis(ct.affine)
+    first, last = min(box[axis].start for box in boxes), max(box[axis].stop for box in boxes)
+    gap = ct.hu.shape[axis] - last if ct.affine[2, axis] > 0 else first
+    mm = float(ct.spacing[axis])
+    return (last - first) * mm, gap * mm
 
 
 @dataclass(frozen=True)

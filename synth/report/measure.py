@@ -19,8 +19,6 @@ from synth.report.targets import dose_of, measure_targets
 from synth.volumes.types import Case
 
 _HEAD_NECK = ("brainstem", "mandible", "larynx", "parotid_gland_left", "parotid_gland_right")
-_CHEST_MM = 160.0  # of lungs that are more than bases
-_NEAR_END_MM = 8.0
 _ABDOMEN = ("kidney_left", "kidney_right", "pancreas")
 
 
@@ -72,31 +70,20 @@ def _measure_volume(
 def _region(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> str | None:
     """The region whose organs the field shows; None where the labels do not tell.
 
-    Lungs that reach the head end, to `_NEAR_END_MM`, and are not `_CHEST_MM` high are the bases that an abdomen shows,
+    Lungs that reach the head end, to `NEAR_END_MM`, and are not `CHEST_MM` high are the bases that an abdomen shows,
     kidneys cut below the poles that a chest shows, unless there is nothing else.
     """
     if set(present) & set(_HEAD_NECK):
         return "head_neck"
     lungs = [name for name in present if name.startswith("lung") and name != "lung_nodule"]
     low = [name for name in _ABDOMEN if name in present]
-    height, gap = _height_and_gap(case, [present[name][1] for name in lungs])
-    chest = bool(lungs) and (height >= _CHEST_MM or gap > _NEAR_END_MM)
+    height, gap = location.height_and_gap(case.ct, [present[name][1] for name in lungs])
+    chest = bool(lungs) and (height >= location.CHEST_MM or gap > location.NEAR_END_MM)
     foot = _at_foot(case, present)
     abdomen = not all(name in foot for name in low)
     if not (chest or abdomen):
         chest, abdomen = bool(lungs), bool(low)
     return {(True, True): "chest_abdomen", (True, False): "chest", (False, True): "abdomen"}.get((chest, abdomen))
-
-
-def _height_and_gap(case: Case, boxes: list[location.Box]) -> tuple[float, float]:
-    """From the lowest to the highest slice of some boxes, and from there to the head end of the field, mm."""
-    if not boxes:
-        return 0.0, 0.0
-    axis = location.slice_axis(case.ct.affine)
-    first, last = min(box[axis].start for box in boxes), max(box[axis].stop for box in boxes)
-    gap = case.ct.hu.shape[axis] - last if case.ct.affine[2, axis] > 0 else first
-    mm = float(case.ct.spacing[axis])
-    return (last - first) * mm, gap * mm
 
 
 def _at_foot(case: Case, present: Mapping[str, tuple[int, location.Box]]) -> set[str]:

@@ -13,7 +13,7 @@ import numpy as np
 from prompts.vocabulary import FindingKind
 from synth.report import pockets
 from synth.report.extent_figures import aortic_widths, cardiothoracic_ratio, head_foot_mm
-from synth.report.location import Box
+from synth.report.location import CHEST_MM, NEAR_END_MM, Box, height_and_gap
 from synth.report.measurements import OrganMeasurement, RuledOut, rounded
 from synth.volumes.types import Case
 
@@ -67,11 +67,14 @@ class NormalScene:
         shape = self.case.ct.hu.shape
         return all(s.start > 0 and s.stop < n for s, n in zip(self.present[name][1], shape, strict=True))
 
-    def both_lungs(self) -> tuple[str, ...]:
-        """The labels of the lungs where both are shown in most of their height, else none."""
+    def both_lungs(self, bases: bool = False) -> tuple[str, ...]:
+        """The labels of the lungs where both are there, and more than their bases unless `bases` are enough."""
         names = self.labelled(*LUNGS)
         sides = {side for side in ("left", "right") if any(side in name for name in names)}
-        return names if len(sides) == 2 or "lung" in names else ()
+        if len(sides) < 2 and "lung" not in names:
+            return ()
+        height, gap = height_and_gap(self.case.ct, [self.present[name][1] for name in names])
+        return names if bases or height >= CHEST_MM or gap > NEAR_END_MM else ()
 
     def crop(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """HU and mask in the box of a structure."""
@@ -103,7 +106,7 @@ def _consolidation(scene: NormalScene) -> Iterator[Told]:
 
 
 def _pleural_fluid(scene: NormalScene) -> Iterator[Told]:
-    names = scene.both_lungs()
+    names = scene.both_lungs(bases=True)
     if names and scene.coarse and (fluid := pockets.fluid_behind_ml(scene.coarse, names)) < MOST_FLUID_ML:
         yield names, {"fluid_ml": fluid}
 

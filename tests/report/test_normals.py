@@ -121,6 +121,17 @@ def test_organs_that_are_cut_or_not_labelled_are_not_judged(healthy: Case) -> No
     assert set(told(bare)) <= {"steatosis", "ascites"}
 
 
+def test_of_lung_bases_only_fluid_is_ruled_out(healthy: Case) -> None:
+    top = slice(0, 60)
+    bases = Case(
+        Volume(healthy.ct.hu[:, :, top], AFFINE),
+        LabelMap(healthy.organs.ids[:, :, top], AFFINE, NAMES),
+        LabelMap(healthy.lesions.ids[:, :, top], AFFINE, {}),
+    )
+    found = set(told(bases))
+    assert "effusion" in found and not {"emphysema", "consolidation", "pneumothorax", "cardiomegaly"} & found
+
+
 def test_a_liver_with_contrast_says_nothing_of_fat(healthy: Case) -> None:
     assert "steatosis" not in told(with_hu(healthy, healthy.organs.ids == 52, 180, None))
 

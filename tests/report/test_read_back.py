@@ -9,9 +9,8 @@ import pytest
 
 from prompts import Finding, read
 from prompts.report import shown_ml, shown_mm
-from prompts.report_extents import ExtentFacts, extent_line
 from prompts.report_normals import NORMAL_KINDS
-from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, FindingKind, Organ, Side, structures_of
+from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, SIDED_ORGANS, FindingKind, Organ, Side, structures_of
 from synth.lesions.lesion_types import LesionType, lesion_types
 from synth.report import write
 from synth.report.lesions import _kind, _organ
@@ -190,12 +189,10 @@ def test_an_extent_reads_back_in_a_whole_report(kind: FindingKind, style: Style)
     one = base.model_copy(update={"kind": kind.value, "organ": organ.value, "side": "right", "extent": extent})
     negatives = [name for name in NORMAL_KINDS if name != kind.value]
     present = [f for f in read(written([one], negatives, style)).findings if f.status == "present"]
-    (alone,) = read(extent_line(kind, organ, "right", one.volume_ml, _facts(extent))).findings
-    assert [(f.kind, f.organ, f.side, f.part) for f in present] == [(alone.kind, alone.organ, alone.side, alone.part)]
-
-
-def _facts(extent: ExtentMeasurements) -> ExtentFacts:
-    return ExtentFacts(**extent.model_dump())
+    (found,) = present
+    (request,) = read(written([one], negatives, style)).request.findings
+    assert found.drawn and (request.kind, request.organ, request.count) == (kind, organ, 1)
+    assert request.side == ("right" if organ in SIDED_ORGANS and organ is not Organ.LIVER else None)
 
 
 @pytest.mark.parametrize("style", ["structured", "narrative"])
