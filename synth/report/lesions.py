@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from prompts import report as language
-from prompts.vocabulary import Organ
+from prompts.vocabulary import FindingKind, Organ
 from synth.report import location
 from synth.report.attributes import measure_attributes
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
@@ -49,16 +49,18 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
     edge = _edge_width(scene, number, box, structure)
     contacts = _contacts(scene, number, box, structure)
     outside = _outside(scene, mask, box, structure)
-    pleura = _pleura_gap(scene, number, box) if _organ(structure) == "lung" else None
+    node = _kind(name) == FindingKind.LYMPH_NODE
+    organ = _space(scene, centre) if node else _organ(structure)
+    pleura = _pleura_gap(scene, number, box) if organ == "lung" else None
     x, y, z = (rounded(v) for v in centre)
     return LesionMeasurement(
         id=number,
         name=name,
         kind=_kind(name),
         structure=structure,
-        organ=_organ(structure),
-        side=_side(scene, structure, centre),
-        segment=_segment(scene, structure, centre),
+        organ=organ,
+        side=None if node else _side(scene, structure, centre),
+        segment=None if node else _segment(scene, structure, centre),
         voxels=int(mask.sum()),
         centre_mm=(x, y, z),
         volume_ml=rounded(mask.sum() * case.ct.voxel_ml),
@@ -81,6 +83,16 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
         attributes=_attributes(scene, number, box, structure, axial.long_mm, edge),
         depth_mm=_depth_mm(mask, spacing) if language.is_fluid(_kind(name)) else None,
     )
+
+
+def _space(scene: Scene, centre: np.ndarray) -> str:
+    """Where a lymph node is, whatever label it touches: beside the heart or the lungs and above, or below them."""
+    names = [name for name in scene.present if name == "heart"] or [n for n in scene.present if n.startswith("lung")]
+    affine = scene.case.organs.affine
+    axis = location.slice_axis(affine)
+    ends = [end for n in names for end in (scene.present[n][1][axis].start, scene.present[n][1][axis].stop - 1)]
+    heights = [float(affine[2, axis] * end + affine[2, 3]) for end in ends]
+    return (Organ.MEDIASTINUM if heights and centre[2] >= min(heights) else Organ.RETROPERITONEUM).value
 
 
 def _depth_mm(mask: np.ndarray, spacing: np.ndarray) -> float:

@@ -171,3 +171,13 @@ def test_lengths_and_widths_follow_the_slices(healthy: Case, flip: int) -> None:
     wide = PLANTED["aneurysm"](healthy).organs.ids[:, :, ::flip]
     above, below = aortic_widths(LabelMap(wide, affine, NAMES), LUNGS)
     assert above == pytest.approx(48, abs=3) and below == pytest.approx(28, abs=2)
+
+
+@pytest.mark.parametrize(("height", "organ"), [(300, "mediastinum"), (230, "mediastinum"), (90, "retroperitoneum")])
+def test_a_lymph_node_is_in_the_space_about_it_whatever_it_touches(healthy: Case, height: float, organ: str) -> None:
+    node = ball((155, 140, height), (10, 10, 10))
+    lesions = LabelMap(node.astype(np.uint8), AFFINE, {1: "lymph_node_1"})
+    (found,) = measure(replace(healthy, lesions=lesions)).lesions
+    assert (found.kind, found.organ, found.side, found.segment, found.pleura_mm) == (
+        "lymph node", organ, None, None, None,
+    )  # fmt: skip
