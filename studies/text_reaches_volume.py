@@ -21,6 +21,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from synth.models import intensity
 from synth.volumes import nifti
 from synth.volumes.types import Volume
 
@@ -85,8 +86,8 @@ _ASKED_NONE = (
 )
 _TISSUE_HU, _HU = 40.0, {"bright": 300.0, "dark": -200.0}
 _RADII_MM = {"large": (28.0, 32.0), "small": (18.0, 21.0)}
-_SPLIT_ML = 60.0  # halfway in logarithms between the largest small ball and the smallest large one
-_SEEN_HU = 70.0  # a voxel of 16 mm this far from tissue belongs to a ball
+_SPLIT_ML = 45.0  # large balls are read as 62 mL and more inside the body, small ones as 32 and less
+_SEEN = 0.15  # a voxel of 16 mm this far from tissue, in intensity units, belongs to a ball
 
 REGION = """name: balls
 answers: [balls]
@@ -148,19 +149,39 @@ def volume(ball: Ball, rng: np.random.Generator) -> np.ndarray:
 
 
 def read_ball(hu: np.ndarray) -> Ball:
-    """What a volume (8, 8, 8) HU at 16 mm shows."""
+    """What a volume (8, 8, 8) HU at 16 mm shows.
+
+    Shares of voxels are told in intensity units, of which a coarse voxel is the mean; of HU it is not.
+    """
     axis = (np.arange(FRAME_MM / BASE_MM) + 0.5) * BASE_MM - FRAME_MM / 2
     x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
     inside = ((x / 46) ** 2 + (y / 42) ** 2 < 1) & (np.abs(z) < 48)
-    apart = np.where(inside, hu - _TISSUE_HU, 0.0)
-    seen = np.abs(apart) > _SEEN_HU
+    apart = np.where(inside, intensity.to_unit(hu) - _unit(_TISSUE_HU), 0.0)
+    seen = np.abs(apart) > _SEEN
     if not seen.any():
         return None
     tone = "bright" if apart[seen].sum() > 0 else "dark"
-    contrast = abs(_HU[tone] - _TISSUE_HU)
-    ml = np.abs(apart[seen]).clip(max=contrast).sum() / contrast * BASE_MM**3 / 1000
-    side = "left" if (np.abs(apart) * seen * x).sum() < 0 else "right"
-    return side, "large" if ml > _SPLIT_ML else "small", tone
+    share = (np.abs(apart) * seen / abs(_unit(_HU[tone]) - _unit(_TISSUE_HU))).clip(max=1)
+    side = "left" if (share * x).sum() < 0 else "right"
+    return side, "large" if share.sum() * BASE_MM**3 / 1000 > _SPLIT_ML else "small", tone
+
+
+def _unit(hu: float) -> float:
+    return float(intensity.to_unit(np.array(hu)))
+
+
+def coarse(hu: np.ndarray) -> np.ndarray:
+    """A volume as the network learns it: HU at 16 mm."""
+    factor, count = round(BASE_MM / FINE_MM), round(FRAME_MM / BASE_MM)
+    blocks = intensity.to_unit(hu).reshape(count, factor, count, factor, count, factor)
+    return intensity.to_hu(blocks.mean(axis=(1, 3, 5)))
+
+
+def read_right(count: int, seed: int = 5) -> float:
+    """The share of made volumes that are read as what they were made as: what no network can do better than."""
+    rng = np.random.default_rng(seed)
+    made = [KINDS[i % len(KINDS)] for i in range(count)]
+    return float(np.mean([read_ball(coarse(volume(ball, rng))) == ball for ball in made]))
 
 
 def write_patients(folder: Path, count: int, seed: int = 0) -> None:
@@ -197,7 +218,8 @@ def trained(out: Path, flags: bool, patients: int, steps: int, minutes: float) -
     from synth.cli import main as synthct
 
     out.mkdir(parents=True, exist_ok=True)
-    write_patients(out / "cases", patients)
+    if not (out / "base.yaml").is_file():
+        write_patients(out / "cases", patients)
     (out / "region.yaml").write_text(REGION + (FLAGS if flags else "facts: {}\n"))
     (out / "base.yaml").write_text(CONFIG)
     prepare = ["--layout", "cases", "--from", str(out / "cases"), "--region", str(out / "region.yaml")]
@@ -230,7 +252,6 @@ def drawn(weights: Path, asked: Sequence[Asked], told: str, guidance: float, ste
     from synth.case import library
     from synth.case.plan import GeneratePlan, Sampling
     from synth.draw.base import compose
-    from synth.models import intensity
 
     model = library.load_from(weights, "float32")
     sampling = Sampling(base_steps=steps, base_shift=1.0, guidance=guidance if told != "nothing" else 1.0)
@@ -302,6 +323,7 @@ def main(
     withheld = drawn(weights, asked, "nothing", 1.0, sampler_steps)
     result = {
         "told": told,
+        "made volumes read right": read_right(270),
         told: scores(asked, volumes),
         "withheld": scores(asked, withheld),
         "chance": float(np.mean([KINDS.count(one.ball) / len(KINDS) for one in asked])),
