@@ -78,6 +78,6 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(
 
 
 def test_a_finding_that_is_not_drawn_is_refused_by_strict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prompt = "CT of the chest with a 12 mm nodule in the right lung"
+    prompt = "CT of the chest with a fracture of the left sixth rib"
     assert cli.main(["generate", prompt, "--out", str(tmp_path / "out"), "--strict"]) == 2
-    assert "nodule in the right lung" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "fracture of the left sixth rib" in capsys.readouterr().err and not (tmp_path / "out").exists()
