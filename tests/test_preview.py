@@ -220,3 +220,12 @@ def test_a_figure_is_freed_when_the_picture_is_there(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(preview, "Figure", figure)
     preview.render(phantoms.case(), ["IMPRESSION", "One cyst."])
     assert [known() for known in figures] == [None] and gc.isenabled()
+
+
+def test_what_an_organ_moved_as_it_grew_is_no_layer() -> None:
+    case = phantoms.case()
+    kinds = ("cardiomegaly_1", "ground_glass_opacity_1")
+    moved, spread = (
+        pixels(Case(case.ct, case.organs, LabelMap(case.lesions.ids, case.lesions.affine, {1: k}))) for k in kinds
+    )
+    assert lesion_pixels(moved) > lesion_pixels(spread)

@@ -42,14 +42,17 @@ def outline_organs(ax: Axes, ras: RasCase, view: Plane) -> None:
 def mark_lesions(ax: Axes, ras: RasCase, view: Plane, width: float, only: int | None = None) -> None:
     """The outline of every finding in its colour, or a translucent layer where it is told by its extent; its number.
 
-    `only` one finding is marked, and without its number, where one is given.
+    What an organ moved as it grew is outlined in dashes. `only` one finding is marked, without its number, where one is
+    given.
     """
     for number in np.unique(view.lesions[view.lesions > 0]) if only is None else [only]:
         mask = view.lesions == number
         if not mask.any():
             continue
         colour = lesion_colour(ras, int(number))
-        if _is_spread(ras, int(number)):
+        if planes.is_reach(ras, int(number)):
+            _outline(ax, view, mask, colour, width, dashed=True)
+        elif _is_spread(ras, int(number)):
             _fill(ax, view, mask, colour)
         else:
             _outline(ax, view, mask, colour, width)
@@ -82,14 +85,25 @@ def _fill(ax: Axes, view: Plane, mask: np.ndarray, colour: str) -> None:
     ax.imshow(layer, origin="lower", extent=(0, wide, 0, high), interpolation="nearest", aspect="auto")
 
 
-def _outline(ax: Axes, view: Plane, mask: np.ndarray, colour: str, width: float, alpha: float = 1.0) -> None:
+def _outline(
+    ax: Axes, view: Plane, mask: np.ndarray, colour: str, width: float, alpha: float = 1.0, dashed: bool = False
+) -> None:
     """The border of a mask, in the mm of the picture; padded so that it closes at the edge."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     bottom, left = rows[0], columns[0]
     padded = np.pad(mask[bottom : rows[-1] + 1, left : columns[-1] + 1], 1).astype(float)
     x = (np.arange(padded.shape[1]) + left - 0.5) * view.pixel[0]
     y = (np.arange(padded.shape[0]) + bottom - 0.5) * view.pixel[1]
-    ax.contour(x, y, padded, levels=[0.5], colors=[colour], linewidths=width, alpha=alpha)
+    ax.contour(
+        x,
+        y,
+        padded,
+        levels=[0.5],
+        colors=[colour],
+        linewidths=width,
+        alpha=alpha,
+        linestyles="dashed" if dashed else "solid",
+    )
 
 
 def _number(ax: Axes, view: Plane, mask: np.ndarray, text: str, colour: str) -> None:

@@ -31,6 +31,7 @@ _LEAST_MM, _MOST_MM, _LESIONS, _ROUND_MM = 50.0, 340.0, 2.5, 60.0  # a close-up 
 _TEXT_COLUMNS, _TEXT_LINES = 168, 40
 _LETTER = 7.6  # pixels of one, at most nearly always
 _LEGEND_ROWS, _LEGEND_COLUMN = 6, 230  # rows at most, and pixels of a column
+_REACH = 0.01  # of what an organ moved as it grew, beside what a finding is
 _NAME = 26  # letters of an organ's name that fit its column
 _MADE = {"generate": "Synthetic CT", "insert": "CT of a host with synthetic findings"}
 
@@ -157,7 +158,9 @@ def _planes_row(
 
 def _window(ras: RasCase, view: Plane, lesions: Sequence[LesionBox]) -> planes.Window:
     """Of the finding that most of a plane shows, else of soft tissue."""
-    areas = [int((view.lesions == lesion.id).sum()) for lesion in lesions]
+    areas = [
+        (view.lesions == lesion.id).sum() * (_REACH if planes.is_reach(ras, lesion.id) else 1) for lesion in lesions
+    ]
     if not any(areas):
         return planes.SOFT_TISSUE
     return planes.window_of(ras, lesions[int(np.argmax(areas))])

@@ -29,6 +29,7 @@ WINDOW_NAMES = {SOFT_TISSUE: "soft tissue", LUNG: "lung window", BONE: "bone win
 _FLUID = frozenset(("effusion", "ascites"))
 _BRIGHT = frozenset(("calcification", "pacemaker", "port", "stone", "gallstone"))
 _BONES = ("vertebrae", "rib", "sacrum", "sternum", "hip", "femur", "humerus", "scapula", "clavicula", "skull")
+_GROWN = frozenset(("cardiomegaly", "splenomegaly", "aneurysm"))  # whose mask is all that their growth moved
 _SHOWN, _SEEN_WORTH = 0.3, 0.25  # of its widest cut, and what a finding counts once so much of it is shown
 
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # (start, stop) along x, y, z
@@ -94,6 +95,11 @@ def lesions_of(case: RasCase) -> tuple[LesionBox, ...]:
     boxes = ndimage.find_objects(case.lesions)
     there = [(i + 1, box) for i, box in enumerate(boxes) if box is not None and i + 1 in case.lesion_names]
     return tuple(LesionBox(number, (x, y, z)) for number, (x, y, z) in there)
+
+
+def is_reach(case: RasCase, number: int) -> bool:
+    """Whether a finding's mask is what it moved, not what it is."""
+    return not _GROWN.isdisjoint(case.lesion_names.get(number, "").split("_"))
 
 
 def window_of(case: RasCase, lesion: LesionBox) -> Window:
