@@ -219,6 +219,10 @@ def _size(finding: Finding, values: dict[str, Any], assumed: dict[str, Any]) -> 
     elif volume:
         values["size_mm"] = round(math.copysign((6000 * abs(volume) / math.pi) ** (1 / 3), volume), 1)
         assumed[f"size of {name}"] = f"{values['size_mm']:g} mm (a ball of {volume:g} mL)"
+    elif finding.size and finding.kind == FindingKind.EFFUSION:
+        low, high = size_range(f"{finding.kind} mL", finding.size)
+        values["volume_range_ml"] = (low, high)
+        assumed[f"volume of {name}"] = f"{low:g} to {high:g} mL ({finding.size})"
     elif finding.size:
         low, high = size_range(finding.kind, finding.size)
         values["size_range_mm"] = (low, high)

@@ -162,10 +162,12 @@ def fluid_phrase(facts: LesionFacts) -> str:
 
 
 def size_class(facts: LesionFacts) -> str:
-    """Of an effusion, by its depth: below 3 cm small, from 10 cm on large (Moy 2013, from memory); by mL without."""
-    if facts.depth_mm is None:
-        return "small" if facts.volume_ml < 300 else "moderate" if facts.volume_ml < 1000 else "large"
-    return "small" if facts.depth_mm < 30 else "moderate" if facts.depth_mm < 100 else "large"
+    """Of an effusion, by its volume: below 300 mL small, from 1000 mL on large; assumed, as in words/sizes.yaml.
+
+    Depth would not do: fluid that is 3 cm deep, where moderate begins (Moy 2013, from memory), is some 350 mL in drawn
+    chests, and none of theirs is 10 cm deep.
+    """
+    return "small" if facts.volume_ml < 300 else "moderate" if facts.volume_ml < 1000 else "large"
 
 
 def _in_lung(facts: LesionFacts) -> bool:

@@ -48,7 +48,8 @@ class FindingRequest(_Frozen):
     from where only a range was said ("small", "5 to 8 mm"); count None = several, number not said.
 
     Of kinds that are told by their extent: `share` is that of the organ (0 to 1), of the lung or lobe where one was
-    said; `volume_ml` that of fluid or air; `ratio` the cardiothoracic ratio. `thickness_mm`: depth of a layer of fluid.
+    said; `ratio` the cardiothoracic ratio. Of fluid or air: `volume_ml`, `volume_range_ml` what to draw it from,
+    `thickness_mm` the depth of its layer.
 
     Raises ValueError (pydantic ValidationError) where the parts cannot go together.
     """
@@ -75,6 +76,7 @@ class FindingRequest(_Frozen):
     severity: Severity | None = None
     share: float | None = None
     volume_ml: float | None = None
+    volume_range_ml: tuple[float, float] | None = None
     ratio: float | None = None
     thickness_mm: float | None = None
 
@@ -97,7 +99,8 @@ class FindingRequest(_Frozen):
             raise ValueError(f"{100 * self.share:g}% of the {self.organ}: give more than 0 and at most 100%")
         if self.ratio is not None and not 0.3 <= self.ratio <= 0.9:
             raise ValueError(f"cardiothoracic ratio {self.ratio:g}: give 0.3 to 0.9")
-        _check_range("volume", self.volume_ml, MAX_VOLUME_ML, "mL")
+        for volume in (self.volume_ml, *(self.volume_range_ml or ())):
+            _check_range("volume", volume, MAX_VOLUME_ML, "mL")
         _check_range("depth", self.thickness_mm, MAX_SIZE_MM, "mm")
         return self
 

@@ -259,6 +259,7 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
     shape = kind.shape
     irregular = finding.shape is Shape.IRREGULAR
     smooth = finding.shape in (Shape.ROUND, Shape.PUNCTATE)
+    volume_ml = uniform(rng, finding.volume_range_ml) if finding.volume_range_ml else finding.volume_ml
     wants_lobes = True if irregular and finding.lobulated is None else finding.lobulated
     lobes = _occurs(shape.lobes, wants_lobes, smooth, rng)
     spicules = _occurs(shape.spicules, finding.spiculated, smooth, rng)
@@ -278,13 +279,13 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         "grain_hu": uniform(rng, kind.grain_hu.sd(finding.heterogeneity)),
         "grain_mm": kind.grain_hu.length_mm(size_mm),
         "mass_effect": uniform(rng, kind.mass_effect),
-        "wall_mm": (thickness := _wall_mm(kind, finding, rng)),
+        "wall_mm": (thickness := _wall_mm(kind, finding, volume_ml, rng)),
         "pools": (pools := kind.place == "dependent" and thickness > 0),
-        "volume_ml": finding.volume_ml if pools else None,
+        "volume_ml": volume_ml if pools else None,
     }
 
 
-def _wall_mm(kind: LesionType, finding: FindingRequest, rng: np.random.Generator) -> float:
+def _wall_mm(kind: LesionType, finding: FindingRequest, volume_ml: float | None, rng: np.random.Generator) -> float:
     """Thickness of a layer along the wall; 0 for a body. Raises InputError where the organ has no wall."""
     if kind.wall is None:
         if finding.shape is Shape.WALL_THICKENING:
@@ -297,8 +298,8 @@ def _wall_mm(kind: LesionType, finding: FindingRequest, rng: np.random.Generator
     thickness = uniform(rng, kind.wall.thickness_mm)
     if finding.thickness_mm:
         return finding.thickness_mm
-    if finding.volume_ml:
-        thickness = max(thickness, kind.wall.thickness_mm[0] + min(_DEEPER[0] * finding.volume_ml, _DEEPER[1]))
+    if volume_ml:
+        thickness = max(thickness, kind.wall.thickness_mm[0] + min(_DEEPER[0] * volume_ml, _DEEPER[1]))
     return thickness if layer or kind.spans or kind.place == "lateral" else 0.0
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from prompts import report, report_impression, report_systems
+from prompts import parse, report, report_impression, report_systems
 from prompts.report import CaseFacts, LesionFacts, OrganFacts, TargetFacts, VolumeFacts
 from prompts.report_impression import impression
 from prompts.vocabulary import KIND_ORGANS, FindingKind, Organ
@@ -96,9 +96,18 @@ def test_fluid_has_a_side_a_class_a_depth_and_neither_margin_nor_shape_nor_lobe(
     assert report.impression_of(ascites) == "Ascites about the liver."
 
 
-@pytest.mark.parametrize(("depth", "said"), [(12.0, "small"), (30.0, "moderate"), (99.0, "moderate"), (100.0, "large")])
-def test_effusions_are_classed_by_depth(depth: float, said: str) -> None:
-    assert report.size_class(replace(NODULE, kind="pleural effusion", depth_mm=depth)) == said
+@pytest.mark.parametrize(("ml", "said"), [(20.0, "small"), (300.0, "moderate"), (999.0, "moderate"), (1000.0, "large")])
+def test_effusions_are_classed_by_volume(ml: float, said: str) -> None:
+    assert report.size_class(replace(NODULE, kind="pleural effusion", volume_ml=ml)) == said
+
+
+@pytest.mark.parametrize("word", ["small", "moderate", "large"])
+def test_an_effusion_is_drawn_as_what_its_report_will_call_it(word: str) -> None:
+    (asked,) = parse(f"chest CT with a {word} left pleural effusion").findings
+    assert asked.volume_range_ml is not None
+    for ml in asked.volume_range_ml:
+        assert report.size_class(replace(NODULE, kind="pleural effusion", volume_ml=0.92 * ml)) == word
+        assert report.size_class(replace(NODULE, kind="pleural effusion", volume_ml=1.08 * ml)) == word
 
 
 @pytest.mark.parametrize(
