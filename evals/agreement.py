@@ -22,6 +22,7 @@ from prompts import parse
 from synth.case import folder as case_folder
 from synth.case.doors import door
 from synth.errors import InputError
+from synth.files.content import text_of
 from synth.progress import Progress
 from synth.provenance import sha256
 from synth.report import measure
@@ -131,7 +132,7 @@ def read_case(folder: Path) -> CaseReadings:
         raise InputError(f"{folder / case_folder.PLAN}: no request.prompt; make the case again") from error
     request = parse(words, door(str(plan.get("door"))))
     asked = readings.expanded(request)
-    text = (folder / case_folder.REPORT_TEXT).read_text(encoding="utf-8")
+    text = text_of(folder / case_folder.REPORT_TEXT)
     measured = measure(case)
     places = {
         "prompt": readings.of_request(request),

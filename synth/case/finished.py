@@ -10,6 +10,7 @@ from synth.case.draft import Draft
 from synth.case.plan import CasePlan, GeneratePlan, InsertPlan, read_plan
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
+from synth.files.content import text_of
 from synth.lesions.sibling import Change, FollowUp, Twin
 from synth.progress import Progress
 from synth.report import Measurements, measure
@@ -66,7 +67,7 @@ def _plan_in(folder: Path) -> CasePlan | None:
     """The plan that a folder holds; None where it holds none that can be read."""
     file = folder / case_folder.PLAN
     try:
-        return read_plan(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return read_plan(text_of(file)) if file.is_file() else None
     except (ValueError, OSError):
         return None
 

@@ -220,11 +220,13 @@ def preview(
     from synth.case.preview import render
     from synth.files.content import text_of
     from synth.files.whole import write_whole
+    from synth.report import Report
 
     content, plan, report, _ = case_folder.read_case(case)
     lines = text_of(case / case_folder.REPORT_TEXT).splitlines()
     target = out or Path(f"{case.resolve().name}_preview.png")
-    write_whole(target, render(content, lines, str(plan.get("door")), report))
+    told = case_folder.valid(Report, report, case / case_folder.REPORT).model_dump()
+    write_whole(target, render(content, lines, str(plan.get("door")), told))
     typer.echo(target)
 
 

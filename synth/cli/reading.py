@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prompts import Finding, Reading, parser
 from synth.case import doors
-from synth.errors import InputError
+from synth.files.content import text_of
 
 _LONGEST_NAME = 255  # bytes of a file name; a longer text is no file
 
@@ -32,10 +32,7 @@ def _words(text: str) -> str:
             return text
     except OSError:
         return text
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8; save the text as UTF-8") from error
+    return text_of(path)
 
 
 def _lines(reading: Reading) -> list[str]:

@@ -20,6 +20,7 @@ from synth.export.source import CohortSource, intact, read_source
 from synth.files.content import text_of
 from synth.files.whole import new_folder
 from synth.progress import Progress
+from synth.report import Report
 
 CARD, METADATA, FOLDER = "README.md", "metadata.parquet", "volumes"
 _NAMES = tuple(file.removesuffix(".nii.gz") for file in VOLUMES)
@@ -97,7 +98,8 @@ def _preview(folder: Path) -> bytes:
     if file.is_file():
         return file.read_bytes()
     case, plan, report, _ = case_folder.read_case(folder)
-    return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines(), str(plan.get("door")), report)
+    told = case_folder.valid(Report, report, folder / case_folder.REPORT).model_dump()
+    return render(case, text_of(folder / case_folder.REPORT_TEXT).splitlines(), str(plan.get("door")), told)
 
 
 def _card(source: CohortSource, parts: list[str], of_films: list[str]) -> str:

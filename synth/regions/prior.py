@@ -18,6 +18,8 @@ import numpy as np
 from prompts import CaseRequest
 from prompts.vocabulary import Side
 from synth.errors import InputError
+from synth.files.content import text_of
+from synth.files.documents import parse_json
 from synth.provenance import sha256
 from synth.regions.facts import Fact
 from synth.regions.measures import DoseBalance
@@ -176,11 +178,11 @@ def _jittered(fact: Fact, value: float, rng: np.random.Generator) -> float:
 
 @cache
 def _read(file: Path, _mtime_ns: int, region: Region) -> Prior:
+    if not file.exists():
+        raise InputError(f"{file}: no prior there; `synthct prepare` writes it beside the patients")
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))["patients"]
+        rows = parse_json(text_of(file), file.name, remedy="make it again")["patients"]
         patients = tuple({str(name): float(value) for name, value in row.items()} for row in rows)
-    except FileNotFoundError as error:
-        raise InputError(f"{file}: no prior there; `synthct prepare` writes it beside the patients") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: not a prior ({error}); `synthct prepare` writes one") from error
     unknown: Mapping[str, None] = dict.fromkeys(name for p in patients for name in p if name not in region.names)

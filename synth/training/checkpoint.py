@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from synth.errors import InputError
+from synth.files.content import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,9 @@ def read(out: Path, state: State) -> TrainingProgress | None:
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, Tensors], TrainingProgress]:
-    about = json.loads((folder / _PROGRESS).read_text(encoding="utf-8"))
+    if not (folder / _PROGRESS).is_file():
+        raise ValueError(f"no {_PROGRESS}")
+    about = json.loads(text_of(folder / _PROGRESS, _PROGRESS))  # may hold NaN, of a run that went astray
     if not isinstance(about, dict) or about.pop("format", None) != _FORMAT:
         raise ValueError(f"{_PROGRESS} does not say format {_FORMAT}, is it of another version?")
     progress = TrainingProgress.model_validate(about)

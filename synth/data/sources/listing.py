@@ -87,7 +87,10 @@ def columns_of(path: Path) -> tuple[str, ...]:
     """The columns of a CSV. Raises InputError."""
     with opened(path, kind="a CSV file") as binary:
         first = binary.readline(_FIELD_CHARACTERS).decode("utf-8", errors="replace")
-    return tuple(cell.strip().lstrip("\ufeff") for cell in next(csv.reader([first]), []))
+    try:
+        return tuple(cell.strip().lstrip("\ufeff") for cell in next(csv.reader([first]), []))
+    except csv.Error as error:
+        raise InputError(f"{path}: line 1: not CSV ({error}); {_REMEDY}") from error
 
 
 def years(age: str) -> str:
