@@ -168,7 +168,7 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
         values["side"] = finding.side
     elif finding.side:
         left_out.append(f"side '{finding.side}' is not drawn in the {organ}")
-    if finding.part and (organ in SEGMENTS or finding.part in list(Segment)):
+    if finding.part and organ in SEGMENTS:
         values["segment"] = finding.part
     elif finding.part:
         left_out.append(f"'{finding.part}' is not drawn: anywhere in the {organ}")

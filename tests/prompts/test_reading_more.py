@@ -159,3 +159,13 @@ def test_a_place_that_is_no_region() -> None:
 def test_an_earlier_length_is_kept_apart() -> None:
     attributes: dict[str, Any] = dict(present("left lung mass, decreased from 44 mm to 31 mm")[0].attributes)
     assert attributes["earlier_mm"] == 44
+
+
+def test_a_part_that_an_organ_has_not_is_named_and_the_finding_drawn() -> None:
+    (effusion,) = present("small right basal effusion")
+    assert effusion.drawn and "'lower' is not drawn: anywhere in the pleura" in effusion.why_not
+
+
+def test_what_was_taken_out_is_told() -> None:
+    (finding,) = read("gallbladder surgically absent").findings
+    assert (finding.kind, finding.organ, finding.status) == ("operation", "gallbladder", "past")
