@@ -10,8 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from prompts import CaseRequest, sampler, write
-from prompts.asking import region_of
-from prompts.vocabulary import Region
+from prompts.vocabulary import HOME_REGION, Region
 from synth.case.doors import ask
 from synth.case.plan import case_name, check_request, check_spacing
 from synth.case.weights_folder import Weights
@@ -244,13 +243,8 @@ class CohortPlan:
         return request.model_copy(update={"findings": (), "targets": ()}) if group == HEALTHY else request
 
     def _region(self, group: Group) -> Region | None:
-        """What a generated case with a finding of a group shows; InputError where nothing says."""
-        if self.recipe.hosts is not None:
-            return None
-        region = self.recipe.region or region_of([group.organ])
-        if region is None:
-            raise InputError(f"findings: {group.name}: in a CT of what? give `region`, such as region: chest")
-        return Region(region)
+        """What a generated case with a finding of a group shows: as the recipe says, else where its organ is."""
+        return None if self.recipe.hosts is not None else self.recipe.region or HOME_REGION[group.organ]
 
     def _hosts_of(self, index: int) -> tuple[str, ...]:
         """Hosts by attempt: the first shared out evenly, then the others in random order, then round again."""
@@ -311,6 +305,10 @@ class CohortPlan:
             return
         if recipe.draw and recipe.draw not in sampler.SETS:
             raise InputError(f"draw: '{recipe.draw}': say one of {', '.join(sampler.SETS)}")
+        if recipe.twins and (bare := [prompt for prompt in recipe.prompts or () if not self._read(prompt).findings]):
+            raise InputError(f"twins: '{bare[0]}': asks for no finding that a twin could be without; leave twins out")
+        if recipe.twins and recipe.draw:
+            raise InputError(f"twins: requests drawn from '{recipe.draw}' have no findings; leave twins out")
         _ = self.regions
         for spacing in self.spacings:
             check_spacing(spacing)

@@ -57,7 +57,7 @@ def test_what_may_change_is_not_pinned(tmp_path: Path) -> None:
         ({"healthy": 1.5}, "healthy '1.5'"),
         ({"prompts": ["9 mm lung nodule"]}, "give one of prompts, draw and findings"),
         ({"findings": None}, "give one of prompts, draw and findings (none given)"),
-        ({"hosts": None}, "findings need hosts"),
+        ({"region": "chest"}, "region is for findings in generated cases"),
         ({"findings": None, "draw": "head_neck"}, "draw is for generated cases"),
         ({"findings": [NODULE, NODULE]}, "lung nodule given twice; give each a `label`"),
         ({"findings": [NODULE | {"side": {"left": -1}}]}, "weights are 0 to 1e+09"),

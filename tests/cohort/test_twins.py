@@ -13,6 +13,7 @@ import pytest
 from synth import cli
 from synth.case import folder as case_folder
 from synth.cohort import engine, layout
+from synth.cohort.planning import CohortPlan
 from synth.cohort.recipe import read_recipe
 from synth.errors import InputError
 from synth.volumes import nifti
@@ -54,10 +55,10 @@ def test_a_twin_that_is_missing_is_made_again(with_twins: Path, place: Path, tmp
     assert files_of(out) == files_of(with_twins)
 
 
-def test_twins_need_hosts(tmp_path: Path) -> None:
+def test_twins_need_findings(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, hosts=None, findings=None, prompts="CT of the head and neck", twins=0.5)
-    with pytest.raises(InputError, match="twins need hosts"):
-        read_recipe(recipe)
+    with pytest.raises(InputError, match="twins: 'CT of the head and neck': asks for no finding"):
+        CohortPlan(read_recipe(recipe), {})
 
 
 def test_names_are_sorted_by_number(tmp_path: Path) -> None:
