@@ -59,6 +59,10 @@ class PreparedPatients(Sequence[PreparedPatient]):
             raise InputError(f"{store.folder}: every patient was left out; left_out.csv beside it says why")
         self._store, self._region = store, region
         _require_region(store[0].region, store[0].hu, region, store.folder)
+        if strange := {name for facts in store.facts() for name in facts} - set(region.names):
+            raise InputError(
+                f"{store.folder}: has the fact '{min(strange)}', which region {region.name} has not; prepare it again"
+            )
 
     def __len__(self) -> int:
         return len(self._store)

@@ -4,13 +4,16 @@ import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from synth.data import store
+from synth.data.dataset import PreparedPatients
 from synth.data.store import PatientEntry, Store
 from synth.errors import InputError
+from synth.regions import shipped
 
 
 def entry(number, shape=(4, 5, 6)):
@@ -102,3 +105,14 @@ def test_what_is_damaged_is_one_line(tmp_path):
     store.write_shard(tmp_path, 1, [entry(1)])
     with pytest.raises(InputError, match="'p001' is in two shards"):
         store.write_index(tmp_path)
+
+
+def fact_of_another_region(number):
+    made = entry(number, shipped("torso").frame.shape_at(4.0))
+    return replace(made, region="torso")
+
+
+def test_a_fact_that_the_region_lacks_is_one_line(tmp_path):
+    store.write(tmp_path, jobs(1), fact_of_another_region, 1, lambda _: None)
+    with pytest.raises(InputError, match="has the fact 'liver_ml', which region torso has not"):
+        PreparedPatients(Store(tmp_path), shipped("torso"))
