@@ -96,7 +96,7 @@ def minutes_spent(log: Path) -> float:
     if not log.is_file():
         return 0.0
     clock = [float(row["seconds"]) for row in log_rows(log) if isinstance(row.get("seconds"), int | float)]
-    ends = [now for now, after in zip(clock, [*clock[1:], 0.0], strict=True) if after < now]
+    ends = [now for now, after in zip(clock, [*clock[1:], 0.0], strict=False) if after < now]
     return sum(ends) / 60
 
 

@@ -159,11 +159,11 @@ class _Once(logging.Filter):
 @contextmanager
 def _notes_shown_once() -> Iterator[None]:
     """Notes of the package are shown once each while this is open."""
-    once, handlers = _Once(), list(logging.getLogger("synth").handlers)
-    for handler in handlers:
+    filters = [(handler, _Once()) for handler in logging.getLogger("synth").handlers]
+    for handler, once in filters:
         handler.addFilter(once)
     try:
         yield
     finally:
-        for handler in handlers:
+        for handler, once in filters:
             handler.removeFilter(once)

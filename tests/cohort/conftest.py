@@ -67,7 +67,7 @@ def quick(tiny_weights: Path) -> Iterator[None]:
     torch.set_num_threads(1)  # a fork of a process whose OpenMP has run on several threads would wait for them forever
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(WEIGHTS_ENV, str(tiny_weights))
-        patch.setattr("synth.case.finish.render", lambda case, lines: b"\x89PNG")
+        patch.setattr("synth.case.finish.render", lambda *_: b"\x89PNG")
         library.forget()
         yield
     torch.set_num_threads(threads)

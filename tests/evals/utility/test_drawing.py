@@ -43,7 +43,7 @@ class Pipeline:
         folder = out / f"case_{start:05d}"
         folder.mkdir(parents=True)
         for name in case_folder.FILES:
-            (folder / name).write_text(json.dumps({"attempts": 2, "files": {}}))
+            (folder / name).write_text(json.dumps({"attempts": 2, "files": {}, "labels": {}}))
         return [folder]
 
 
@@ -172,7 +172,10 @@ def test_networks_are_trained_on_these_patients_and_finished_ones_are_left(
 
 def test_minutes_are_added_up_over_runs(tmp_path: Path) -> None:
     rows = [{"seconds": 60}, {"validation": {}}, {"seconds": 180}, {"seconds": 30}, {"seconds": 90}]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lines = [json.dumps({"step": step, **row}) + "\n" for step, row in enumerate(rows)]
+    (tmp_path / "log.jsonl").write_text("".join(lines))
+    (tmp_path / "empty.jsonl").touch()
+    assert generator.minutes_spent(tmp_path / "empty.jsonl") == 0
     assert generator.minutes_spent(tmp_path / "log.jsonl") == pytest.approx((180 + 90) / 60)
     assert generator.minutes_spent(tmp_path / "none") == 0
 

@@ -94,7 +94,7 @@ def test_lesions_are_read_from_their_file_and_targets_are_none(tmp_path: Path) -
     assert [v.annotated.tolist() for v in loaded] == [[True, True], [True, False]]
     assert (loaded[0].classes == 2).sum() == 63 and (loaded[1].classes == 2).sum() == 0
     manifest = tmp_path / "manifest.json"
-    manifest.write_text('{"labels": {"lesions": {"1": "liver_tumour_1", "2": "planning_target_70gy"}}}')
+    manifest.write_text('{"files": {}, "labels": {"lesions": {"1": "liver_tumour_1", "2": "planning_target_70gy"}}}')
     assert volumes._lesions(folder / "p000/lesions.nii.gz", manifest, nifti.read_volume(with_map.ct)).sum() == 27
 
 
