@@ -127,7 +127,8 @@ class Trainer:
                 if stop:
                     break
         self.save()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:  # end_training would end the group of processes too
+            tracker.finish()
         return self.config.out / "weights"
 
     def stop(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,13 +63,22 @@ def split_of(patient: str) -> str:
     return "val" if number / 2**64 < _HELD_OUT else "train"
 
 
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """The limit of the csv module is one for all readers of the process: it is put back."""
+    before = csv.field_size_limit(_FIELD_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
 def table_rows(path: Path) -> Iterator[tuple[int, dict[str, str] | None]]:
     """Line number and cells by column of each row of a CSV; None for a row that has other cells than the header.
 
     Read row by row: the reports of 25,000 scans are long. Raises InputError for a file that is no CSV.
     """
-    csv.field_size_limit(_FIELD_CHARACTERS)
-    with opened(path, kind="a CSV file") as binary:
+    with opened(path, kind="a CSV file") as binary, _long_fields():
         text = (line.decode("utf-8", errors="replace").replace("\0", "") for line in binary)
         reader = csv.reader(text)
         try:
