@@ -129,6 +129,7 @@ class _Invalid(str):
 
 def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[FindingRequest | None, str]:
     """The request that draws a finding, and why not, or what of it is not drawn."""
+    general = load("words/asked.yaml")["as"].get(finding.kind)
     finding = _in_words_of_a_request(finding)
     if finding.kind not in list(FindingKind):
         return None, f"{finding.kind} is not drawn yet"
@@ -147,13 +148,13 @@ def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[Find
         request = FindingRequest(**values)
     except ValidationError as error:
         return None, _Invalid(error.errors()[0]["msg"].removeprefix("Value error, "))
-    return request, "; ".join(left_out)
+    return request, "; ".join([*([f"drawn as {general}"] if general else []), *left_out])
 
 
 def _in_words_of_a_request(finding: Finding) -> Finding:
     """The finding with the kind and organ that a request calls it by (words/asked.yaml)."""
     table = load("words/asked.yaml")
-    kind = table["kinds"].get(finding.kind, finding.kind)
+    kind = table["as"].get(finding.kind) or table["kinds"].get(finding.kind, finding.kind)
     if kind == "medical material":
         kind = table["devices"].get(finding.attributes.get("device"), kind)
     organ = table["organ of a kind"].get(kind) or table["organs"].get(finding.organ, finding.organ)

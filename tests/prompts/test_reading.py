@@ -245,3 +245,11 @@ def test_a_long_text_takes_no_time(piece: str) -> None:
     except PromptError as refusal:
         assert "understood" in str(refusal)
     assert time.process_time() - start < 2.5
+
+
+def test_a_general_word_is_drawn_as_the_commonest_of_its_kind_and_says_so() -> None:
+    (finding,) = read("CT of the chest with an opacity in the left lung").findings
+    assert finding.drawn
+    assert finding.why_not == "drawn as ground-glass opacity"
+    (asked,) = read("CT of the chest with an opacity in the left lung").request.findings
+    assert (asked.kind, asked.side) == ("ground-glass opacity", "left")
