@@ -116,6 +116,12 @@ def test_a_request_that_no_reader_checked_is_refused() -> None:
         Order(request, Weights.shipped("torso"))
 
 
+def test_a_liver_segment_is_refused_before_anything_is_drawn() -> None:
+    request = doors.ask("abdominal CT with a 3 cm lesion in segment 7 of the liver", "generate").case_request
+    with pytest.raises(InputError, match="segment 7.*ask for the right or left liver"):
+        Order(request, Weights.shipped("torso"))
+
+
 def test_a_place_that_no_anatomy_has_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "CT of the chest with a 250 mm mass in the left upper lobe"
     assert cli.main(["generate", prompt, "--spacing", "8", "--out", str(tmp_path / "x"), "--quiet"]) == 2

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 from synth.report import attributes
 from synth.report.attributes import density_class, heterogeneity, outline_deviation, texture_class
@@ -38,6 +38,20 @@ def lung_nodule(strands: int, edge_mm: float = 0.6) -> tuple[np.ndarray, np.ndar
 def test_strands_are_counted(strands: int) -> None:
     hu, mask, lung = lung_nodule(strands)
     assert strands_per_slice(hu, mask, lung, SPACING, 2, 20.0) == pytest.approx(strands, abs=0.6)
+
+
+@pytest.mark.parametrize(("strands", "least", "most"), [(0, 0.0, 2.0), (9, 4.5, 11.0)])
+def test_strands_are_counted_on_pixels_of_2_mm(strands: int, least: float, most: float) -> None:
+    """The mean of pixels, as a coarser grid has it: neighbours run together, which the count makes up for."""
+    hu, mask, lung = lung_nodule(strands)
+    times = (80 // 5 * 2, 80 // 5 * 2, 20)  # 0.8 to 2 mm
+    fine = [
+        zoom(a.astype(np.float32), (0.4, 0.4, 1), order=1, grid_mode=True, mode="nearest") for a in (hu, mask, lung)
+    ]
+    assert fine[0].shape == times
+    found = strands_per_slice(fine[0], fine[1] > 0.5, fine[1] <= 0.5, np.array([2.0, 2.0, 2.0]), 2, 20.0)
+    assert found is not None
+    assert least <= found <= most
 
 
 def test_a_wide_edge_has_no_strands() -> None:

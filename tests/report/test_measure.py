@@ -170,3 +170,19 @@ def test_an_empty_case_has_nothing_to_measure() -> None:
     assert measured.lesions == ()
     assert measured.targets == ()
     assert measured.volume.region is None
+
+
+@pytest.mark.parametrize("up", [1.0, -1.0], ids=["feet first", "head first"])
+@pytest.mark.parametrize(("cut", "region"), [(True, "chest"), (False, "chest_abdomen")])
+def test_kidneys_that_the_foot_end_cuts_make_no_abdomen(up: float, cut: bool, region: str) -> None:
+    """Whole lungs above, a kidney below; slices run either way."""
+    ids = np.zeros((40, 40, 100), np.uint8)
+    ids[10:30, 10:30, 40:95] = 10
+    ids[15:25, 5:12, (0 if cut else 6) : 20] = 2
+    affine = np.diag([5.0, 5.0, 5.0, 1.0])
+    if up < 0:
+        ids, affine = ids[..., ::-1].copy(), affine @ np.diag([1.0, 1.0, -1.0, 1.0])
+    organs = LabelMap(ids, affine, {10: "lung_upper_lobe_left", 2: "kidney_right"})
+    hu = np.full(ids.shape, 30, np.int16)
+    case = Case(Volume(hu, affine), organs, LabelMap(np.zeros(ids.shape, np.uint8), affine, {}))
+    assert measure(case).volume.region == region
