@@ -1,9 +1,11 @@
 """Reconstruction kernels: what they do to the slice, and the noise that they leave in it.
 
-A kernel is a modulation transfer function (MTF), a Gaussian of its frequency at 50%. A slice that was reconstructed
-with one is given another by the ratio of the two MTF (Ohkubo et al. 2011). Noise of filtered back-projection has the
-power f * MTF(f)^2 (Riederer, Pelc & Chesler 1978), folded at the frequency of the pixels (Kijewski & Judy 1987), which
-makes it all but white where pixels are large.
+A kernel is a modulation transfer function (MTF) with 50% at a frequency of its own: a Gaussian, or near one. It is that
+from the object to the values at the pixels' centres, which are points of a continuous image and add no aperture. A
+slice that was reconstructed with one kernel is given another by the ratio of the two MTF (Ohkubo et al. 2011).
+
+Noise of filtered back-projection has the power f * MTF(f)^2 (Riederer, Pelc & Chesler 1978), folded at the frequency of
+the pixels (Kijewski & Judy 1987), which makes it all but white where pixels are large.
 """
 
 from __future__ import annotations
@@ -18,19 +20,21 @@ from synth.scanner.settings import Kernel
 
 # Frequency at which the MTF is 50%, cycles a mm. Assumed: about those of body, soft and bone kernels.
 _MTF50 = {Kernel.smooth: 0.3, Kernel.standard: 0.4, Kernel.sharp: 0.6}
-_BOOST = 1.0  # a sharp kernel at most doubles what was there: beyond, it would be noise alone
+_BOOST = 3.0  # a sharp kernel makes at most 4 of what was there: beyond, it would be noise alone
 _NO_MORE = 1.5  # cycles a mm: no kernel passes anything above
 
 
 def transfer(kernel: Kernel, frequency: np.ndarray) -> np.ndarray:
     """MTF of a kernel over that of the standard one at frequencies in cycles a mm.
 
-    A sharp one is an unsharp mask: the ratio to second order, and bounded.
+    A sharp one is an unsharp mask, bounded, with 50% of the object where the kernel states it.
     """
-    fall = math.log(2) * (_MTF50[kernel] ** -2 - _MTF50[Kernel.standard] ** -2)
+    half = _MTF50[kernel]
+    fall = math.log(2) * (half**-2 - _MTF50[Kernel.standard] ** -2)
     if fall >= 0:
         return np.asarray(np.exp(-fall * frequency**2))
-    return np.asarray(1 + _BOOST * (1 - np.exp(fall / _BOOST * frequency**2)))
+    needed = math.exp(-fall * half**2) - 1  # what the mask adds there
+    return np.asarray(1 + _BOOST * (1 - (1 - needed / _BOOST) ** ((frequency / half) ** 2)))
 
 
 def mtf(kernel: Kernel, frequency: np.ndarray) -> np.ndarray:
