@@ -100,8 +100,14 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
                 requests.append(request)
             else:
                 request, why = None, door.why_not
+        finding = replace(finding, side=_side_of(finding))
         findings.append(replace(finding, drawn=request is not None, why_not=str(why), invalid=invalid))
     return Asked(requests, valid, findings, assumed)
+
+
+def _side_of(finding: Finding) -> str | None:
+    """A middle lobe is the right one's."""
+    return finding.side or ("right" if (finding.organ, finding.part) == (Organ.LUNG, Segment.MIDDLE) else None)
 
 
 def _with_organ(one: Told, organs: Mapping[str, set[str]], region: str | None) -> Finding:

@@ -76,13 +76,17 @@ def _chunks(items: Sequence[Term]) -> list[list[int]]:
     return chunks
 
 
-_DUCTS = frozenset(("bile duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
+_DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
 
 def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:
     """ "55F, breast ca, liver mets": a primary without size or part is told of, and not seen."""
     seen = draft.sizes or any(p.part for p in draft.places)
-    spread = any(d.kind and d.kind.name == "metastasis" for d in drafts)
+    told = draft.text.lower() == "primary"  # "thyroid primary" beside nodules
+    spread = any(d.kind and (d.kind.name == "metastasis" or (told and d is not draft)) for d in drafts)
+    nature = draft.attributes.get("nature") == "metastatic" and draft.text.lower() not in ("lesion", "nodule", "mass")
+    if draft.kind and draft.kind.name == "tumour" and nature and len(drafts) > 1 and not seen and not draft.places:
+        draft.status = "past"  # "metastatic melanoma with liver lesions"
     if draft.kind and draft.kind.primary and spread and not seen and draft.status == "present":
         draft.status = "past"
 
@@ -253,12 +257,19 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
         return max(strong) if chained and not described and items[max(strong) + 1 : last] else last
     if strong or commas:
         return max([*strong, *commas])
-    if any(is_finite(i) for i in items[a.last : b.first]):
-        return _subject(items, a.last, next(i for i in range(a.last, b.first) if is_finite(items[i])))
+    verb = next((i for i in range(a.last, b.first) if is_finite(items[i])), None)
+    if verb is not None and not _of_the_first(items, a.last, verb):
+        return _subject(items, a.last, verb)
     if (sized_before := _sized_before(items, a, b)) is not None:
         return sized_before
     has_preposition = any(i.has("in") or i.has("beside") for i in items[a.last : b.first])
     return b.first if has_preposition else a.last
+
+
+def _of_the_first(items: Sequence[Term], first: int, verb: int) -> bool:
+    """ "changes were observed in the lower lobe adjacent to the effusion": a verb that a place follows."""
+    before = all("attributes" in i.means or i.has("in") for i in items[first:verb])
+    return before and verb + 1 < len(items) and items[verb + 1].has("in")
 
 
 def _subject(items: Sequence[Term], first: int, verb: int) -> int:
@@ -296,7 +307,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             continue
         between = items[draft.last : following.first]
         trailing = [p for p in following.places if p.first >= following.last and not p.weak]
-        joined = not between or (any(coordinates(i) for i in between) and not any(is_finite(i) for i in between))
+        joined = not between or (any(_goes_on(i) for i in between) and not any(is_finite(i) for i in between))
         opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
         if (
             trailing
@@ -316,13 +327,26 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
         if opening is not None and not any(p.side for p in draft.places):
             draft.places = [replace(p, side=opening.side) for p in draft.places] or [opening]
         _beside(items, before, draft)
-        _follow(items, before, draft)
+        _within(before, draft)
+        if not any(d is not draft and d.kind and draft.kind and d.kind.name == draft.kind.name for d in drafts):
+            _follow(items, before, draft)
         _same_side(before, draft)
+
+
+def _goes_on(item: Term) -> bool:
+    """ "bronchiectasis accompanied by thickening in the right lower lobe"."""
+    return coordinates(item) or item.text.lower() in ("accompanied by", "with", "and accompanying")
 
 
 _FOLLOWING = frozenset(
     (
         "adjacent",
+        "adjacent to",
+        "next to",
+        "secondary to",
+        "due to",
+        "caused by",
+        "accompanied by",
         "passive",
         "compressive",
         "post-obstructive",
@@ -354,6 +378,15 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
         draft.places = [replace(p, side=side) for p in kept] or [
             Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
         ]
+
+
+def _within(before: Draft, draft: Draft) -> None:
+    """ "aneurysm with mural thrombus": a clot is in the vessel that was spoken of."""
+    if draft.kind is None or before.kind is None or draft.kind.name != "thrombosis" or _placed(draft):
+        return
+    if before.kind.name in ("aneurysm", "dissection"):
+        organ = next((p.organ for p in before.places if p.organ and not p.weak), before.kind.organ)
+        draft.places = [Place(draft.head, draft.head, organ=organ)]
 
 
 def _same_side(before: Draft, draft: Draft) -> None:

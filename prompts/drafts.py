@@ -23,11 +23,15 @@ _RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "
 _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
 
 
+_CALCIFIED = dict.fromkeys(("calcification", "arterial wall calcification"), ("calcified", "True"))
+
+
 @dataclass
 class Draft:
     """One finding or target as a sentence has it. Indices are items of that sentence, `spans` characters of the text.
 
-    `anaphor`: it may speak of an earlier one; `summary`: examples of it follow, which are what is told.
+    `anaphor`: it may speak of an earlier one; `explains`: it is said of others ("consistent with", "may be");
+    `summary`: examples of it follow, which are what is told.
     """
 
     kind: Kind | None
@@ -49,6 +53,7 @@ class Draft:
     sentence: int = 0
     section: str = ""
     anaphor: bool = False
+    explains: bool = False
     summary: bool = False
     text: str = ""
 
@@ -63,7 +68,7 @@ def as_attributes(items: Sequence[Term]) -> list[Term]:
 
     The items as they are where one of them is a finding of its own, has a place or a verb.
     """
-    named = {**_ADJECTIVES, "calcification": ("calcified", "True")}
+    named = {**_ADJECTIVES, **_CALCIFIED}
     kinds = [i.means["finding"].name for i in items if "finding" in i.means]
     if not kinds or any(kind not in named for kind in kinds):
         return list(items)
@@ -91,10 +96,10 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         elif found and _is_example(items, found[-1], draft):
             found[-1].summary = True
             found.append(draft)
-        elif found and (_is_enlarged(items, found[-1], draft) or _is_old(found[-1], draft)):
+        elif found and (_is_enlarged(items, found[-1], draft) or _is_old(items, found[-1], draft)):
             draft.used |= found.pop().used
             found.append(draft)
-        elif found and _is_same(items, scopes, found[-1], draft):
+        elif found and (_is_same(items, scopes, found[-1], draft) or _is_primary(items, found[-1], draft)):
             _join(found[-1], draft)
         elif found and _retypes(items, scopes, found, draft):
             continue
@@ -128,9 +133,17 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
 
-def _is_old(a: Draft, b: Draft) -> bool:
-    """ "sequela calcification": an adjective."""
-    return a.text.lower() in ("sequela", "sequelae", "sequel") and a.last == b.first
+def _is_old(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "sequela calcification", "sequela calcific nodules": an adjective."""
+    old = a.text.lower() in ("sequela", "sequelae", "sequel")
+    return old and all({"attributes", "size_word"} & set(i.means) for i in items[a.last : b.first])
+
+
+def _is_primary(items: Sequence[Term], a: Draft, b: Draft) -> bool:
+    """ "NSCLC, RUL primary 4.5 cm": where a tumour began is not another one."""
+    if a.kind is None or a.kind.name != "tumour" or b.text.lower() != "primary":
+        return False
+    return all(is_place(i) or is_mark(i, ",", ":") or "size" in i.means for i in items[a.last : b.first])
 
 
 def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Draft:
@@ -146,6 +159,7 @@ def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Dra
     before = items[index - 1] if index else None
     definite = before is not None and (before.has("definite") or before.has("it") or before.has("largest"))
     draft.anaphor = definite or "largest" in scopes[index]
+    draft.explains = not {"equal", "due", "possible"}.isdisjoint(scopes[index])
     return draft
 
 
@@ -232,7 +246,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
     says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
     asked = bool(between) and is_mark(between[-1], "?")  # "?IPMN"
-    if not (opened or says_equal or says_possible) or (not asked and any("size" in i.means for i in between[-3:])):
+    sized = any("size" in i.means for i in between[-3:])
+    if not (opened or says_equal or says_possible) or (sized and not asked and not says_equal):
         return False
     if _is_considered(items, b):
         return _told(a, b, certain=not says_possible)
@@ -275,9 +290,10 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return _told(a, b, certain=True)
     if a.kind.name not in FOCAL:
         return False
+    listed = b.text.lower().replace("-", " ") == "ground glass" and is_mark(items[b.first - 1], ",")
     if (
         b.kind.name in _ADJECTIVES
-        and a.kind.name == "tumour"
+        and (a.kind.name == "tumour" or listed)
         and not any(is_finite(i) or i.has("joins") for i in between)
     ):
         name, value = _ADJECTIVES[b.kind.name]
@@ -288,7 +304,7 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     if len(between) > 1 and any("finding" in i.means or coordinates(i) or is_finite(i) for i in between):
         return False
-    name, value = {**_ADJECTIVES, "calcification": ("calcified", "True")}.get(b.kind.name, ("", ""))
+    name, value = {**_ADJECTIVES, **_CALCIFIED}.get(b.kind.name, ("", ""))
     if name:
         a.attributes[name] = "False" if b.status == "absent" else value
         a.used |= b.used

@@ -9,7 +9,7 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from prompts.drafts import Draft
+from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Kind, Term, kind_named
 from prompts.phrases import load
 from prompts.places import Place, inside, within
@@ -22,16 +22,31 @@ _PLAIN_ORGAN = {
     "vertebra": "bone",
     "septa": "lung",
     "bronchus": "lung",
+    "main bronchus": "lung",
+    "pancreatic duct": "pancreas",
     "joint": "bone",
     "artery": "vessel",
 }
 _LUNG_FAMILY = frozenset(
-    ("pleura", "bronchus", "septa", "airway", "mediastinum", "chest", "vessel", "chest_abdomen", "heart", "diaphragm")
+    (
+        "pleura",
+        "bronchus",
+        "main bronchus",
+        "septa",
+        "airway",
+        "mediastinum",
+        "chest",
+        "vessel",
+        "chest_abdomen",
+        "heart",
+        "diaphragm",
+    )
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
 _LEVELLED = frozenset(("lung", "kidney", "esophagus"))
 _FLUID = ("effusion", "ascites")
+_AS_DEEP = 80.0  # mm; a single length below is the depth of fluid, not its longest axis
 _AS_THICKNESS = frozenset(
     ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
 )
@@ -204,7 +219,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
 def _each_side(places: list[Place]) -> list[Place]:
     """ "bilateral effusions, 2 cm on the right and 1 cm on the left" are two."""
     sides = {p.side for p in places}
-    if len(places) == 2 and len(sides) == 2 and "bilateral" in sides and None not in sides:
+    alike = len({p.part for p in places if p.part}) < 2
+    if len(places) == 2 and len(sides) == 2 and "bilateral" in sides and None not in sides and alike:
         return [p for p in places if p.side == "bilateral"]  # "hyperplasia on both sides, left 15 mm thick"
     if not {"left", "right", "bilateral"} <= sides:
         return places
@@ -252,18 +268,18 @@ def counted(draft: Draft) -> int | str | None:
         numbers = [t for t in said if t.means["count"].isdigit()]
         value = (numbers or said)[0].means["count"]
         return int(value) if value.isdigit() else SEVERAL
-    if draft.plural and (levels := sum(_levels(name) for p in draft.places for name in p.segments)) > 1:
-        return levels
+    if draft.plural and (levels := [sum(_levels(name) for name in p.segments) for p in draft.places]) and all(levels):
+        return sum(levels) if sum(levels) > 1 else SEVERAL
     if draft.plural or draft.kind.several:
         return SEVERAL
     return None if draft.kind.mass else 1
 
 
 def _levels(name: str) -> int:
-    """How many vertebrae a place names: "T7,T9,L2" three, "T8-T10" too."""
-    if not re.match(r"[CTLDS]\d", name or ""):
+    """How many vertebrae or ribs a place names: "T7,T9,L2" three, "T8-T10" too."""
+    if not re.match(r"[CTLDSR]\d", name or ""):
         return 0
-    run = re.fullmatch(r"([CTLDS])(\d+)(?:-|TO)\1?(\d+)", name)
+    run = re.fullmatch(r"([CTLDSR])(\d+)(?:-|TO)\1?(\d+)", name)
     return int(run[3]) - int(run[2]) + 1 if run else len(re.findall(r"\d+", name))
 
 
@@ -283,6 +299,9 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
     for _, other in draft.sizes:
         _other_length(attributes, other)
     side, part = (place.side, place.part) if place else (None, None)
+    many = draft.kind.name not in FOCAL or count not in (None, 1)
+    if place and place.both and side is None and many and draft.status == "present":
+        side = "bilateral"
     if place and place.segments:
         attributes["segment"] = " ".join(dict.fromkeys(s for s in place.segments if s))
     if place and place.across:
@@ -294,7 +313,7 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
         count = 1
     if size is not None:
         axes = tuple(size.get("axes") or size.get("range") or size["list"])
-        shallow = name in _FLUID and axes[0] < load("words/sizes.yaml")[name]["tiny"][0]
+        shallow = name in _FLUID and axes[0] < _AS_DEEP
         if name in _FLUID and (
             size["is"] == "largest" or (shallow and len(axes) == 1)
         ):  # "an effusion reaching 2 cm" is as deep
@@ -340,7 +359,7 @@ def resolved(kind: Kind, said: str | None) -> tuple[str, str | None]:
         return kind.name, _nodes_at().get(said or "", plain(said))
     if said == "abdomen organ" or (said in _REGIONS and inside(said, kind.organ)):
         return kind.name, kind.organ or plain(said)
-    if kind.organ == "lung" and said in _LUNG_FAMILY:
+    if kind.organ == "lung" and (said in _LUNG_FAMILY or kind.name not in FOCAL):
         return kind.name, "lung"
     return kind.name, plain(said) or kind.organ
 

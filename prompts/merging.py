@@ -9,6 +9,7 @@ from prompts.findings import Told
 from prompts.reading import SEVERAL, Finding
 
 _GENERIC = frozenset(("lesion", "lung opacity"))
+_FAMILY = {"interstitial lung disease": "fibrosis"}  # a word for what the other is
 _DEPTH = 6  # how many findings back "the lesion" may speak of
 _SIZE_TOLERANCE = 0.06  # 17.6 mm is repeated as 18 mm
 
@@ -32,8 +33,12 @@ def within_sentence(told: list[Told], number: int) -> None:
     seen: dict[object, Told] = {}
     for one in told[first:]:
         f = one.finding
-        again = seen.setdefault((f.kind, f.organ, f.side, f.part, f.status, f.attributes.get("device")), one)
-        again_in_place = again is not one and not (one.draft.kind and one.draft.kind.device)
+        again = seen.setdefault(
+            (_FAMILY.get(f.kind, f.kind), f.organ, f.side, f.part, f.status, f.attributes.get("device")), one
+        )
+        again_in_place = again is not one and not (
+            one.draft.kind and one.draft.kind.device and f.attributes.get("device") != "surgical material"
+        )
         if again_in_place and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
             merged(again, one)
             told[:] = [t for t in told if t is not one]
@@ -58,12 +63,19 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
 
 
 def _due_to(kept: Sequence[Told], one: Told) -> Told | None:
-    """The finding that a diagnosis in the impression explains: consolidation, and "right-sided pneumonia"."""
+    """The finding that a diagnosis explains: consolidation, and in the impression "right-sided pneumonia".
+
+    Or in the next sentence: "The appearance is consistent with pneumonia."
+    """
     kind, new = one.draft.kind, one.finding
-    if one.draft.section != "impression" or kind is None or not kind.cause or new.status not in ("present", "possible"):
+    if kind is None or not kind.cause or new.status not in ("present", "possible"):
         return None
     alike = [k for k in kept if k.finding.status == "present" and k.finding.organ == new.organ]
-    return next((k for k in alike if _sides(k.finding.side, new.side) and k.draft.section != "impression"), None)
+    alike = [k for k in alike if _sides(k.finding.side, new.side)]
+    if one.draft.section == "impression":
+        return next((k for k in alike if k.draft.section != "impression"), None)
+    before = [k for k in alike if k.draft.sentence in (one.draft.sentence - 1, one.draft.sentence - 2)]
+    return before[-1] if before and one.draft.explains and not (new.side or new.part) else None
 
 
 def _repeated(kept: Sequence[Told], one: Told, answered: set[int]) -> Told | None:
@@ -114,7 +126,7 @@ def merged(a: Told, b: Told) -> None:
     old, new = a.finding, b.finding
     numbered = old.count == SEVERAL and isinstance(new.count, int) and bool(b.draft.counts)
     a.become(
-        kind=new.kind if old.kind in _GENERIC else finer(old.kind, new.kind),
+        kind=new.kind if old.kind in (*_GENERIC, *_FAMILY) else finer(old.kind, new.kind),
         organ=old.organ or new.organ,
         side=old.side or new.side,
         part=old.part or new.part,

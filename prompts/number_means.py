@@ -51,6 +51,11 @@ def axes(match: re.Match[str]) -> Means:
     return {"size": {"axes": tuple(sorted(_sized(match[0]), reverse=True)), "is": None}}
 
 
+def earlier(match: re.Match[str]) -> Means:
+    """ "(was 41 mm)"."""
+    return {"size": {"axes": tuple(sorted(_sized(match["n"]), reverse=True)), "is": "earlier"}}
+
+
 def axes_with_unit(match: re.Match[str]) -> Means:
     """ "(5.6 x 4.1, cm)": the unit stands apart."""
     scale = _scale(match["unit"])
@@ -160,6 +165,13 @@ def _parts(text: str) -> tuple[str, ...]:
 def vertebra(match: re.Match[str]) -> Means:
     """A level of the spine."""
     return {"vertebra": match["level"].upper().replace(" ", "")}
+
+
+def ribs(match: re.Match[str]) -> Means:
+    """Ribs by their numbers: "ribs 5 to 7", "the 4th and 6th ribs"."""
+    numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", match["list"].lower())
+    numbers = re.sub(r"\s*(?:-|to|through)\s*", "-", numbers)
+    return {"place": {"organ": "bone", "segment": "R" + re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)}}
 
 
 def stage(match: re.Match[str]) -> Means:

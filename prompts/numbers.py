@@ -31,6 +31,7 @@ from prompts.number_means import (
     count,
     degrees,
     doses,
+    earlier,
     grown,
     length,
     length_range,
@@ -41,6 +42,7 @@ from prompts.number_means import (
     ptv,
     ratio,
     read_alone,
+    ribs,
     segments,
     share,
     stage,
@@ -51,7 +53,9 @@ from prompts.number_means import (
 )
 from prompts.source import Source
 
-_END = re.compile(r"(?<![\d.])[.;\n](?=\s)")
+_END = re.compile(
+    r"(?<![\d.])(?<!\bseg)(?<!\bsegs)(?<!\bno)(?<!\bse)(?<!\bser)(?<!\bim)(?<!\bimg)(?<!\bmax)[.;\n](?=\s)", re.I
+)
 _WITH_NUMBER = re.compile(
     r"\d|[ -](?:mm|cm|millim|centim|inch)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I
 )
@@ -62,6 +66,8 @@ _ML = r"(?:ml|cc|ccm|cm3|cm\^3|cm\s3|millilit(?:er|re)s?|cubic\s+centimet(?:er|r
 _NAMED = r"(?:\s*\([^()\d]{0,14}\))?"  # "20 mm (AP) x 30 mm"
 _AXES = rf"{SIGNED}{GAP}{MM}{_NAMED}(?:{_BY}{NUMBER}{GAP}(?:{MM})?{_NAMED}){{1,2}}"
 _PART = r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|[1-9])[ab]?(?!\w|\.\d|[\s-]*(?:[cm]m\b|years?|yrs?|y/?o))"
+_ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?(?![\d.])"
+_RIBS = rf"{_ORDINAL}(?:\s*(?:-|/|and|&|to|through|,)\s*{_ORDINAL})*"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NOT_A_DOSE = rf"(?![\d.]*\d|[\s-]*(?:{MM}|{_ML}|years?|yrs?|y/?o|x\b))"
 _DOSE = rf"[1-9]\d{_NOT_A_DOSE}"
@@ -76,10 +82,8 @@ def terms(source: Source) -> list[Term]:
     starts = [t.start for t in tokens]
     taken = bytearray(len(source.text) + 1)
     found: list[Term] = []
-    for match, means in _matches(source.text):
+    for match, means in _matches(source.text, taken):
         a, b = match.start(), match.end()
-        if 1 in taken[a:b]:
-            continue
         first, last = bisect_left(starts, a), bisect_right(starts, b - 1)
         if first >= last:
             continue
@@ -88,14 +92,24 @@ def terms(source: Source) -> list[Term]:
     return sorted(found, key=lambda t: t.first)
 
 
-def _matches(text: str) -> Iterator[tuple[re.Match[str], Means]]:
-    """Only sentences with a digit, or a word that a number in letters goes with, are looked at."""
+def _matches(text: str, taken: bytearray) -> Iterator[tuple[re.Match[str], Means]]:
+    """Matches outside of what is taken, which the caller goes on marking.
+
+    Only sentences with a digit, or a word that a number in letters goes with, are looked at.
+    """
     ends = [0, *(m.end() for m in _END.finditer(text)), len(text)]
     for start, end in pairwise(ends):
         if _WITH_NUMBER.search(text, start, end):
             for pattern, read in _rules():
-                for match in pattern.finditer(text, start, end):
-                    yield match, read(match)
+                at = start
+                while match := pattern.search(text, at, end):
+                    a, b = match.span()
+                    if (held := taken.find(1, a, b)) < 0:
+                        yield match, read(match)
+                        at = max(b, a + 1)
+                    else:  # "segments 3 and 6, 11 and 24 mm": a list may begin behind what is taken
+                        free = taken.find(0, held, b)
+                        at = b if free < 0 else free
 
 
 Rule = tuple[str, Callable[[re.Match[str]], Means]]
@@ -145,6 +159,7 @@ _RULES = (
     _rule(rf"sum\s+of\s+(?:the\s+)?(?:longest\s+)?diameters?\s*[:=]?\s*(?:is\s+)?{NUMBER}{GAP}{MM}", read_alone),
     _rule(r"(?:non-?\s?)?target(?:\s+lesions?)?\s+(?:no\.?\s*)?\d{1,2}(?=\s*[:.,(-])", lambda m: {"label": True}),
     _rule(r"[1-5][\s-]*phases?|[1-5][\s-]*phasic", read_alone),
+    _rule(r"n?tl\s?[-#]?\s?\d{1,2}(?=\W)", lambda m: {"label": True}),
     # where in the study
     _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", station),
     _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", station),
@@ -156,7 +171,7 @@ _RULES = (
         ),
         read_alone,
     ),
-    _rule(r"\(?\d{1,3}\s?[:/]\s?\d{2,4}\)?(?=\W|$)(?!\s*[cm]m)", read_alone, left=r"(?<![\w./])"),
+    _rule(r"\(?\d{1,3}\s?[:/]\s?\d{2,4}\)?(?=\W|$)(?!\s*(?:[cm]m|x\b|by\b))", read_alone, left=r"(?<![\w./])"),
     _rule(r"\d{1,3}:\d{1,4}", read_alone),
     # classifications
     _rule(
@@ -172,7 +187,7 @@ _RULES = (
     _rule(
         (
             r"[cpyr]{0,2}t[0-4x][a-d]?(?:\s*,?\s*n[0-3x][abc]?(?:\s*,?\s*m[01x][abc]?)?)|"
-            r"[cpyr]{1,2}t[0-4x][a-d]?|n[0-3][abc]?\s*m[01x][abc]?"
+            r"(?!ptx\b)[cpyr]{1,2}t[0-4x][a-d]?|n[0-3][abc]?\s*m[01x][abc]?"
         ),
         stage,
     ),
@@ -194,6 +209,7 @@ _RULES = (
         ),
         read_alone,
     ),
+    _rule(rf"(?:kvp?|kev|mas?|tube\s+(?:voltage|current))\s*[:=]?\s*{NUMBER}(?!\s*[cm]m)", read_alone),
     _rule(
         (
             rf"{NUMBER}\s*(?:kvp?|kev|mas?|mgy(?:[*.\s-]?cm)?|msv|ms|fr|french|gauge|g|kg|lbs?|mmhg|mg|ug|mmol|"
@@ -255,10 +271,17 @@ _RULES = (
     _rule(r"(?<!vertebra )s(?P<list>[1-8](?:\s*/\s*s?[1-8])?)(?![\d.])", segments),
     _rule(r"(?P<list>(?:viii|vii|vi|iv|v|iii|ii))(?=\s+segments?)", segments),
     _rule(r"(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)", vertebra),
+    _rule(rf"ribs?\s+(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs),
+    _rule(rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs),
     # volumes and lengths
     _rule(rf"(?P<words>{WORDED}(?:\s*(?:x|by|times|(?P<to>to))\s*{WORDED}){{0,2}})[\s-]+(?P<unit>{MM})", worded),
     *(_rule(rf"{numbers}[\s-]*{_ML}", volumes) for numbers in (rf"{NUMBER}(?:{_AND}{NUMBER})+", SIGNED)),
     _rule(rf"(?P<axes>{NUMBER}(?:{_BY}{NUMBER}){{1,2}})\s*[,(]?\s*(?P<unit>{MM})\)?", axes_with_unit),
+    _rule(
+        rf"\(\s*(?:was|prev(?:ious(?:ly)?)?\.?|formerly|prior|baseline|nadir|bl)\s*:?\s*(?P<n>{NUMBER}(?:{_BY}{NUMBER})?{GAP}{MM})\s*\)",
+        earlier,
+        left="",
+    ),
     _rule(_AXES, axes),
     _rule(
         rf"(?:creased|grown|shrunk|enlarged|progressed|regressed|reduced|changed|went)\s+(?:in\s+size\s+)?from\s+"
@@ -271,15 +294,22 @@ _RULES = (
         rf"between\s+(?P<low>{NUMBER})\s*(?P<lunit>{MM})?\s*and\s*(?P<high>{NUMBER}){GAP}(?P<unit>{MM})", length_range
     ),
     _rule(rf"{NUMBER}(?:{_AND}{NUMBER})+{GAP}{MM}", lengths_listed),
+    _rule(
+        rf"(?P<unit>{MM})[)\]]?\"?\s*[:=]\s*[\"\[]?(?P<axes>{NUMBER}(?:{_BY}{NUMBER}){{0,2}})",
+        axes_with_unit,
+        left=r"(?<![a-z])",
+    ),
     _rule(rf"(?:{_BOUND})?(?P<n>{SIGNED}{GAP}{MM})", length, left=r"(?<![\w.])(?<!\d,)"),
     _rule(r"(?P<count>\d{1,3})\s*x(?=\s+[a-z])", count),
     _rule(r"x\s?(?P<count>\d{1,2})(?!\s*(?:[cm]m|x)|[.,]?\d)", count, left=r"(?<=[a-z]\s)"),
     # what is left: counts and numbers of a list
+    _rule(r"\(?\bn\s?=\s?(?P<count>\d{1,2})\)?(?!\d)", count, left=""),
     _rule(r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z]))"),
     _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", read_alone, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),
     _rule(r"#\s*\d+", read_alone, left=""),
+    _rule(r"\d{1,2}\s?(?:-|to)\s?\d{1,2}(?=\s+[a-z])(?!\s+(?:m|in|with|on|at)\b)", lambda m: {"count": "several"}),
     _rule(
-        r"(?<!covid[\s-])(?<!covid)(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|kvp?|mas|is|was|and|to|or|of)\b)",
+        r"(?<!covid[\s-])(?<!covid)(?P<count>\d{1,3})(?=[\s-]+[a-z])(?![\s-]*(?:x|m|in|kvp?|mas|is|was|and|to|or|of|with|on|at|by|from|for)\b)",
         count,
     ),
 )

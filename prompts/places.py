@@ -12,18 +12,24 @@ from prompts.phrases import load
 from prompts.scopes import Scopes, coordinates, is_mark, is_place
 
 _INSIDE: dict[str, frozenset[str]] = {
-    "lung": frozenset(("hilum", "bronchus", "septa", "airway", "mediastinum", "pleura", "pulmonary artery", "vessel")),
+    "lung": frozenset(
+        ("hilum", "bronchus", "main bronchus", "septa", "airway", "mediastinum", "pleura", "pulmonary artery", "vessel")
+    ),
     "bone": frozenset(("vertebra", "disc", "joint")),
     "vertebra": frozenset(("disc",)),
     "liver": frozenset(("bile duct", "hepatic artery", "vessel", "retroperitoneum", "peritoneum")),
     "kidney": frozenset(("ureter", "renal artery")),
     "heart": frozenset(("valve", "coronary", "pericardium")),
     "pleura": frozenset(),
-    "mediastinum": frozenset(("hilum", "aorta", "esophagus", "airway", "vessel", "pericardium", "thyroid")),
+    "mediastinum": frozenset(
+        ("hilum", "aorta", "esophagus", "airway", "main bronchus", "vessel", "pericardium", "thyroid")
+    ),
     "stomach": frozenset(),
-    "pancreas": frozenset(("bile duct",)),
+    "pancreas": frozenset(("bile duct", "pancreatic duct")),
     "abdomen": frozenset(("aorta", "liver", "spleen", "kidney", "bowel", "peritoneum", "retroperitoneum", "pancreas")),
-    "chest": frozenset(("aorta", "lung", "bone", "vertebra", "esophagus", "chest wall", "mediastinum", "airway")),
+    "chest": frozenset(
+        ("aorta", "lung", "bone", "vertebra", "esophagus", "chest wall", "mediastinum", "airway", "main bronchus")
+    ),
     "neck": frozenset(("thyroid", "larynx", "carotid artery", "vessel")),
     "pelvis": frozenset(("bone", "bladder", "colorectum", "peritoneum", "muscle", "bowel", "vessel")),
     "vessel": frozenset(
@@ -45,7 +51,7 @@ class Place:
 
     `parts`: Couinaud numbers, one lesion `across` them or one in each. `joined`: coordinated with the place before it.
     `weak`: said of a neighbour; `subset`: of most of several; `largest`: of the largest of them;
-    `absent`: it is not there.
+    `absent`: it is not there; `both`: a plural of what there is one on each side ("lower lobes", "apices").
     """
 
     first: int
@@ -64,6 +70,7 @@ class Place:
     subset: bool = False
     largest: bool = False
     absent: bool = False
+    both: bool = False
     own_organ: bool = False
 
     @property
@@ -189,6 +196,8 @@ def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool
         place.parts, place.across = says["parts"], says["across"]
     place.level = place.level or says.get("level")
     place.noun = place.noun or says.get("noun")
+    paired = says.get("noun") == "lobe" or says.get("segment") in ("apical", "basal")
+    place.both = place.both or (item.plural and paired)
     if segment := says.get("segment"):
         place.segments.append(segment)
     place.last = index + 1
@@ -254,6 +263,7 @@ def _share(group: list[Place]) -> None:
     for place, following in zip(reversed(group[:-1]), reversed(group[1:]), strict=True):
         if place.level and not place.noun:
             place.noun = following.noun
+            following.both = False  # "upper and lower lobes"
         if place.organ in _ADJECTIVAL and place.last - place.first == 1 and place.own_organ and following.joined:
             place.organ = following.organ  # "thoracic and abdominal aorta"
         if place.organ is None and (place.level or place.noun or place.side or place.segments):
@@ -264,7 +274,8 @@ def _share(group: list[Place]) -> None:
     for place, before in zip(group[1:], group[:-1], strict=True):
         if place.organ is None:
             place.organ = before.organ
-        if place.side is None and place.level and before.level and not place.own_organ:
+        again = (place.level and before.level) or (place.implied and place.part in (before.part, before.level))
+        if place.side is None and again and not place.own_organ:
             place.side = before.side
     for place in group:
         _resolve(place)

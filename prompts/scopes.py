@@ -41,6 +41,7 @@ _FINITE = frozenset(
         "developed",
     ]
 )
+_AUXILIARY = frozenset(("been", "be", "being", "now"))
 _PREDICATES = frozenset(("enlarged", "dilated", "increased", "thickened"))
 _NEAR = frozenset(("previous", "prior", "previously", "formerly", "post"))
 _SMALL_REACH = 4
@@ -65,8 +66,9 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     both = "absent before" in contexts and "absent after" in contexts
     if "absent before" in contexts and not (both and answers and closes):
         reach(found, "absent", forward(items, index))
+    names = index + 1 < len(items) and is_mark(items[index + 1], ":")  # "not seen: nodules"
     if "absent after" in contexts and (not both or (answers and closes)):
-        reach(found, "absent", backward(items, index))
+        reach(found, "absent", forward(items, index) if names else backward(items, index))
     verb = items[index].text.lower().startswith(("is ", "are ", "was ", "were "))
     if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
         reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
@@ -194,6 +196,8 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
     """From before an item back to the beginning of its clause."""
     inside: list[int] = []
     depth = 0
+    while index > 1 and (is_finite(items[index - 1]) or items[index - 1].text.lower() in _AUXILIARY):
+        index -= 1
     until = index
     for j in range(index - 1, -1, -1):
         item = items[j]

@@ -13,7 +13,7 @@ from prompts.source import Source, Token
 UNTITLED = "text"
 _SHORT_FORMS = (
     "approx ca vs resp incl max min diam dr no fig e g i a p st lt rt seg ser im img "
-    "se cf dd pt hx sup inf ant post lat"
+    "se cf dd pt hx sup inf ant post lat bil bilat"
 )
 _ABBREVIATIONS = frozenset(_SHORT_FORMS.split())
 _MOST_TOKENS = 250  # a longer sentence is none; it is cut, so that no text takes long
@@ -68,9 +68,11 @@ def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int
     for term in terms:
         if term.last - term.first > 1:
             inside[term.first : term.last] = b"\1" * (term.last - term.first)
+    labels = {term.first for term in terms if "label" in term.means}  # "TL1 ..., TL2 ...": each is a sentence
     first, opens = 0, True
     for index, token in enumerate(tokens):
         new_line = index > first and _breaks_line(source, tokens[index - 1], token)
+        new_line = new_line or (index in labels and index > first and tokens[index - 1].text == ",")
         if new_line:
             yield first, index, opens
             first, opens = index, True

@@ -32,6 +32,7 @@ _BULLET = re.compile(r"^([ \t]*)-(?=[ \t])", re.M)
 _LISTED = re.compile(r"(^|[ \t\n])(?:[A-Ha-h]|\d{1,2})\)(?=\s)")  # "A) .. B) .."
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+|[^\w\s]")
 _DASH = re.compile(r"(?<=[^\W\d])(?:\.?\)?) - (?=\w)|(?<=\w) -- (?=\w)")
+_MINUS = re.compile(r"(?<![\w-])([Cc])-(?=[\s,.;:)]|$)")  # "C-" is without contrast, "C+" with it
 _SKIPPED = frozenset("-'_*#~^`|")
 
 
@@ -95,6 +96,7 @@ def _dashes(text: str) -> str:
     if text.count("\n") or text.startswith("- "):
         text = _BULLET.sub("\\1\u2022", text)
     text = _LISTED.sub(lambda m: m[0] if _is_open(text, m.start()) else f"{m[1]};".ljust(len(m[0])), text)
+    text = _MINUS.sub("\\1\u00ac", text)
     return _DASH.sub(lambda m: m[0].replace("--", ", ").replace("-", ","), text)
 
 
