@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from prompts import segments
 from prompts.lexicon import Term, kind_named
 
 _EARLY_STAGE = re.compile(r"T[0-4][A-D]?")
@@ -29,8 +30,8 @@ _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
 _ARTERY = frozenset(("coronary", "artery", "valve", "heart", "aorta", "vessel"))
 
 
-def resolved(items: Sequence[Term]) -> list[Term]:
-    """The items of a sentence with one meaning each.
+def resolved(items: Sequence[Term], heading: str | None = None) -> list[Term]:
+    """The items of a sentence with one meaning each; `heading`: the organ that the sentence stands under.
 
     "LAD" is a coronary artery among arteries, else lymphadenopathy; "head" and "tail" are parts of the pancreas where
     it is spoken of; "T2" is a vertebra among bones, else a stage.
@@ -39,6 +40,8 @@ def resolved(items: Sequence[Term]) -> list[Term]:
     named = _organs(items)
     for index, item in enumerate(items):
         means = _by_table(items, index, named) or _by_word(items, index, named)
+        if "couinaud" in item.means:
+            means = segments.resolved(items, index, heading)
         if means is not None:
             found[index] = replace(item, means=means)
     return found

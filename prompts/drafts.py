@@ -128,7 +128,7 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "enlarged right hilar and subcarinal nodes": the adjective is no dilatation."""
     if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name not in {*FOCAL, "lymph node"}:
         return False
-    if not a.text.lower().startswith("enlarg"):
+    if not a.text.lower().startswith(("enlarg", "thick")):
         return False
     return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 

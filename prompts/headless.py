@@ -68,7 +68,7 @@ def _unnamed(state: Text, items: Sequence[Term], where: list[Place], sentence: S
     if (listed := _listed(state, items, where, sentence)) is not None:
         return listed
     heading = [sentence.organ] if sentence.organ is not None else []
-    organs = [p.organ for p in where if not p.weak] or [_organ_of(term) for term in heading]
+    organs = [p.organ for p in where if not p.weak] or [organ_of(term) for term in heading]
     nodal = bool(organs) and organs[0] in _NODAL
     station = any("station" in i.means or i.text.lower().startswith(_STATIONS) for i in [*heading, *items])
     last = state.told[-1].finding if state.told else None
@@ -100,7 +100,10 @@ def _listed(state: Text, items: Sequence[Term], where: list[Place], sentence: Se
     return Draft(kind, 0, 0, 0, False, places=places, used=used, text=items[0].text)
 
 
-def _organ_of(heading: Term) -> str | None:
+def organ_of(heading: Term | None) -> str | None:
+    """The organ that a heading names."""
+    if heading is None:
+        return None
     organ = heading.means.get("organ") or heading.means.get("place", {}).get("organ")
     return str(organ) if organ else None
 
@@ -171,7 +174,7 @@ def normal(state: Text, items: Sequence[Term], where: Sequence[Place], number: i
     state.understood = True
     organs = [p for p in where if p.organ and not p.weak]
     if not organs and sentence.organ is not None:
-        organs = [Place(0, 0, organ=_organ_of(sentence.organ))]
+        organs = [Place(0, 0, organ=organ_of(sentence.organ))]
     start, end = state.source.raw_span(items[0].start, items[-1].end)
     dilated = any(i.has("normal") and _DILATED.search(i.text) for i in items)
     for place in organs:

@@ -149,16 +149,27 @@ def months(match: re.Match[str]) -> Means:
 
 
 def segments(match: re.Match[str]) -> Means:
-    """Couinaud numbers."""
-    parts = _parts(match["list"])
-    return {"couinaud": parts, "across": len(parts) == 2 and bool(re.search(r"[/-]", match["list"]))}
+    """Numbers of segments, of the liver unless prompts/segments.py finds that they are of a lung."""
+    said = {name: text for name, text in match.groupdict().items() if text}
+    parts = _parts(said["list"])
+    means: Means = {"couinaud": parts, "across": len(parts) == 2 and bool(re.search(r"[/+-]", said["list"]))}
+    if "bronchus" in said or said.get("of", "").lower().startswith(("lung", "pulm")):
+        means["of"] = "lung"
+    elif "of" in said:
+        means["of"] = "liver"
+    if "side" in said:
+        means["side"] = {"r": "right", "l": "left"}[said["side"].lower()]
+    return means
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    """Couinaud numbers in digits; "6-8" is 6, 7 and 8."""
+    """Numbers of segments in digits; "6-8" is 6, 7 and 8."""
+    text = text.lower()
     if (run := re.fullmatch(r"\s*([1-8])\s*(?:-|to)\s*([1-8])\s*", text)) and int(run[1]) < int(run[2]):
         return tuple(str(n) for n in range(int(run[1]), int(run[2]) + 1))
-    found = re.findall(r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|\d+)(?=[ab]?(?:\W|$))", text.lower())
+    if words := [n for n in re.findall(r"[a-z]+", text) if n in _WORDS]:
+        return tuple(dict.fromkeys(str(_WORDS.index(n)) for n in words))
+    found = re.findall(r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|\d+)(?=[ab]?(?:\W|$))", text)
     return tuple(dict.fromkeys(n if n.isdigit() else str(_ROMAN[n]) for n in found))
 
 
@@ -171,7 +182,9 @@ def ribs(match: re.Match[str]) -> Means:
     """Ribs by their numbers: "ribs 5 to 7", "the 4th and 6th ribs"."""
     numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", match["list"].lower())
     numbers = re.sub(r"\s*(?:-|to|through)\s*", "-", numbers)
-    return {"place": {"organ": "bone", "segment": "R" + re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)}}
+    place = {"organ": "bone", "segment": "R" + re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)}
+    side = re.search(r"left|right", match[0], re.I)
+    return {"place": place | ({"side": side[0].lower()} if side else {})}
 
 
 def stage(match: re.Match[str]) -> Means:
@@ -182,7 +195,7 @@ def stage(match: re.Match[str]) -> Means:
 def station(match: re.Match[str]) -> Means:
     """ "station 4R": nodes of the mediastinum or hilum on the right (IASLC map)."""
     numbers = match["list"].upper()
-    sides = set(re.findall(r"[RL]", numbers))
+    sides = set(re.findall(r"(?<=\d)[RL]", numbers))
     side = {"R": "right", "L": "left"}[sides.pop()] if len(sides) == 1 else None
     place = {"organ": "mediastinum", "segment": f"station {numbers}"}
     return {"place": place | ({"side": side} if side else {}), "station": True}

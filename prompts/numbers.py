@@ -57,7 +57,11 @@ _END = re.compile(
     r"(?<![\d.])(?<!\bseg)(?<!\bsegs)(?<!\bno)(?<!\bse)(?<!\bser)(?<!\bim)(?<!\bimg)(?<!\bmax)[.;\n](?=\s)", re.I
 )
 _WITH_NUMBER = re.compile(
-    r"\d|[ -](?:mm|cm|millim|centim|inch)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child)", re.I
+    (
+        r"\d|[ -](?:mm|cm|millim|centim|inch)|\b(?:seg|level|bosniak|type|grade|stage|cat|lr|child|rads|bclc|siewert|"
+        r"fleischner|debakey|balthazar|agatston|hurley|figo)|th\b|first|second|third"
+    ),
+    re.I,
 )
 
 _AND = r"\s*(?:,\s*and|,\s|/|and|&)\s*"
@@ -65,9 +69,12 @@ _BY = r"\s*(?:x|by|\*)\s*"
 _ML = r"(?:ml|cc|ccm|cm3|cm\^3|cm\s3|millilit(?:er|re)s?|cubic\s+centimet(?:er|re)s?)(?![a-z\d])"
 _NAMED = r"(?:\s*\([^()\d]{0,14}\))?"  # "20 mm (AP) x 30 mm"
 _AXES = rf"{SIGNED}{GAP}{MM}{_NAMED}(?:{_BY}{NUMBER}{GAP}(?:{MM})?{_NAMED}){{1,2}}"
-_PART = r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|[1-9])[ab]?(?!\w|\.\d|[\s-]*(?:[cm]m\b|years?|yrs?|y/?o))"
+_PART = r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|10|[1-9])[ab]?(?!\w|\.\d|[\s-]*(?:[cm]m\b|years?|yrs?|y/?o))"
+_TH = r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth)"
 _ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?(?![\d.])"
 _RIBS = rf"{_ORDINAL}(?:\s*(?:-|/|and|&|to|through|,)\s*{_ORDINAL})*"
+_SIDED = r"(?:1[0-4]|[1-9])[rl][si]?"  # a station of the IASLC map
+_STATION = r"(?:1[0-4]|[1-9])(?:[rl][si]?|[ap])?"
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NOT_A_DOSE = rf"(?![\d.]*\d|[\s-]*(?:{MM}|{_ML}|years?|yrs?|y/?o|x\b))"
 _DOSE = rf"[1-9]\d{_NOT_A_DOSE}"
@@ -161,8 +168,10 @@ _RULES = (
     _rule(r"[1-5][\s-]*phases?|[1-5][\s-]*phasic", read_alone),
     _rule(r"n?tl\s?[-#]?\s?\d{1,2}(?=\W)", lambda m: {"label": True}),
     # where in the study
-    _rule(r"stations?\s+(?P<list>\d{1,2}[rl]?(?:\s*(?:[-/,]|,?\s*and)\s*\d{1,2}[rl]?(?!\s*[cm]m))*)", station),
-    _rule(r"(?P<list>(?:1[0-4]|[24])[rl])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:))", station),
+    _rule(rf"stations?\s+(?P<list>{_STATION}(?:\s*(?:[-/,]|,?\s*and)\s*{_STATION}(?!\s*[cm]m))*)", station),
+    _rule(rf"levels?\s+(?P<list>{_SIDED}(?:\s*(?:[-/,]|,?\s*and)\s*{_SIDED})*|(?:[89]|1[0-4])(?!\s*[cm]m))", station),
+    _rule(rf"(?P<list>{_SIDED}|3[ap])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:|\)))", station),
+    _rule(rf"(?P<list>{_SIDED})(?!\s*[cm]m)", station, left=r"(?:(?<=node )|(?<=nodes )|(?<=ln )|(?<=lns ))"),
     _rule(r"(?P<list>[5-9]|1[0-4])(?=\s+(?:station|(?:lymph\s+)?(?:node|ln)\b))", station),
     _rule(
         (
@@ -176,13 +185,20 @@ _RULES = (
     # classifications
     _rule(
         (
-            r"(?:bosniak|li-?\s?rads|lr|lung-?\s?rads|bi-?\s?rads|pi-?\s?rads|ti-?\s?rads|o-?\s?rads|c-?rads|"
-            r"co-?rads|figo|birads|tirads|fleischner|stanford|debakey|aast|child(?:-pugh)?|ajcc|ishak|"
+            r"(?:bosniak|li-?\s?rads|lr|lung-?\s?rads|bi-?\s?rads|pi-?\s?rads|ti-?\s?rads|o-?\s?rads|c-?rads|cad-?\s?rads|"
+            r"co-?rads|figo|birads|tirads|stanford|debakey|aast|child(?:-pugh)?|ajcc|ishak|siewert|bclc|forrest|hinchey|"
             r"balthazar|category|cat)[\s:-]*(?:category|class|type|grade|score|stage)?[\s:-]*(?:\d[a-z]?|"
-            r"[ivx]+f?|[a-d]|m|tr-?m|2f)"
+            r"[ivx]+[abcf]?|[a-dm]|tr(?:\s+viable)?|tr-?m|2f)"
         ),
         stage,
     ),
+    _rule(
+        r"(?:fleischner|agatston|gleason|ecog|ctsi|aspects|cac|calcium|nihss|meld|hurley|balthazar)[\s:-]*"
+        r"(?:score|category|class|grade|stage|criteria|index|guidelines?)?[\s:-]*(?:of\s+|=\s*)?(?:\d+(?:\.\d+)?|[a-d])\b|"
+        r"fleischner(?:\s+(?:category|criteria|guidelines?))?|(?:agatston|hurley)\s+(?:score|stage)",
+        stage,
+    ),
+    _rule(r"t[1-4][a-d]", stage),
     _rule(r"(?:stage|grade|type)[\s:-]*(?:[ivx]+[abc]?|\d[abc]?|[abc])", stage),
     _rule(
         (
@@ -260,19 +276,37 @@ _RULES = (
     _rule(r"(?P<age>\d{1,3})[\s-]*(?:months?|mo)[\s-]*old", months),
     _rule(rf"{_AGE}\s?y?(?:/|\s)?(?P<sex>[mf])(?=\W|$)", person, left=r"(?<![\w.])"),
     _rule(r"(?P<sex>[mf])\s?/?\s?(?P<age>\d{2})(?!\s*[cm]m|[\d.])", person),
-    # liver segments and vertebrae
+    # segments of liver and lung, and vertebrae
     _rule(
         (
-            rf"(?:couinaud\s+|hepatic\s+|liver\s+)?(?:segments?|"
-            rf"segs?\.?)\s*:?\s*(?P<list>{_PART}(?:\s*(?:,\s*and|,|/|and|&|-|to|or)\s*{_PART})*)"
+            rf"(?P<of>couinaud\s+|hepatic\s+|liver\s+|lung\s+|pulmonary\s+)?(?:segments?|segs?\.?)\s*:?\s*(?:no\.?|number|#)?\s*"
+            rf"(?P<list>{_PART}(?:\s*(?:,\s*and|,|/|and|&|-|to|or|\+)\s*{_PART})*)"
         ),
         segments,
     ),
-    _rule(r"(?<!vertebra )s(?P<list>[1-8](?:\s*/\s*s?[1-8])?)(?![\d.])", segments),
+    _rule(
+        r"(?:segments?|segs?\.?)\s*:?\s*(?P<list>(?:one|two|three|four|five|six|seven|eight|nine|ten)(?:\s*(?:,|/|and)\s*"
+        r"(?:one|two|three|four|five|six|seven|eight|nine|ten))*)",
+        segments,
+    ),
+    _rule(
+        r"(?P<side>[rl])\s?(?P<bronchus>[sb])\s?(?P<list>(?:10|[1-9])(?:\s*[/+]\s*(?:10|[1-9]))?)[a-c]?(?![\d.])",
+        segments,
+    ),
+    _rule(r"(?P<bronchus>b)(?P<list>10|[1-9])[a-c]?(?![\d.])", segments),
+    _rule(r"(?<!vertebra )s(?P<list>(?:10|[1-9])[ab]?(?:\s*[/+]\s*s?(?:10|[1-9])[ab]?)?)(?![\d.])", segments),
+    _rule(r"s(?P<list>viii|vii|vi|iv|iii|ii)", segments),
     _rule(r"(?P<list>(?:viii|vii|vi|iv|v|iii|ii))(?=\s+segments?)", segments),
-    _rule(r"(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)", vertebra),
-    _rule(rf"ribs?\s+(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs),
+    _rule(
+        r"(?:vertebrae?_)?(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)",
+        vertebra,
+    ),
+    _rule(rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs),
     _rule(rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs),
+    _rule(
+        rf"(?:\d{{1,2}}(?:st|nd|rd|th)|{_TH})(?=\s+(?:left\s+|right\s+)?(?:cervical|thoracic|dorsal|lumbar|sacral|ribs?|costal))",
+        read_alone,
+    ),
     # volumes and lengths
     _rule(rf"(?P<words>{WORDED}(?:\s*(?:x|by|times|(?P<to>to))\s*{WORDED}){{0,2}})[\s-]+(?P<unit>{MM})", worded),
     *(_rule(rf"{numbers}[\s-]*{_ML}", volumes) for numbers in (rf"{NUMBER}(?:{_AND}{NUMBER})+", SIGNED)),

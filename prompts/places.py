@@ -42,7 +42,6 @@ _INSIDE: dict[str, frozenset[str]] = {
 _OF_NOUN = {"lobe": "lung", "zone": "lung", "pole": "kidney"}
 _ADJECTIVAL = ("chest", "abdomen")
 _LOBED = ("lung", "kidney")
-_LUNG_SEGMENTS = {**dict.fromkeys("123", "upper"), **dict.fromkeys(("6", "7", "8", "9", "10"), "lower")}
 
 
 @dataclass
@@ -172,8 +171,6 @@ def _new(item: Term, index: int, scopes: Scopes) -> Place:
 def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool:
     """Add an item to a place; False where it says something else of it."""
     says = _says(item)
-    if "couinaud" in item.means and place.organ in ("lung", "bronchus"):
-        says = {"segment": item.text.lower()}
     organ, side, part = says.get("organ"), says.get("side"), says.get("part")
     if side and place.side and side != place.side:
         return False
@@ -181,9 +178,6 @@ def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool
         return False
     if says.get("level") and place.level and says["level"] != place.level:
         return False
-    if place.parts and place.organ == "liver" and organ == "lung" and place.parts[0] in _LUNG_SEGMENTS:
-        place.segments.append(f"segment {place.parts[0]}")
-        place.organ, place.part, place.parts = "lung", _LUNG_SEGMENTS[place.parts[0]], ()
     merged = _merged(place.organ, organ)
     if organ and place.organ and merged is None:
         return False

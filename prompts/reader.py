@@ -56,7 +56,7 @@ def read(text: str, door: Door = ANYWHERE) -> Reading:
         start, end = source.tokens[sentence.first].start, source.tokens[sentence.last - 1].end
         state.used[start:end] = bytes(end - start)
     for number, sentence in enumerate(state.sentences):
-        items = resolved(items_of(source, terms, sentence))
+        items = resolved(items_of(source, terms, sentence), headless.organ_of(sentence.organ))
         items = _named_again(items, state.told)
         if state.told and source.tokens[sentence.first - 1].text == ";":
             items = as_attributes(items)
