@@ -9,7 +9,7 @@ from collections import Counter
 
 from studies import fuzz
 from studies.fuzz.doors import DOORS
-from studies.fuzz.run import Fault, run
+from studies.fuzz.run import Fault, Given, run
 from synth.failure import ended
 
 
@@ -27,15 +27,19 @@ def _fuzz(arguments: list[str]) -> int:
     parser.add_argument("--count", type=int, default=10**9, help="inputs of each door")
     args = parser.parse_args(arguments)
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    given, faults = 0, []
+    given: list[Given] = []
+    faults: list[Fault] = []
     for found in run(args.seed, args.minutes, args.door or list(DOORS), args.first, args.count):
         if isinstance(found, Fault):
             faults.append(found)
             print(f"{found.door} {found.number}: {found.what}\n    {' '.join(found.arguments)}", flush=True)
         else:
-            given += found
+            given.append(found)
     counts = Counter(fault.door for fault in faults)
-    print(f"{given} inputs, {len(faults)} faults {dict(counts)}")
+    for door in dict.fromkeys(one.door for one in given):
+        took = sorted(one.seconds for one in given if one.door == door)
+        print(f"{door:12} {len(took):5} inputs, {sum(took):5.0f} s, slowest {took[-1]:4.1f} s, {counts[door]} faults")
+    print(f"{len(given)} inputs, {len(faults)} faults {dict(counts)}")
     return 1 if faults else 0
 
 

@@ -43,7 +43,16 @@ class Fault:
     arguments: list[str]
 
 
-Watched = Generator[Fault | int, None, tuple[int | None, Fault | None]]
+@dataclass(frozen=True)
+class Given:
+    """An input that was given, and how long the command took."""
+
+    door: str
+    seconds: float
+
+
+Seen = Fault | Given
+Watched = Generator[Seen, None, tuple[int | None, Fault | None]]
 
 
 def one(door: str, number: int, seed: int, sound: Path, here: Path) -> Fault | None:
@@ -79,8 +88,8 @@ def _wrong(code: object, said: str, before: set[Path], here: Path) -> str:
     return f"left behind: {left[0]}" if code == 2 and left else ""
 
 
-def run(seed: int, minutes: float, doors: list[str], first: int, count: int) -> Iterator[Fault | int]:
-    """Inputs of the doors in turn until the time is up, or `count` of each; the faults, and how many were given."""
+def run(seed: int, minutes: float, doors: list[str], first: int, count: int) -> Iterator[Seen]:
+    """Inputs of the doors in turn until the time is up, or `count` of each; the faults, and what was given."""
     with tempfile.TemporaryDirectory() as place:
         sound, outside = Path(place) / "sound", Path(place) / "work"
         sound.mkdir()
@@ -125,7 +134,7 @@ def _state(sound: Path) -> list[tuple[str, int, int]]:
     return sorted((str(path), state.st_size, state.st_mtime_ns) for path, state in states)
 
 
-def _batch(door: str, numbers: range, seed: int, sound: Path, work: Path, until: float) -> Iterator[Fault | int]:
+def _batch(door: str, numbers: range, seed: int, sound: Path, work: Path, until: float) -> Iterator[Seen]:
     """Some inputs in a process of their own, which is watched."""
     start = numbers.start
     while start < numbers.stop:
@@ -151,11 +160,14 @@ def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer
             if time.monotonic() > until:
                 break
             print(json.dumps({"start": number}), file=out)
+            since = time.monotonic()
             fault = one(door, number, seed, sound, sound.parent / "input")
+            seconds = time.monotonic() - since
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             if fault is None and memory > MOST_MEMORY:
                 fault = Fault(door, number, f"{memory / 2**30:.1f} GB of memory", [])
-            print(json.dumps({"end": number, "fault": fault and asdict(fault)}), file=out)
+            said = {"end": number, "seconds": seconds, "fault": fault and asdict(fault)}
+            print(json.dumps(said), file=out)
     shutil.rmtree(sound.parent / "input", ignore_errors=True)
     os._exit(0)
 
@@ -173,7 +185,7 @@ def _watched(child: int, reader: int, door: str, start: int) -> Watched:
                 if "start" in said:
                     at, since = said["start"], time.monotonic()
                 else:
-                    yield 1
+                    yield Given(door, said["seconds"])
                     if said["fault"]:
                         yield Fault(**said["fault"])
         elif part == b"":
