@@ -24,7 +24,8 @@ from synth import cli
 from synth.case import library
 from synth.seeding import derive
 
-HANG_S = 30.0
+HANG_S = 30  # of computing, whatever else the machine does
+_WAIT_S = 120.0  # for something that never comes, on a machine that is busy
 MOST_MEMORY = 4 * 2**30
 CODES = (0, 1, 2)
 _MARKS = ("Traceback (most recent call last)", "fault of the program")
@@ -45,7 +46,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Given:
-    """An input that was given, and how long the command took."""
+    """An input that was given, and for how long the command computed."""
 
     door: str
     seconds: float
@@ -119,7 +120,7 @@ def _written(sound: Path) -> None:
     if child == 0:
         code = 1
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 whole.write_all(sound)
             code = 0
         except BaseException:
@@ -160,9 +161,10 @@ def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer
             if time.monotonic() > until:
                 break
             print(json.dumps({"start": number}), file=out)
-            since = time.monotonic()
+            since = time.process_time()
+            _bound_computing()
             fault = one(door, number, seed, sound, sound.parent / "input")
-            seconds = time.monotonic() - since
+            seconds = time.process_time() - since
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
             if fault is None and memory > MOST_MEMORY:
                 fault = Fault(door, number, f"{memory / 2**30:.1f} GB of memory", [])
@@ -170,6 +172,12 @@ def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer
             print(json.dumps(said), file=out)
     shutil.rmtree(sound.parent / "input", ignore_errors=True)
     os._exit(0)
+
+
+def _bound_computing() -> None:
+    """From here on this process may compute for so long; then it is ended with SIGXCPU."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + HANG_S, hard))
 
 
 def _watched(child: int, reader: int, door: str, start: int) -> Watched:
@@ -190,16 +198,19 @@ def _watched(child: int, reader: int, door: str, start: int) -> Watched:
                         yield Fault(**said["fault"])
         elif part == b"":
             break
-        elif time.monotonic() - since > HANG_S:
+        elif time.monotonic() - since > _WAIT_S:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             os.close(reader)
-            return at, Fault(door, at, f"hangs: more than {HANG_S:g} s", [])
+            return at, Fault(door, at, f"waits: more than {_WAIT_S:g} s", [])
         else:
             time.sleep(0.01)
     os.close(reader)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return (None, None) if code == 0 else (at, Fault(door, at, f"the process died with {code}", []))
+    if code == 0:
+        return None, None
+    hangs = code == -signal.SIGXCPU
+    return at, Fault(door, at, f"hangs: computes for {HANG_S} s" if hangs else f"the process died with {code}", [])
 
 
 def _read(reader: int) -> bytes | None:
