@@ -5,9 +5,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 
-_NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+from synth.errors import InputError
+
+_NONE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF)  # EBADF: NFS, of folders
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +36,18 @@ def taken_or_no_locks(file: int, kind: int, folder: str) -> bool:
     if (found := taken(file, kind)) is None:
         _note(folder)
     return found is not False
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder that is there, and leave nothing in it. Raises InputError while another process holds it."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        if not taken_or_no_locks(file, fcntl.LOCK_EX | fcntl.LOCK_NB, str(folder)):
+            raise InputError(f"{folder}: another run is at work there; wait for it, or choose another `out`")
+        yield
+    finally:
+        os.close(file)
 
 
 @cache

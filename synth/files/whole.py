@@ -23,10 +23,20 @@ from synth.files.flock import taken
 
 _OURS = re.compile(r"\..+\.[0-9a-f]{12}(\.old)?\.partial")  # names of what is half-written
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_SAID = re.compile(r"(?:os error|errno) (\d+)", re.IGNORECASE)  # as safetensors and Arrow say it
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 _TRIES = 20
 _NAME_BYTES = 200  # of a hidden name, which gets a number and an ending
 _ABANDONED_S = 24 * 3600  # where locks cannot tell
+
+
+def refused(error: BaseException) -> int | None:
+    """The number of what the operating system refused, if an error tells of that; some libraries do in words alone."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    told = isinstance(error, OSError) or type(error).__name__ == "SafetensorError"
+    said = _SAID.search(str(error)) if told else None
+    return int(said[1]) if said else None
 
 
 @contextmanager
@@ -34,9 +44,12 @@ def explained(path: Path) -> Iterator[None]:
     """Turn what the operating system refuses into an OutputError with the remedy."""
     try:
         yield
-    except OSError as error:
-        full = error.errno in _FULL
-        why = "no space left on the disk" if full else f"cannot be written ({error.strerror})"
+    except Exception as error:
+        number = refused(error)
+        if number is None and not isinstance(error, OSError):
+            raise
+        full = number in _FULL
+        why = "no space left on the disk" if full else f"cannot be written ({os.strerror(number) if number else error})"
         remedy = "free some space or choose another --out" if full else "choose another --out"
         raise OutputError(f"{path}: {why}; {remedy} (nothing is left half-written)") from error
 

@@ -12,7 +12,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from synth.errors import InputError
 from synth.files.content import text_of
+from synth.files.whole import aside, explained
 
 logger = logging.getLogger(__name__)
 
@@ -70,17 +72,13 @@ def write(out: Path, state: State, progress: TrainingProgress) -> None:
     """Write out/checkpoint; every process calls it, the first writes."""
     wholes = {part: whole(state.named(part)) for part in _PARTS}
     if _first():
-        aside = out / f"{FOLDER}.new"
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        for part, tensors in wholes.items():
-            save_file(tensors, aside / f"{part}.safetensors")
         about = {"format": _FORMAT, **progress.model_dump()}
-        (aside / _PROGRESS).write_text(
-            json.dumps(about | {"best": None if progress.best == float("inf") else progress.best})
-        )
-        _to_disk(aside)
-        replace(aside, out / FOLDER, keep=True)
+        about["best"] = None if progress.best == float("inf") else progress.best
+        with replacing(out / FOLDER, keep=True) as partial:
+            for part, tensors in wholes.items():
+                save_file(tensors, partial / f"{part}.safetensors")
+            (partial / _PROGRESS).write_text(json.dumps(about))
+            _to_disk(partial)
 
 
 def exists(out: Path) -> bool:
@@ -119,7 +117,14 @@ def _read_folder(folder: Path) -> tuple[dict[str, Tensors], TrainingProgress]:
     if not isinstance(about, dict) or about.pop("format", None) != _FORMAT:
         raise ValueError(f"{_PROGRESS} does not say format {_FORMAT}, is it of another version?")
     progress = TrainingProgress.model_validate(about)
-    return {part: load_file(folder / f"{part}.safetensors") for part in _PARTS}, progress
+    return {part: _tensors(folder / f"{part}.safetensors") for part in _PARTS}, progress
+
+
+def _tensors(file: Path) -> Tensors:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file.name}: {error}") from error
 
 
 def _why(error: Exception) -> str:
@@ -188,16 +193,21 @@ def whole(tensors: Mapping[str, torch.Tensor]) -> Tensors:
     return gathered
 
 
-def replace(aside: Path, target: Path, keep: bool = False) -> None:
-    """Put a whole folder in the place of an older one, which stays as `target`.old if asked.
+@contextmanager
+def replacing(target: Path, keep: bool = False) -> Iterator[Path]:
+    """An empty folder that takes the place of an older one at the end, which stays as `target`.old if asked.
 
-    Killed in between, `target`.old still stands.
+    Killed in between, `target`.old still stands. Raises OutputError.
     """
-    old = target.with_name(target.name + ".old")
-    if target.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-    aside.rename(target)
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with aside(target) as partial:
+            yield partial
+            old = target.with_name(target.name + ".old")
+            if target.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                target.rename(old)
+            partial.rename(target)
     if not keep:
         shutil.rmtree(old, ignore_errors=True)
 

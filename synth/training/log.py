@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from synth.errors import InputError
 from synth.files.content import text_of
-from synth.files.whole import write_whole
+from synth.files.flock import alone_in
+from synth.files.whole import explained, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +21,34 @@ NAME = "log.jsonl"
 _MOST_BYTES = 2**28  # a line of 200 bytes each second for two weeks
 
 
+@contextmanager
+def run_folder(out: Path) -> Iterator[None]:
+    """Make the folder of a run and hold it. Raises InputError where it is none, or while another run trains there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"out {out}: is a file, or below one; name a folder") from error
+    with alone_in(out):
+        yield
+
+
+@contextmanager
+def telling(out: Path) -> Iterator[Callable[[str], None]]:
+    """As `run_folder`, with a new log there: each line told is printed and kept with its seconds."""
+    started = time.monotonic()
+
+    def tell(line: str) -> None:
+        print(line, flush=True)
+        append(out / NAME, {"seconds": round(time.monotonic() - started, 1), "text": line})
+
+    with run_folder(out):
+        write_whole(out / NAME, "")
+        yield tell
+
+
 def append(file: Path, row: dict[str, Any]) -> None:
     """Add a line."""
-    with file.open("a", encoding="utf-8") as handle:
+    with explained(file), file.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(row) + "\n")
 
 

@@ -100,7 +100,12 @@ class Trainer:
         self.stopping = False
 
     def run(self) -> Path:
-        """The loop."""
+        """The loop, alone in its folder. Raises InputError while another run trains there."""
+        first = self.accelerator.is_main_process
+        with log.run_folder(self.config.out) if first else nullcontext():
+            return self._run()
+
+    def _run(self) -> Path:
         self.resume()
         if self.progress.step == 0 and self.config.init is not None:
             self.keep_if_best(self.validate())  # what training starts from is the mark to beat
@@ -256,16 +261,11 @@ class Trainer:
         if self.accelerator.is_main_process:
             plain = Denoiser.from_config(dict(self.bare.config))
             plain.load_state_dict(tensors)
-            aside = self.config.out / f"{name}.new"
-            plain.save_pretrained(aside)
-            checkpoint.replace(aside, self.config.out / name)
+            with checkpoint.replacing(self.config.out / name) as partial:
+                plain.save_pretrained(partial)
 
     def resume(self) -> None:
         """Go on from the last whole checkpoint, if there is one; the log is cut back to it."""
-        try:
-            self.config.out.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise InputError(f"out {self.config.out}: is a file, or below one; name a folder") from error
         found = checkpoint.read(self.config.out, self._state())
         if found is not None:
             self.progress = found

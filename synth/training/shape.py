@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,6 +37,7 @@ from synth.shape.vertebrae import (
     rows_of,
     shifted,
 )
+from synth.training.log import telling
 
 PLACED = "velocities.safetensors"
 PLACES = "places.safetensors"
@@ -82,14 +81,7 @@ def fit_shape(config: ShapeConfig) -> Path:
     """Fit on the training patients and place the validation patients; returns the folder of the weights."""
     subjects = load_subjects(config.data / PATIENTS / "train")
     others = config.data / PATIENTS / "val"
-    config.out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with (config.out / "log.jsonl").open("w") as log:
-
-        def tell(line: str) -> None:
-            print(line, flush=True)
-            log.write(json.dumps({"seconds": round(time.monotonic() - started, 1), "text": line}) + "\n")
-
+    with telling(config.out) as tell:
         group = group_of(subjects)
         patient, velocities = register(group, config.rounds, tell)
         placed = dict(zip((s.name for s in subjects), velocities, strict=True))
@@ -98,12 +90,12 @@ def fit_shape(config: ShapeConfig) -> Path:
         model = _model(config, subjects, patient[1:], velocities)
         everyone = [*subjects, *(load_subjects(others) if others.is_dir() else [])]
         places = fit_vertebrae(model, everyone, placed, len(subjects), tell)
-    velocities_of = {name: v.half().contiguous() for name, v in placed.items()}
-    for name, tensors in ((PLACED, velocities_of), (PLACES, places)):
-        with whole_file(config.out / name) as partial:
-            save_file(tensors, partial)
-    with whole_folder(config.out / "weights", lambda: False) as partial:
-        model.save_pretrained(partial)
+        velocities_of = {name: v.half().contiguous() for name, v in placed.items()}
+        for name, tensors in ((PLACED, velocities_of), (PLACES, places)):
+            with whole_file(config.out / name) as partial:
+                save_file(tensors, partial)
+        with whole_folder(config.out / "weights", lambda: False) as partial:
+            model.save_pretrained(partial)
     return config.out / "weights"
 
 

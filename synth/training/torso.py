@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from synth.torso.model import FRAME, VELOCITY_MM, Donor, TorsoModel, fit_modes
 from synth.torso.places import Places
 from synth.torso.register import ScanGroup, register
 from synth.torso.scans import SCAN_SPACING_MM, TorsoScan, blood, placed, read_scans
+from synth.training.log import telling
 from synth.volumes.types import HU_MAX, HU_MIN
 
 _NATIVE = ("no", "non")
@@ -58,14 +57,7 @@ class TorsoConfig(BaseModel):
 
 def fit_torso(config: TorsoConfig) -> Path:
     """Fit on every scan of the folders; returns the file of the model."""
-    config.out.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    with (config.out / "log.jsonl").open("w") as log:
-
-        def tell(line: str) -> None:
-            print(line, flush=True)
-            log.write(json.dumps({"seconds": round(time.monotonic() - started, 1), "text": line}) + "\n")
-
+    with telling(config.out) as tell:
         found = [s for s in read_scans(config.scans) if s.name not in config.leave_out]
         scans = placed([s for s in found if s.hu.shape[2] * SCAN_SPACING_MM >= _LEAST_MM], tell)
         _, velocities = register(ScanGroup.of(scans, [blood(scan) for scan in scans]), config.rounds, tell)

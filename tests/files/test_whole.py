@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from synth.errors import OutputError
 from synth.files.whole import sweep, whole_file, whole_folder, write_whole
@@ -83,6 +84,23 @@ def test_what_fails_leaves_nothing_and_the_file_that_was_there(tmp_path: Path, n
         partial.write_text("half")
         raise OSError(number, os.strerror(number))
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"] and (tmp_path / "a.txt").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device"),
+        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+        OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)),
+    ],
+)
+def test_a_full_disk_is_known_by_the_words_of_libraries_too(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OutputError, match="a.txt: no space left on the disk"), whole_file(tmp_path / "a.txt"):
+        raise error
+    with pytest.raises(ZeroDivisionError), whole_file(tmp_path / "a.txt"):
+        raise ZeroDivisionError("os error 28")
+    with pytest.raises(OutputError, match=r"cannot be written \(odd\)"), whole_file(tmp_path / "a.txt"):
+        raise OSError("odd")
 
 
 def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

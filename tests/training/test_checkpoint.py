@@ -6,9 +6,10 @@ import pickle
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
-from synth.errors import InputError
-from synth.training import checkpoint
+from synth.errors import InputError, OutputError
+from synth.training import checkpoint, log
 from synth.training.checkpoint import State, TrainingProgress
 
 NONE = torch.zeros(0)
@@ -121,6 +122,39 @@ def test_a_checkpoint_of_another_network_is_named(tmp_path):
     checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
     with pytest.raises(InputError, match="of another network than the configuration's"):
         checkpoint.read(tmp_path, state(width=4))
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_checkpoint_before(tmp_path, monkeypatch):
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
+
+    def full(_, file):
+        file.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OutputError, match="checkpoint: no space left on the disk; free some space"):
+        checkpoint.write(tmp_path, state(1), TrainingProgress(step=2))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+    assert checkpoint.read(tmp_path, state(2)) == TrainingProgress(step=1)
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    checkpoint.write(tmp_path, state(), TrainingProgress(step=1))
+    cut(tmp_path / "checkpoint/ema.safetensors")
+    with pytest.raises(InputError, match=r"checkpoint: ema.safetensors: "):
+        checkpoint.read(tmp_path, state())
+
+
+def test_one_run_at_a_time_trains_in_a_folder(tmp_path, capsys):
+    with log.telling(tmp_path / "run") as tell:
+        tell("first")
+        with pytest.raises(InputError, match="another run is at work there"), log.telling(tmp_path / "run"):
+            pass
+    with log.run_folder(tmp_path / "run"):  # free again, and nothing but the log is left
+        assert [path.name for path in (tmp_path / "run").iterdir()] == ["log.jsonl"]
+    assert json.loads((tmp_path / "run/log.jsonl").read_text())["text"] == "first" == capsys.readouterr().out.strip()
+    with pytest.raises(InputError, match="is a file, or below one"), log.run_folder(tmp_path / "run/log.jsonl"):
+        pass
 
 
 def test_a_kill_between_two_renames_leaves_a_checkpoint(tmp_path):
