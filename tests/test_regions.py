@@ -60,6 +60,12 @@ def test_what_ships_reads_the_same_from_its_file(name: str) -> None:
         ("towards: up", "towards: sky", "facts.top_mm.reach.towards"),
         ("heart, liver", "heart, liver, kidney_left", "'kidney_right' is not among them; add it, or say symmetric"),
         ("shape: [8, 8, 8]", "shape: [8, 8, 7]", r"frame.shape \[8, 8, 7\]: give multiples of 4"),
+        ("towards: up}", "towards: up}, scale: null", r"facts.top_mm.scale: input should be a valid number"),
+        ("towards: up}", "towards: up}, scale: 0", r"facts.top_mm.scale: input should be greater than 0"),
+        ("towards: up}", "towards: up}, centre: high", r"facts.top_mm.centre: input should be a valid number"),
+        ("towards: up}", "towards: up}, says: [large]", r"facts.top_mm.says: input should be a valid dictionary"),
+        ("towards: up}", "towards: up}, says: {habitus: {large: 3}}", r"says.habitus.large: '3': give two numbers"),
+        ("name: made_up", "name: made_up\nspacing_mm: 0", "spacing_mm.*greater than 0"),
     ],
 )
 def test_a_bad_region_is_one_line(

@@ -71,6 +71,11 @@ class PreparedPatients(Sequence[PreparedPatient]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         entry = self._store[index]
+        if entry.organs.max(initial=0) >= self._region.classes:
+            raise InputError(
+                f"{self._store.folder}: {entry.name} has the organ {entry.organs.max()} of {self._region.classes - 1}; "
+                "prepare it again"
+            )
         flags, arrays = _flags(entry.annotated, self._region), (entry.hu, entry.organs, entry.dose)
         return PreparedPatient(self._region, entry.name, *arrays, flags, dict(entry.facts), entry.report)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,7 @@ LEFT_OUT = "left_out.csv"
 PREPARED_SPACING_MM = 4.0
 _AIR_HU = -1000
 _SPLITS = ("train", "val")
+_SHOWN = 3  # reasons in one line
 _SCALED = 200  # patients that tell the scale of CT
 
 
@@ -110,7 +112,7 @@ def prepare_patients(
     """Place, measure and keep every scan that can be; returns counts.
 
     What is left out is written with its reason to left_out.csv; nothing that is wrong with one scan ends the run.
-    Raises InputError where no scan of `train` is listed, or none is left.
+    Raises InputError where no scan of `train` is listed, or none is left: then nothing is written.
     """
     progress = progress or Progress(quiet=True)
     if not any(scan.split == "train" for scan in found.scans):
@@ -123,11 +125,14 @@ def prepare_patients(
         with progress.step(f"{source}/{split}", len(jobs)) as step:
             write(folder, jobs, partial(prepare_scan, region.text, source), workers, step.advance)
         kept = Store(folder)
+        if split == "train" and not len(kept):
+            shutil.rmtree(folder)  # nothing but what was left out, which may be mended
+            why = "; ".join(f"{name}: {reason}" for name, reason in list(kept.left_out.items())[:_SHOWN])
+            more = f" and {len(kept.left_out) - _SHOWN} more" if len(kept.left_out) > _SHOWN else ""
+            raise InputError(f"{source}: no scan to train on is left: {why}{more}")
         counts[f"{source}/{split}"] = len(kept)
         left_out |= kept.left_out
     _write_left_out(left_out, out / LEFT_OUT)
-    if not counts[f"{source}/train"]:
-        raise InputError(f"{out / LEFT_OUT}: no scan to train on is left; it says why for each")
     describe(region, out)
     return counts | ({f"left out, see {out / LEFT_OUT}": len(left_out)} if left_out else {})
 

@@ -243,6 +243,9 @@ class Store(Sequence[PatientEntry]):
                 else np.zeros(hu.shape, np.uint8)
                 for key in ("organs", "dose")
             ]
+            for (key, dtype), array in zip(_ARRAYS.items(), (hu, *others), strict=True):
+                if array.dtype != dtype or array.ndim != 3 or array.shape != hu.shape:
+                    raise ValueError(f"{key}.npy holds {array.dtype} {array.shape}")
         except (OSError, ValueError, IndexError) as error:
             raise InputError(
                 f"{shard}: cannot be read ({' '.join(str(error).split())}); remove it, and {_AGAIN}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import yaml
@@ -30,6 +30,7 @@ from synth.volumes.types import LabelMap
 FILE = "region.yaml"  # in a folder of weights or of prepared patients
 DEFAULT = "head_neck"
 _SEE = "docs/your_own_region.md"
+_T = TypeVar("_T")
 _MEASURES: dict[str, type[Any]] = {
     "reach": measures.Reach,
     "width": measures.Width,
@@ -42,7 +43,6 @@ _MEASURES: dict[str, type[Any]] = {
     "column": measures.Column,
     "said": measures.Said,
 }
-_OF_FACT = {"unit", "centre", "scale", "log", "size", "without", "says"}
 _MULTIPLE = 4  # base voxels: the networks halve twice
 
 
@@ -92,6 +92,18 @@ class FieldOfView(_Strict):
     check: dict[str, Range] = {}
 
 
+class _FactTable(_Strict):
+    """What may be said of a fact besides how it is measured."""
+
+    unit: str = ""
+    centre: float = 0.0
+    scale: float = Field(default=1.0, gt=0)
+    log: bool = False
+    size: float = Field(default=0.0, ge=0)
+    without: float | None = None
+    says: dict[str, dict[str, Range]] = {}
+
+
 class _Table(_Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     answers: tuple[str, ...] = ()
@@ -99,7 +111,7 @@ class _Table(_Strict):
     anchor: dict[str, Any]
     organs: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
-    spacing_mm: float = 4.0
+    spacing_mm: float = Field(default=4.0, gt=0)
     doses_gy: tuple[int, ...] = ()
     symmetric: bool = True
     spine: Spine | None = None
@@ -436,16 +448,14 @@ def _rows(facts: Mapping[str, dict[str, Any]], organs: tuple[str, ...]) -> dict[
 
 def _fact(name: str, row: dict[str, Any]) -> Fact:
     kinds = [key for key in row if key in _MEASURES]
-    if unknown := [key for key in row if key not in _MEASURES and key not in _OF_FACT]:
-        raise ValueError(f"facts.{name}.{unknown[0]}: unknown key; it may be {', '.join([*_MEASURES, *_OF_FACT])}")
+    known = [*_MEASURES, *_FactTable.model_fields]
+    if unknown := [key for key in row if key not in known]:
+        raise ValueError(f"facts.{name}.{unknown[0]}: unknown key; it may be {', '.join(known)}")
     if len(kinds) != 1:
         raise ValueError(f"facts.{name}: say what it is measured by, one of {', '.join(_MEASURES)}")
-    rest = {key: value for key, value in row.items() if key in _OF_FACT - {"says"}}
-    words = tuple(
-        Word(attribute, str(value), *_ends(ends))
-        for attribute, of in row.get("says", {}).items()
-        for value, ends in of.items()
-    )
+    said = _checked(_FactTable, {key: value for key, value in row.items() if key != kinds[0]}, f"facts.{name}")
+    words = tuple(Word(a, word, *ends) for a, of in said.says.items() for word, ends in of.items())
+    rest = said.model_dump(exclude={"says"})
     return Fact(name, _measure(name, kinds[0], row[kinds[0]] or {}), says=words, **rest)
 
 
@@ -455,9 +465,14 @@ def _measure(name: str, kind: str, arguments: dict[str, Any]) -> Measure:
     if not isinstance(arguments, dict) or (unknown := [key for key in arguments if key not in known]):
         shown = unknown[0] if isinstance(arguments, dict) else arguments
         raise ValueError(f"facts.{name}.{kind} '{shown}': unknown; it takes {', '.join(known) or 'nothing'}")
+    return _checked(of, arguments, f"facts.{name}.{kind}")
+
+
+def _checked(of: type[_T], content: dict[str, Any], where: str) -> _T:
+    """Content as a table or measure; ValueError names the key."""
     try:
-        return TypeAdapter(of).validate_python(arguments)
+        return TypeAdapter(of).validate_python(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"facts.{name}.{kind}.{where}: {first['msg'].lower()}") from error
+        said = first["msg"].removeprefix("Value error, ").lower()
+        raise ValueError(f"{'.'.join([where, *map(str, first['loc'])])}: {said}") from error

@@ -102,9 +102,10 @@ def test_a_region_that_no_scan_can_be_placed_in_is_said(tmp_path):
     by_liver = REGION.replace("lungs: middle", "midpoint: [liver]").replace("[spleen]", "[spleen, liver]")
     (tmp_path / "cases" / "table.csv").write_text("case,split\na,train\n")
     found = list_scans("cases", tmp_path / "cases", None, None, None)
-    with pytest.raises(InputError, match="no scan to train on is left"):
-        prepare(found, "cases", parse(by_liver), tmp_path / "data")
-    assert "no liver to place it by" in (tmp_path / "data" / "left_out.csv").read_text()
+    for _ in range(2):  # what may be mended is tried again
+        with pytest.raises(InputError, match="no scan to train on is left: a: .*no liver to place it by"):
+            prepare(found, "cases", parse(by_liver), tmp_path / "data")
+        assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,32 @@ def test_what_is_damaged_is_one_line(tmp_path):
         store.write_index(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        ({"hu": np.full((2, 3, 4), np.nan)}, r"hu.npy holds float64 \(2, 3, 4\)"),
+        ({"organs": np.ones((2, 3, 5), np.uint8)}, r"organs.npy holds uint8 \(2, 3, 5\)"),
+        ({"dose": np.ones((2, 3), np.uint8)}, r"dose.npy holds uint8 \(2, 3\)"),
+    ],
+)
+def test_arrays_that_are_none_of_a_patient_are_refused(tmp_path, odd, said):
+    made = entry(1, (2, 3, 4))
+    store.write_shard(tmp_path, 0, [made])
+    store.write_index(tmp_path)
+    for key, array in odd.items():
+        np.save(tmp_path / "shard_00000" / f"{key}.npy", array[None])
+    with pytest.raises(InputError, match=f"shard_00000: cannot be read .{said}"):
+        Store(tmp_path)[0]
+
+
+def test_organs_beyond_those_of_the_region_are_refused(tmp_path):
+    made = replace(entry(1, shipped().frame.shape_at(4.0)), region="head_neck", facts={})
+    made.organs[0, 0, 0] = 250
+    store.write_entries(tmp_path, [made])
+    with pytest.raises(InputError, match="p001 has the organ 250 of 7; prepare it again"):
+        PreparedPatients(Store(tmp_path), shipped())[0]
+
+
 def fact_of_another_region(number):
     made = entry(number, shipped("torso").frame.shape_at(4.0))
     return replace(made, region="torso")
