@@ -67,7 +67,12 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
     """What a word means that stands for different things in different company."""
     item = items[index]
     word = item.text.lower()
-    if word in ("r", "l") and word != item.text and "unknown" in item.means and _answers(items, index):
+    if (
+        word in ("r", "l")
+        and (word != item.text or _named_next(items, index))
+        and "unknown" in item.means
+        and _answers(items, index)
+    ):
         return {"side": "right" if word == "r" else "left"}
     if word == "lad" and not (_among(items, index, _ARTERY) or _is_definite(items, index)):
         return {"finding": replace(kind_named("lymph node"), several=True)}
@@ -99,6 +104,12 @@ def _organs(items: Sequence[Term]) -> set[str]:
 def _whose(part: str, named: Set[str]) -> str | None:
     """Which of the organs that are spoken of has such a part."""
     return next((organ for organ in _BARE if organ in named and part in _BARE[organ]), None)
+
+
+def _named_next(items: Sequence[Term], index: int) -> bool:
+    """ "l adrenal nodule": a small letter, with nothing before it that it could belong to."""
+    opens = index == 0 or "mark" in items[index - 1].means or items[index - 1].has("joins")
+    return opens and index + 1 < len(items) and "organ" in items[index + 1].means
 
 
 def _answers(items: Sequence[Term], index: int) -> bool:

@@ -100,8 +100,8 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
                 requests.append(request)
             else:
                 request, why = None, door.why_not
-        finding = replace(finding, side=_side_of(finding))
-        findings.append(replace(finding, drawn=request is not None, why_not=str(why), invalid=invalid))
+        told_as = {"side": _side_of(finding), "drawn": request is not None, "why_not": str(why), "invalid": invalid}
+        findings.append(replace(finding, **told_as))
     return Asked(requests, valid, findings, assumed)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from prompts import unseparated
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
@@ -18,7 +19,8 @@ def bind(
     """Give every head the places and words of its part of the sentence; the places that are said to be normal."""
     if not drafts:
         return []
-    edges = [_boundary(items, a, b) for a, b in zip(drafts, drafts[1:], strict=False)]
+    ends = [*(d.first for d in drafts[2:]), len(items)]
+    edges = [_boundary(items, a, b, places, end) for a, b, end in zip(drafts, drafts[1:], ends, strict=False)]
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
     widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
     calibres = {} if widened else _calibres(items)
@@ -109,6 +111,8 @@ def describe(
     elif "volume" in means:
         draft.volumes += means["volume"]
     elif "count" in means and "size_word" not in means:
+        if _of_them(items, index):
+            return  # "two of which are calcified"
         if "absent" not in scopes[index] or draft.status == "absent":
             draft.counts.append(item)
     elif "size_word" in means:
@@ -129,6 +133,11 @@ def describe(
         negated = index > 0 and items[index - 1].has("not so")
         _attributes(draft, means["attributes"], negated or ("absent" in scopes[index] and draft.status != "absent"))
     draft.used.add(index)
+
+
+def _of_them(items: Sequence[Term], index: int) -> bool:
+    behind = " ".join(i.text.lower() for i in items[index + 1 : index + 3])
+    return behind.startswith(("of which", "of them", "of these", "of whom", "of the"))
 
 
 def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
@@ -219,17 +228,19 @@ def _is_earlier(items: Sequence[Term], index: int) -> bool:
                 or item.has("joins")
             ):
                 break
+            behind = items[j + 1].means if j + 1 < len(items) else {}
+            if step > 0 and "size" in behind:
+                break  # "now 17 mm, previously 12 mm": it speaks of the next one
             if item.has("earlier") or (item.has("past before") and step < 0):
                 return step < 0 or not item.text.lower().startswith(("compared", "from", "in comparison", "before"))
             j, met = j + step, met + 1
     return False
 
 
-def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
-    """The item where the words of head `a` end and those of `b` begin.
+def _boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place], end: int) -> int:
+    """The item where the words of head `a` end and those of `b` begin; `end`: where the head behind `b` stands.
 
-    The last separator before an article or a count; else the last of any kind; else, without any, everything after a
-    preposition belongs to `a`, and the rest to `b`.
+    The last separator before an article or a count; else the last of any kind; else what prompts/unseparated.py says.
     """
     opening, strong, commas = [], [], []
     depth = 0
@@ -260,15 +271,12 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft) -> int:
     verb = next((i for i in range(a.last, b.first) if is_finite(items[i])), None)
     if verb is not None and not _of_the_first(items, a.last, verb):
         return _subject(items, a.last, verb)
-    if (sized_before := _sized_before(items, a, b)) is not None:
-        return sized_before
-    has_preposition = any(i.has("in") or i.has("beside") for i in items[a.last : b.first])
-    return b.first if has_preposition else a.last
+    return unseparated.boundary(items, a, b, places, end)
 
 
 def _of_the_first(items: Sequence[Term], first: int, verb: int) -> bool:
     """ "changes were observed in the lower lobe adjacent to the effusion": a verb that a place follows."""
-    before = all("attributes" in i.means or i.has("in") for i in items[first:verb])
+    before = not any(is_place(i) for i in items[first:verb])
     return before and verb + 1 < len(items) and items[verb + 1].has("in")
 
 
@@ -278,21 +286,6 @@ def _subject(items: Sequence[Term], first: int, verb: int) -> int:
     while start > first and is_place(items[start - 1]):
         start -= 1
     return verb if start > first or start == verb else start
-
-
-def _sized_before(items: Sequence[Term], a: Draft, b: Draft) -> int | None:
-    """ "cancer right lower lobe 4 cm enlarged nodes": the one length between two heads is of the first, if it has none.
-
-    Not where it stands at the second head ("8 mm nodule").
-    """
-    sizes = [k for k in range(a.last, b.first) if "size" in items[k].means]
-    before = any("size" in i.means for i in items[max(0, a.first - _NEAR) : a.first])
-    at_head = bool(sizes) and sizes[0] + 1 == b.head and not b.text.lower().startswith("enlarg")
-    bare = all({"size", "attributes", "size_word", "segment", "unknown"} & set(i.means) or is_place(i) for i in
-               items[a.last : b.first])  # fmt: skip
-    if len(sizes) != 1 or before or at_head or not bare:
-        return None
-    return sizes[0] + 1
 
 
 def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
@@ -375,6 +368,9 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
         and (before.status == draft.status or before.kind.history)
     ):
         kept = [p for p in draft.places if not p.weak]
+        if before.kind.history and not kept:  # "left upper lobe resection with scarring"
+            draft.places = [replace(p, absent=False) for p in before.places]
+            return
         draft.places = [replace(p, side=side) for p in kept] or [
             Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
         ]
@@ -444,7 +440,8 @@ def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
 
 
 def _led_by_in(items: Sequence[Term], place: Place) -> bool:
-    subject = place.first == 0 and place.last < len(items) and is_finite(items[place.last])
+    opens = all(i.has("definite") or i.has("article") for i in items[: place.first])
+    subject = opens and place.last < len(items) and is_finite(items[place.last])
     return subject or any(i.has("in") for i in items[max(0, place.first - 2) : place.first])
 
 

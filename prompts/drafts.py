@@ -72,6 +72,8 @@ def as_attributes(items: Sequence[Term]) -> list[Term]:
     kinds = [i.means["finding"].name for i in items if "finding" in i.means]
     if not kinds or any(kind not in named for kind in kinds):
         return list(items)
+    if any("finding" in i.means and i.plural for i in items):
+        return list(items)  # "surrounding ground glass opacities"
     if any(is_finite(i) or "organ" in i.means or "dose" in i.means for i in items):
         return list(items)
     described = []
@@ -191,6 +193,8 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         return {a.kind.name, b.kind.name} <= {*FOCAL, "lymph node"}
     if between or a.status == "absent":
         return False
+    if b.text.lower().startswith("sequel"):  # "fracture sequelae"
+        return True
     names = {a.kind.name, b.kind.name}
     return a.kind.name == b.kind.name or a.kind.generic or b.kind.generic or names <= FOCAL
 
@@ -203,7 +207,7 @@ def _join(a: Draft, b: Draft) -> None:
             a.attributes[name] = value
             a.kind, a.head = b.kind, b.head
         else:
-            a.kind = _finer(a.kind, b.kind)
+            a.kind = a.kind if b.text.lower().startswith("sequel") else _finer(a.kind, b.kind)
     a.last, a.plural = b.last, b.plural
     a.attributes = {**b.attributes, **a.attributes}
     a.used |= b.used
@@ -276,9 +280,11 @@ def _told_by(items: Sequence[Term], found: Sequence[Draft], b: Draft) -> Draft |
 def _is_apposition(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "3 cm mass at the bifurcation, paraganglioma": a finer name alone between commas."""
     assert a.kind and b.kind
-    alone = is_mark(items[b.first - 1], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
+    named = {i.text.lower() for i in items[: b.first - 1] if "organ" in i.means}
+    again = b.first > 1 and items[b.first - 1].text.lower() in named  # "in the right kidney, kidney stones"
+    alone = is_mark(items[b.first - 1 - again], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
     vague = a.kind.name in ("mass", "nodule") or a.kind.generic
-    return alone and vague and b.kind.name in _RANK[2:] and not b.plural
+    return alone and vague and b.kind.name in _RANK[2:] and b.plural == a.plural
 
 
 def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:

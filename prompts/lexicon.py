@@ -92,7 +92,8 @@ def _longest(root: dict[str, Any], tokens: Sequence[Token], index: int, blocked:
 
 def _term(means: Means, first: int, last: int, source: Source) -> Term:
     start, end = source.tokens[first].start, source.tokens[last - 1].end
-    return Term(means, first, last, start, end, source.text[start:end], source.tokens[last - 1].plural)
+    text = source.text[start:end] if last == first + 1 else " ".join(source.text[start:end].split())
+    return Term(means, first, last, start, end, text, source.tokens[last - 1].plural)
 
 
 @cache

@@ -154,6 +154,8 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
         if item.has("stop") or depth < 0:
             break
         named = bool(inside) and "finding" in items[inside[-1]].means
+        if named and "size" in item.means and item.means["size"]["is"] is None and _finding_next(items, j):
+            break  # "no effusion 1 cm nodule"
         if named and ((is_place(item) and _verb_next(items, j)) or _is_clause(item)):
             break
         verb = verb or is_finite(item) or item.has("absent after")
@@ -166,6 +168,16 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
             break
         inside.append(j)
     return inside
+
+
+def _finding_next(items: Sequence[Term], index: int) -> bool:
+    """Whether a finding stands right behind a length, but for what describes it."""
+    for item in items[index + 1 : index + 1 + _SMALL_REACH]:
+        if "finding" in item.means:
+            return True
+        if not ({"attributes", "segment", "size_word"} & set(item.means) or is_place(item)):
+            return False
+    return False
 
 
 def _is_clause(item: Term) -> bool:
@@ -229,10 +241,17 @@ def _last_named(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
         return list(indices)
     kept: list[int] = []
     for j in indices:
-        if is_mark(items[j], ",") and any("finding" in items[k].means for k in kept):
+        named = [k for k in kept if "finding" in items[k].means]
+        if named and (is_mark(items[j], ",") or ("finding" in items[j].means and _alone(items, j, min(named)))):
             break
         kept.append(j)
     return kept
+
+
+def _alone(items: Sequence[Term], first: int, second: int) -> bool:
+    """Whether two findings stand side by side with only places and lengths between: "mass liver cyst possible"."""
+    between = items[first + 1 : second]
+    return any(is_place(i) or "size" in i.means for i in between) and not any(coordinates(i) for i in between)
 
 
 def opens_anew(items: Sequence[Term], start: int) -> bool:
@@ -309,6 +328,8 @@ def _near(items: Sequence[Term], index: int) -> list[int]:
     for j in range(index + 1, min(len(items), index + 1 + _SMALL_REACH)):
         item = items[j]
         if is_mark(item, ",", "(", ")") or "ct" in item.means or "modality" in item.means or item.has("seen"):
+            return []
+        if "size" in item.means:
             return []
         if "finding" in item.means:
             return list(range(index + 1, j + 1))

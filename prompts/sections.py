@@ -18,6 +18,11 @@ _SHORT_FORMS = (
 _ABBREVIATIONS = frozenset(_SHORT_FORMS.split())
 _MOST_TOKENS = 250  # a longer sentence is none; it is cut, so that no text takes long
 _ENDS = frozenset(".;!\u2022")
+_UNENDED = (
+    "a an the of in at on with and or to by from for than about approximately is are was were measures measuring "
+    "measured reaching between both x segment seg station level up size diameter , +"
+)
+_EXPECTING = frozenset(_UNENDED.split())
 _OPENS_A_LINE = frozenset("-*\u2022")
 
 
@@ -113,7 +118,19 @@ def _breaks_line(source: Source, before: Token, token: Token) -> bool:
         return False
     if gap.count("\n") > 1 or any(mark in gap for mark in "-*#"):
         return True
-    return not (token.text[:1].islower() or token.text in ",;)") or before.text in ":."
+    if before.text in ":.;":
+        return True
+    return not (token.text[:1].islower() or token.text in ",;)") and not _goes_on(source, before, token)
+
+
+def _goes_on(source: Source, before: Token, token: Token) -> bool:
+    """Whether a line ends in the middle of something said: "in segment", "a nodule of", "(segment 4"."""
+    if before.key in _EXPECTING or before.text == "(":
+        return True
+    if before.text[0].isdigit() and token.key in ("mm", "cm", "x", "ml"):
+        return True
+    line = source.text[source.text.rfind("\n", 0, before.start) + 1 : before.end]
+    return line.count("(") > line.count(")")
 
 
 def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> tuple[str, int, Term | None] | None:

@@ -1,0 +1,75 @@
+"""Two findings with nothing that parts them, as in dictation: "effusion right 2 cm nodule left upper lobe"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prompts.drafts import Draft
+from prompts.lexicon import Term
+from prompts.places import Place
+from prompts.scopes import coordinates, is_place
+
+_NEAR = 4
+_ADVERBS = ("bilaterally", "on both sides", "on the left", "on the right")
+_LUNGS = frozenset(("lung", "pleura", "bronchus", "hilum", "chest"))
+
+
+def boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place], end: int) -> int:
+    """The item where the words of head `a` end and those of `b` begin; the words of `b` end before `end`.
+
+    Two places that cannot be one part them; a length is of the head that has none; what follows a preposition is of
+    `a`; and a place is of `a` where nothing stands before it in its clause, as it then does not for `b` either.
+    """
+    between = [p for p in places if a.last <= p.first < b.first and not p.weak]
+    for first, second in zip(between, between[1:], strict=False):
+        if _differ(first, second) and not any(coordinates(i) for i in items[first.last : second.first]):
+            return second.first
+    if (sized := _sized(items, a, b, end)) is not None:
+        return sized
+    if between and items[between[0].first].text.lower() in _ADVERBS:
+        return between[0].last
+    if any(i.has("in") or i.has("beside") for i in items[a.last : b.first]):
+        return b.first
+    if between and _fits(a, between[-1]) and (not _leads(items, a) or not _fits(b, between[-1])):
+        return between[-1].last
+    return a.last
+
+
+def _differ(a: Place, b: Place) -> bool:
+    """Whether two places have other sides, or other organs of their own."""
+    sides = a.side and b.side and a.side != b.side
+    return bool(sides or (a.own_organ and b.own_organ and a.organ != b.organ and not {a.organ, b.organ} <= _LUNGS))
+
+
+def _leads(items: Sequence[Term], a: Draft) -> bool:
+    """Whether a place or a length stands before a head in its clause."""
+    for item in reversed(items[: a.first]):
+        if coordinates(item) or item.has("stop") or item.has("with") or "finding" in item.means:
+            return False
+        if is_place(item) or "size" in item.means:
+            return True
+    return False
+
+
+def _fits(a: Draft, place: Place) -> bool:
+    """Whether a place may be that of a finding which is in one organ alone."""
+    if a.kind is None or not a.kind.always:
+        return True
+    return place.organ in (None, a.kind.organ) and not place.part and not place.level
+
+
+def _sized(items: Sequence[Term], a: Draft, b: Draft, end: int) -> int | None:
+    """Behind the one length between two heads where it is of the first: it has none, and the second has or needs none.
+
+    So "cancer right lower lobe 4 cm enlarged nodes", "splenomegaly 16 cm ascites", and "nodule 8 mm nodule 5 mm".
+    """
+    sizes = [k for k in range(a.last, b.first) if "size" in items[k].means]
+    before = any("size" in i.means for i in items[max(0, a.first - _NEAR) : a.first])
+    if len(sizes) != 1 or before or a.status == "absent":
+        return None
+    own = any("size" in i.means for i in items[b.last : end]) or (b.kind is not None and b.kind.mass)
+    own = own or (b.kind is not None and b.kind.name in ("ascites", "effusion"))
+    at_head = sizes[0] + 1 == b.head and not b.text.lower().startswith("enlarg")
+    plain = all({"size", "attributes", "size_word", "segment", "unknown"} & set(i.means) or is_place(i) for i in
+                items[a.last : b.first])  # fmt: skip
+    return sizes[0] + 1 if plain and (own or not at_head) else None
