@@ -100,8 +100,8 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
                 requests.append(request)
             else:
                 request, why = None, door.why_not
-        told_as = {"side": _side_of(finding), "drawn": request is not None, "why_not": str(why), "invalid": invalid}
-        findings.append(replace(finding, **told_as))
+        side, drawn = _side_of(finding), request is not None
+        findings.append(replace(finding, side=side, drawn=drawn, why_not=str(why), invalid=invalid))
     return Asked(requests, valid, findings, assumed)
 
 
