@@ -29,6 +29,7 @@ from prompts.vocabulary import (
     Segment,
     Side,
     Texture,
+    is_paired,
 )
 
 _FIELDS = ("shape", "density", "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic",
@@ -97,7 +98,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if request is not None:
             valid.append(request)
             if door.draws(request, region):
-                requests.append(request)
+                requests += _at_each_level(request, finding)
             else:
                 request, why = None, door.why_not
         side, drawn = _side_of(finding), request is not None
@@ -171,14 +172,15 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
     organ, kind = Organ(finding.organ or ""), FindingKind(finding.kind)
     left_out: list[str] = []
     values: dict[str, Any] = {"kind": kind, "organ": organ}
-    if finding.side and (organ in SIDED_ORGANS or finding.side == Side.MIDLINE):
-        values["side"] = finding.side
-    elif finding.side:
-        left_out.append(f"side '{finding.side}' is not drawn in the {organ}")
-    if finding.part and organ in SEGMENTS:
-        values["segment"] = finding.part
+    if part := _part(organ, finding):
+        values["segment"] = part
     elif finding.part:
         left_out.append(f"'{finding.part}' is not drawn: anywhere in the {organ}")
+    if finding.side and _has_side(organ, part, finding.side):
+        values["side"] = finding.side
+    elif finding.side:
+        left_out.append(f"side '{finding.side}' is not drawn in the {part or organ}")
+    left_out += _not_drawn(finding, part)
     values["count"] = None if finding.count == SEVERAL else 1 if finding.count is None else finding.count
     _size(finding, values, assumed)
     values |= {f: finding.attributes[f] for f in _FIELDS if f in finding.attributes}
@@ -192,6 +194,52 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
     if values.get("texture") == Texture.SOLID and organ is not Organ.LUNG:
         values.pop("texture")
     return values, left_out
+
+
+def _at_each_level(request: FindingRequest, finding: Finding) -> list[FindingRequest]:
+    """One of "three lesions in T7, T9 and L2" in each of them."""
+    levels = _levels_of(finding) if request.organ is Organ.BONE else []
+    one_each = len(levels) > 1 and request.count == len(levels)
+    return [request.model_copy(update={"segment": level, "count": 1}) for level in levels] if one_each else [request]
+
+
+def _levels_of(finding: Finding) -> list[Segment]:
+    """The vertebrae of a list, as far as all of it are."""
+    said = str(finding.attributes.get("segment", "")).split(",")
+    known = SEGMENTS[Organ.BONE]
+    return [Segment(level) for level in said] if all(level in known for level in said) else []
+
+
+def _not_drawn(finding: Finding, part: str | None) -> list[str]:
+    """What else was said of a finding and changes nothing in what is drawn (`noted` of words/asked.yaml)."""
+    table = load("words/asked.yaml")["noted"]
+    said = {
+        name: value
+        for name, value in finding.attributes.items()
+        if name in table and value not in (part, "False", False)
+    }
+    if finding.organ == Organ.BONE and _levels_of(finding):
+        said.pop("segment", None)
+    return [f"{table[name].format(value)} not drawn" for name, value in said.items()]
+
+
+_NAMED = (Organ.BONE, Organ.MUSCLE)
+"""Organs whose parts have names of their own; there are more of them than labels have."""
+
+
+def _part(organ: Organ, finding: Finding) -> str | None:
+    """What a request calls the part that was said; of lungs, liver and kidney any word, to be refused there."""
+    if organ in _NAMED:
+        said = (finding.part, finding.attributes.get("segment"))
+        return next((str(s) for s in said if s in SEGMENTS[organ]), None)
+    return finding.part if organ in SEGMENTS else None
+
+
+def _has_side(organ: Organ, part: str | None, side: str) -> bool:
+    """Whether a side can be drawn: of the bones of the midline none can."""
+    if organ is Organ.BONE and part:
+        return side != Side.MIDLINE and is_paired(Segment(part))
+    return organ in SIDED_ORGANS or side == Side.MIDLINE
 
 
 def _extent(finding: Finding, kind: FindingKind) -> dict[str, Any]:

@@ -143,8 +143,14 @@ def _compatible(a: Place, b: Place) -> bool:
     alike = _organ_family(a.organ) == _organ_family(b.organ) or a.organ is None or b.organ is None
     alike = alike or inside(a.organ, b.organ)
     sides = a.side == b.side or a.side is None or b.side is None
-    parts = a.part == b.part or a.part is None or b.part is None or a.implied or b.implied
+    one, other = a.part or _level_of(a), b.part or _level_of(b)
+    parts = one == other or one is None or other is None or a.implied or b.implied
     return alike and sides and parts
+
+
+def _level_of(place: Place) -> str | None:
+    """The vertebrae that a place names."""
+    return next((name for name in place.segments if _levels(name)), None)
 
 
 def _organ_family(organ: str | None) -> str | None:
@@ -210,6 +216,10 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     each = 1 if count == len(expanded) else count
     if len(sizes) < 2:
         shared = sizes[0][1] if sizes else None
+        if (
+            count is not None and not draft.counts and any(_level_of(p) for p in expanded)
+        ):  # "in T4, T7 and the sternum": three
+            return [(p, shared, max(_levels(_level_of(p) or ""), 1)) for p in expanded]
         return [(p, shared, each) for p in expanded]
     bounded = any(s["is"] in ("largest", "below", "short axis") for _, s in sizes)
     each = each if isinstance(each, int) or bounded else 1
@@ -279,8 +289,18 @@ def _levels(name: str) -> int:
     """How many vertebrae or ribs a place names: "T7,T9,L2" three, "T8-T10" too."""
     if not re.match(r"[CTLDSR]\d", name or ""):
         return 0
-    run = re.fullmatch(r"([CTLDSR])(\d+)(?:-|TO)\1?(\d+)", name)
+    run = re.fullmatch(r"([CTLDSR])(\d+)-\1?(\d+)", name)
     return int(run[3]) - int(run[2]) + 1 if run else len(re.findall(r"\d+", name))
+
+
+def _level_first(place: Place, part: str | None) -> tuple[str | None, list[str]]:
+    """The part and what is finer: of vertebrae the one level that is named is the part."""
+    fine = list(dict.fromkeys(s for s in place.segments if s))
+    if sum(map(_levels, fine)) == 1 and part is None:
+        part = next(s for s in fine if _levels(s))
+        return part, [s for s in fine if s != part and not s.endswith("spine")]
+    vertebra = place.organ == "vertebra" and part is None and not fine
+    return part, ["spine"] if vertebra else fine
 
 
 def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, count: int | str | None) -> Finding | None:
@@ -302,8 +322,9 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
     many = draft.kind.name not in FOCAL or count not in (None, 1)
     if place and place.both and side is None and many and draft.status == "present":
         side = "bilateral"
-    if place and place.segments:
-        attributes["segment"] = " ".join(dict.fromkeys(s for s in place.segments if s))
+    if place:
+        part, fine = _level_first(place, part)
+        attributes |= {"segment": " ".join(fine)} if fine else {}
     if place and place.across:
         attributes["parts"] = list(place.parts)
     if draft.volumes:
@@ -382,4 +403,12 @@ def _without_doubles(found: Sequence[Finding]) -> list[Finding]:
     for finding in found:
         kept.setdefault((finding.kind, finding.organ, finding.side, finding.part, finding.size_mm), finding)
     bare = {(f.kind, f.organ, f.size_mm) for f in kept.values() if f.side or f.part}
-    return [f for f in kept.values() if f.side or f.part or (f.kind, f.organ, f.size_mm) not in bare or len(kept) == 1]
+    return [
+        f
+        for f in kept.values()
+        if f.side
+        or f.part
+        or _levels(str(f.attributes.get("segment")))
+        or (f.kind, f.organ, f.size_mm) not in bare
+        or len(kept) == 1
+    ]

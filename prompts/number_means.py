@@ -174,15 +174,17 @@ def _parts(text: str) -> tuple[str, ...]:
 
 
 def vertebra(match: re.Match[str]) -> Means:
-    """A level of the spine."""
-    return {"vertebra": match["level"].upper().replace(" ", "")}
+    """Levels of the spine: "T4", a list "T4,T7" or a run "L4-L5"."""
+    text = re.sub(r"\s+", "", match["level"].upper()).replace("AND", ",").replace("TO", "-").replace(",,", ",")
+    return {"vertebra": re.sub(r"(?<=[CTLD])0+(?=\d)", "", text)}
 
 
 def ribs(match: re.Match[str]) -> Means:
     """Ribs by their numbers: "ribs 5 to 7", "the 4th and 6th ribs"."""
     numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", match["list"].lower())
     numbers = re.sub(r"\s*(?:-|to|through)\s*", "-", numbers)
-    place = {"organ": "bone", "segment": "R" + re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)}
+    numbers = re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)
+    place = {"organ": "bone"} | ({"part": f"rib {int(numbers)}"} if numbers.isdigit() else {"segment": f"R{numbers}"})
     side = re.search(r"left|right", match[0], re.I)
     return {"place": place | ({"side": side[0].lower()} if side else {})}
 

@@ -51,7 +51,7 @@ _NAMED = r"(?:\s*\([^()\d]{0,14}\))?"  # "20 mm (AP) x 30 mm"
 _AXES = rf"{SIGNED}{GAP}{MM}{_NAMED}(?:{_BY}{NUMBER}{GAP}(?:{MM})?{_NAMED}){{1,2}}"
 _PART = r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|10|[1-9])[ab]?(?!\w|\.\d|[\s-]*(?:[cm]m\b|years?|yrs?|y/?o))"
 _TH = r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth)"
-_ORDINAL = r"\d{1,2}(?:st|nd|rd|th)?(?![\d.])"
+_ORDINAL = r"(?:1[0-2]|[1-9])(?:st|nd|rd|th)?(?!\d|\.\d|\s*(?:hu|[cm]m|ml)\b)"
 _RIBS = rf"{_ORDINAL}(?:\s*(?:-|/|and|&|to|through|,)\s*{_ORDINAL})*"
 _SIDED = r"(?:1[0-4]|[1-9])[rl][si]?"  # a station of the IASLC map
 _STATION = r"(?:1[0-4]|[1-9])(?:[rl][si]?|[ap])?"
@@ -285,6 +285,10 @@ RULES = (
     ),
     _rule(r"(?P<bronchus>b)(?P<list>10|[1-9])[a-c]?(?![\d.])", segments, needs="b1 b2 b3 b4 b5 b6 b7 b8 b9"),
     _rule(
+        r"(?:vertebrae?_)?(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|,?\s*and|to|,)\s*(?:[ctlds]\s?\d{1,2}|\d{1,2}\b))*)(?!\s*[cm]m)",
+        vertebra,
+    ),
+    _rule(
         r"(?<!vertebra )s(?P<list>(?:10|[1-9])[ab]?(?:\s*[/+]\s*s?(?:10|[1-9])[ab]?)?)(?![\d.])",
         segments,
         needs="s1 s2 s3 s4 s5 s6 s7 s8 s9",
@@ -292,7 +296,7 @@ RULES = (
     _rule(r"s(?P<list>viii|vii|vi|iv|iii|ii)", segments, needs="svi sii siv"),
     _rule(r"(?P<list>(?:viii|vii|vi|iv|v|iii|ii))(?=\s+segments?)", segments, needs="seg"),
     _rule(
-        r"(?:vertebrae?_)?(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|and|to|,)\s*[ctlds]?\s?\d{1,2})*|l5-s1|s1)(?!\s*[cm]m)",
+        r"(?:vertebrae?_)?(?P<level>s1)(?!\s*[cm]m)",
         vertebra,
     ),
     _rule(rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs, needs="rib"),
@@ -300,7 +304,7 @@ RULES = (
         rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs, needs="rib"
     ),
     _rule(
-        rf"(?:\d{{1,2}}(?:st|nd|rd|th)|{_TH})(?=\s+(?:left\s+|right\s+)?(?:cervical|thoracic|dorsal|lumbar|sacral|ribs?|costal))",
+        rf"(?:\d{{1,2}}(?:st|nd|rd|th)|{_TH})(?=\s+(?:left\s+|right\s+)?(?:cervical|thoracic|dorsal|lumbar|sacral))",
         read_alone,
         needs="cervical thoracic dorsal lumbar sacral rib costal",
     ),

@@ -90,7 +90,9 @@ def place(request: FindingRequest, choose: Chooser) -> str:
     if request.organ is Organ.BONE and request.side is Side.MIDLINE:
         return "in the bone in the midline"
     patterns = table.get(request.organ, table["default"])[key]
-    return str(choose(patterns)).format(organ=request.organ, side=request.side, segment=request.segment)
+    level = request.organ is Organ.BONE and request.segment and request.segment[1:].isdigit()
+    segment = f"vertebra {request.segment}" if level else request.segment
+    return str(choose(patterns)).format(organ=request.organ, side=request.side, segment=segment)
 
 
 def with_article(phrase: str) -> str:

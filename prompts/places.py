@@ -172,6 +172,8 @@ def _extend(place: Place, item: Term, index: int, items: Sequence[Term]) -> bool
     """Add an item to a place; False where it says something else of it."""
     says = _says(item)
     organ, side, part = says.get("organ"), says.get("side"), says.get("part")
+    if part and place.organ == "vertebra" and organ == "bone":
+        return False
     if side and place.side and side != place.side:
         return False
     if part and place.part and part != place.part and not (says.get("implied") or place.implied):

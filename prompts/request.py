@@ -31,6 +31,7 @@ from prompts.vocabulary import (
     Side,
     Surface,
     Texture,
+    is_paired,
 )
 
 MAX_SIZE_MM = 300.0
@@ -158,7 +159,9 @@ def _check_place(organ: Organ, side: Side | None, segment: Segment | None) -> No
     if segment and segment not in SEGMENTS.get(organ, ()):
         parts = ", ".join(SEGMENTS.get(organ, ())) or "no named parts"
         raise ValueError(f"'{segment}' is no part of the {organ}; it has: {parts}")
-    if side is Side.MIDLINE and organ is not Organ.BONE:
+    if organ is Organ.BONE and side and segment and not is_paired(segment):
+        raise ValueError(f"'{side}' {segment}: it lies in the midline; leave the side out")
+    if side is Side.MIDLINE and (organ is not Organ.BONE or segment):
         raise ValueError(f"'midline' in the {organ}: say left, right or bilateral")
     if organ is Organ.LUNG and segment is Segment.MIDDLE and side in (Side.LEFT, Side.BILATERAL):
         raise ValueError(f"'{side} middle lobe': only the right lung has a middle lobe; say right, upper or lower")

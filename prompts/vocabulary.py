@@ -253,7 +253,7 @@ class Severity(StrEnum):
 
 
 class Segment(StrEnum):
-    """Part of an organ: lung lobe, kidney pole or Couinaud segment; which organ has which: SEGMENTS."""
+    """Part of an organ: lobe, pole, Couinaud segment, named bone or muscle; which organ has which: SEGMENTS."""
 
     UPPER = "upper"
     MIDDLE = "middle"
@@ -267,12 +267,67 @@ class Segment(StrEnum):
     S6 = "6"
     S7 = "7"
     S8 = "8"
+    STERNUM, SACRUM, HIP, FEMUR = "sternum", "sacrum", "hip", "femur"
+    HUMERUS, SCAPULA, CLAVICLE = "humerus", "scapula", "clavicle"
+    SPINE, CERVICAL, THORACIC, LUMBAR = "spine", "cervical spine", "thoracic spine", "lumbar spine"
+    C1, C2, C3, C4, C5, C6, C7 = "C1", "C2", "C3", "C4", "C5", "C6", "C7"
+    T1, T2, T3, T4, T5, T6 = "T1", "T2", "T3", "T4", "T5", "T6"
+    T7, T8, T9, T10, T11, T12 = "T7", "T8", "T9", "T10", "T11", "T12"
+    L1, L2, L3, L4, L5 = "L1", "L2", "L3", "L4", "L5"
+    VERTEBRA_S1 = "S1"
+    RIB, R1, R2, R3, R4, R5, R6 = "rib", "rib 1", "rib 2", "rib 3", "rib 4", "rib 5", "rib 6"
+    R7, R8, R9, R10, R11, R12 = "rib 7", "rib 8", "rib 9", "rib 10", "rib 11", "rib 12"
+    PSOAS, GLUTEUS, PARASPINAL = "psoas", "gluteus", "paraspinal"
 
 
+def _numbered(name: str, label: str, count: int) -> dict[Segment, tuple[str, ...]]:
+    return {Segment(name.format(i)): (label.format(i),) for i in range(1, count + 1)}
+
+
+_CERVICAL = _numbered("C{}", "vertebrae_C{}", 7)
+_THORACIC = _numbered("T{}", "vertebrae_T{}", 12)
+_LUMBAR = _numbered("L{}", "vertebrae_L{}", 5)
+_RIBS = _numbered("rib {}", "rib_SIDE_{}", 12)
+
+
+def _all_of(parts: dict[Segment, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(name for names in parts.values() for name in names)
+
+
+_MIDLINE_BONES: dict[Segment, tuple[str, ...]] = {
+    **_CERVICAL,
+    **_THORACIC,
+    **_LUMBAR,
+    Segment.VERTEBRA_S1: ("vertebrae_S1",),
+    Segment.SACRUM: ("sacrum",),
+    Segment.STERNUM: ("sternum",),
+}
+_GROUPS: dict[Segment, tuple[str, ...]] = {
+    Segment.SPINE: (*_all_of(_CERVICAL), *_all_of(_THORACIC), *_all_of(_LUMBAR), "vertebrae_S1"),
+    Segment.CERVICAL: _all_of(_CERVICAL),
+    Segment.THORACIC: _all_of(_THORACIC),
+    Segment.LUMBAR: _all_of(_LUMBAR),
+    Segment.RIB: _all_of(_RIBS),
+}
+_PAIRED_BONES: dict[Segment, tuple[str, ...]] = {
+    Segment.HIP: ("hip_SIDE",),
+    Segment.FEMUR: ("femur_SIDE",),
+    Segment.HUMERUS: ("humerus_SIDE",),
+    Segment.SCAPULA: ("scapula_SIDE",),
+    Segment.CLAVICLE: ("clavicula_SIDE",),
+    **_RIBS,
+}
+_MUSCLES: dict[Segment, tuple[str, ...]] = {
+    Segment.PARASPINAL: ("autochthon_SIDE",),
+    Segment.PSOAS: ("iliopsoas_SIDE",),
+    Segment.GLUTEUS: ("gluteus_maximus_SIDE", "gluteus_medius_SIDE", "gluteus_minimus_SIDE"),
+}
 SEGMENTS: dict[Organ, tuple[Segment, ...]] = {
     Organ.LUNG: (Segment.UPPER, Segment.MIDDLE, Segment.LOWER),
     Organ.KIDNEY: (Segment.UPPER, Segment.INTERPOLAR, Segment.LOWER),
     Organ.LIVER: tuple(s for s in Segment if s.value.isdigit()),
+    Organ.BONE: (*_MIDLINE_BONES, *_GROUPS, *_PAIRED_BONES),
+    Organ.MUSCLE: tuple(_MUSCLES),
 }
 
 LIVER_SIDES: dict[Segment, Side] = {
@@ -334,14 +389,6 @@ class Dose(IntEnum):
     GY70 = 70
 
 
-_MIDLINE_BONES = (
-    *(f"vertebrae_C{i}" for i in range(1, 8)),
-    *(f"vertebrae_T{i}" for i in range(1, 13)),
-    *(f"vertebrae_L{i}" for i in range(1, 6)),
-    *("vertebrae_S1", "sacrum", "sternum"),
-)
-_PAIRED_BONES = ("hip", "femur", "humerus", "scapula", "clavicula", *(f"rib_SIDE_{i}" for i in range(1, 13)))
-_MUSCLES = ("autochthon", "iliopsoas", "gluteus_maximus", "gluteus_medius", "gluteus_minimus")
 _SINGLE: dict[Organ, tuple[str, ...]] = {
     Organ.COLORECTUM: ("colon",),
     Organ.BLADDER: ("urinary_bladder",),
@@ -366,16 +413,25 @@ def structures_of(organ: Organ, side: Side | None = None, segment: Segment | Non
         return tuple(
             f"lung_{lobe}_lobe_{s}" for s in sides for lobe in lobes if (lobe, s) != (Segment.MIDDLE, Side.LEFT)
         )
+    if organ is Organ.BONE and segment:
+        return _paired(({**_MIDLINE_BONES, **_GROUPS, **_PAIRED_BONES})[segment], sides)
     if organ is Organ.BONE:
-        middle = _MIDLINE_BONES if side in (None, Side.MIDLINE) else ()
-        return (*middle, *_paired(_PAIRED_BONES, sides))
+        middle = _all_of(_MIDLINE_BONES) if side in (None, Side.MIDLINE) else ()
+        return (*middle, *_paired(_all_of(_PAIRED_BONES), sides))
     if organ is Organ.MUSCLE:
-        return _paired(_MUSCLES, sides)
+        return _paired(_MUSCLES[segment] if segment else _all_of(_MUSCLES), sides)
     if organ in (Organ.KIDNEY, Organ.ADRENAL):
         return tuple(f"{organ.value.replace(' ', '_')}_{s}" for s in sides)
     return _SINGLE.get(organ, (organ.value,))
 
 
+def is_paired(segment: Segment) -> bool:
+    """Whether there is a left and a right one of a bone or muscle."""
+    return segment is Segment.RIB or segment in _PAIRED_BONES or segment in _MUSCLES
+
+
 def _paired(names: tuple[str, ...], sides: tuple[Side, ...]) -> tuple[str, ...]:
+    """Names with the sides in the place of SIDE; names without one once."""
     there = [s for s in sides if s in (Side.LEFT, Side.RIGHT)]
-    return tuple(name.replace("SIDE", s) if "SIDE" in name else f"{name}_{s}" for s in there for name in names)
+    named = [name.replace("SIDE", s) for s in there or ("",) for name in names if there or "SIDE" not in name]
+    return tuple(dict.fromkeys(named))

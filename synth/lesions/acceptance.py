@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Heterogeneity, Organ, Shape, Side, Surface
+from prompts.vocabulary import Heterogeneity, Organ, Shape, Side, Surface, structures_of
 from synth.provenance import Check
 from synth.report import attributes
 from synth.report.lesions import SHARP_MM
@@ -70,5 +70,8 @@ def _has_shape(asked: Shape, found: str) -> bool:
 def _place(asked: FindingRequest, found: LesionMeasurement) -> Iterator[tuple[str, bool, tuple[float, float]]]:
     if asked.side in (Side.LEFT, Side.RIGHT):
         yield f"is_{asked.side.value}", found.side == asked.side.value, _YES
-    if asked.segment and asked.organ in (Organ.LUNG, Organ.KIDNEY):
+    if asked.segment and asked.organ in (Organ.BONE, Organ.MUSCLE):
+        named = structures_of(asked.organ, asked.side, asked.segment)
+        yield f"is_{asked.segment.value}", found.structure in named, _YES
+    elif asked.segment and asked.organ in (Organ.LUNG, Organ.KIDNEY):
         yield f"is_{asked.segment.value}", found.segment == asked.segment.value, _YES

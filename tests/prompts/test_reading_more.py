@@ -83,7 +83,7 @@ def test_tables_and_stations(text: str, expected: list[Row]) -> None:
         ("multiple metastatic hypodense lesions in the spleen", ("metastasis", "spleen", None, None, None, "several")),
         ("3 cm mass of the left kidney, oncocytoma", ("tumour", "kidney", "left", None, 30, 1)),
         ("left lower lobe collapse", ("atelectasis", "lung", "left", "lower", None, 1)),
-        ("collapse of the T8 vertebra", ("fracture", "bone", None, None, None, 1)),
+        ("collapse of the T8 vertebra", ("fracture", "bone", None, "T8", None, 1)),
         ("big spleen", ("splenomegaly", "spleen", None, None, None, None)),
         ("calcified aorta", ("arterial wall calcification", "aorta", None, None, None, 1)),
         ("thrombus in the right pulmonary artery", ("pulmonary embolism", "pulmonary artery", "right", None, None, 1)),

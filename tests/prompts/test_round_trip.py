@@ -85,7 +85,7 @@ def test_every_kind_in_every_organ_reads_back(kind: FindingKind, organ: Organ) -
 
 
 @pytest.mark.parametrize("side", [None, Side.LEFT, Side.RIGHT, Side.BILATERAL])
-@pytest.mark.parametrize("organ", [Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.MUSCLE])
+@pytest.mark.parametrize("organ", [Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.MUSCLE, Organ.BONE])
 def test_every_place_reads_back(organ: Organ, side: Side | None) -> None:
     for segment in (None, *Segment):
         try:

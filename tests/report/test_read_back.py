@@ -10,7 +10,16 @@ import pytest
 from prompts import Finding, read
 from prompts.report import shown_ml, shown_mm
 from prompts.report_normals import NORMAL_KINDS
-from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, SIDED_ORGANS, FindingKind, Organ, Side, structures_of
+from prompts.vocabulary import (
+    EXTENT_KINDS,
+    KIND_ORGANS,
+    SEGMENTS,
+    SIDED_ORGANS,
+    FindingKind,
+    Organ,
+    Side,
+    structures_of,
+)
 from synth.lesions.lesion_types import LesionType, lesion_types
 from synth.report import write
 from synth.report.lesions import _kind, _organ
@@ -38,7 +47,14 @@ _CONTACTS = (
     "kidney_left",
     "colon",
 )
-_MUSCLES = {"gluteus": "gluteus", "iliopsoas": "psoas"}  # that are a part of their own in words
+_PARTS = {
+    structure: segment.value
+    for organ in (Organ.BONE, Organ.MUSCLE)
+    for segment in SEGMENTS[organ]
+    for structure in structures_of(organ, None, segment)
+    if segment.value != "rib" and "spine" not in segment
+}
+"""Bones and muscles -> the part that words call them."""
 Told = tuple[str | None, str | None, str | None, str, int | str | None]
 
 
@@ -108,8 +124,7 @@ def expected(kind: LesionType, lesion: LesionMeasurement) -> Told:
     if lesion.segment and lesion.segment.isdigit():
         said = None  # "in segment 6 of the liver"
     size = f"{shown_ml(lesion.volume_ml)} mL" if fluid else shown_mm(lesion.long_axis_mm)
-    muscle = _MUSCLES.get((lesion.structure or "").split("_")[0])
-    return (said, None if fluid else lesion.segment or muscle, kind.name, size, 1)
+    return (said, None if fluid else lesion.segment or _PARTS.get(lesion.structure or ""), kind.name, size, 1)
 
 
 def told(finding: Finding, kinds: dict[str, LesionType]) -> Told:
