@@ -24,6 +24,7 @@ _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word f
 _PARENCHYMAL = frozenset(("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain"))
 _WIDTHS = ("diameter", "calib", "width", "dimension", "size", "length")
 _GROWS = ("spleen", "liver", "heart", "prostate", "thyroid")
+_BIG = ("big", "large", "huge", "massive")
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
 _BONE = frozenset(("bone", "vertebra", "disc", "joint"))
@@ -37,9 +38,11 @@ def resolved(items: Sequence[Term], heading: str | None = None) -> list[Term]:
     it is spoken of; "T2" is a vertebra among bones, else a stage.
     """
     found = list(items)
-    named = _organs(items)
+    named = _organs(items) | ({heading} if heading else set())
     for index, item in enumerate(items):
         means = _by_table(items, index, named) or _by_word(items, index, named)
+        if index == 0 and means is None and heading in _GROWS and item.text.lower() in _BIG and _ends(items, 1):
+            means = {"finding": kind_named(kind_named("dilatation").elsewhere[heading])}  # "Heart: large."
         if "couinaud" in item.means:
             means = segments.resolved(items, index, heading)
         if means is not None:
@@ -80,6 +83,8 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"segment": True}
     if word == "pelvis" and "kidney" in named and index and "side" in items[index - 1].means:
         return {"segment": True}
+    if word == "thick" and index and items[index - 1].text.lower().endswith("wall"):
+        return {"finding": kind_named("wall thickening")}  # "bladder wall thick"
     if word == "one" and index and "size" in items[index - 1].means:
         before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
         return {"finding": before[-1]} if before else None
@@ -115,6 +120,9 @@ def _named_next(items: Sequence[Term], index: int) -> bool:
 def _answers(items: Sequence[Term], index: int) -> bool:
     """ "R: 2 cm cyst", "R kidney": a letter that stands for a side."""
     behind = items[index + 1] if index + 1 < len(items) else None
+    letters = {i.text for i in items if i.text in ("R", "L")}
+    if behind is not None and "size" in behind.means and len(letters) > 1:
+        return True  # "R 3 cm L 2 cm"
     opens = index == 0 or "mark" in items[index - 1].means
     named = behind is not None and ("organ" in behind.means or "level" in behind.means)
     return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
@@ -132,8 +140,12 @@ def _alone_with_organ(items: Sequence[Term], index: int) -> bool:
 def _is_big(items: Sequence[Term], index: int) -> bool:
     """ "big spleen", and nothing behind it that could be big instead."""
     behind = items[index + 1] if index + 1 < len(items) else None
-    big = index > 0 and items[index - 1].text.lower() in ("big", "large", "huge", "massive")
+    big = index > 0 and items[index - 1].text.lower() in _BIG
     return big and (behind is None or "mark" in behind.means or behind.has("joins") or behind.has("with"))
+
+
+def _ends(items: Sequence[Term], index: int) -> bool:
+    return index == len(items) or "mark" in items[index].means
 
 
 def _of_width(items: Sequence[Term], index: int) -> bool:

@@ -85,7 +85,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
     assumed: dict[str, Any] = {}
     organs: dict[str, set[str]] = {}
     for one in told:
-        if one.finding.organ:
+        if one.finding.organ and not (one.draft.kind and one.draft.kind.device):
             organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
     places = [_with_organ(one, organs, region) for one in told]
     region = region or region_of([finding.organ for finding in places if finding.status == "present"])

@@ -212,6 +212,8 @@ def _before_first(items: Sequence[Term]) -> list[Term]:
 
 def _is_distance(after: Sequence[Term]) -> bool:
     words = " ".join(i.text.lower() for i in after[:2])
+    if words == "from":  # "2.8 cm from 3.3 cm"
+        return False
     return words.startswith(("away", "from", "proximal to", "distal to", "above", "below", "distance"))
 
 
@@ -300,12 +302,13 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             continue
         between = items[draft.last : following.first]
         trailing = [p for p in following.places if p.first >= following.last and not p.weak]
+        verb = any(is_finite(i) for p in trailing[:1] for i in items[following.last : p.first])
         joined = not between or (any(_goes_on(i) for i in between) and not any(is_finite(i) for i in between))
         opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
         if (
             trailing
             and joined
-            and not opens
+            and (verb or not opens)
             and not any(p.first < following.head for p in following.places if not p.weak)
         ):
             draft.places += [replace(p, absent=draft.status == "absent") for p in trailing]
@@ -344,6 +347,8 @@ _FOLLOWING = frozenset(
         "compressive",
         "post-obstructive",
         "postobstructive",
+        "underlying",
+        "surrounding",
         "basilar",
         "accompanying",
         "associated",

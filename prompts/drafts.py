@@ -13,12 +13,15 @@ from prompts.reading import Status
 from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
 
 FOCAL = frozenset(
-    ("nodule", "mass", "tumour", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp", "abscess", "stone")
+    (
+        *("nodule", "mass", "tumour", "adenoma", "lesion", "metastasis", "cyst", "sarcoma", "hemangioma", "polyp"),
+        *("abscess", "stone"),
+    )
 )
 _OF_PARTS = ("pacemaker", "surgical material")  # with leads; wires and clips
 _MAYBE = ("likely", "probably", "probable", "most likely", "more likely")
 _LABEL = 5  # items before the name of a lesion that a line opens with
-_RANK = ("nodule", "mass", "tumour", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
+_RANK = ("nodule", "mass", "tumour", "adenoma", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
 _ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
 
@@ -283,8 +286,8 @@ def _is_apposition(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     named = {i.text.lower() for i in items[: b.first - 1] if "organ" in i.means}
     again = b.first > 1 and items[b.first - 1].text.lower() in named  # "in the right kidney, kidney stones"
     alone = is_mark(items[b.first - 1 - again], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
-    vague = a.kind.name in ("mass", "nodule") or a.kind.generic
-    return alone and vague and b.kind.name in _RANK[2:] and b.plural == a.plural
+    vague = a.kind.name in ("mass", "nodule", "lesion") or a.kind.generic
+    return alone and vague and b.kind.name in _RANK[2:] and (a.plural or not b.plural)
 
 
 def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:

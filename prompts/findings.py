@@ -43,12 +43,22 @@ _LUNG_FAMILY = frozenset(
     )
 )
 _OWN_SIZE = (None, "largest", "below", "above", "range")
+_BODY = frozenset(("chest", "abdomen", "pelvis"))
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
 _LEVELLED = frozenset(("lung", "kidney", "esophagus"))
 _FLUID = ("effusion", "ascites")
+_SPREAD = frozenset(("steatosis", "cirrhosis", "emphysema", "mosaic attenuation", "pulmonary edema", "osteopenia"))
 _AS_DEEP = 80.0  # mm; a single length below is the depth of fluid, not its longest axis
 _AS_THICKNESS = frozenset(
-    ("pericardial effusion", "pleural thickening", "wall thickening", "pneumothorax", "pericardial thickening")
+    (
+        "pericardial effusion",
+        "endometrial thickening",
+        "adrenal thickening",
+        "pleural thickening",
+        "wall thickening",
+        "pneumothorax",
+        "pericardial thickening",
+    )
 )
 
 
@@ -99,15 +109,22 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     if not any(p.side or p.part for p in own):
         of_largest = [p for p in of_it if p.largest and any(s["is"] == "largest" for _, s in draft.sizes)]
         own = own + ([p for p in of_it if p.subset and not p.largest] or of_largest)
+    if any(p.organ not in (None, "muscle") for p in own):  # "soft tissue lesion in the mediastinum"
+        own = [p for p in own if not (p.organ == "muscle" and _is_soft_tissue(items, p))]
+    if any(p.organ and p.organ not in _BODY for p in own):  # "in the upper abdominal sections, the right adrenal"
+        own = [p for p in own if p.organ not in _BODY or p.side]
     found: list[Place] = []
     conflicts: list[str] = []
     for place in own:
         _add(found, place, items, conflicts)
     own_organ = draft.kind.organ if draft.kind else None
+    for place in found[1:]:  # "in the left kidney, 2 cm in the upper and 1 cm in the lower pole"
+        if place.side is None and place.part and not place.own_organ and found[0].organ == place.organ:
+            place.side = found[0].side
     for place in found:
         if place.part is None and place.level and (plain(place.organ or own_organ) or "") in _LEVELLED:
             place.part = "interpolar" if (place.organ, place.level) == ("kidney", "middle") else place.level
-    if not found and draft.kind and not draft.kind.organ and draft.kind.name != "lymph node":
+    if not found and draft.kind and not (draft.kind.organ or draft.kind.device) and draft.kind.name != "lymph node":
         found = [p for p in draft.places if p.weak][:1]
     if heading is not None:
         under = _under(heading)
@@ -115,6 +132,10 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
         for place in found:
             place.organ = place.organ or under.organ
     return found, conflicts
+
+
+def _is_soft_tissue(items: Sequence[Term], place: Place) -> bool:
+    return " ".join(i.text.lower() for i in items[place.first : place.last]).startswith(("soft tissue", "soft-tissue"))
 
 
 def _under(heading: Term) -> Place:
@@ -140,6 +161,9 @@ def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: lis
 
 def _compatible(a: Place, b: Place) -> bool:
     """Whether both may speak of one place."""
+    stations = [{s for s in p.segments if s.startswith("station")} for p in (a, b)]
+    if stations[0] and stations[1] and stations[0] != stations[1]:
+        return False
     alike = _organ_family(a.organ) == _organ_family(b.organ) or a.organ is None or b.organ is None
     alike = alike or inside(a.organ, b.organ)
     sides = a.side == b.side or a.side is None or b.side is None
@@ -166,6 +190,8 @@ def _organ_family(organ: str | None) -> str | None:
 def _merge(a: Place, b: Place) -> None:
     finer = a.organ in (None, "lung", "bone", *_REGIONS) and b.organ not in (None, "lung", *_REGIONS)
     a.organ = b.organ if finer or within(b.organ, a.organ) else a.organ or b.organ
+    if b.part and not a.part and a.first < b.first:
+        a.first, a.last = b.first, b.last  # "in the left kidney, 2 cm in the upper pole"
     a.side = a.side or b.side
     a.level = a.level or b.level
     if a.part is None or (a.implied and b.part and not b.implied):
@@ -196,7 +222,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     if not sizes:  # thicknesses are shared out as sizes are
         sizes = [(i, s) for i, s in draft.sizes if s["is"] in ("thickness", "short axis")]
     count = counted(draft)
-    expanded = _by_couinaud(_each_side(places))
+    one = not draft.plural and (count in (1, None))
+    expanded = _each_side(places) if one else _by_couinaud(_each_side(places))
     if draft.status == "absent":
         return [(p, None, None) for p in expanded] or [(None, None, None)]
     lists = [s["list"] for _, s in sizes if "list" in s]
@@ -230,7 +257,9 @@ def _each_side(places: list[Place]) -> list[Place]:
     """ "bilateral effusions, 2 cm on the right and 1 cm on the left" are two."""
     sides = {p.side for p in places}
     alike = len({p.part for p in places if p.part}) < 2
-    if len(places) == 2 and len(sides) == 2 and "bilateral" in sides and None not in sides and alike:
+    if not alike:
+        return places
+    if len(places) == 2 and len(sides) == 2 and "bilateral" in sides and None not in sides:
         return [p for p in places if p.side == "bilateral"]  # "hyperplasia on both sides, left 15 mm thick"
     if not {"left", "right", "bilateral"} <= sides:
         return places
@@ -343,6 +372,8 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
             attributes["size_is"] = size["is"]
         if name in _AS_THICKNESS and axes:
             attributes["thickness_mm"], axes = axes[0], None
+    if name in _SPREAD and axes:  # "steatotic, its length is 18 cm": of the organ
+        attributes["length_mm"], axes = axes[0], None
     if draft.status == "absent":
         attributes, axes, count = {}, None, None
     word = None if draft.status == "absent" else draft.size_word

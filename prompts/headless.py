@@ -90,8 +90,13 @@ def _listed(state: Text, items: Sequence[Term], where: list[Place], sentence: Se
     if last is None or last.draft.kind is None or last.finding.status != "present" or not where or mark is None:
         return None
     start, _ = state.source.raw_span(mark.start, mark.end)
-    if sentence.section == "target" or mark.text != ";" or state.source.raw[start] == ";":
+    if sentence.section == "target" or mark.text != ";":
         return None
+    if state.source.raw[start] == ";":  # "segment 3, 14 mm; segment 8, 22 mm": another one, in another place
+        if last.finding.size_mm is None or not any(p.part and p.part != last.finding.part for p in where):
+            return None
+        if isinstance(last.finding.count, int):
+            last.become(count=1)
     kind, organ = last.draft.kind, last.finding.organ
     if last.finding.size_mm is None and last.finding.count == "several":
         state.told.pop()

@@ -7,7 +7,9 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
+from prompts.lexicon import tree
 from prompts.phrases import load
+from prompts.source import keyed
 
 _SCRIPTS = {
     "CJK": "Chinese or Japanese", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean",
@@ -16,6 +18,8 @@ _SCRIPTS = {
     "ARMENIAN": "Armenian",
 }  # fmt: skip
 _MOSTLY = 0.2  # of the letters
+_FEW = 4  # words
+_SHORT = 5  # letters
 _FEWEST = 2  # small words of a language, and more than of English
 _BEGINNING = 1500  # characters that are looked at
 
@@ -34,8 +38,15 @@ def foreign(text: str) -> str | None:
     scores = {language: sum(w in small for w in words) for language, small in table.items()}
     english = scores.pop("English")
     best = max(scores, key=lambda language: scores[language])
+    if len(words) <= _FEW and not english:  # one word in another language is enough, if it is not also ours
+        return next((name for name, small in table.items() if any(w in small and _strange(w) for w in words)), None)
     enough = max(_FEWEST, 0.12 * len(words))
     return best if scores[best] >= enough and scores[best] > english else None
+
+
+def _strange(word: str) -> bool:
+    """Whether a word is none of the lexicon's, and long enough to tell."""
+    return len(word) >= _SHORT and keyed(word)[0] not in tree()
 
 
 @cache

@@ -33,6 +33,10 @@ def within_sentence(told: list[Told], number: int) -> None:
     seen: dict[object, Told] = {}
     for one in told[first:]:
         f = one.finding
+        if (bare := _measured_again(told[first:], one)) is not None:
+            merged(bare, one)
+            told[:] = [t for t in told if t is not one]
+            continue
         again = seen.setdefault(
             (_FAMILY.get(f.kind, f.kind), f.organ, f.side, f.part, f.status, f.attributes.get("device")), one
         )
@@ -42,6 +46,21 @@ def within_sentence(told: list[Told], number: int) -> None:
         if again_in_place and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
             merged(again, one)
             told[:] = [t for t in told if t is not one]
+
+
+def _measured_again(told: Sequence[Told], one: Told) -> Told | None:
+    """ "Pancreatic cancer with liver mets, mets up to 2 cm": the earlier one of the kind, which has no length yet."""
+    f = one.finding
+    owned = any(p.own_organ or p.side for p in one.draft.places) or one.draft.counts
+    if f.kind not in ("tumour", "metastasis") or not f.size_mm or owned or f.status != "present":
+        return None
+    for earlier in told:
+        e = earlier.finding
+        if earlier is one:
+            return None
+        if e.kind == f.kind and e.status == "present" and not e.size_mm and not e.part and _fits(e.organ, f.organ):
+            return earlier
+    return None
 
 
 def without_repeats(told: Sequence[Told]) -> list[Told]:

@@ -14,6 +14,8 @@ GAP = r"[\s-]*"
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
           "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
+_NTH = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
+        "twelfth")  # fmt: skip
 WORDED = rf"(?:{'|'.join(_WORDS)}|half\s+an?)(?:\s+point\s+(?:{'|'.join(_WORDS[:10])}))?"
 
 
@@ -182,6 +184,7 @@ def vertebra(match: re.Match[str]) -> Means:
 def ribs(match: re.Match[str]) -> Means:
     """Ribs by their numbers: "ribs 5 to 7", "the 4th and 6th ribs"."""
     numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", match["list"].lower())
+    numbers = re.sub(r"[a-z]+", lambda m: str(_NTH.index(m[0]) + 1) if m[0] in _NTH else m[0], numbers)
     numbers = re.sub(r"\s*(?:-|to|through)\s*", "-", numbers)
     numbers = re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)
     place = {"organ": "bone"} | ({"part": f"rib {int(numbers)}"} if numbers.isdigit() else {"segment": f"R{numbers}"})

@@ -51,7 +51,8 @@ _NAMED = r"(?:\s*\([^()\d]{0,14}\))?"  # "20 mm (AP) x 30 mm"
 _AXES = rf"{SIGNED}{GAP}{MM}{_NAMED}(?:{_BY}{NUMBER}{GAP}(?:{MM})?{_NAMED}){{1,2}}"
 _PART = r"(?:viii|vii|vi|iv|ix|v|iii|ii|i|10|[1-9])[ab]?(?!\w|\.\d|[\s-]*(?:[cm]m\b|years?|yrs?|y/?o))"
 _TH = r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth)"
-_ORDINAL = r"(?:1[0-2]|[1-9])(?:st|nd|rd|th)?(?!\d|\.\d|\s*(?:hu|[cm]m|ml)\b)"
+_NTH = rf"(?:\d{{1,2}}(?:st|nd|rd|th)|{_TH})"
+_ORDINAL = rf"(?:(?:1[0-2]|[1-9])(?:st|nd|rd|th)?|{_TH})(?!\d|\.\d|\s*(?:hu|[cm]m|ml)\b)"
 _RIBS = rf"{_ORDINAL}(?:\s*(?:-|/|and|&|to|through|,)\s*{_ORDINAL})*"
 _SIDED = r"(?:1[0-4]|[1-9])[rl][si]?"  # a station of the IASLC map
 _STATION = r"(?:1[0-4]|[1-9])(?:[rl][si]?|[ap])?"
@@ -125,6 +126,12 @@ RULES = (
         rf"levels?\s+(?P<list>{_SIDED}(?:\s*(?:[-/,]|,?\s*and)\s*{_SIDED})*|(?:[89]|1[0-4])(?!\s*[cm]m))",
         station,
         needs="level",
+    ),
+    _rule(
+        rf"(?P<list>{_SIDED}|[5-9])(?=\s+\d+(?:\.\d+)?(?:\s*x\s*\d+(?:\.\d+)?)?\s*[cm]m)",
+        station,
+        left=r"(?:(?<=[:,;] )|(?<=and )|(?<=nodes )|(?<=node ))",
+        needs="node lymph ln",
     ),
     _rule(
         rf"(?P<list>{_SIDED}|3[ap])(?=\s*(?:station|nodes?\b|lns?\b|lymph|:|\)))",
@@ -262,6 +269,7 @@ RULES = (
     ),
     _rule(rf"aged?:?\s*{_AGE}(?:\s*(?:years?|yrs?|y))?", person, needs="age"),
     _rule(r"(?P<age>\d{1,3})[\s-]*(?:months?|mo)[\s-]*old", months, needs="mo"),
+    _rule(rf"{_AGE}\s?y(?=\W|$)", person, left=r"(?<![\w.])"),
     _rule(rf"{_AGE}\s?y?(?:/|\s)?(?P<sex>[mf])(?=\W|$)", person, left=r"(?<![\w.])"),
     _rule(r"(?P<sex>[mf])\s?/?\s?(?P<age>\d{2})(?!\s*[cm]m|[\d.])", person),
     # segments of liver and lung, and vertebrae
@@ -304,7 +312,7 @@ RULES = (
         rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs, needs="rib"
     ),
     _rule(
-        rf"(?:\d{{1,2}}(?:st|nd|rd|th)|{_TH})(?=\s+(?:left\s+|right\s+)?(?:cervical|thoracic|dorsal|lumbar|sacral))",
+        rf"{_NTH}(?:\s*(?:,|and|to|through|-|/)\s*{_NTH})*(?=\s+(?:left\s+|right\s+)?(?:cervical|thoracic|dorsal|lumbar|sacral))",
         read_alone,
         needs="cervical thoracic dorsal lumbar sacral rib costal",
     ),

@@ -70,6 +70,8 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     if "absent after" in contexts and (not both or (answers and closes)):
         reach(found, "absent", forward(items, index) if names else backward(items, index))
     verb = items[index].text.lower().startswith(("is ", "are ", "was ", "were "))
+    if "normal" in contexts and items[index].text.lower().startswith("no "):
+        reach(found, "absent", forward(items, index))  # "no pathology or nodule"
     if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
         reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
     behind = "possible before" not in contexts or (closes and index > 0) or items[index].text.lower().startswith("can")

@@ -61,9 +61,23 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
             first = behind
         else:
             continue
-        found.append(Sentence(first, last, section, organ, detail, opens_line))
+        for start, end in _listed(source, terms, first, last) if section == "target" else [(first, last)]:
+            found.append(Sentence(start, end, section, organ, detail, opens_line))
         detail = False
     return found
+
+
+def _listed(source: Source, terms: Sequence[Term], first: int, last: int) -> list[tuple[int, int]]:
+    """The target lesions that a sentence lists with commas, each with its length; else the whole."""
+    sizes = [term.first for term in terms if "size" in term.means and first <= term.first < last]
+    cuts, depth = [first], 0
+    for index in range(first, last):
+        mark = source.tokens[index].text
+        depth += (mark == "(") - (mark == ")")
+        if mark == "," and depth == 0:
+            cuts += [index, index + 1]
+    pieces = list(zip(cuts[::2], [*cuts[1::2], last], strict=True))
+    return pieces if all(any(a <= size < b for size in sizes) for a, b in pieces) else [(first, last)]
 
 
 def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int, bool]]:

@@ -25,7 +25,8 @@ def add(state: Text, draft: Draft, items: Sequence[Term], sentence: Sentence) ->
     for one in found:
         a, b = draft.spans[0]
         one.become(span=(a, b), text=state.source.raw[a:b])
-    if len(found) == 1 and draft.status == "present" and _speaks_of_earlier(draft, found[0]):
+    of_it = draft.explains and any(i.has("it") for i in items[:1])  # "it is hypodense, in favor of a cyst"
+    if len(found) == 1 and draft.status == "present" and (of_it or _speaks_of_earlier(draft, found[0])):
         earlier = merging.spoken_of(state.told, found[0].finding.kind)
         if earlier is not None and _agree(earlier.finding, found[0].finding) and _one_device(earlier.draft, draft):
             merging.merged(earlier, found[0])

@@ -26,6 +26,8 @@ def boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place],
             return second.first
     if (sized := _sized(items, a, b, end)) is not None:
         return sized
+    if len(between) > 1 and _at_head(items, between[-1], b) and not between[-1].joined and not between[-1].own_organ:
+        return between[-1].first  # "thrombus in the cava from right renal carcinoma"
     if between and items[between[0].first].text.lower() in _ADVERBS:
         return between[0].last
     if any(i.has("in") or i.has("beside") for i in items[a.last : b.first]):
@@ -33,6 +35,10 @@ def boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place],
     if between and _fits(a, between[-1]) and (not _leads(items, a) or not _fits(b, between[-1])):
         return between[-1].last
     return a.last
+
+
+def _at_head(items: Sequence[Term], place: Place, b: Draft) -> bool:
+    return all({"attributes", "size_word"} & set(i.means) for i in items[place.last : b.first])
 
 
 def _differ(a: Place, b: Place) -> bool:
