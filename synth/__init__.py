@@ -4,7 +4,8 @@
     case = synth.generate("chest CT with a 2 cm nodule in the right upper lobe", seed=1)
     case.ct.hu, case.organs.mask("heart"), case.lesions, case.report.text(), case.show()
 
-`generate`, `insert`, `read`, `load_case`, `load_cohort`, `SynthCTPipeline` and `evaluate`: docs/python.md.
+`generate`, `insert`, `read`, `scan`, `radiograph`, `load_case`, `load_cohort`, `SynthCTPipeline` and `evaluate`:
+docs/python.md.
 """
 
 from importlib import import_module
@@ -21,6 +22,7 @@ quiet_plots()
 _HOMES = {
     **dict.fromkeys(("load_cohort", "CohortDataset", "CohortStream", "ReadCase"), "synth.cohort.load"),
     **dict.fromkeys(("generate", "insert", "read"), "synth.api.calls"),
+    **dict.fromkeys(("scan", "radiograph"), "synth.api.scanning"),
     **dict.fromkeys(("OpenCase", "load_case"), "synth.api.opened"),
     "SynthCTPipeline": "synth.api.hub",
 }

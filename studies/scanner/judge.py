@@ -1,8 +1,8 @@
 """python -m studies.scanner.judge: noise beside that of XCIST (gecatsim), a validated simulator, in a water cylinder.
 
-Both have 70 keV, no bowtie and the same photons through air; XCIST's is a fan beam of a turn, reconstructed by its own
-FDK with its kernel `soft`, ours a parallel beam of half a turn with the same window. XCIST's back-projection
-interpolates linearly between cells, which is one more window.
+Both have 70 keV and the same photons through air, without a bowtie and with one; XCIST's is a fan beam of a turn,
+reconstructed by its own FDK with its kernel `soft`, ours that fan, and a parallel beam of half a turn, with the same
+window. XCIST's back-projection interpolates linearly between cells, which is one more window.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ import numpy as np
 import torch
 from scipy.interpolate import interp1d
 
-from synth.scanner.dose import missing_noise
+from synth.scanner.beams import rays_of
+from synth.scanner.dose import missing_noise, through
+from synth.scanner.fan import FanGeometry
 from synth.scanner.metal import spectrum, to_hu
-from synth.scanner.projector import VIEWS, Geometry, projector
+from synth.scanner.projector import VIEWS, Geometry
+from synth.scanner.settings import Bowtie
 
 RADIUS_MM, IMAGE, FIELD_MM = 100.0, 256, 256.0
 _TURN = 500  # views of XCIST's turn
@@ -66,8 +69,11 @@ class Noise:
         return (edges[1:] + edges[:-1]) / 2, np.array(means)
 
 
-def xcist(number: int = 2, current_ma: float = 100.0) -> tuple[Noise, float]:
-    """Noise of XCIST's scans, from differences of pairs of them, and its photons a cell and view through air."""
+def xcist(number: int = 8, current_ma: float = 100.0, bowtie: bool = False) -> tuple[Noise, float]:
+    """Noise of so many scans of XCIST, less their mean, and its photons a view through air to the middle cell.
+
+    bowtie: with its filter `medium`.
+    """
     import gecatsim as xc
     from gecatsim.reconstruction.pyfiles import recon
 
@@ -80,23 +86,23 @@ def xcist(number: int = 2, current_ma: float = 100.0) -> tuple[Noise, float]:
     ):
         Path("water.ppm").write_text(_PHANTOM.format(r=RADIUS_MM), encoding="utf-8")
         images = []
-        for scan in range(2 * number):
+        for scan in range(number):
             np.random.seed(scan)
-            ct = _simulation(xc, current_ma)
+            ct = _simulation(xc, current_ma, bowtie)
             ct.resultsName = f"scan{scan}"
             ct.run_all()
             images.append(np.squeeze(recon.recon_direct(ct.get_current_cfg()))[..., None].mean(axis=-1))
-        air = xc.rawread("scan0.air", [1, 1, _CELLS], "float").mean() / (17.0 * _KEV)
-    pairs = np.array([(a - b) / np.sqrt(2) for a, b in zip(images[::2], images[1::2], strict=True)])
-    return Noise(pairs), float(air)
+        air = xc.rawread("scan0.air", [1, 1, _CELLS], "float").max() / (17.0 * _KEV)
+    noise = np.array(images) - np.mean(images, axis=0)
+    return Noise(noise * np.sqrt(number / (number - 1))), float(air)
 
 
-def _simulation(xc: Any, current_ma: float) -> Any:
+def _simulation(xc: Any, current_ma: float, bowtie: bool) -> Any:
     ct = xc.CatSim()
     ct.phantom.callback, ct.phantom.projectorCallback = "Phantom_Analytic", "C_Projector_Analytic"
     ct.phantom.filename, ct.phantom.centerOffset, ct.phantom.scale = "water.ppm", [0.0, 0.0, 0.0], 1.0
     ct.protocol.viewsPerRotation = ct.protocol.viewCount = _TURN
-    ct.protocol.stopViewId, ct.protocol.mA, ct.protocol.bowtie = _TURN - 1, current_ma, []
+    ct.protocol.stopViewId, ct.protocol.mA, ct.protocol.bowtie = _TURN - 1, current_ma, "medium.txt" if bowtie else []
     ct.scanner.detectorColCount, ct.scanner.detectorColOffset = _CELLS, 0.25
     ct.scanner.detectorRowsPerMod = ct.scanner.detectorRowCount = 1
     ct.scanner.detectorColFillFraction = ct.scanner.detectorRowFillFraction = 1.0
@@ -108,13 +114,16 @@ def _simulation(xc: Any, current_ma: float) -> Any:
     return ct
 
 
-def ours(air: float, number: int = 4) -> Noise:
-    """Noise of our scans with XCIST's photons a cell and view; half a turn has the dose of a turn."""
-    side = FIELD_MM / IMAGE
-    geometry = Geometry((IMAGE, IMAGE), (side, side), views=VIEWS, pitch_mm=PITCH_MM)
+PARALLEL = Geometry((IMAGE, IMAGE), (FIELD_MM / IMAGE, FIELD_MM / IMAGE), views=VIEWS, pitch_mm=PITCH_MM)
+FAN = FanGeometry(PARALLEL.shape, PARALLEL.spacing, views=_TURN, pitch_mm=PITCH_MM, source_mm=_SOURCE_MM)
+
+
+def ours(air: float, number: int = 8, geometry: Geometry = PARALLEL, bowtie: Bowtie | None = None) -> Noise:
+    """Noise of our scans with XCIST's photons a cell and view; half a turn of parallel rays has the dose of a turn."""
     s = np.abs(geometry.distances())
     line = 2 * np.sqrt(np.clip(RADIUS_MM**2 - s**2, 0, None)) * spectrum().at_reference("water")
-    lines = torch.from_numpy(np.tile(line, (VIEWS, 1)).astype(np.float32))
+    lines = torch.from_numpy(np.tile(line, (geometry.views, 1)).astype(np.float32))
+    per_view = air * _TURN / geometry.views * through(bowtie, geometry.distances())
     soft = interp1d([0, 0.25, 0.5, 0.75, 1], [1, 0.815, 0.4564, 0.1636, 0], kind="quadratic", fill_value="extrapolate")
 
     def window(frequency: np.ndarray) -> np.ndarray:
@@ -124,24 +133,24 @@ def ours(air: float, number: int = 4) -> Noise:
     for seed in range(number):
         # from the noise of no dose to that of one: a volume without any was taken with photons without end
         had = torch.full_like(lines, -30.0)
-        noise = missing_noise(lines, 1.0, air * _TURN / VIEWS, seed, had)
-        images.append(to_hu(projector(geometry).fbp(noise[None], window))[0].numpy())
+        noise = missing_noise(lines, 1.0, per_view, seed, had)
+        images.append(to_hu(rays_of(geometry).fbp(noise[None], window))[0].numpy())
     return Noise(np.array(images))
 
 
 def main() -> None:
     """Print both, ring by ring and band by band."""
-    judge, air = xcist()
-    mine = ours(air)
     edges = np.array([0, 20, 40, 60, 80, 95])
-    print(f"photons through air: {air:.4g} a cell and view of {_TURN}")
-    for name, a, b in zip(
-        [f"SD {x:g}-{y:g} mm" for x, y in zip(edges, edges[1:], strict=False)],
-        judge.sd_by_radius(edges), mine.sd_by_radius(edges), strict=True,
-    ):  # fmt: skip
-        print(f"{name}: XCIST {a:.2f} HU, ours {b:.2f} HU, {100 * (b / a - 1):+.1f}%")
-    for f, a, b in zip(judge.power()[0], judge.power()[1], mine.power()[1], strict=True):
-        print(f"NPS at {f:.2f}/mm: XCIST {a:.1f}, ours {b:.1f} HU^2 mm^2, {100 * (b / a - 1):+.1f}%")
+    rings = [f"SD {x:g}-{y:g} mm" for x, y in zip(edges, edges[1:], strict=False)]
+    for filtered, bowtie in ((False, None), (True, Bowtie.body)):
+        judge, air = xcist(bowtie=filtered)
+        print(f"bowtie {bowtie}, photons through air: {air:.4g} a cell and view of {_TURN}")
+        bands = [f"NPS {f:.2f}/mm" for f in judge.power()[0]]
+        for name, geometry in (("parallel", PARALLEL), ("fan", FAN)):
+            mine = ours(air, geometry=geometry, bowtie=bowtie)
+            theirs, found = (np.concatenate([n.sd_by_radius(edges), n.power()[1]]) for n in (judge, mine))
+            for what, a, b in zip(rings + bands, theirs, found, strict=True):
+                print(f"{name} {what}: XCIST {a:.2f}, ours {b:.2f}, {100 * (b / a - 1):+.1f}%", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Python as a notebook uses it: `synth.generate`, `synth.insert`, `synth.read`, `synth.load_case`, `synth.evaluate`."""
+"""Python as a notebook uses it: `synth.generate`, `synth.insert`, `synth.scan`, `synth.load_case`, .."""

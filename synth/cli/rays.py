@@ -22,9 +22,17 @@ def scan(
     ],
     dose: Annotated[float | None, typer.Option(callback=finite, help="Share of the exposure, above 0, to 1.")] = None,
     modulation: Annotated[bool, typer.Option("--modulation", help="Tube current by direction.")] = False,
-    views: Annotated[int | None, typer.Option(help="Directions of rays out of 720.")] = None,
+    beam: Annotated[str | None, typer.Option(help="parallel, or fan.", show_default="parallel")] = None,
+    fan_detector: Annotated[
+        str | None, typer.Option("--detector", help="Of a fan: curved or flat.", show_default="curved")
+    ] = None,
+    source_mm: Annotated[
+        float | None, typer.Option(callback=finite, help="Of a fan: source to isocentre.", show_default="570")
+    ] = None,
+    bowtie: Annotated[str | None, typer.Option(help="Filter that the noise knows: head or body.")] = None,
+    views: Annotated[int | None, typer.Option(help="Directions of rays out of 720, of a fan 984.")] = None,
     angle: Annotated[
-        float | None, typer.Option(callback=finite, help="Arc of the directions, degrees out of 180.")
+        float | None, typer.Option(callback=finite, help="Arc of the directions, degrees out of 180, of a fan 360.")
     ] = None,
     sirt: Annotated[int | None, typer.Option(help="Reconstruct missing views in so many steps of SIRT.")] = None,
     kernel: Annotated[str | None, typer.Option(help="soft, standard or sharp.")] = None,
@@ -47,6 +55,7 @@ def scan(
     from synth.cli import scans as command
 
     options = {
+        **{"beam": beam, "detector": fan_detector, "source_mm": source_mm, "bowtie": bowtie},
         **{"dose": dose, "modulation": modulation, "views": views, "angle_deg": angle, "sirt_steps": sirt},
         **{"kernel": kernel, "slice_mm": slice_mm, "profile": profile, "metal": metal},
         "beam_hardening": beam_hardening,

@@ -101,9 +101,15 @@ def _scanners(scanners: dict[str, Any] | None) -> list[str]:
     if not scanners:
         return []
     fields = ("slice_mm", "kernel", "noise_hu")
-    head = ("scanner", "slices, mm", "kernel", "noise added, HU")
+    head = ("scanner", "slices, mm", "kernel", "noise added, HU", "more")
     said = "A model of the scanner was put on each finished volume, masks included, before it was measured."
-    return ["## Scanners", said, _table(head, ([name, *(s[f] for f in fields)] for name, s in scanners.items()))]
+    rows = ([name, *(s[f] for f in fields), _more(s, ("share", *fields))] for name, s in scanners.items())
+    return ["## Scanners", said, _table(head, rows)]
+
+
+def _more(settings: dict[str, Any], said: Sequence[str]) -> str:
+    """`dose 0.25, views 90`: what a scanner was set to besides."""
+    return ", ".join(f"{name} {value}" for name, value in settings.items() if name not in said)
 
 
 def _quarantine(given_up: Sequence[dict[str, Any]]) -> list[str]:

@@ -54,7 +54,8 @@ SCHEMA = pa.schema(
         ),
         *(("phase", _TEXT), ("sex", _TEXT), ("age", _WHOLE), ("prompt", _TEXT), ("plan", _TEXT)),
         *(("spacing_mm", pa.list_(_NUMBER)), ("extent_mm", pa.list_(_NUMBER)), ("region", _TEXT)),
-        *(("scanner", _TEXT), ("kernel", _TEXT), ("noise_hu", _NUMBER)),
+        *(("scanner", _TEXT), ("kernel", _TEXT), ("noise_hu", _NUMBER), ("slice_mm", _NUMBER), ("dose", _NUMBER)),
+        *(("beam", _TEXT), ("views", _WHOLE), ("angle_deg", _NUMBER), ("reconstruction", _TEXT), ("metal", _TEXT)),
         ("number_of_lesions", _WHOLE),
         ("lesions", pa.list_(_struct(LesionMeasurement))),
         ("targets", pa.list_(_struct(TargetMeasurement))),
@@ -63,6 +64,10 @@ SCHEMA = pa.schema(
         ("ct_sha256", _TEXT),
     ]
 )
+
+
+# settings of a scanner with a column of their own; null where they were left as they are
+_OF_SCANNERS = ("kernel", "noise_hu", "slice_mm", "dose", "beam", "views", "angle_deg", "reconstruction", "metal")
 
 
 def row_of(record: Record, part: str) -> dict[str, Any]:
@@ -91,7 +96,7 @@ def row_of(record: Record, part: str) -> dict[str, Any]:
         "extent_mm": volume["extent_mm"],
         "region": volume["region"],
         "scanner": scanner.get("name"),
-        **{name: scanner.get(name) for name in ("kernel", "noise_hu")},
+        **{name: scanner.get(name) for name in _OF_SCANNERS},
         "number_of_lesions": len(record.lesions),
         "lesions": record.lesions,
         "targets": [target | {"masks": target.get("masks", [])} for target in targets],

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from synth.scanner.dose import air_photons, missing_noise, modulated
+from synth.scanner.beams import Rays, geometry_of, rays_of
+from synth.scanner.dose import air_photons, missing_noise, modulated, through
 from synth.scanner.metal import spectrum, tissue_parts, to_hu, to_mu
-from synth.scanner.projector import Geometry, Projector, projector
 from synth.scanner.settings import Reconstruction, ScannerSettings
 from synth.scanner.views import SIRT_STEPS, few, sirt
 from synth.scanner.windows import of_image, of_kernel
@@ -35,10 +35,10 @@ class Acquisition:
         device: str = "cpu",
     ) -> None:
         self.settings, self.device = settings, device
-        whole = Geometry(shape, spacing)
+        whole = geometry_of(settings, shape, spacing)
         self.whole = few(whole, None, None)
         self.taken = few(whole, settings.views, settings.angle_deg)
-        self.air = air_photons(self.taken, slice_mm)
+        self.air = air_photons(self.taken, slice_mm) * through(settings.bowtie, whole.distances()).to(device)
         self.all_there = self.taken == self.whole
 
     def change(self, hu: Tensor, implants: Implants, seed: int) -> Tensor:
@@ -47,7 +47,7 @@ class Acquisition:
         if self.all_there and dose == 1 and not (self.settings.beam_hardening or implants):
             return torch.zeros_like(hu, dtype=torch.float32)
         hu = hu.to(self.device, torch.float32)
-        rays = projector(self.taken, self.device)
+        rays = rays_of(self.taken, self.device)
         plain = rays.project(to_mu(hu)[None])
         extra = self._hardened(rays, hu, implants, plain)
         if dose < 1 or implants:
@@ -56,7 +56,7 @@ class Acquisition:
             extra = extra + missing_noise(seen, dose, air, seed, plain)
         return to_hu(self._reconstructed(rays, hu, plain, extra)[0])
 
-    def _hardened(self, rays: Projector, hu: Tensor, implants: Implants, plain: Tensor) -> Tensor:
+    def _hardened(self, rays: Rays, hu: Tensor, implants: Implants, plain: Tensor) -> Tensor:
         """What bone and implants add to the rays, after the correction for water."""
         if not (self.settings.beam_hardening or implants):
             return torch.zeros_like(plain)
@@ -68,17 +68,17 @@ class Acquisition:
         metal = {name: self._metal(rays, name, share) for name, share in implants.items()}
         return spectrum().as_water(spectrum().attenuation({**tissue, **metal})) - before
 
-    def _metal(self, rays: Projector, material: str, share: Tensor) -> Tensor:
+    def _metal(self, rays: Rays, material: str, share: Tensor) -> Tensor:
         """Attenuation of an implant at the reference energy along the rays."""
         mm = rays.project(share.to(self.device, torch.float32)[None]).clamp(min=0)
         return mm * spectrum().at_reference(material)
 
-    def _reconstructed(self, rays: Projector, hu: Tensor, plain: Tensor, extra: Tensor) -> Tensor:
+    def _reconstructed(self, rays: Rays, hu: Tensor, plain: Tensor, extra: Tensor) -> Tensor:
         """Change of attenuation: that of the image for its missing views, and of what is no part of the image."""
         kernel = self.settings.kernel
         if self.all_there:
             return rays.fbp(extra, of_kernel(kernel))
-        whole = projector(self.whole, self.device)
+        whole = rays_of(self.whole, self.device)
         all_views = whole.fbp(whole.project(to_mu(hu)[None]), of_image(kernel), of_slice=True)
         if self.settings.reconstruction is Reconstruction.sirt:
             # a window on the rays is the same window on the slice

@@ -50,13 +50,27 @@ class Geometry:
         diagonal = math.hypot(*(n * mm for n, mm in zip(self.shape, self.spacing, strict=True)))
         return 2 * int(fft.next_fast_len(math.ceil(diagonal / self.pitch_mm / 2) + 1))
 
+    @property
+    def whole_deg(self) -> float:
+        """The arc of all views."""
+        return ARC_DEG
+
+    @property
+    def whole_views(self) -> int:
+        """The number of views over it."""
+        return VIEWS
+
     def angles(self) -> np.ndarray:
-        """Directions of the detector in radians, (views,)."""
+        """Directions of the detector, or places of the source, in radians, (views,)."""
         return np.deg2rad(self.first_deg + self.arc_deg * np.arange(self.views) / self.views)
 
     def distances(self) -> np.ndarray:
         """Distances of the rays from the isocentre in mm, (cells,)."""
         return (np.arange(self.cells) - (self.cells - 1) / 2) * self.pitch_mm
+
+    def directions(self) -> np.ndarray:
+        """Of the detector to which each ray belongs, in radians, (views, 1)."""
+        return self.angles()[:, None]
 
 
 class Projector:
@@ -110,7 +124,7 @@ class Projector:
     def filtered(self, sinograms: Tensor, window: Window) -> Tensor:
         """Sinograms after the ramp and `window`, divided by the number of views."""
         g = self.geometry
-        gain = torch.from_numpy(_ramp(g.cells, g.pitch_mm, window)).to(sinograms.device)
+        gain = torch.from_numpy(ramp(g.cells, g.pitch_mm, window)).to(sinograms.device)
         padded = torch.fft.rfft(sinograms, n=2 * g.cells)
         return torch.fft.irfft(padded * (gain / g.views), n=2 * g.cells)[..., : g.cells]
 
@@ -176,7 +190,7 @@ def _level(number: int, size: int) -> np.ndarray:
     return _WIDTH * np.sinh(root) / root
 
 
-def _ramp(cells: int, pitch: float, window: Window) -> np.ndarray:
+def ramp(cells: int, pitch: float, window: Window) -> np.ndarray:
     """Gain at the frequencies of a sinogram that is padded to twice its length; float32.
 
     The ramp of a band-limited kernel in space (Kak & Slaney 1988, eq. 3.61), so that the mean stays right.

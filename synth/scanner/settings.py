@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
 
@@ -10,13 +11,18 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
     field_validator,
     model_serializer,
     model_validator,
 )
 
+from synth.errors import InputError
+
 MAX_SLICE_MM, MAX_NOISE_HU = 20.0, 200.0
 MAX_VIEWS, MAX_STEPS = 1440, 200
+MIN_SOURCE_MM, MAX_SOURCE_MM = 200.0, 2000.0
 _SOFT = "soft"  # what clinicians call a smooth kernel
 
 
@@ -52,6 +58,27 @@ class Reconstruction(StrEnum):
     sirt = "sirt"
 
 
+class Beam(StrEnum):
+    """Rays side by side, into which scanners sort theirs, or the fan of a source that goes round the patient."""
+
+    parallel = "parallel"
+    fan = "fan"
+
+
+class Detector(StrEnum):
+    """Cells of a fan's detector on an arc about the source, or on a line."""
+
+    curved = "curved"
+    flat = "flat"
+
+
+class Bowtie(StrEnum):
+    """The filter that spares photons at the rim: for a head, or for a body."""
+
+    head = "head"
+    body = "body"
+
+
 class ScannerSettings(BaseModel):
     """An acquisition.
 
@@ -62,7 +89,9 @@ class ScannerSettings(BaseModel):
     noise_hu: SD of even noise that is added to the finished slices, in water.
     dose: share of the exposure at which the volume was taken; the noise that is missing is put on the sinogram.
     modulation: tube current by direction, as much in sum (synth/scanner/dose.py).
-    views, angle_deg: directions of rays, and the arc over which they are spaced, out of 180 degrees.
+    beam, detector, source_mm: of the rays; a fan's detector, and the distance of its source from the isocentre.
+    bowtie: filter before the patient, which the noise knows.
+    views, angle_deg: directions of rays, and the arc over which they are spaced, out of 180 degrees, of a fan 360.
     reconstruction, sirt_steps: how the missing views show.
     beam_hardening: bone hardens the beam; a CT of a real scanner has this already.
     metal: implants, with the labels that say where.
@@ -77,8 +106,12 @@ class ScannerSettings(BaseModel):
     profile: Profile | None = None
     dose: float | None = Field(None, gt=0, le=1)
     modulation: bool = False
+    beam: Beam | None = None
+    detector: Detector | None = None
+    source_mm: float | None = Field(None, ge=MIN_SOURCE_MM, le=MAX_SOURCE_MM)
+    bowtie: Bowtie | None = None
     views: int | None = Field(None, ge=1, le=MAX_VIEWS)
-    angle_deg: float | None = Field(None, gt=0, le=180)
+    angle_deg: float | None = Field(None, gt=0, le=360)
     reconstruction: Reconstruction | None = None
     sirt_steps: int | None = Field(None, ge=1, le=MAX_STEPS)
     beam_hardening: bool = False
@@ -89,12 +122,23 @@ class ScannerSettings(BaseModel):
     def _soft_is_smooth(cls, value: Any) -> Any:
         return Kernel.smooth if value == _SOFT else value
 
+    @field_validator("angle_deg")
+    @classmethod
+    def _within_the_turn(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and value > 180 and info.data.get("beam") is not Beam.fan:
+            raise ValueError("input should be less than or equal to 180, of a fan 360")
+        return value
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         needs = {
             "increment_mm": (self.increment_mm, self.slice_mm, "slice_mm"),
             "profile": (self.profile, self.slice_mm, "slice_mm"),
             "modulation": (self.modulation, self.dose, "dose"),
+            "bowtie": (self.bowtie, self.dose or self.metal, "dose or metal"),
+            "beam": (self.beam, self.projects, "dose, views, angle_deg, metal or beam_hardening"),
+            "detector": (self.detector, self.beam is Beam.fan, "beam fan"),
+            "source_mm": (self.source_mm, self.beam is Beam.fan, "beam fan"),
             "sirt_steps": (self.sirt_steps, self.reconstruction is Reconstruction.sirt, "reconstruction sirt"),
             "reconstruction": (self.reconstruction, self.views or self.angle_deg, "views or angle_deg"),
         }
@@ -123,6 +167,16 @@ class ScannerSettings(BaseModel):
     def settings(self) -> dict[str, Any]:
         """What differs from a volume as it is, as JSON values."""
         return self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "share"})
+
+
+def settings_of(table: Mapping[str, Any], what: str) -> ScannerSettings:
+    """Settings from a table of their fields. Raises InputError that starts with `what` and names the field."""
+    try:
+        return ScannerSettings.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f" {part}:" for part in first["loc"])
+        raise InputError(f"{what}{where} {first['msg'].removeprefix('Value error, ')}") from error
 
 
 _PHYSICS = frozenset(ScannerSettings.model_fields) - {"slice_mm", "kernel", "noise_hu"}

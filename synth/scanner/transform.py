@@ -10,11 +10,10 @@ import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform, Randomizable
-from pydantic import ValidationError
 
 from synth.errors import InputError
 from synth.scanner.scan import scan_in_place
-from synth.scanner.settings import ScannerSettings
+from synth.scanner.settings import ScannerSettings, settings_of
 from synth.volumes import labels
 from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
@@ -91,11 +90,4 @@ class Scand(Randomizable, MapTransform):
 
 
 def _checked(one: ScannerSettings | Mapping[str, Any]) -> ScannerSettings:
-    if isinstance(one, ScannerSettings):
-        return one
-    try:
-        return ScannerSettings.model_validate(one)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"Scand: settings {where}: {first['msg'].removeprefix('Value error, ')}") from error
+    return one if isinstance(one, ScannerSettings) else settings_of(one, "Scand: settings")

@@ -7,21 +7,25 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from synth.scanner.projector import ARC_DEG, VIEWS, Geometry, Projector
+from synth.scanner.beams import Rays
+from synth.scanner.projector import Geometry
 
 _SHORT = 1.0  # pixels: rays and pixels that meet less of each other are left out
 SIRT_STEPS = 20
 
 
 def few(geometry: Geometry, views: int | None, angle_deg: float | None) -> Geometry:
-    """The views that are asked for, about those whose rays run along Y; the full number of views a degree if unsaid."""
-    arc = angle_deg or ARC_DEG
-    number = views or max(1, round(VIEWS * arc / ARC_DEG))
-    middle = 90.0 * (1 - 1 / number) if arc == ARC_DEG else arc / 2 * (1 - 1 / number)
-    return replace(geometry, views=number, arc_deg=arc, first_deg=-middle)
+    """The views that are asked for, about those whose rays run along Y; the full number of views a degree if unsaid.
+
+    The source of a fan is in front in the middle one.
+    """
+    arc = angle_deg or geometry.whole_deg
+    number = views or max(1, round(geometry.whole_views * arc / geometry.whole_deg))
+    in_front = 180.0 if geometry.whole_deg > 180 else 0.0
+    return replace(geometry, views=number, arc_deg=arc, first_deg=in_front - arc / 2 * (1 - 1 / number))
 
 
-def sirt(projector: Projector, sinograms: Tensor, steps: int = SIRT_STEPS) -> Tensor:
+def sirt(projector: Rays, sinograms: Tensor, steps: int = SIRT_STEPS) -> Tensor:
     """Simultaneous iterative reconstruction (Gilbert 1972) from nothing, never below 0; (B, X, Y).
 
     After few steps it is smooth: streaks are weaker than in filtered back-projection, and so is detail.

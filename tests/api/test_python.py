@@ -10,9 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import synth
+from synth import cli
 from synth.errors import InputError
+from synth.volumes import nifti
 
 PROMPT = "CT of the head and neck with a 70 Gy target on the left side"
 
@@ -43,7 +46,7 @@ def test_a_kept_case_is_the_same_and_can_be_loaded(case: Any, tmp_path: Path) ->
 
 
 def test_help_names_units_errors_and_types() -> None:
-    for function in (synth.generate, synth.insert, synth.read):
+    for function in (synth.generate, synth.insert, synth.read, synth.scan, synth.radiograph):
         assert "Raises:" in inspect.getdoc(function)
         assert inspect.signature(function).return_annotation != inspect.Signature.empty
     assert "mm" in inspect.getdoc(synth.generate)
@@ -56,6 +59,28 @@ def test_import_is_quick_and_without_torch() -> None:
         "sys.exit(f'took {taken:.2f} s' if taken > 0.2 else 'torch' in sys.modules and 'imports torch')"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_scans_and_films_are_those_of_the_commands(case: Any, tmp_path: Path) -> None:
+    low = synth.scan(case, dose=0.25, seed=3)
+    assert low.ct.hu.shape == case.ct.hu.shape and (low.ct.hu != case.ct.hu).any() and low.clean is case.ct
+    kept = synth.generate(PROMPT, seed=1, spacing=8, out=tmp_path, quiet=True)
+    assert (
+        cli.main(["scan", str(kept.folder), "--dose", "0.25", "--seed", "3", "--out", str(tmp_path / "o"), "-q"]) == 0
+    )
+    written = nifti.read_volume(tmp_path / "o/case_00000/scan.nii.gz", plausible=False)
+    assert (written.hu == low.ct.hu).all()
+    assert (synth.scan(kept.folder, dose=0.25, seed=3).ct.hu == low.ct.hu).all()
+    with pytest.raises(InputError, match="scan: dose: Input should be less than or equal to 1"):
+        synth.scan(case, dose=2)
+    pytest.importorskip("nanodrr", reason="the extra xray is not installed")
+    film = synth.radiograph(case, "lateral", detector=64)
+    assert film.film.pixels.shape == (64, 64) and film.paths["mandible"].max() > 5
+    assert (
+        cli.main(["xray", str(kept.folder), "--view", "lateral", "--detector", "64", "--out", str(tmp_path / "x")]) == 0
+    )
+    with Image.open(tmp_path / "x/case_00000/lateral.png") as picture:
+        assert (np.asarray(picture) == film.film.pixels).all()
 
 
 def test_reading_says_what_is_drawn_and_what_not() -> None:

@@ -23,7 +23,7 @@ from tests.cohort.conftest import RECIPE, files_of, write_recipe
 from tests.cohort.test_planning import plan
 
 SCANNERS: dict[str, Any] = {
-    "thick": {"slice_mm": 6, "kernel": "smooth", "noise_hu": 9},
+    "thick": {"slice_mm": 6, "kernel": "smooth", "noise_hu": 9, "dose": 0.5, "beam": "fan", "views": 492},
     "noisy": {"share": 2, "noise_hu": 15},
 }
 GENERATED = {"hosts": None, "findings": None, "draw": "head_neck", "healthy": 0.0}
@@ -38,7 +38,9 @@ def test_the_quota_is_exact_and_independent_of_the_others() -> None:
         (group, name) for group in ("healthy", "lung nodule") for name in SCANNERS
     }
     thick = next(case.scanner for case in cases if case.asked["scanner"] == "thick")
-    assert thick is not None and thick.told() == "thick: 6 mm slices, smooth kernel, noise of 9 HU added"
+    assert thick is not None and thick.told() == (
+        "thick: 6 mm slices, smooth kernel, noise of 9 HU added, dose 0.5, beam fan, views 492"
+    )
 
 
 def test_without_scanners_nothing_of_them_is_said() -> None:
@@ -55,6 +57,10 @@ def test_without_scanners_nothing_of_them_is_said() -> None:
         ({"scanners": {"a": {"slices": 3}}}, "scanners.a.slices: unknown key"),
         ({"scanners": {"a": {"kernel": "B30f"}}}, "scanners.a.kernel 'B30f'"),
         ({"scanners": {"a": {"noise_hu": -1}}}, "scanners.a.noise_hu '-1'"),
+        ({"scanners": {"a": {"dose": 0}}}, "scanners.a.dose '0'"),
+        ({"scanners": {"a": {"dose": 1.5}}}, "scanners.a.dose '1.5'"),
+        ({"scanners": {"a": {"views": 0}}}, "scanners.a.views '0'"),
+        ({"scanners": {"a": {"angle_deg": 200}}}, "scanners.a.angle_deg '200'"),
         ({"scanners": {"a": {"share": 0}}}, "and not all 0"),
         ({"scanners": {}}, "and not all 0"),
     ],
@@ -103,13 +109,16 @@ def test_a_cohort_shows_its_scanners_and_is_proved_whole(scanned: Path) -> None:
         assert planned.scanner is not None and planned.scanner.name == row["scanner"]
         assert row["spacing_mm"] == [2.0, 2.5, 6.0 if row["scanner"] == "thick" else 3.0]
         assert (row["kernel"], row["noise_hu"]) == (planned.scanner.kernel, planned.scanner.noise_hu)
+        asked = {"slice_mm": 6.0, "dose": 0.5, "beam": "fan", "views": 492} if row["scanner"] == "thick" else {}
+        columns = ("slice_mm", "dose", "beam", "views", "angle_deg", "reconstruction", "metal")
+        assert {name: row[name] for name in columns} == {name: asked.get(name) for name in columns}
         assert manifest["seeds"]["scanner"] == planned.scanner_seed
         assert case.ct.hu.shape == case.organs.ids.shape == case.lesions.ids.shape
     assert cli.main(["verify", str(scanned)]) == 0
     assert cli.main(["check", *(str(folder) for folder in (scanned / "cases").iterdir())]) == 0
     quotas = [q for q in json.loads((scanned / "cohort.json").read_text())["quotas"] if q["quota"] == "scanner"]
     assert {q["value"]: (q["asked"], q["made"]) for q in quotas} == {"noisy": (2, 2), "thick": (1, 1)}
-    assert "| thick | 6.0 | smooth | 9.0 |" in (scanned / "README.md").read_text()
+    assert "| thick | 6.0 | smooth | 9.0 | dose 0.5, beam fan, views 492 |" in (scanned / "README.md").read_text()
 
 
 def test_a_scanned_host_has_the_noise_that_was_asked_for(scanned: Path, place: Path) -> None:

@@ -35,7 +35,7 @@ class Ellipse:
 
     def sinogram(self, geometry: Geometry) -> np.ndarray:
         """Length of each ray inside it in mm, (views, cells) float32; Kak & Slaney 1988, eq. 3.6."""
-        theta = geometry.angles()[:, None]
+        theta = geometry.directions()
         s = geometry.distances() - (self.x * np.cos(theta) + self.y * np.sin(theta))
         gamma = theta - np.deg2rad(self.turn_deg)
         wide2 = (self.a * np.cos(gamma)) ** 2 + (self.b * np.sin(gamma)) ** 2

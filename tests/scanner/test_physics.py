@@ -9,7 +9,7 @@ from nibabel.affines import apply_affine
 
 from synth.errors import InputError
 from synth.scanner.acquisition import Acquisition
-from synth.scanner.dose import ELECTRONIC, missing_noise, modulated
+from synth.scanner.dose import ELECTRONIC, missing_noise, modulated, poisson
 from synth.scanner.implants import place
 from synth.scanner.metal import spectrum, to_mu
 from synth.scanner.projector import Geometry, projector
@@ -61,6 +61,21 @@ def test_noise_that_is_added_makes_up_that_of_the_lower_dose() -> None:
     expected = (1 / (0.25 * 2e5 * np.exp(-2.0)) + (ELECTRONIC / (0.25 * 2e5 * np.exp(-2.0))) ** 2) ** 0.5
     bright = missing_noise(torch.full_like(line, 2.0), 0.25, 2e5, 4, had=torch.full_like(line, -20.0))
     assert float(bright.std()) == pytest.approx(expected, rel=0.03)
+
+
+def test_counts_are_poisson_and_go_together_where_expectations_do() -> None:
+    normal = torch.randn(400_000, generator=torch.Generator().manual_seed(5))
+    for mean in (0.3, 4.0, 19.0, 21.0, 200.0):
+        counts = poisson(torch.full_like(normal, mean), normal)
+        assert float(counts.mean()) == pytest.approx(mean, rel=0.01)
+        assert float(counts.var()) == pytest.approx(mean, rel=0.02)
+        assert float(counts.min()) >= 0 and torch.equal(counts, counts.round())
+        skew = float((((counts - mean) / mean**0.5) ** 3).mean())
+        assert skew == pytest.approx(mean**-0.5, rel=0.1, abs=0.02)
+    with_lesion = WATER.clone()
+    with_lesion[100:104, 60:64] = 60
+    one, other = (change(hu, 1, dose=0.25) for hu in (WATER, with_lesion))
+    assert (one - other).std() < 0.1 * one.std()  # a twin has the noise of its case
 
 
 def test_noise_rises_to_the_centre_and_streaks_through_the_long_axis() -> None:
