@@ -106,13 +106,13 @@ def _points(organs: LabelMap, name: str) -> np.ndarray:
 def _hip(organs: LabelMap) -> list[Capsule]:
     """A head of cobalt-chrome in the head of each femur, and a titanium stem down its shaft."""
     found: list[Capsule] = []
-    for side, medial in (("left", 1.0), ("right", -1.0)):
+    for side, medial in (("left", 1.0), ("right", -1.0)):  # +x is to the right
         femur = _points(organs, f"femur_{side}")
         if not len(femur):
             continue
         top = femur[:, 2].max()
         head_part = femur[femur[:, 2] > top - 40]
-        inner = head_part[:, 0] * medial <= np.median(head_part[:, 0] * medial)
+        inner = head_part[:, 0] * medial >= np.median(head_part[:, 0] * medial)
         head = head_part[inner].mean(axis=0)
         shaft = femur[(femur[:, 2] < top - 70) & (femur[:, 2] > top - 170)]
         found.append(Capsule("cobalt_chrome", head, head, 14.0))
