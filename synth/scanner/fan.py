@@ -157,17 +157,19 @@ class FanProjector:
             for n, mm in zip(g.shape, g.spacing, strict=True)
         )
         image = torch.zeros(len(rows), math.prod(g.shape), device=device)
+        far, across = (torch.empty(g.shape, device=device) for _ in range(2))
+        at, nearest = torch.empty(g.shape, dtype=torch.int32, device=device), torch.empty_like(image)
         step = g.pitch_mm / _FINE
         last = math.ceil(g.source_mm * math.tan(float(np.abs(g.fans()).max())) / step)
         for first in range(0, g.views, _AT_ONCE):
             fine = self._fine(rows[:, first : first + _AT_ONCE], np.arange(-last, last + 1) * step)
             for row, angle in enumerate(g.angles()[first : first + _AT_ONCE]):
-                cos, sin = math.cos(angle), math.sin(angle)
-                far = 1 / ((g.source_mm - x * sin)[:, None] + y * cos)  # along the middle ray
-                across = (x * cos)[:, None] + y * sin
-                at = (across * far).mul_(g.source_mm / step).add_(last + 0.5).to(torch.int32).flatten()
-                nearest = fine[:, row].index_select(1, at.clamp_(0, 2 * last))
-                image += nearest * far.mul_(g.source_mm).square_().flatten()
+                cos, sin = math.cos(angle) / g.source_mm, math.sin(angle) / g.source_mm
+                torch.add((1 - x * sin)[:, None], y * cos, out=far).reciprocal_()  # of the source's distance, along Y
+                torch.add((x * cos)[:, None], y * sin, out=across).mul_(far).mul_(g.source_mm / step).add_(last + 0.5)
+                at.copy_(across).clamp_(0, 2 * last)
+                torch.index_select(fine[:, row], 1, at.flatten(), out=nearest)
+                image.addcmul_(nearest, far.square_().flatten())
         return image.reshape(-1, *g.shape)
 
     def _fine(self, rows: Tensor, places: np.ndarray) -> Tensor:
