@@ -83,6 +83,8 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"segment": True}
     if word == "pelvis" and "kidney" in named and index and "side" in items[index - 1].means:
         return {"segment": True}
+    if word == "each" and index and ("size" in items[index - 1].means or index + 1 == len(items)):
+        return {"ordinary": True}  # "two nodules, 5 mm each"
     if word == "thick" and index and items[index - 1].text.lower().endswith("wall"):
         return {"finding": kind_named("wall thickening")}  # "bladder wall thick"
     if word == "one" and index and "size" in items[index - 1].means:

@@ -18,6 +18,7 @@ from prompts.vocabulary import (
     EXTENT_KINDS,
     HOME_REGION,
     KIND_ORGANS,
+    LIVER_SIDES,
     PATTERNS,
     REGION_ORGANS,
     SEGMENTS,
@@ -47,7 +48,8 @@ _STATUS = {"possible": "only possible", "past": "past"}
 @dataclass(frozen=True)
 class Door:
     """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold;
-    `by_region`: the same by the region of the CT, where that makes a difference.
+    `by_region`: the same by the region of the CT, where that makes a difference. `halves`: organs whose segments it
+    does not tell apart, only their right and left half.
 
     `why_not` is said of the others. The tables of synth/case/doors.py make them.
     """
@@ -56,6 +58,16 @@ class Door:
     findings: frozenset[tuple[str, str]] | None = None
     why_not: str = "not drawn yet"
     by_region: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    halves: frozenset[str] = frozenset()
+
+    def coarse(self, request: FindingRequest) -> tuple[FindingRequest, str]:
+        """The request as it is drawn, and what is said of that: a segment of an organ in `halves` by its half."""
+        if request.segment is None or request.organ not in self.halves:
+            return request, ""
+        side = request.side or LIVER_SIDES.get(request.segment)
+        where = f"in the {side} {request.organ}" if side else f"anywhere in the {request.organ}"
+        drawn = request.model_copy(update={"segment": None, "side": side})
+        return drawn, f"segment {request.segment} is not told apart: {where}"
 
     def draws(self, request: FindingRequest, region: str | None = None) -> bool:
         """Whether a finding is in the table."""
@@ -98,6 +110,8 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if request is not None:
             valid.append(request)
             if door.draws(request, region):
+                request, half = door.coarse(request)
+                why = "; ".join(note for note in (half, why) if note)
                 requests += _at_each_level(request, finding)
             else:
                 request, why = None, door.why_not

@@ -324,6 +324,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             draft.places = [replace(p, side=opening.side) for p in draft.places] or [opening]
         _beside(items, before, draft)
         _within(before, draft)
+        _around(items, before, draft)
         if not any(d is not draft and d.kind and draft.kind and d.kind.name == draft.kind.name for d in drafts):
             _follow(items, before, draft)
         _same_side(before, draft)
@@ -379,6 +380,30 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
         draft.places = [replace(p, side=side) for p in kept] or [
             Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
         ]
+
+
+_IT = frozenset(("it", "them", "this", "these", "which"))
+
+
+def _around(items: Sequence[Term], before: Draft, draft: Draft) -> None:
+    """ "mass .. and satellite nodules around it", "bronchiectasis, some of which contain mucus": in the same place.
+
+    And "cut off at the pancreatic head, where there is a mass"; "stones in the gallbladder with thickened wall".
+    """
+    if draft.kind is None or _placed(draft) or before.status == "absent" or draft.status == "absent":
+        return
+    between = items[before.last : draft.first]
+    where = next((k for k in range(draft.first - 1, before.last - 1, -1) if items[k].text.lower() == "where"), None)
+    if where is not None:
+        draft.places = [replace(p, weak=False) for p in before.places if p.last in (where, where - 1)] or draft.places
+        return
+    behind = items[draft.last : draft.last + 3]
+    pointed = any(i.has("beside") for i in behind[:1]) and any(i.text.lower() in _IT for i in behind[1:])
+    related = any(i.text.lower() in ("which", "satellite") for i in [*between, *items[draft.first - 1 : draft.first]])
+    if (pointed or related) and not draft.kind.always:
+        draft.places = [replace(p) for p in before.places if not p.weak]
+    elif draft.kind.needs_place:
+        draft.places = [replace(p) for p in before.places if p.organ in draft.kind.elsewhere and not p.weak]
 
 
 def _within(before: Draft, draft: Draft) -> None:

@@ -254,7 +254,9 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
     asked = bool(between) and is_mark(between[-1], "?")  # "?IPMN"
     sized = any("size" in i.means for i in between[-3:])
-    if not (opened or says_equal or says_possible) or (sized and not asked and not says_equal):
+    if not (opened or says_equal or says_possible) or (
+        sized and not asked and not says_equal and not is_mark(between[-1], "(")
+    ):
         return False
     if _is_considered(items, b):
         return _told(a, b, certain=not says_possible)

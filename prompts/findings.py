@@ -307,11 +307,17 @@ def counted(draft: Draft) -> int | str | None:
         numbers = [t for t in said if t.means["count"].isdigit()]
         value = (numbers or said)[0].means["count"]
         return int(value) if value.isdigit() else SEVERAL
-    if draft.plural and (levels := [sum(_levels(name) for name in p.segments) for p in draft.places]) and all(levels):
+    if draft.plural and (levels := _named_levels(draft.places)) and all(levels):
         return sum(levels) if sum(levels) > 1 else SEVERAL
     if draft.plural or draft.kind.several:
         return SEVERAL
     return None if draft.kind.mass else 1
+
+
+def _named_levels(places: Sequence[Place]) -> list[int]:
+    """How many vertebrae or ribs each place names that is more than "bone"."""
+    told = [p for p in places if p.segments or p.part or p.organ not in ("bone", "vertebra", None)]
+    return [sum(_levels(name) for name in p.segments) for p in told]
 
 
 def _levels(name: str) -> int:

@@ -93,7 +93,9 @@ def _listed(state: Text, items: Sequence[Term], where: list[Place], sentence: Se
     if sentence.section == "target" or mark.text != ";":
         return None
     if state.source.raw[start] == ";":  # "segment 3, 14 mm; segment 8, 22 mm": another one, in another place
-        if last.finding.size_mm is None or not any(p.part and p.part != last.finding.part for p in where):
+        f = last.finding
+        other = any((p.part and p.part != f.part) or (p.side and f.side and p.side != f.side) for p in where)
+        if f.size_mm is None or not other:
             return None
         if isinstance(last.finding.count, int):
             last.become(count=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth.cli.app import app, progress_bars
-from synth.cli.options import Quiet
+from synth.cli.options import Parser, Quiet
 from synth.cohort import StoreKind
 from synth.cohort.processes import Engine
 from synth.export import Labels, Layout
@@ -35,6 +35,7 @@ def cohort(
         StoreKind | None,
         typer.Option(help="Keep inserted cases whole, or only what differs from the host.", show_default="full"),
     ] = None,
+    by: Parser = "grammar",
     quiet: Quiet = False,
 ) -> None:
     """Make a data set from a recipe; run it again to go on where it stopped.
@@ -45,9 +46,10 @@ def cohort(
     """
     from synth.cohort import command
 
+    launch = command.Launch(engine, workers, key_values(slurm or [], "--slurm"))
+    command.read_prompts(recipe, by, launch)
     if dry_run or list_cases:
         raise typer.Exit(command.show(recipe, out, listed=list_cases))
-    launch = command.Launch(engine, workers, key_values(slurm or [], "--slurm"))
     raise typer.Exit(command.cohort(recipe, out, launch, only=only, retry=retry, quiet=quiet, store=store))
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from synth.case.doors import GRAMMAR, ask
 from synth.cohort import StoreKind, delta, dry_run, engine, layout
 from synth.cohort.engine import Outcome
 from synth.cohort.planning import SCANNER
 from synth.cohort.processes import Engine, this_process
+from synth.cohort.recipe import read_recipe
 from synth.errors import InputError, OutputError
 
 DONE, FAILED = 0, 1
@@ -47,6 +49,22 @@ class Launch:
         from synth.cohort import on_slurm
 
         return on_slurm.run(recipe, out, workers=self.workers or 1, options=self.slurm, retry=retry, quiet=quiet)
+
+
+def read_prompts(recipe: Path, by: str, launch: Launch) -> None:
+    """Let a language model read the prompts of a recipe, once each, before its cases are planned; the plans store it.
+
+    Raises InputError where several processes would each have a reading of their own, or there is no prompt to read.
+    """
+    if by == GRAMMAR:
+        return
+    said = read_recipe(recipe)
+    if launch.engine is not Engine.here or this_process().world > 1:
+        raise InputError(f"--parser {by}: each process would read for itself; make this cohort in one process")
+    if not said.prompts:
+        raise InputError(f"--parser {by}: '{recipe}' has no prompts to read; leave it out")
+    for prompt in said.prompts:
+        ask(prompt, "generate" if said.hosts is None else "insert", by=by)
 
 
 def cohort(

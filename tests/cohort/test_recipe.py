@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from synth.case import doors
+from synth.cohort import command, engine
+from synth.cohort.command import Launch
+from synth.cohort.processes import Engine
 from synth.cohort.recipe import read_recipe
 from synth.errors import InputError
 from tests.cohort.conftest import RECIPE, write_recipe
@@ -112,3 +117,30 @@ def test_what_no_cohort_can_be_made_of_is_refused(tmp_path: Path, line: str) -> 
     (tmp_path / "recipe.yaml").write_text(f"name: a\n{number}prompts: CT of the chest\n{line}\n")
     with pytest.raises(InputError, match="recipe.yaml: "):
         read_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_language_model_reads_the_prompts_of_a_recipe_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    said = {"kind": "nodule", "organ": "lung", "side": "left", "quote": "shadow of 11 mm", "size_mm": [11]}
+    answer = json.dumps({"findings": [said | {"status": "present"}]})
+    monkeypatch.setattr("synth.case.language_model.model_of", lambda _: lambda text: asked.append(text) or answer)
+    monkeypatch.setattr(doors, "_BY_MODEL", {})
+    prompt = "chest CT with a shadow of 11 mm on the left"
+    recipe = write_recipe(tmp_path, findings=None, hosts=None, healthy=0.0, prompts=[prompt], number=2)
+    command.read_prompts(recipe, "llm:stub", Launch())
+    cases = list(engine.plan_of(recipe))
+    assert len(asked) == 1 and [c.request.findings[0].size_mm for c in cases] == [11.0, 11.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "launch", "said"),
+    [
+        ({}, Launch(), "has no prompts to read"),
+        ({}, Launch(Engine.slurm, 2), "make this cohort in one process"),
+    ],
+)
+def test_a_language_model_that_cannot_read_a_recipe(
+    changes: dict[str, Any], launch: Launch, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        command.read_prompts(write_recipe(tmp_path, **changes), "llm:stub", launch)
