@@ -227,7 +227,7 @@ def _named(hosts: list[Host]) -> Iterator[str]:
         try:
             read_host(host.ct, host.organs, host.organ_ids)
         except InputError as error:
-            yield f"{host.name}: {error}"
+            yield f"{host.name}: {str(error).replace(str(DATA), 'DATA')}"
 
 
 def _page(outcomes: list[Outcome], named: list[str]) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.lib.format import open_memmap
 
 from synth.errors import InputError
 from synth.files.whole import sweep, whole_file, whole_folder
@@ -236,9 +237,9 @@ class Store(Sequence[PatientEntry]):
         """Copies: a map that stayed open would count as memory of the process."""
         shard = self.folder / f"shard_{about['shard']:05d}"
         try:
-            hu = np.array(np.load(shard / "hu.npy", mmap_mode="r")[about["row"]])
+            hu = np.array(open_memmap(shard / "hu.npy", mode="r")[about["row"]])
             others = [
-                np.array(np.load(shard / f"{key}.npy", mmap_mode="r")[about["row"]])
+                np.array(open_memmap(shard / f"{key}.npy", mode="r")[about["row"]])
                 if (shard / f"{key}.npy").is_file()
                 else np.zeros(hu.shape, np.uint8)
                 for key in ("organs", "dose")
@@ -246,7 +247,7 @@ class Store(Sequence[PatientEntry]):
             for (key, dtype), array in zip(_ARRAYS.items(), (hu, *others), strict=True):
                 if array.dtype != dtype or array.ndim != 3 or array.shape != hu.shape:
                     raise ValueError(f"{key}.npy holds {array.dtype} {array.shape}")
-        except (OSError, ValueError, IndexError) as error:
+        except Exception as error:  # numpy's reader of headers fails in many ways, a tokenizer's among them
             raise InputError(
                 f"{shard}: cannot be read ({' '.join(str(error).split())}); remove it, and {_AGAIN}"
             ) from error

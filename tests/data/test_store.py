@@ -99,6 +99,10 @@ def test_what_is_damaged_is_one_line(tmp_path):
     hu.write_bytes(hu.read_bytes()[:-9])
     with pytest.raises(InputError, match="shard_00000: cannot be read .*; remove it, and run"):
         kept[0]
+    for content in (b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00\x10\x00{'descr': '<i2'((\n"):
+        hu.write_bytes(content)
+        with pytest.raises(InputError, match="shard_00000: cannot be read .*; remove it, and run"):
+            kept[0]
     (tmp_path / store.INDEX).write_bytes(b"none")
     with pytest.raises(InputError, match=r"index\.parquet: "):
         Store(tmp_path)
