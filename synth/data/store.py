@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 
 from synth.errors import InputError
+from synth.files.documents import parse_json
 from synth.files.whole import sweep, whole_file, whole_folder
 
 INDEX = "index.parquet"
@@ -190,7 +192,12 @@ def _rows(shard: Path) -> pa.Table:
 
 def _table(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, schema=_SCHEMA)
+        table = pq.read_table(path, schema=_SCHEMA)
+        table.validate(full=True)  # that text is UTF-8, too
+        kept = table.filter(pa.array(np.asarray(table.column("row").fill_null(0)) >= 0))
+        if empty := [name for name in ("row", *kept.column_names) if kept.column(name).null_count]:
+            raise pa.ArrowInvalid(f"a row without {empty[0]}")
+        return table
     except (OSError, pa.ArrowException) as error:
         said = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())[:120]
         raise InputError(f"{path}: {said}; remove its folder, and {_AGAIN}") from error
@@ -221,7 +228,7 @@ class Store(Sequence[PatientEntry]):
             raise IndexError(index)
         about = self._table.slice(index % len(self), 1).to_pylist()[0]
         hu, organs, dose = self._arrays(about)
-        facts, columns = json.loads(about["facts"]), json.loads(about["columns"])
+        facts, columns = self._described(about["facts"], Real), self._described(about["columns"], str)
         said = about["annotated"], facts, about["report"], columns, about["source"]
         return PatientEntry(about["name"], about["region"], hu, organs, dose, *said)
 
@@ -231,7 +238,15 @@ class Store(Sequence[PatientEntry]):
 
     def facts(self) -> Iterable[dict[str, float]]:
         """Of each patient, in order, without reading any."""
-        return map(json.loads, self._table.column("facts").to_pylist())
+        return (self._described(text, Real) for text in self._table.column("facts").to_pylist())
+
+    def _described(self, text: str, of: type) -> dict[str, Any]:
+        """A table of numbers (`Real`) or of text (`str`)."""
+        what, remedy = f"{self.folder / INDEX}: facts or columns", f"remove it, and {_AGAIN}"
+        table = parse_json(text, what, remedy=remedy)
+        if not isinstance(table, dict) or not all(isinstance(value, of) for value in table.values()):
+            raise InputError(f"{what}: {text[:80]!r} is no table of {of.__name__.lower()}s; {remedy}")
+        return table
 
     def _arrays(self, about: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Copies: a map that stayed open would count as memory of the process."""

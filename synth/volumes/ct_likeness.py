@@ -38,7 +38,7 @@ _LEVEL = 0.15  # share of the points that it must have
 _OFF, _EVEN = 100.0, 50.0  # HU: two slices that differ by more do not go together, by less do
 _ALIKE, _OPPOSED = 0.6, -0.35  # correlation of two slices
 _SLOPE = (0.4, 1.8)
-_LEAST = 0.005  # share of a slice's points that differ from most, for it to be compared
+_LEAST = 0.005  # share of a slice's points that differ from most, for its spread to be compared
 
 
 def require_ct(values: np.ndarray, what: str) -> None:
@@ -105,15 +105,16 @@ def odd_slice(values: np.ndarray, axis: int) -> tuple[int, str] | None:
 
 def _odd_beside(one: np.ndarray, other: np.ndarray) -> str | None:
     """How a slice differs from its neighbour as no anatomy does; "" where they go together, None where that is open."""
-    if min(_content(one), _content(other)) < _LEAST:
-        return None  # padding, or the few voxels where a field of view begins
+    if min(float(one.std()), float(other.std())) < 1:
+        return None  # a slice of padding
     alike, slope = float(np.corrcoef(one, other)[0, 1]), float(one.std() / other.std())
     if alike < _OPPOSED:
         return "its numbers run the other way than its neighbours' (inverted)"
     bins = np.rint((one - other) / _BIN).astype(int)
     counts = np.bincount(bins - bins.min())
     level, share = (int(counts.argmax()) + int(bins.min())) * _BIN, float(counts.max() / len(bins))
-    if alike > _ALIKE and not _SLOPE[0] < slope < _SLOPE[1]:
+    enough = min(_content(one), _content(other)) > _LEAST  # more than a few voxels where a field of view begins
+    if alike > _ALIKE and not _SLOPE[0] < slope < _SLOPE[1] and enough:
         return f"its numbers are {slope:.2g} times its neighbours'"
     if share > _LEVEL and abs(level) > _OFF:
         return f"it is {level:+.0f} HU off its neighbours"

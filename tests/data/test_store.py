@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from synth.data import store
@@ -127,6 +129,37 @@ def test_arrays_that_are_none_of_a_patient_are_refused(tmp_path, odd, said):
         np.save(tmp_path / "shard_00000" / f"{key}.npy", array[None])
     with pytest.raises(InputError, match=f"shard_00000: cannot be read .{said}"):
         Store(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("facts", "{", "not JSON"),
+        ("facts", '{"liver_ml": "large"}', "is no table of reals"),
+        ("columns", "[]", "is no table of strs"),
+        ("shard", None, "a row without shard"),
+        ("name", None, "a row without name"),
+    ],
+)
+def test_a_table_of_odd_rows_is_one_line(tmp_path, column, value, said):
+    store.write_entries(tmp_path, [entry(1)])
+    table = pq.read_table(tmp_path / store.INDEX)
+    table = table.set_column(
+        table.schema.get_field_index(column), column, pa.array([value], table.schema.field(column).type)
+    )
+    pq.write_table(table, tmp_path / store.INDEX)
+    with pytest.raises(InputError, match=rf"index\.parquet: .*{said}"):
+        Store(tmp_path)[0]
+
+
+def test_text_that_is_none_is_one_line(tmp_path):
+    store.write_entries(tmp_path, [replace(entry(1), report="q" * 40)])
+    file = tmp_path / store.INDEX
+    table = pq.read_table(file)
+    pq.write_table(table, file, compression="none", use_dictionary=False)
+    file.write_bytes(file.read_bytes().replace(b"q" * 40, b"\xde" * 40))
+    with pytest.raises(InputError, match=r"index\.parquet: .*UTF"):
+        Store(tmp_path)
 
 
 def test_organs_beyond_those_of_the_region_are_refused(tmp_path):
