@@ -81,7 +81,7 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"finding": replace(kind_named("lymph node"), several=True)}
     if (word.startswith("parenchym") and named & _PARENCHYMAL) or (word == "crus" and "adrenal" in named):
         return {"segment": True}
-    if word == "pelvis" and "kidney" in named and index and "side" in items[index - 1].means:
+    if word == "pelvis" and "kidney" in named and index and {"side", "organ"} & set(items[index - 1].means):
         return {"segment": True}
     if word == "each" and index and ("size" in items[index - 1].means or index + 1 == len(items)):
         return {"ordinary": True}  # "two nodules, 5 mm each"

@@ -315,7 +315,9 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
     leading: list[Place] = []
     for draft in drafts:
         if _placed(draft):
-            leading = [p for p in draft.places if p.first < draft.head and p.own_organ and _led_by_in(items, p)]
+            leading = [
+                p for p in draft.places if p.first < draft.head and (p.own_organ or p.part) and _led_by_in(items, p)
+            ]
         elif leading and _shares(draft):
             draft.places += leading
     opening = next((p for p in drafts[0].places if _opens(items, p)), None)
@@ -426,7 +428,12 @@ def _same_side(before: Draft, draft: Draft) -> None:
         return
     here, there = _organs(draft), _organs(before)
     part_alone = bool(places) and all(p.part and not p.own_organ for p in places) and draft.kind.name in FOCAL
-    if (part_alone and here == there) or any(here <= pair and there <= pair and here != there for pair in _COUPLED):
+    drained = draft.kind.name == "hydronephrosis" and there <= {"kidney", "ureter"}
+    if (
+        drained
+        or (part_alone and here == there)
+        or any(here <= pair and there <= pair and here != there for pair in _COUPLED)
+    ):
         draft.places = [replace(p, side=side) for p in draft.places] or [Place(draft.head, draft.head, side=side)]
 
 

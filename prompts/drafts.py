@@ -313,7 +313,11 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return True
     if not between or not (between[-1].has("with") or between[-1].has("absent before")):
         return False
-    if len(between) > 1 and any("finding" in i.means or coordinates(i) or is_finite(i) for i in between):
+    listed = (
+        coordinates(between[-2]) if len(between) > 1 else False
+    )  # "nodule in the thyroid, containing calcification"
+    joins = between[:-2] if listed else between
+    if len(between) > 1 and any("finding" in i.means or coordinates(i) or is_finite(i) for i in joins):
         return False
     name, value = {**_ADJECTIVES, **_CALCIFIED}.get(b.kind.name, ("", ""))
     if name:

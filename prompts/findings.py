@@ -111,6 +111,9 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
         own = own + ([p for p in of_it if p.subset and not p.largest] or of_largest)
     if any(p.organ not in (None, "muscle") for p in own):  # "soft tissue lesion in the mediastinum"
         own = [p for p in own if not (p.organ == "muscle" and _is_soft_tissue(items, p))]
+    if draft.kind and draft.kind.name == "metastasis":  # "liver metastases (colorectal)": where they are from
+        homes = {p.organ for p in own if p.own_organ and p.first < draft.first}
+        own = [p for p in own if not (homes and p.organ not in homes and p.first and is_mark(items[p.first - 1], "("))]
     if any(p.organ and p.organ not in _BODY for p in own):  # "in the upper abdominal sections, the right adrenal"
         own = [p for p in own if p.organ not in _BODY or p.side]
     found: list[Place] = []

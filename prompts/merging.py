@@ -40,12 +40,22 @@ def within_sentence(told: list[Told], number: int) -> None:
         again = seen.setdefault(
             (_FAMILY.get(f.kind, f.kind), f.organ, f.side, f.part, f.status, f.attributes.get("device")), one
         )
+        earlier = told[first : next(k for k, t in enumerate(told) if t is one)]
+        bare = [t for t in earlier if _says_less(t.finding, f)]
+        again = bare[0] if again is one and bare else again
         again_in_place = again is not one and not (
             one.draft.kind and one.draft.kind.device and f.attributes.get("device") != "surgical material"
         )
         if again_in_place and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
             merged(again, one)
             told[:] = [t for t in told if t is not one]
+
+
+def _says_less(a: Finding, b: Finding) -> bool:
+    """ "A compression fracture causing height loss is seen in L1": one is told without a place."""
+    if (a.kind, a.status) != (b.kind, b.status) or not _fits(a.organ, b.organ):
+        return False
+    return not (a.side or a.part) or not (b.side or b.part)
 
 
 def _measured_again(told: Sequence[Told], one: Told) -> Told | None:

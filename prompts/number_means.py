@@ -60,7 +60,7 @@ def earlier(match: re.Match[str]) -> Means:
 
 def axes_with_unit(match: re.Match[str]) -> Means:
     """ "(5.6 x 4.1, cm)": the unit stands apart."""
-    scale = _scale(match["unit"])
+    scale = _scale(match["unit"] or match["apart"])
     return {
         "size": {"axes": tuple(sorted((round(n * scale, 6) for n in _values(match["axes"])), reverse=True)), "is": None}
     }

@@ -307,6 +307,12 @@ RULES = (
         r"(?:vertebrae?_)?(?P<level>s1)(?!\s*[cm]m)",
         vertebra,
     ),
+    _rule(
+        rf"(?:(?:left|right)\s+)?(?P<list>{_ORDINAL}\s*(?:-|to|/|,)\s*{_RIBS})(?!\s*[cm]m)",
+        ribs,
+        left=r"(?:(?<=rib fractures )|(?<=rib fracture )|(?<=ribs fractures ))",
+        needs="rib",
+    ),
     _rule(rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs, needs="rib"),
     _rule(
         rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs, needs="rib"
@@ -331,7 +337,11 @@ RULES = (
         _rule(rf"{numbers}[\s-]*{_ML}", volumes, needs="ml cc cm milli cubic")
         for numbers in (rf"{NUMBER}(?:{_AND}{NUMBER})+", SIGNED)
     ),
-    _rule(rf"(?P<axes>{NUMBER}(?:{_BY}{NUMBER}){{1,2}})\s*[,(]?\s*(?P<unit>{MM})\)?", axes_with_unit, needs=_UNITS),
+    _rule(
+        rf"(?P<axes>{NUMBER}(?:{_BY}{NUMBER}){{1,2}})(?:\s*,?\s*(?P<unit>{MM})|\s*\(\s*(?P<apart>{MM})\s*\))",
+        axes_with_unit,
+        needs=_UNITS,
+    ),
     _rule(
         rf"\(\s*(?:was|prev(?:ious(?:ly)?)?\.?|formerly|prior|baseline|nadir|bl)\s*:?\s*(?P<n>{NUMBER}(?:{_BY}{NUMBER})?{GAP}{MM})\s*\)",
         earlier,
@@ -372,6 +382,11 @@ RULES = (
         needs="x",
     ),
     # what is left: counts and numbers of a list
+    _rule(
+        r"(?P<count>\d{1,2})(?=\s*(?:$|[.,;)]))",
+        count,
+        left=r"(?:(?<=mets )|(?<=metastases )|(?<=nodules )|(?<=lesions )|(?<=cysts )|(?<=stones ))",
+    ),
     _rule(r"\(?\bn\s*=\s*(?P<count>\d{1,2})\)?(?!\d)", count, left="", needs="="),
     _rule(
         r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z])|(?<=[a-z]\s\s)|(?<=[a-z]\s\s\s))", needs="("

@@ -262,7 +262,9 @@ def _share(group: list[Place]) -> None:
             following.both = False  # "upper and lower lobes"
         if place.organ in _ADJECTIVAL and place.last - place.first == 1 and place.own_organ and following.joined:
             place.organ = following.organ  # "thoracic and abdominal aorta"
-        if place.organ is None and (place.level or place.noun or place.side or place.segments):
+        home = _OF_NOUN.get(place.noun or "") if place.level else None  # "right upper lobe, brain normal"
+        shared = home is None or following.organ in (None, home)
+        if place.organ is None and shared and (place.level or place.noun or place.side or place.segments):
             place.organ = following.organ
         alike = place.organ == following.organ and not place.own_organ
         if place.side is None and alike and place.level and following.level:

@@ -72,6 +72,9 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     verb = items[index].text.lower().startswith(("is ", "are ", "was ", "were "))
     if "normal" in contexts and items[index].text.lower().startswith("no "):
         reach(found, "absent", forward(items, index))  # "no pathology or nodule"
+    behind_it = items[index + 1].means.get("finding") if index + 1 < len(items) else None
+    if "normal" in contexts and behind_it is not None and behind_it.name == "lymph node":
+        found[index + 1].add("absent")  # "non-enlarged lymph nodes"
     if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
         reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
     behind = "possible before" not in contexts or (closes and index > 0) or items[index].text.lower().startswith("can")
@@ -202,6 +205,8 @@ def _to_comma(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
     for j in indices:
         if is_mark(items[j], ",") and not _or_follows(items, j):
             break
+        if is_mark(items[j], ":") and any("finding" in items[k].means for k in kept):
+            break  # "suspected tuberculosis: cavities in both lungs"
         kept.append(j)
     return kept
 
