@@ -379,6 +379,9 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
         if before.kind.history and not kept:  # "left upper lobe resection with scarring"
             draft.places = [replace(p, absent=False) for p in before.places]
             return
+        if before.kind.organ == draft.kind.organ == "lung" and not kept:  # "lower lobe bronchiectasis with plugging"
+            draft.places = [replace(p) for p in before.places if not p.weak]
+            return
         draft.places = [replace(p, side=side) for p in kept] or [
             Place(draft.head, draft.head, organ=draft.kind.organ, side=side)
         ]
@@ -404,6 +407,8 @@ def _around(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     related = any(i.text.lower() in ("which", "satellite") for i in [*between, *items[draft.first - 1 : draft.first]])
     if (pointed or related) and not draft.kind.always:
         draft.places = [replace(p) for p in before.places if not p.weak]
+    elif before.kind and before.kind.organ in draft.kind.elsewhere and any(i.has("joins") for i in between):
+        draft.places = [Place(draft.head, draft.head, organ=before.kind.organ)]  # "duct dilatation and atrophy"
     elif draft.kind.needs_place:
         draft.places = [replace(p) for p in before.places if p.organ in draft.kind.elsewhere and not p.weak]
 

@@ -195,8 +195,7 @@ def _merge(a: Place, b: Place) -> None:
     a.organ = b.organ if finer or within(b.organ, a.organ) else a.organ or b.organ
     if b.part and not a.part and a.first < b.first:
         a.first, a.last = b.first, b.last  # "in the left kidney, 2 cm in the upper pole"
-    a.side = a.side or b.side
-    a.level = a.level or b.level
+    a.side, a.level, a.both = a.side or b.side, a.level or b.level, a.both or b.both
     if a.part is None or (a.implied and b.part and not b.implied):
         a.part, a.implied = b.part, b.implied
     a.segments += b.segments
@@ -232,6 +231,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     lists = [s["list"] for _, s in sizes if "list" in s]
     if len(sizes) > 1 and (chain := _listed(sizes, items)):
         lists = [tuple(chain)]
+    if (each_its_own := _counts_of(draft, expanded, items)) and not sizes:
+        return [(p, None, n) for p, n in zip(expanded, each_its_own, strict=True)]
     if len(expanded) <= 1:
         place = expanded[0] if expanded else None
         if lists:
@@ -254,6 +255,16 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     bounded = any(s["is"] in ("largest", "below", "short axis") for _, s in sizes)
     each = each if isinstance(each, int) or bounded else 1
     return [(p, size, each) for p, size in zip(expanded, _shared_out(sizes, expanded), strict=True)]
+
+
+def _counts_of(draft: Draft, places: Sequence[Place], items: Sequence[Term]) -> list[int]:
+    """ "metastases: lungs (4), liver (2)": the number behind each of several places."""
+    said = [t for t in draft.counts if t.means["count"].isdigit()]
+    if len(said) != len(places) or len(places) < 2:
+        return []
+    starts = [*(items[p.first].start for p in places), len(items[-1].text) + items[-1].end]
+    behind = all(a < t.start < b for t, (a, b) in zip(said, pairwise(starts), strict=True))
+    return [int(t.means["count"]) for t in said] if behind else []
 
 
 def _each_side(places: list[Place]) -> list[Place]:
@@ -327,6 +338,8 @@ def _levels(name: str) -> int:
     """How many vertebrae or ribs a place names: "T7,T9,L2" three, "T8-T10" too."""
     if not re.match(r"[CTLDSR]\d", name or ""):
         return 0
+    if "," in name and "-" in name:
+        return sum(_levels(piece if piece[0].isalpha() else name[0] + piece) for piece in name.split(",") if piece)
     run = re.fullmatch(r"([CTLDSR])(\d+)-\1?(\d+)", name)
     return int(run[3]) - int(run[2]) + 1 if run else len(re.findall(r"\d+", name))
 

@@ -40,9 +40,9 @@ def within_sentence(told: list[Told], number: int) -> None:
         again = seen.setdefault(
             (_FAMILY.get(f.kind, f.kind), f.organ, f.side, f.part, f.status, f.attributes.get("device")), one
         )
-        earlier = told[first : next(k for k, t in enumerate(told) if t is one)]
-        bare = [t for t in earlier if _says_less(t.finding, f)]
-        again = bare[0] if again is one and bare else again
+        before = told[first : next(k for k, t in enumerate(told) if t is one)]
+        fewer = [t for t in before if _says_less(t.finding, f)]
+        again = fewer[0] if again is one and fewer else again
         again_in_place = again is not one and not (
             one.draft.kind and one.draft.kind.device and f.attributes.get("device") != "surgical material"
         )

@@ -378,7 +378,7 @@ RULES = (
     _rule(
         r"x\s?(?P<count>\d{1,2})(?!\s*(?:[cm]m|x)|[.,]?\d)",
         count,
-        left=r"(?:(?<=[a-z]\s)|(?<=[a-z]\s\s)|(?<=[a-z]\s\s\s))",
+        left=r"(?:(?<=[a-z]\s)|(?<=\()|(?<=[a-z]\s\s)|(?<=[a-z]\s\s\s))",
         needs="x",
     ),
     # what is left: counts and numbers of a list

@@ -262,6 +262,8 @@ def _share(group: list[Place]) -> None:
             following.both = False  # "upper and lower lobes"
         if place.organ in _ADJECTIVAL and place.last - place.first == 1 and place.own_organ and following.joined:
             place.organ = following.organ  # "thoracic and abdominal aorta"
+        if (place.organ, following.organ) == ("liver", "bile duct") and following.joined:
+            place.organ = following.organ  # "intrahepatic and extrahepatic bile ducts"
         home = _OF_NOUN.get(place.noun or "") if place.level else None  # "right upper lobe, brain normal"
         shared = home is None or following.organ in (None, home)
         if place.organ is None and shared and (place.level or place.noun or place.side or place.segments):
