@@ -90,17 +90,22 @@ def changed(rng: np.random.Generator, content: Any, times: int = 1) -> Any:
     for _ in range(times):
         place, key = _place(rng, content)
         if place is None:
-            return pick(rng, VALUES)
+            return _value(rng)
         kind = int(rng.integers(5))
         if kind == 0 and isinstance(place, dict):
             del place[key]
         elif kind == 1 and isinstance(place, dict):
             place[pick(rng, TEXTS[:14])] = place.pop(key)
         elif kind == 2 and isinstance(place, list):
-            place.append(pick(rng, VALUES))
+            place.append(_value(rng))
         else:
-            place[key] = pick(rng, VALUES)
+            place[key] = _value(rng)
     return content
+
+
+def _value(rng: np.random.Generator) -> Any:
+    """A value of its own: lists and tables are changed further."""
+    return copy.deepcopy(pick(rng, VALUES))
 
 
 def break_one(rng: np.random.Generator, files: list[Path]) -> None:

@@ -154,8 +154,19 @@ def _batch(door: str, numbers: range, seed: int, sound: Path, work: Path, until:
 
 
 def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer: int, until: float) -> None:
-    """Never returns."""
-    os.chdir(work)
+    """Never returns: what the parent has open, a folder to remove among it, is the parent's."""
+    code = 1
+    try:
+        os.chdir(work)
+        _give(door, numbers, seed, sound, writer, until)
+        code = 0
+    except BaseException:
+        traceback.print_exc()  # os._exit below would swallow it
+    os._exit(code)
+
+
+def _give(door: str, numbers: range, seed: int, sound: Path, writer: int, until: float) -> None:
+    """Inputs one by one, and what came of each as a line of JSON."""
     with os.fdopen(writer, "w", buffering=1) as out:
         for number in numbers:
             if time.monotonic() > until:
@@ -171,7 +182,6 @@ def _child(door: str, numbers: range, seed: int, sound: Path, work: Path, writer
             said = {"end": number, "seconds": seconds, "fault": fault and asdict(fault)}
             print(json.dumps(said), file=out)
     shutil.rmtree(sound.parent / "input", ignore_errors=True)
-    os._exit(0)
 
 
 def _bound_computing() -> None:

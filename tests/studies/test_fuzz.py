@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from studies.fuzz import run as fuzz
 from studies.fuzz import whole
 from studies.fuzz.doors import DOORS, SLOW
-from studies.fuzz.hostile import changed, damaged
+from studies.fuzz.hostile import VALUES, changed, damaged
 from synth import cli
 from synth.errors import InputError
 
@@ -81,6 +83,37 @@ def test_each_kind_of_fault_is_seen(
     monkeypatch.setattr(cli, "_run", broken)
     fault = fuzz.one("prompts", 0, 0, sound, here)
     assert fault is not None and any(fault.what.startswith(words) for words in said.split("|"))
+
+
+def test_an_input_that_cannot_be_made_ends_its_process_alone(
+    sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[str]:
+        raise ZeroDivisionError("of the fuzzer")
+
+    monkeypatch.setitem(DOORS, "prompts", broken)
+    with tempfile.TemporaryDirectory() as place:
+        found = list(fuzz._batch("prompts", range(2), 0, sound, Path(place), math.inf))
+        assert Path(place).is_dir()
+    assert [fault.what for fault in found] == ["the process died with 1"] * 2  # type: ignore[union-attr]
+
+
+def test_a_hang_is_told_by_what_it_computes(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(*_: object) -> list[str]:
+        while True:
+            pass
+
+    monkeypatch.setitem(DOORS, "prompts", endless)
+    monkeypatch.setattr(fuzz, "HANG_S", 0)
+    (found,) = fuzz._batch("prompts", range(1), 0, sound, tmp_path, math.inf)
+    assert isinstance(found, fuzz.Fault) and found.what == "hangs: computes for 0 s"
+
+
+def test_values_of_an_input_are_its_own() -> None:
+    before = repr(VALUES)
+    for seed in range(200):
+        changed(np.random.default_rng(seed), {"a": [1, {}], "b": {}}, 9)
+    assert repr(VALUES) == before
 
 
 def test_damage_is_damage() -> None:
