@@ -95,6 +95,7 @@ VERBS = {
     "cohort": _cohort("recipe.yaml"),
     "cohort delta": _cohort("recipe.yaml", "--store", "delta"),
     "cohort generated": _cohort("generated.yaml"),
+    "cohort findings": _cohort("findings.yaml"),
     "prepare": Verb(_prepare),
     "train": Verb(_train, grows=True),
     "export": Verb(_export),
@@ -112,8 +113,22 @@ def write_inputs(root: Path) -> None:
     table = {"name": "g", "number": _CASES, "prompts": {"CT": 1}, "spacing_mm": 8, "weights": ".", "previews": 0}
     gates = {"one_piece": None, "organ_hu": None}  # four steps of fitting draw no anatomy
     (root / "generated.yaml").write_text(json.dumps(table | {"gates": gates}))
+    _write_abdomen(root, table | {"gates": gates})
     made_up.write_set(root / "sets/real", range(6))
     made_up.write_set(root / "sets/other", range(6, 12))
+
+
+def _write_abdomen(root: Path, table: dict[str, Any]) -> None:
+    """Weights that answer for an abdomen, and a recipe of findings and a twin drawn with them."""
+    folder = root / "abdomen"
+    shutil.copytree(root / "shape/weights", folder / "shape")
+    made_up.untrained_refine().save_pretrained(folder / "refine")
+    shutil.copyfile(root / "data/prior.json", folder / "prior.json")
+    (folder / "region.yaml").write_text((root / "data/region.yaml").read_text() + "\nanswers: [abdomen]\n")
+    findings = [{"organ": "liver", "kind": "cyst", "size_mm": {"9-10": 1}}]
+    drawn = {"region": "abdomen", "weights": "abdomen", "spacing_mm": 4, "twins": 0.5, "findings": findings}
+    del table["prompts"]
+    (root / "findings.yaml").write_text(json.dumps(table | drawn | {"healthy": 0.3}))
 
 
 def in_a_process(work: Callable[[], object]) -> None:
@@ -248,7 +263,7 @@ def run(out: Path, kills: int, verbs: Sequence[str], seed: int, say: Callable[[s
             while trial.kills < kills / len(verbs) and number < kills:
                 trial.one(whole, number)
                 number += 1
-            together = [trial.together(whole, writers) for writers in _WRITERS] if not trial.verb.grows else []
+            together = [trial.together(whole, writers) for writers in _WRITERS]
             rows.append(
                 {
                     **{"verb": name, "seconds": round(trial.seconds, 1), "files": len(whole), "trials": number},
