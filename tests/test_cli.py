@@ -21,6 +21,7 @@ import synth
 from prompts.errors import PromptError
 from synth import cli, report
 from synth.case import folder as case_folder
+from synth.case import order
 from synth.errors import InputError
 from synth.lesions.sibling import Change, FollowUp, Twin
 from synth.volumes import labels, nifti
@@ -257,7 +258,7 @@ def a_case(folder: Path) -> Path:
     return case_folder.write_case(
         folder,
         case,
-        plan_json="{}",
+        plan_json=order.plan_json("CT of the chest", 0, 8.0, 0),
         report_json=written.model_dump_json(),
         report_text=written.text(),
         preview_png=b"",

@@ -332,6 +332,12 @@ def test_check_holds_until_a_voxel_changes(
     out = capsys.readouterr().out
     assert f"{folder}: lung_nodule_1: '{sentence}' does not hold: " in out and "voxels is stated" in out
     assert f"{folder}: lesions.nii.gz changed since the case was written" in out
+    (folder / "plan.json").write_text('{"door": "insert"}')
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["plan.json"]["sha256"] = sha256_of_file(folder / "plan.json")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert cli.main(["check", str(folder)]) == 1
+    assert f"{folder}: plan.json: " in capsys.readouterr().out
 
 
 def test_an_insertion_that_was_drawn_again_says_so(

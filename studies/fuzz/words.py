@@ -78,7 +78,9 @@ def options(rng: np.random.Generator, sound: Path, here: Path) -> list[str]:
     for _ in range(int(rng.integers(0, 5))):
         words += [pick(rng, _OPTIONS)] if rng.random() < 0.6 else []
         words += [str(pick(rng, paths if rng.random() < 0.5 else TEXTS))]
-    return [*(word.replace("\0", "") for word in words if word != "--version"), *_elsewhere(words, here)]
+    words = [word.replace("\0", "") for word in words if word != "--version"]
+    at = words.index("--") if "--" in words else len(words)  # what comes after it is no option
+    return [*words[:at], *_elsewhere(words, here), *words[at:]]
 
 
 def _elsewhere(words: list[str], here: Path) -> list[str]:

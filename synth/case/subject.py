@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from synth.errors import InputError
 from synth.provenance import sha256_of_input
 from synth.volumes.host import read_ct, read_host
 from synth.volumes.types import Case, LabelMap, Volume
+
+_SHOWN = 200  # letters of a path
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,25 @@ class Subject:
         return {role: sha256_of_input(file) for role, file in self.inputs.items()}
 
 
+def require_subjects(paths: Sequence[Path]) -> None:
+    """Raise InputError, before the first is worked on, where one is not there or two would be called the same."""
+    names: dict[str, Path] = {}
+    for path in paths:
+        if not os.path.exists(path):
+            raise InputError(f"{ascii(str(path)[:_SHOWN])[1:-1]}: no such file or folder; check the path")
+        name = path.resolve().name if _is_case(path) else host_name(path)
+        if name in names:
+            raise InputError(f"{path}: would be called '{name}', as {names[name]} is; take them one by one")
+        names[name] = path
+
+
+def _is_case(path: Path) -> bool:
+    return path.is_dir() and (path / case_folder.MANIFEST).is_file()
+
+
 def read_subject(path: Path, organs: Path | None = None, organ_ids: Mapping[int, str] | None = None) -> Subject:
     """A case folder, or a CT with or without labels. Raises InputError where it cannot be used."""
-    if path.is_dir() and (path / case_folder.MANIFEST).is_file():
+    if _is_case(path):
         if organs is not None:
             raise InputError(f"--organs {organs}: {path} is a case folder and has its own; leave --organs out")
         case, _, report, _ = case_folder.read_case(path)

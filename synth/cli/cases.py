@@ -230,6 +230,18 @@ def preview(
     typer.echo(target)
 
 
+def _wrong_plan(file: Path) -> list[str]:
+    """What keeps plan.json from being a plan, whatever its hash."""
+    from synth.case.plan import read_plan
+    from synth.files.content import text_of
+
+    try:
+        read_plan(text_of(file))
+    except ValueError as error:
+        return [f"{file.name}: {' '.join(str(error).split())}"]
+    return []
+
+
 def _what_does_not_hold(folder: Path) -> list[str]:
     """Sentences of the report that the volume contradicts, and files that changed since the case was written."""
     from synth.case import folder as case_folder
@@ -244,6 +256,7 @@ def _what_does_not_hold(folder: Path) -> list[str]:
     report = case_folder.valid(Report, table, folder / case_folder.REPORT)
     text = text_of(folder / case_folder.REPORT_TEXT)
     return [
+        *_wrong_plan(folder / case_folder.PLAN),
         *check_report(case, report, prior_of(folder, plan)),
         *check_text(report, text, str(plan.get("style", "structured"))),
         *(f"{name} changed since the case was written (its sha256 differs from manifest.json)" for name in altered),

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from synth.case.pair import write_pair
-from synth.case.subject import read_subject
+from synth.case.subject import read_subject, require_subjects
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import command_line
@@ -57,6 +57,7 @@ def scan(
     settings = asked(options)
     if organs is not None and len(paths) > 1:
         raise InputError(f"--organs {organs}: belongs to one CT, and {len(paths)} are given; scan them one by one")
+    require_subjects(paths)
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     folders = []
     with progress.step("scan", len(paths)) as step:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synth import provenance
-from synth.case.subject import Subject, read_subject
+from synth.case.subject import Subject, read_subject, require_subjects
 from synth.errors import InputError
 from synth.progress import Progress
 from synth.volumes import nifti
@@ -44,6 +44,7 @@ def xray(
         directions(view)
     if organs is not None and len(paths) > 1:
         raise InputError(f"--organs {organs}: belongs to one CT, and {len(paths)} are given; take them one by one")
+    require_subjects(paths)
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     aim = None if centre is None else _point(centre)
     folders = []

@@ -200,6 +200,22 @@ def test_bad_input_is_one_line(
     assert said in error and error.count("\n") == 1 and not (tmp_path / "o").exists()
 
 
+@pytest.mark.parametrize(
+    ("second", "said"), [("none.nii.gz", "none.nii.gz: no such file or folder"), ("a/chest.nii.gz", "'chest', as ")]
+)
+@pytest.mark.parametrize("verb", [["xray", "--detector", "32"], ["scan", "--slice-mm", "6"]])
+def test_of_several_inputs_all_are_looked_at_before_one_is_worked_on(
+    verb: list[str], second: str, said: str, case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("chest.nii.gz", "a/chest.nii.gz"):
+        nifti.write_volume(tmp_path / name, case.ct)
+    both = [str(tmp_path / name) for name in ("chest.nii.gz", second)]
+    assert cli.main([*verb, *both, "-q", "--out", str(tmp_path / "o")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "o").exists()
+
+
 def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     from synth.xray import settings
 
