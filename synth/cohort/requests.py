@@ -26,9 +26,9 @@ def findings_of(organ: str, kind: str, asked: Mapping[str, str], rng: random.Ran
     several = first.count is not None and first.count > 1 and first.side is not Side.BILATERAL
     if not several or size == UNSAID or len(set(bounds(size, "size_mm"))) == 1:
         return (first,)
-    one = {**asked, "count": UNSAID}
+    one = {**asked, "count": "1"}
     others = (finding_of(organ, kind, one, rng) for _ in range(1, first.count or 1))
-    return (first.model_copy(update={"count": None}), *others)
+    return (first.model_copy(update={"count": 1}), *others)
 
 
 def finding_of(organ: str, kind: str, asked: Mapping[str, str], rng: random.Random) -> FindingRequest:

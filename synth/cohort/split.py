@@ -41,12 +41,13 @@ def split(numbers: Mapping[str, int], shares: Mapping[str, float], seed: int) ->
 
 
 def missed(numbers: Mapping[str, int], parts: Mapping[str, str], shares: Mapping[str, float]) -> str | None:
-    """How far a split is off what was asked where a part is by more than `_OFF` of all cases, and why; or None."""
+    """How far a split is off what was asked, and why; None where no part is empty or off by over `_OFF` of all cases."""
     whole, total = sum(numbers.values()), sum(shares.values())
     made = Counter({part: 0 for part in shares})
     for family, part in parts.items():
         made[part] += numbers[family]
-    if all(abs(made[part] / max(whole, 1) - share / total) <= _OFF for part, share in shares.items()):
+    near = all(abs(made[part] / max(whole, 1) - share / total) <= _OFF for part, share in shares.items())
+    if near and all(made[part] or not share for part, share in shares.items()):
         return None
     told = ", ".join(f"{part} {made[part]} of {whole * share / total:.3g}" for part, share in shares.items())
     return (

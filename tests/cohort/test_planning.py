@@ -207,7 +207,7 @@ def test_several_lesions_of_a_range_have_sizes_of_their_own() -> None:
     found = findings_of("lung", "nodule", asked, random.Random(1))
     sizes = [finding.size_mm for finding in found]
     assert len(found) == 3 and len(set(sizes)) == 3 and all(s is not None and 8 <= s <= 20 for s in sizes)
-    assert {(finding.count, finding.side) for finding in found} == {(None, "left")}
+    assert {(finding.count, finding.side) for finding in found} == {(1, "left")}  # no count is several of each
     one = findings_of("lung", "nodule", asked | {"count": "1"}, random.Random(1))
     assert [finding.size_mm for finding in one] == sizes[:1]  # the first is the one that it was
     assert len(findings_of("lung", "nodule", asked | {"size_mm": "12"}, random.Random(1))) == 1  # all of 12 mm

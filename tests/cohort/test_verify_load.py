@@ -145,6 +145,11 @@ def test_large_families_are_placed_first_and_a_split_that_misses_its_shares_is_t
     assert note is not None and "train 6 of 4, val 2 of 2, test 0 of 2 cases asked for: 2 patients" in note
     even = {f"p{i}": 5 for i in range(20)}
     assert missed(even, split(even, shares, seed=1), shares) is None
+    few, small = {str(i): 1 for i in range(20)}, {"train": 0.96, "val": 0.04, "unused": 0.0}
+    assert missed(few, split(few, small, seed=1), small) is None
+    lone = dict.fromkeys("abcdefghij", 1)  # of ten cases a part of 4 of 100 gets none: near, and yet empty
+    note = missed(lone, dict.fromkeys(lone, "train"), small)
+    assert note is not None and "train 10 of 9.6, val 0 of 0.4" in note
 
 
 def test_dictionaries_are_monai_s(finished: Path) -> None:
