@@ -41,7 +41,7 @@ def split(numbers: Mapping[str, int], shares: Mapping[str, float], seed: int) ->
 
 
 def missed(numbers: Mapping[str, int], parts: Mapping[str, str], shares: Mapping[str, float]) -> str | None:
-    """How far a split is off what was asked, and why; None where no part is empty or off by over `_OFF` of all cases."""
+    """How far a split is off what was asked, and why; None where no part is empty or off by `_OFF` of all cases."""
     whole, total = sum(numbers.values()), sum(shares.values())
     made = Counter({part: 0 for part in shares})
     for family, part in parts.items():
