@@ -108,8 +108,9 @@ class _Changes:
     """What the rays change in each thin slice, computed when it is first needed and kept while slabs overlap."""
 
     def __init__(self, ct: Volume, axis: int, scanner: ScannerSettings, seed: int, implants: list[Implant]) -> None:
-        axes = io_orientation(ct.affine)[:, 0]
+        axes, signs = io_orientation(ct.affine).T
         self._across, self._along = (int(np.flatnonzero(axes == world)[0]) for world in (0, 1))
+        self._against = [n for n, axis in enumerate((self._across, self._along)) if signs[axis] < 0]
         self._hu, self._axis, self._seed, self._implants = ct.hu, axis, seed, implants
         shape = (ct.hu.shape[self._across], ct.hu.shape[self._along])
         spacing = (float(ct.spacing[self._across]), float(ct.spacing[self._along]))
@@ -135,11 +136,13 @@ class _Changes:
                 if share.any():
                     metal[implant.material] = torch.from_numpy(self._turned(share))
         change = self._rays.change(hu, metal, derive(self._seed, "rays", number))
-        return self._turned(change.cpu().numpy())
+        back = np.flip(change.cpu().numpy(), self._against)
+        return np.ascontiguousarray(back if self._across < self._along else back.T)
 
     def _turned(self, plane: np.ndarray) -> np.ndarray:
-        """A slice with left-right first, or back to the volume's order."""
-        return np.ascontiguousarray(plane if self._across < self._along else plane.T)
+        """A slice from left to right and from back to front."""
+        turned = plane if self._across < self._along else plane.T
+        return np.ascontiguousarray(np.flip(turned, self._against))
 
 
 def _noisy(

@@ -11,9 +11,11 @@ from synth.scanner.acquisition import Acquisition
 from synth.scanner.dose import through
 from synth.scanner.fan import FanGeometry, FanProjector, fan_projector
 from synth.scanner.kernels import mtf
+from synth.scanner.scan import scan_in_place
 from synth.scanner.settings import Bowtie, Kernel, ScannerSettings
 from synth.scanner.views import few
 from synth.scanner.windows import window
+from synth.volumes.types import Volume
 from tests.scanner.discs import Ellipse, radius
 from tests.scanner.edges import edge_mtf
 
@@ -146,6 +148,24 @@ def test_missing_views_and_arcs_of_a_fan_show() -> None:
     assert limited[CENTRE].std() > 30
     iterative = change(off, beam="fan", views=60, reconstruction="sirt", sirt_steps=10)
     assert 5 < iterative[RIM].std() < sparse[RIM].std()
+
+
+def test_an_arc_s_source_is_in_front_of_the_patient_however_the_volume_runs() -> None:
+    arc = few(FanGeometry((160, 160), (1.5, 1.5)), None, 120.0)
+    assert (np.cos(arc.angles()) < -0.49).all()  # where -cos is the source's way to the front
+    hu = np.full((80, 70, 2), -1000, np.int16)
+    hu[10:70, 15:60] = 0
+    hu[30:36, 40:44] = 700  # in front, to the left
+    ras = np.diag([2.0, 2.0, 3.0, 1.0])
+    turned = np.diag([-2.0, -2.0, 3.0, 1.0])
+    settings = ScannerSettings.model_validate({"beam": "fan", "angle_deg": 150, "views": 60})
+    upright = scan_in_place(Volume(hu, ras), settings, 1).ct.hu
+    mirrored = scan_in_place(Volume(np.ascontiguousarray(hu[::-1, ::-1]), turned), settings, 1).ct.hu
+    np.testing.assert_allclose(mirrored[::-1, ::-1], upright, atol=1)
+    wrong = scan_in_place(Volume(np.ascontiguousarray(hu[::-1, ::-1]), ras), settings, 1).ct.hu
+    assert np.abs(wrong[::-1, ::-1].astype(int) - upright).max() > 20  # another place of the source shows
+    swapped = scan_in_place(Volume(np.ascontiguousarray(hu.transpose(1, 0, 2)), ras[:, [1, 0, 2, 3]]), settings, 1)
+    np.testing.assert_allclose(swapped.ct.hu.transpose(1, 0, 2), upright, atol=1)
 
 
 @pytest.mark.parametrize(
