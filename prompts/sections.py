@@ -19,7 +19,7 @@ _ABBREVIATIONS = frozenset(_SHORT_FORMS.split())
 _MOST_TOKENS = 250  # a longer sentence is none; it is cut, so that no text takes long
 _ENDS = frozenset(".;!\u2022")
 _UNENDED = (
-    "a an the of in at on with and or to by from for than about approximately is are was were measures measuring "
+    "a an the of in at on with and or to by from for than about approximately is are was were measure measuring "
     "measured reaching between both x segment seg station level up size diameter , +"
 )
 _EXPECTING = frozenset(_UNENDED.split())
