@@ -75,14 +75,18 @@ def _sort_in(path: Path, found: _Found) -> None:
     except Exception as error:  # whatever a damaged file makes the parser raise
         found.damaged.append(f"{path.name} cannot be read as DICOM ({_first_line(error)})")
         return
-    if dataset is None:
+    if dataset is None and path.suffix == ".dcm" and not path.stat().st_size:
+        found.damaged.append(f"{path.name} is empty")
+    elif dataset is None:
         found.others["not DICOM"] += 1
     elif dataset.get("Modality", "CT") != "CT" or dataset.get("SOPClassUID", _CT[0]) not in _CT:
         found.others[f"of modality {dataset.get('Modality', 'unknown')}"] += 1
     elif "LOCALIZER" in (dataset.get("ImageType") or ()):
         found.others["localizers"] += 1
-    elif "PixelData" not in dataset:
+    elif "PixelData" not in dataset and "SOPClassUID" not in dataset:
         found.others["without pixels"] += 1
+    elif "PixelData" not in dataset:
+        found.damaged.append(f"{path.name} holds no pixels (cut short?)")
     else:
         series = str(dataset.get("SeriesInstanceUID", ""))
         found.series.setdefault(series, []).append(Image(path, dataset))

@@ -222,9 +222,10 @@ def test_an_enhanced_multi_frame_file_is_read(series: Path, tmp_path: Path) -> N
 
 def test_damaged_files_and_folders_without_ct_are_told(series: Path, tmp_path: Path) -> None:
     content = (series / "0004.dcm").read_bytes()
-    for cut in (content[: len(content) // 2], content[:300]):
+    before_pixels = content[: content.index(b"\xe0\x7f\x10\x00")]
+    for cut in (content[: len(content) // 2], content[:300], before_pixels, b""):
         (series / "0004.dcm").write_bytes(cut)
-        with pytest.raises(InputError, match=r"0004.dcm|missing, the first after 0003.dcm"):
+        with pytest.raises(InputError, match=r"0004.dcm:? (its pixels )?(cannot be read|holds no pixels|is empty)"):
             read_series(series)
     folder = tmp_path / "none"
     folder.mkdir()
