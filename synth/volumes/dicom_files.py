@@ -83,13 +83,18 @@ def _sort_in(path: Path, found: _Found) -> None:
         found.others[f"of modality {dataset.get('Modality', 'unknown')}"] += 1
     elif "LOCALIZER" in (dataset.get("ImageType") or ()):
         found.others["localizers"] += 1
-    elif "PixelData" not in dataset and "SOPClassUID" not in dataset:
+    elif "PixelData" not in dataset and not {dataset.get("SOPClassUID"), _stored(dataset)} & {*_CT}:
         found.others["without pixels"] += 1
     elif "PixelData" not in dataset:
         found.damaged.append(f"{path.name} holds no pixels (cut short?)")
     else:
         series = str(dataset.get("SeriesInstanceUID", ""))
         found.series.setdefault(series, []).append(Image(path, dataset))
+
+
+def _stored(dataset: Dataset) -> str | None:
+    """What the header of a file says it holds, which stands where the rest is cut off."""
+    return dataset.file_meta.get("MediaStorageSOPClassUID") if hasattr(dataset, "file_meta") else None
 
 
 def _read(path: Path) -> Dataset | None:
@@ -107,7 +112,7 @@ def _read(path: Path) -> Dataset | None:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     for element in dataset.iterall():  # values are parsed when they are first asked for: now
         element.value  # noqa: B018
-    return dataset if len(dataset) else None
+    return dataset if len(dataset) or start[-4:] == b"DICM" else None
 
 
 def _first_line(error: Exception) -> str:
