@@ -110,7 +110,7 @@ class _Changes:
     def __init__(self, ct: Volume, axis: int, scanner: ScannerSettings, seed: int, implants: list[Implant]) -> None:
         axes, signs = io_orientation(ct.affine).T
         self._across, self._along = (int(np.flatnonzero(axes == world)[0]) for world in (0, 1))
-        self._against = [n for n, axis in enumerate((self._across, self._along)) if signs[axis] < 0]
+        self._against = tuple(n for n, axis in enumerate((self._across, self._along)) if signs[axis] < 0)
         self._hu, self._axis, self._seed, self._implants = ct.hu, axis, seed, implants
         shape = (ct.hu.shape[self._across], ct.hu.shape[self._along])
         spacing = (float(ct.spacing[self._across]), float(ct.spacing[self._along]))

@@ -11,10 +11,11 @@ from synth.errors import InputError
 from synth.scanner.acquisition import Acquisition
 from synth.scanner.dose import ELECTRONIC, missing_noise, modulated, poisson
 from synth.scanner.implants import place
+from synth.scanner.kernels import mtf
 from synth.scanner.metal import spectrum, to_mu
 from synth.scanner.projector import Geometry, projector
 from synth.scanner.scan import scan, scan_in_place
-from synth.scanner.settings import Metal, Scanner, ScannerSettings
+from synth.scanner.settings import Kernel, Metal, Scanner, ScannerSettings
 from synth.scanner.slices import Slicing
 from synth.scanner.views import few, sirt
 from synth.scanner.windows import window
@@ -76,6 +77,32 @@ def test_counts_are_poisson_and_go_together_where_expectations_do() -> None:
     with_lesion[100:104, 60:64] = 60
     one, other = (change(hu, 1, dose=0.25) for hu in (WATER, with_lesion))
     assert (one - other).std() < 0.1 * one.std()  # a twin has the noise of its case
+
+
+def test_few_photons_have_the_noise_of_the_electronics_too() -> None:
+    line, rng = torch.full((300, 400), 7.5), np.random.default_rng(2)
+    expected = 0.25 * 2e5 * np.exp(-7.5)  # 28 photons
+    counts = rng.poisson(expected, line.shape) + ELECTRONIC * rng.standard_normal(line.shape)
+    found = missing_noise(line, 0.25, 2e5, 2, had=torch.full_like(line, -20.0))
+    assert float(found.std()) == pytest.approx(np.log(expected / counts.clip(1)).std(), rel=0.02)
+
+
+@pytest.mark.parametrize("beam", ["parallel", "fan"])
+@pytest.mark.parametrize("kernel", ["smooth", "standard"])
+def test_noise_of_a_dose_has_the_grain_of_the_kernel(kernel: str, beam: str) -> None:
+    """Power as frequency times the MTF squared, as filtered back-projection has it."""
+    fine = Geometry((128, 128), (0.6, 0.6))
+    hu = hu_of((Ellipse(0, 0, 35.0, 35.0), 0.0), grid=fine)
+    settings = ScannerSettings.model_validate({"dose": 0.25, "kernel": kernel, "beam": beam})
+    rays = Acquisition(settings, fine.shape, fine.spacing, 2.0)
+    taper = np.hanning(64)[:, None] * np.hanning(64)
+    images = [rays.change(hu, {}, seed).numpy()[32:96, 32:96] * taper for seed in range(6)]
+    power = np.mean([np.abs(np.fft.fft2(image)) ** 2 for image in images], axis=0)
+    f = np.hypot(np.fft.fftfreq(64, 0.6)[:, None], np.fft.fftfreq(64, 0.6))
+    bands = [(low, low + 0.1) for low in (0.1, 0.2, 0.3, 0.4, 0.5)]
+    expected = f * mtf(Kernel(kernel), f) ** 2
+    ratio = np.array([power[(f >= a) & (f < b)].mean() / expected[(f >= a) & (f < b)].mean() for a, b in bands])
+    np.testing.assert_allclose(ratio / ratio.mean(), 1, atol=0.2)
 
 
 def test_noise_rises_to_the_centre_and_streaks_through_the_long_axis() -> None:
