@@ -3,7 +3,7 @@
 A small UNet (MONAI) learns from 20 slices of generated chests, scanned with less, what was added. It is tried on real
 slices of patients that nothing in this project was trained on, scanned with less by the same model, which is not what a
 real scanner gives at a low dose; pixels are means of some, to about 2 mm. `--drawn` holds case folders of
-`synthct generate "CT of the chest" --spacing 2 -n 5`. The RMSE is that of the body; intervals are over patients.
+`synthct generate PROMPT --spacing 2`, five chests. The RMSE is that of the body; intervals are over patients.
 """
 
 from __future__ import annotations
