@@ -18,13 +18,14 @@ import torch
 from scipy import ndimage
 
 from synth.case.weights_folder import Weights
+from synth.data.sources.cases import read_scan
 from synth.models import intensity
 from synth.torso.atlas import LABELLED
 from synth.torso.looks import on_frame, sampled
-from synth.torso.model import ATLAS_MM, FRAME, TorsoModel
+from synth.torso.model import ATLAS_MM, TorsoModel
 from synth.torso.organs import read_masks
 from synth.torso.places import Places
-from synth.torso.scans import read_scans
+from synth.torso.scans import scan_of
 from synth.volumes import labels
 
 FROM, TO = "LIDC-IDRI-0001", "totalseg_example_ct_sm"
@@ -47,11 +48,14 @@ class Carried:
 def carried(model: TorsoModel, folder: Path, name: str) -> Carried:
     """A labelled scan that lends its look."""
     index = [d.name for d in model.donors].index(name)
-    (scan,) = (s for s in read_scans([folder]) if s.name == name)
+    read = read_scan(folder / name, None, {}, trust_labels=True)
+    scan = scan_of(name, read.hu, read.spacing, read.organs)
     assert scan.ids is not None
-    where = Places(torch.zeros(1, 3, *FRAME.shape), ATLAS_MM).all()
+    where = Places(torch.zeros(1, 3, *model.frame.shape), ATLAS_MM).all()
     flat = where.reshape(3, -1)
-    here = flat + sampled(model.displacements[index], on_frame(flat, FRAME)) - model.looks[index].corner_mm[:, None]
+    here = (
+        flat + sampled(model.displacements[index], on_frame(flat, model.frame)) - model.looks[index].corner_mm[:, None]
+    )
     voxel = np.floor(here / ATLAS_MM).astype(int)
     seen = ((voxel >= 0) & (voxel < np.array(scan.ids.shape)[:, None])).all(axis=0)
     ids = np.zeros(flat.shape[1], np.uint8)
@@ -61,8 +65,8 @@ def carried(model: TorsoModel, folder: Path, name: str) -> Carried:
 
 def hu_of(model: TorsoModel, index: int) -> np.ndarray:
     """(X, Y, Z) HU of a scan on the mean torso at ATLAS_MM."""
-    where = Places(torch.zeros(1, 3, *FRAME.shape), ATLAS_MM).all()
-    values = model.looks[index].at(where.reshape(3, -1), FRAME, ATLAS_MM) - 1
+    where = Places(torch.zeros(1, 3, *model.frame.shape), ATLAS_MM).all()
+    values = model.looks[index].at(where.reshape(3, -1), model.frame, ATLAS_MM) - 1
     return np.asarray(intensity.to_hu(values).reshape(where.shape[1:]))
 
 

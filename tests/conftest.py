@@ -37,7 +37,7 @@ def tiny_path(tiny_weights: Path) -> Iterator[None]:
 
         patch.setenv(WEIGHTS_ENV, str(tiny_weights))
         patch.setattr(order, "default_sampling", lambda: Sampling(base_steps=2, refine_steps=2, guidance=1.5))
-        patch.setattr(drawing, "check_generated", lambda case, plan, prior: [Check("volume_ml", 1.0, 0.0, 2.0)])
+        patch.setattr(drawing, "check_generated", lambda case, plan, region, prior: [Check("volume_ml", 1.0, 0.0, 2.0)])
         library.forget()
         yield
     library.forget()

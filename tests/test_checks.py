@@ -16,7 +16,7 @@ from synth.provenance import Check
 from synth.report import measure
 from synth.volumes import labels
 from synth.volumes.types import Case, LabelMap, Volume
-from tests.regions import HEAD_NECK, ORGANS, prior
+from tests.regions import HEAD_NECK, ORGANS, REGION, prior
 
 SPACING = 8.0
 AFFINE, SHAPE = HEAD_NECK.affine_at(SPACING), HEAD_NECK.shape_at(SPACING)
@@ -65,7 +65,7 @@ def failed(checks: list[Check]) -> list[str]:
 
 
 def test_a_case_like_real_patients_passes_every_check() -> None:
-    checks = check_generated(generated(), plan(LEFT_70), prior())
+    checks = check_generated(generated(), plan(LEFT_70), REGION, prior())
     assert failed(checks) == []
     names = [*(f"{name}_ml" for name in ORGANS), "shoulder_width_mm", "planning_target_70gy_ml"]
     assert [check.name for check in checks] == [*names, "planning_target_70gy_side"]
@@ -75,12 +75,12 @@ def test_a_case_like_real_patients_passes_every_check() -> None:
 
 @pytest.mark.parametrize("organ", ORGANS)
 def test_an_organ_that_is_too_large_fails(organ: str) -> None:
-    assert failed(check_generated(generated({organ: 1000.0}), plan(LEFT_70), prior())) == [f"{organ}_ml"]
+    assert failed(check_generated(generated({organ: 1000.0}), plan(LEFT_70), REGION, prior())) == [f"{organ}_ml"]
 
 
 @pytest.mark.parametrize("organ", ORGANS)
 def test_an_organ_that_is_missing_fails_unless_it_is_seldom_annotated(organ: str) -> None:
-    checks = check_generated(generated({organ: 0.0}), plan(LEFT_70), prior())
+    checks = check_generated(generated({organ: 0.0}), plan(LEFT_70), REGION, prior())
     assert failed(checks) == ([] if organ in SELDOM else [f"{organ}_ml"])
     assert (f"{organ}_ml" in [check.name for check in checks]) is (organ not in SELDOM)
 
@@ -89,8 +89,8 @@ def test_a_field_without_shoulders_fails_unless_it_was_asked_for() -> None:
     narrow = generated(shoulders_mm=288.0)
     narrow.ct.hu[:12], narrow.ct.hu[52:] = -1000, -1000
     narrow.ct.hu[:, :, :12][:14], narrow.ct.hu[:, :, :12][50:] = -1000, -1000
-    assert failed(check_generated(narrow, plan(LEFT_70), prior())) == ["shoulder_width_mm"]
-    assert failed(check_generated(narrow, plan(LEFT_70, extent=Extent.NECK), prior())) == []
+    assert failed(check_generated(narrow, plan(LEFT_70), REGION, prior())) == ["shoulder_width_mm"]
+    assert failed(check_generated(narrow, plan(LEFT_70, extent=Extent.NECK), REGION, prior())) == []
 
 
 @pytest.mark.parametrize(
@@ -108,21 +108,21 @@ def test_a_field_without_shoulders_fails_unless_it_was_asked_for() -> None:
     ],
 )
 def test_a_target_elsewhere_fails(asked: Side | None, target: slice | None, wrong: list[str]) -> None:
-    checks = check_generated(generated(target=target), plan(TargetRequest(dose_gy=70, side=asked)), prior())
+    checks = check_generated(generated(target=target), plan(TargetRequest(dose_gy=70, side=asked)), REGION, prior())
     assert failed(checks) == wrong
 
 
 def test_a_lower_dose_holds_the_higher_ones() -> None:
     """70 Gy fills 10 x 9 x 8 voxels; 63 Gy alone is the one row round it."""
     case = generated(names=("planning_target_70gy", "planning_target_63gy"))
-    checks = {c.name: c for c in check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63)), prior())}
+    checks = {c.name: c for c in check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63)), REGION, prior())}
     assert checks["planning_target_70gy_ml"].value == pytest.approx(10 * 9 * 8 * 0.512)
     assert checks["planning_target_63gy_ml"].value == pytest.approx(10 * 10 * 8 * 0.512)
     own = checks["planning_target_63gy_own_ml"]
     assert own.value == pytest.approx(10 * 8 * 0.512, abs=1e-3) and own.ok
     case.lesions.ids[case.lesions.ids == 2] = 0
     assert "planning_target_63gy_own_ml" in failed(
-        check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63)), prior())
+        check_generated(case, plan(LEFT_70, TargetRequest(dose_gy=63)), REGION, prior())
     )
 
 
@@ -147,20 +147,20 @@ def test_contrast_is_looked_for_in_the_vessels(vessels: int, phase: Phase | None
     empty = LabelMap(np.zeros(shape, np.uint8), affine, {})
     said = CaseRequest(phase=phase)
     asked = GeneratePlan(case="c", seed=0, request=said, region="head_neck", spacing_mm=4.0)
-    checks = check_generated(Case(Volume(hu, affine), empty, empty), asked, prior())
+    checks = check_generated(Case(Volume(hu, affine), empty, empty), asked, REGION, prior())
     assert [name for name in failed(checks) if name.startswith("neck")] == wrong
 
 
 def test_contrast_is_not_looked_for_where_vessels_are_blurred() -> None:
     asked = plan(LEFT_70).model_copy(update={"request": CaseRequest(targets=(LEFT_70,), phase=Phase.NON_CONTRAST)})
-    assert failed(check_generated(generated(), asked, prior())) == []
+    assert failed(check_generated(generated(), asked, REGION, prior())) == []
 
 
 @pytest.mark.parametrize(("habitus", "fails"), [(Habitus.SLIM, True), (Habitus.AVERAGE, True), (Habitus.LARGE, False)])
 def test_habitus_that_was_said_is_measured(habitus: Habitus, fails: bool) -> None:
     """The neck of the made-up case has 40 x 24 voxels of 8 mm: 614 cm2."""
     asked = plan(LEFT_70).model_copy(update={"request": CaseRequest(targets=(LEFT_70,), habitus=habitus)})
-    assert failed(check_generated(generated(), asked, prior())) == (["neck_area_cm2"] if fails else [])
+    assert failed(check_generated(generated(), asked, REGION, prior())) == (["neck_area_cm2"] if fails else [])
 
 
 def test_a_volume_of_air_fails_and_does_not_break() -> None:
@@ -169,7 +169,7 @@ def test_a_volume_of_air_fails_and_does_not_break() -> None:
         LabelMap(np.zeros(SHAPE, np.uint8), AFFINE, {}),
         LabelMap(np.zeros(SHAPE, np.uint8), AFFINE, {}),
     )
-    assert len(failed(check_generated(empty, plan(LEFT_70), prior()))) == len(ORGANS) - len(SELDOM) + 3
+    assert len(failed(check_generated(empty, plan(LEFT_70), REGION, prior()))) == len(ORGANS) - len(SELDOM) + 3
 
 
 @pytest.fixture

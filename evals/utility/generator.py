@@ -65,7 +65,8 @@ def _data(generator: Generator, patients: Sequence[VolumeFiles]) -> None:
 
 
 def _shape(generator: Generator, _: Sequence[VolumeFiles]) -> None:
-    from synth.training.shape import fit_shape, load_shape_config
+    from synth.training.shape import fit_shape
+    from synth.training.shape_config import load_shape_config
 
     config = load_shape_config(generator.shape, {"data": generator.out / "data", "out": generator.out / "shape"})
     fit_shape(config)

@@ -61,7 +61,7 @@ def configs(rng: np.random.Generator, _: Path, here: Path) -> list[str]:
     table = changed(rng, {"network": "base", "steps": 3, "batch": 1, "seed": 0, "data": "none", "out": "x"}, 2)
     text = yaml.safe_dump(table).encode(errors="replace")
     (here / "config.yaml").write_bytes(damaged(rng, text) if rng.random() < 0.5 else text)
-    network = pick(rng, ("base", "refine", "lesion", "shape", "torso"))
+    network = pick(rng, ("base", "refine", "lesion", "shape"))
     more = [f"data={here / 'none'}", f"out={here / 'run'}"]
     if rng.random() < 0.3:
         more += [f"{pick(rng, ('steps', 'seed', 'x', ''))}={pick(rng, TEXTS)}".replace("\0", "")]

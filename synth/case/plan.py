@@ -142,7 +142,8 @@ class GeneratePlan(_Plan):
     def refine_evaluations(self) -> int:
         """Sampler steps of all refine levels, for progress bars."""
         region = for_words(self.region)
-        coarse = BASE_SPACING_MM if region is None or region.facts else LOOK_MM  # a patchwork starts finer
+        patchwork = region is not None and region.scaffold == "patchwork"
+        coarse = LOOK_MM if patchwork else BASE_SPACING_MM
         return round(math.log2(coarse / self.spacing_mm)) * self.sampling.refine_steps
 
 

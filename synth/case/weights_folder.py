@@ -21,7 +21,7 @@ from synth.errors import InputError
 from synth.files.documents import read_table
 from synth.models.parts import CONFIG, TENSORS, Part
 from synth.provenance import sha256_of_file
-from synth.regions import Region, for_words, read, shipped
+from synth.regions import Frame, Region, for_words, read, shipped
 from synth.regions.prior import FILE as PRIOR
 from synth.regions.prior import Prior
 from synth.regions.region import DEFAULT
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 WEIGHTS_ENV = "SYNTHCT_WEIGHTS"  # a folder to use where none is named and it covers what is asked
 TONE = "tone.json"
-TORSO_FILE = "torso.npz.xz"
+LOOKS = "looks.npz.xz"  # of a shape that is a patchwork of scans
 _RUNS = ("", "best", "weights")  # below the folder of a part, where a run of `synthct train` keeps weights
 _DATA = ("", "data")
+_SHIPPED = Path(str(resources.files("synth").joinpath("weights")))
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ class Weights:
         """The weights of a folder; InputError, naming what `asked` for it, where it holds none."""
         if not folder.is_dir():
             raise InputError(f"{asked} {folder}: no such folder; give one that holds {REGION} and the networks")
-        if (folder / TORSO_FILE).is_file():
-            return Weights(folder, shipped("torso"))
+        if folder.resolve().parent == _SHIPPED:
+            return Weights.shipped(folder.resolve().name)
         file = _first(folder, REGION, _DATA)
         found = Weights(folder, read(file) if file else shipped())
+        if found.looks is not None and found.region.scaffold != "patchwork":
+            missing = f"{REGION} of 'scaffold: patchwork', which `synthct prepare` wrote, is missing"
+            raise InputError(f"{asked} {folder}: {missing}; copy it there")
         if not any(found.has(part) for part in ("shape", "base", "refine")):
             raise InputError(
                 f"{asked} {folder}: no weights of 'base' or 'shape' here; train them with `synthct train shape` "
@@ -67,7 +71,7 @@ class Weights:
     @staticmethod
     def shipped(name: str = DEFAULT) -> Weights:
         """Those that come with the package for a region."""
-        return Weights(Path(str(resources.files("synth").joinpath("weights", name))), shipped(name))
+        return Weights(_SHIPPED / name, shipped(name))
 
     @staticmethod
     def covering(word: str | None, folder: Path | None = None) -> Weights:
@@ -102,11 +106,16 @@ class Weights:
     @property
     def ship(self) -> bool:
         """Whether they come with the package."""
-        return self.folder.parent == Path(str(resources.files("synth").joinpath("weights")))
+        return self.folder.parent == _SHIPPED
 
     def has(self, part: Part) -> bool:
         """Whether a part is there."""
-        return _first(self.folder / part, CONFIG, _RUNS) is not None
+        return _first(self.folder / part, CONFIG, _RUNS) is not None or (part == "shape" and self.looks is not None)
+
+    @property
+    def looks(self) -> Path | None:
+        """The file of a shape that is a patchwork of scans."""
+        return _first(self.folder / "shape", LOOKS, _RUNS)
 
     @property
     def has_gaussian_part(self) -> bool:
@@ -133,15 +142,14 @@ class Weights:
     @property
     def patchwork(self) -> TorsoModel | None:
         """The scans that are put together before `refine` draws; None where networks compose, or a shape alone."""
-        file = self.folder / TORSO_FILE
-        return _torso(file, _changed(file)) if file.is_file() else None
+        return None if self.looks is None else _patchwork(self.looks, self.region.frame, _changed(self.looks))
 
     @property
     def shape(self) -> ShapeModel | None:
-        """The shape model, on the CPU."""
+        """The shape model, on the CPU; None where there is none, or scans are put together instead."""
         from synth.case import library
 
-        return library.load_shape_from(self.part("shape")) if self.has("shape") else None
+        return library.load_shape_from(self.part("shape")) if self.has("shape") and self.looks is None else None
 
     def base(self, precision: Precision | None = None) -> Denoiser | None:
         """The network that composes, ready to draw in a precision."""
@@ -164,8 +172,8 @@ class Weights:
 
     def files(self) -> dict[str, Path]:
         """Role -> file of everything that can change a voxel of a generated case. InputError where one is missing."""
-        if (scans := self.folder / TORSO_FILE).is_file():
-            files = {"torso": scans}
+        if self.looks is not None:
+            files = {"shape": self.looks}
         else:
             files = {part: self.part(part) / TENSORS for part in ("shape", "base") if self.has(part)}
             files = files or {"base": self.part("base") / TENSORS}
@@ -214,7 +222,7 @@ def _changed(file: Path) -> int:
 
 
 @cache
-def _torso(file: Path, _mtime_ns: int) -> TorsoModel:
+def _patchwork(file: Path, frame: Frame, _mtime_ns: int) -> TorsoModel:
     from synth.torso.model import TorsoModel
 
-    return TorsoModel.read(file)
+    return TorsoModel.read(file, frame)

@@ -23,7 +23,7 @@ def prepare(
     ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="Folder of the patients.", show_default=False)] = None,
     region: Annotated[
-        str, typer.Option(help="What they show: head_neck, torso, or the YAML of a region of your own.")
+        str, typer.Option(help="What they show: a region that ships, or the YAML of your own.")
     ] = "head_neck",
     out: Annotated[Path, typer.Option(help="Folder for the training set.")] = Path("runs/data"),
     organ_ids: OrganIds = None,
@@ -83,20 +83,16 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML with the differences from the defaults.", show_default=False)],
     overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", show_default=False)] = None,
 ) -> None:
-    """Train: shape, then base and refine on it; torso or lesion by itself. Run one again to go on where it stopped.
+    """Train: shape, then base and refine on it; lesion by itself. Run a network again to go on where it stopped.
 
     Example: synthct train base --config configs/train/base.yaml steps=1000 out=runs/base
     """
     given = key_values(overrides or [], "train")
     if network is Network.shape:
-        from synth.training.shape import fit_shape, load_shape_config
+        from synth.training.scaffold import fit_scaffold
+        from synth.training.shape_config import load_shape_config
 
-        typer.echo(fit_shape(load_shape_config(config, given)))
-        return
-    if network is Network.torso:
-        from synth.training.torso import fit_torso, load_torso_config
-
-        typer.echo(fit_torso(load_torso_config(config, given)))
+        typer.echo(fit_scaffold(load_shape_config(config, given)))
         return
     from synth.training import main as trainer
 

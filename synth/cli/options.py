@@ -109,12 +109,11 @@ class SourceLayout(StrEnum):
 
 
 class Network(StrEnum):
-    """What is trained: shape, the networks that draw on it, the torso, and what draws a tumour's inside."""
+    """What is trained: shape, the networks that draw on it, and what draws a tumour's inside."""
 
     shape = "shape"
     base = "base"
     refine = "refine"
-    torso = "torso"
     lesion = "lesion"
 
 

@@ -56,7 +56,10 @@ class PreparedPatients(Sequence[PreparedPatient]):
 
     def __init__(self, store: Store, region: Region) -> None:
         if not len(store):
-            raise InputError(f"{store.folder}: every patient was left out; left_out.csv beside it says why")
+            raise InputError(
+                f"{store.folder}: no patient is left; left_out.csv says why of each that was listed; where none was of "
+                f"this split, name some patients' split '{store.folder.name}' in the table"
+            )
         self._store, self._region = store, region
         _require_region(store[0].region, store[0].hu, region, store.folder)
         if strange := {name for facts in store.facts() for name in facts} - set(region.names):

@@ -17,6 +17,7 @@ from scipy import ndimage
 from synth.data import tumours
 from synth.data.native import prepare_native
 from synth.data.said import said_in
+from synth.data.scans import anchor_of, place_scans
 from synth.data.sources import cases, ct_rate, openkbp
 from synth.data.sources.listing import Listed, Listing, SourceScan
 from synth.data.store import PATIENTS, PatientEntry, Store, write
@@ -119,11 +120,13 @@ def prepare_patients(
         why = next((f": {name}: {reason}" for name, reason in found.left_out.items()), "")
         raise InputError(f"{source}: no scan to train on is listed{why}; name some patients' split 'train'")
     counts, left_out = {}, dict(found.left_out)
+    placed = place_scans(found.scans, region, out, progress) if region.scaffold == "patchwork" else None
+    one = partial(prepare_scan, region.text, source, offsets=placed)
     for split in _SPLITS:
         jobs = [(scan.name, scan) for scan in found.scans if scan.split == split]
         folder = out / PATIENTS / split
         with progress.step(f"{source}/{split}", len(jobs)) as step:
-            write(folder, jobs, partial(prepare_scan, region.text, source), workers, step.advance)
+            write(folder, jobs, one, workers, step.advance)
         kept = Store(folder)
         if split == "train" and not len(kept):
             shutil.rmtree(folder)  # nothing but what was left out, which may be mended
@@ -161,15 +164,17 @@ def _at_base(unit: np.ndarray) -> np.ndarray:
     return unit.reshape(x, factor, y, factor, z, factor).mean(axis=(1, 3, 5))
 
 
-def prepare_scan(region_text: str, source: str, listed: Listed) -> PatientEntry:
-    """One scan on the frame of a region at 4 mm, measured. Raises InputError where it cannot be read or placed."""
+def prepare_scan(
+    region_text: str, source: str, listed: Listed, offsets: Mapping[str, np.ndarray] | None = None
+) -> PatientEntry:
+    """One scan on the frame of a region at 4 mm, measured. Raises InputError where it cannot be read or placed.
+
+    `offsets`: of scans that are placed already, where their region places them by each other (synth.data.scans).
+    """
     region, scan = parse(region_text), listed.read()
     numbers = np.zeros(scan.hu.shape, np.uint8) if scan.organs is None else region.numbers(scan.organs)
     masks = {name: numbers == number for number, name in enumerate(region.organs, start=1)}
-    anchor = region.find_anchor(scan.hu, scan.spacing, masks | _anchors(region, scan.organs))
-    if anchor is None:
-        needed = " and ".join(region.anchor.organs).replace("_", " ") or "lungs or body"
-        raise NotPlacedError(f"no {needed} to place it by")
+    anchor = _anchor(region, scan, masks, listed.name, offsets)
     put = partial(_placed, scan, anchor, region)
     hu = np.rint(put(scan.hu.astype(np.float32), _AIR_HU, 1)).astype(np.int16)
     organs = put(numbers, 0, 0)
@@ -179,6 +184,25 @@ def prepare_scan(region_text: str, source: str, listed: Listed) -> PatientEntry:
     columns = {**scan.columns, **said_in(scan.report, region)}
     facts = region.measure(region.placed(hu, affine, organs, dose, drawn, columns))
     return PatientEntry(listed.name, region.name, hu, organs, dose, drawn, facts, scan.report, columns, source)
+
+
+def _anchor(
+    region: Region,
+    scan: SourceScan,
+    masks: Mapping[str, np.ndarray],
+    name: str,
+    offsets: Mapping[str, np.ndarray] | None,
+) -> np.ndarray:
+    """(3,) mm in the scan's own grid."""
+    if offsets is not None:
+        if name not in offsets:
+            raise NotPlacedError("too thin a slab to be placed")
+        return anchor_of(offsets[name], scan.spacing, region)
+    anchor = region.find_anchor(scan.hu, scan.spacing, {**masks, **_anchors(region, scan.organs)})
+    if anchor is None:
+        needed = " and ".join(region.anchor.organs).replace("_", " ") or "lungs or body"
+        raise NotPlacedError(f"no {needed} to place it by")
+    return anchor
 
 
 def place(

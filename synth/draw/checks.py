@@ -9,7 +9,7 @@ import numpy as np
 from prompts import CaseRequest
 from prompts.vocabulary import Side
 from synth.case.plan import CasePlan, GeneratePlan
-from synth.draw.torso_checks import check_torso
+from synth.draw.limits import check_limits
 from synth.lesions.acceptance import attribute_checks
 from synth.lesions.extent_acceptance import ML_WITHIN, extent_checks
 from synth.lesions.extent_plan import ExtentPlan
@@ -31,14 +31,22 @@ _SHOWN_DICE = {"brainstem": 0.5, "parotid_gland_right": 0.4, "parotid_gland_left
 _LONG_AXIS_SHARE = 0.05  # tolerance of a long axis, or one voxel where that is more
 
 
-def check_generated(case: Case, plan: GeneratePlan, prior: Prior | None, given: Given | None = None) -> list[Check]:
+def check_generated(
+    case: Case, plan: GeneratePlan, region: Region, prior: Prior | None, given: Given | None = None
+) -> list[Check]:
+    """What a drawn case is measured by: the facts of its region, as the patients of `prior` have them, and its limits.
+
+    `region`, `prior`: of the weights; a region without facts has no prior.
+    """
+    facts = [] if prior is None else _check_facts(case, plan, prior, given)
+    return [*facts, *check_limits(case, region, str(plan.region))]
+
+
+def _check_facts(case: Case, plan: GeneratePlan, prior: Prior, given: Given | None) -> list[Check]:
     """Organ volumes within the 1st to 99th percentile of real patients; extent and targets as asked.
 
-    An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too. `prior`: of
-    the weights; None: of a region without facts, such as the torso, which has limits of its own.
+    An organ that most training patients lack a mask of may be missing; where it is drawn it is checked too.
     """
-    if prior is None:
-        return check_torso(case, plan)
     region = prior.region
     number = region.numbers(case.organs)
     placed = region.placed(case.ct.hu, case.ct.affine, number, np.zeros_like(number), region.organs)

@@ -96,9 +96,9 @@ def drawn_and_checked(
     """A case and its checks; with organs that are given, also how far its CT shows them to who is not told."""
     if given is None:
         case = draw_case(plan, weights, progress)
-        return case, check_generated(case, plan, weights.prior)
+        return case, check_generated(case, plan, weights.region, weights.prior)
     case, shown = draw_given_case(plan, weights, given, progress)
-    return case, [*check_generated(case, plan, weights.prior, given), *shown]
+    return case, [*check_generated(case, plan, weights.region, weights.prior, given), *shown]
 
 
 def draw_case(plan: GeneratePlan, weights: Weights, progress: Progress) -> Case:
@@ -119,7 +119,7 @@ def draw_given_case(plan: GeneratePlan, weights: Weights, given: Given, progress
 
 
 def draw(plan: GeneratePlan, weights: Weights, progress: Progress, given: Given | None = None) -> Drawn:
-    """Compose a coarse volume as the weights do, refine it down to the plan's spacing, and grow a torso's trees."""
+    """Compose a coarse volume as the weights do, refine it down to the plan's spacing, and grow trees in an atlas."""
     from synth.draw.refine import refine
     from synth.draw.trees import with_trees
 
@@ -138,7 +138,7 @@ def _composed(plan: GeneratePlan, weights: Weights, on_step: Callable[[], None],
     from synth.draw.scaffold import draw_scaffold
 
     if scans := weights.patchwork:
-        return draw_patchwork(plan, scans, on_step)
+        return draw_patchwork(plan, weights.region, scans, on_step)
     shape, base = weights.shape, weights.base(plan.sampling.precision)
     scaffold = draw_scaffold(plan, shape, given) if shape else None
     if base is not None:

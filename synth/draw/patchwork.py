@@ -19,14 +19,14 @@ from synth.case.plan import GeneratePlan
 from synth.draw.drawn import Atlas, Drawn
 from synth.models import wavelet
 from synth.models.scaling import detail_to_network
-from synth.regions import shipped
+from synth.regions import Region
 from synth.regions.frame import BASE_SPACING_MM, FACTOR, LOOK_MM, Frame
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
 from synth.torso.composing import LEAST_SHARE, composed
 from synth.torso.looks import FINE_MM
-from synth.torso.model import FRAME, TorsoModel
+from synth.torso.model import TorsoModel
 from synth.torso.places import Places
 from synth.volumes import labels
 
@@ -57,22 +57,24 @@ class Layer:
     spare: tuple[int, ...] = ()
 
 
-def draw_patchwork(plan: GeneratePlan, model: TorsoModel, on_step: Callable[[], None] = lambda: None) -> Drawn:
-    """The coarse CT of a plan at LOOK_MM on the part of the torso frame that its region shows, the details of finer
+def draw_patchwork(
+    plan: GeneratePlan, region: Region, model: TorsoModel, on_step: Callable[[], None] = lambda: None
+) -> Drawn:
+    """The coarse CT of a plan at LOOK_MM on the part of the region's frame that its prompt shows, the details of finer
     grids as far as looks hold them, and its atlas."""
-    displacement = exponential(model.velocity(draw_coefficients(plan, model)), FRAME)
-    low, high = field(plan, Atlas(model.organs, displacement, 0, FRAME.shape[2]))
+    displacement = exponential(model.velocity(draw_coefficients(plan, model)), model.frame)
+    low, high = field(plan, model.frame, Atlas(model.organs, displacement, 0, model.frame.shape[2]))
     spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
     ct = torch.from_numpy(composed(shares(plan, model), model, Places(displacement, spacing, (low, high))))[None, None]
     on_step()
-    frame = Frame((*FRAME.shape[:2], high - low), _lower(low, displacement))
+    frame = Frame((*model.frame.shape[:2], high - low), _lower(low, displacement, model.frame))
     details = {}
     while spacing < LOOK_MM:
         bands = wavelet.forward(ct)
         ct, details[spacing] = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
         spacing *= FACTOR
     atlas = Atlas(model.organs, displacement, low, high)
-    return Drawn(shipped("torso"), frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
+    return Drawn(region, frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
 
 
 def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
@@ -87,25 +89,29 @@ def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:
     return np.asarray(drawn)
 
 
-def field(plan: GeneratePlan, whole: Atlas) -> tuple[int, int]:
+def field(plan: GeneratePlan, frame: Frame, whole: Atlas) -> tuple[int, int]:
     """First and one past the last base slice of the plan's region, as the drawn torso has them: the lungs for a chest,
     the liver down to the pelvic brim for an abdomen, each with a margin.
 
     Args:
-        whole: the atlas on the whole frame.
+        whole: the atlas on the whole `frame`.
     """
     rng = numpy_rng(derive(plan.shape_seed, "field"))
     below, above = _FIELD_SD_MM * rng.standard_normal(2)
     ids = whole.at(LOOK_MM)
     lungs, liver = (_ends(ids, names) for names in (LUNGS, ("liver",)))
-    low = _slice_of(_BRIM_MM, whole.displacement) if plan.region != "chest" else lungs[0] - _BELOW_MM / BASE_SPACING_MM
+    low = (
+        _slice_of(_BRIM_MM, whole.displacement, frame)
+        if plan.region != "chest"
+        else lungs[0] - _BELOW_MM / BASE_SPACING_MM
+    )
     high = (
         liver[1] + _BELOW_MM / BASE_SPACING_MM if plan.region == "abdomen" else lungs[1] + _ABOVE_MM / BASE_SPACING_MM
     )
     low, high = low + below / BASE_SPACING_MM, high + above / BASE_SPACING_MM
     count = _SLICES * math.ceil((high - low) / _SLICES)
     first = max(0, math.floor((low + high - count) / 2 + 0.5))
-    last = min(FRAME.shape[2], first + count)
+    last = min(frame.shape[2], first + count)
     return last - count if last - count >= 0 else 0, last
 
 
@@ -113,25 +119,25 @@ def _ends(ids: np.ndarray, names: tuple[str, ...]) -> tuple[float, float]:
     """Lower and upper end of organs in base slices, from ids at LOOK_MM; the middle where there are none."""
     wanted = [labels.ids()[name] for name in names]
     slices = np.flatnonzero(np.isin(ids, wanted).any(axis=(0, 1)))
-    if not len(slices):
-        return FRAME.shape[2] / 2, FRAME.shape[2] / 2
     scale = LOOK_MM / BASE_SPACING_MM
+    if not len(slices):
+        return ids.shape[2] * scale / 2, ids.shape[2] * scale / 2
     return float(slices[0]) * scale, float(slices[-1] + 1) * scale
 
 
-def _slice_of(mm: float, displacement: torch.Tensor) -> float:
+def _slice_of(mm: float, displacement: torch.Tensor, frame: Frame) -> float:
     """The base slice at which the spine of the drawn torso has what the mean torso has at a height."""
-    x, y = (round(-FRAME.lower_mm[i] / BASE_SPACING_MM) for i in (0, 1))
-    z = FRAME.lower_mm[2] + BASE_SPACING_MM * (np.arange(FRAME.shape[2]) + 0.5)
+    x, y = (round(-frame.lower_mm[i] / BASE_SPACING_MM) for i in (0, 1))
+    z = frame.lower_mm[2] + BASE_SPACING_MM * (np.arange(frame.shape[2]) + 0.5)
     shown = z + displacement[0, 2, x, y].numpy()
-    return float(np.interp(mm, shown, np.arange(FRAME.shape[2]) + 0.5))
+    return float(np.interp(mm, shown, np.arange(frame.shape[2]) + 0.5))
 
 
-def _lower(low: int, displacement: torch.Tensor) -> tuple[float, float, float]:
+def _lower(low: int, displacement: torch.Tensor, frame: Frame) -> tuple[float, float, float]:
     """RAS corner of the field, the drawn torso's own anchor being the origin."""
-    index = [round(-lower / BASE_SPACING_MM) for lower in FRAME.lower_mm]
+    index = [round(-lower / BASE_SPACING_MM) for lower in frame.lower_mm]
     shift = displacement[0, :, index[0], index[1], index[2]].numpy().round(1)  # the mean's anchor lies that far beyond
-    x, y, z = (float(lower + s) for lower, s in zip(FRAME.lower_mm, shift, strict=True))
+    x, y, z = (float(lower + s) for lower, s in zip(frame.lower_mm, shift, strict=True))
     return x, y, z + BASE_SPACING_MM * low
 
 
@@ -171,7 +177,7 @@ def layers(model: TorsoModel, enhanced: bool) -> tuple[Layer, Layer, Layer]:
 def _order(plan: GeneratePlan, model: TorsoModel, layer: Layer, rng: np.random.Generator) -> list[int]:
     """Who lends first: at random among those that show most of what the region has of a layer, then the others."""
     low, high = _ASKED_MM[str(plan.region)]
-    z = FRAME.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
+    z = model.frame.lower_mm[2] + LOOK_MM * (np.arange(layer.weight.shape[2]) + 0.5)
     asked = layer.weight * ((z > low) & (z < high))
     shares = np.array([(asked * model.seen[i]).sum() / max(float(asked.sum()), 1e-6) for i in layer.donors])
     wish = _HABITUS_SIZE.get(plan.request.habitus) if plan.request.habitus else None

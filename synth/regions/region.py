@@ -9,11 +9,11 @@ from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from prompts import lexicon
 from synth.errors import InputError
@@ -22,6 +22,7 @@ from synth.regions import measures
 from synth.regions.anchor import Air, Anchor, AnchorPatient, Body, Midpoint, Top
 from synth.regions.facts import CLIP, Fact, Word
 from synth.regions.frame import Frame
+from synth.regions.limits import Limits, Range, Strict
 from synth.regions.measures import DoseBalance, DoseVolume, Measure, Moved, OrganVolume, Placed, Reach, Said
 from synth.settings import read_settings
 from synth.volumes import labels
@@ -44,36 +45,23 @@ _MEASURES: dict[str, type[Any]] = {
     "said": measures.Said,
 }
 _MULTIPLE = 4  # base voxels: the networks halve twice
+Scaffold = Literal["mean", "patchwork"]
+_PATCHED = ("chest", "abdomen", "chest_abdomen")  # whose parts synth/torso knows
 
 
-def _ends(value: Any) -> Any:
-    """A range [low, high]; null is an open end."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"'{value}': give two numbers, [low, high], null for an open end")
-    low, high = value
-    return -math.inf if low is None else float(low), math.inf if high is None else float(high)
-
-
-Range = Annotated[tuple[float, float], BeforeValidator(_ends)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _FrameTable(_Strict):
+class _FrameTable(Strict):
     shape: tuple[int, int, int]
     lower_mm: tuple[float, float, float]
 
 
-class Spine(_Strict):
+class Spine(Strict):
     """Which organ the vertebrae are painted along, and how far above the anchor their line begins."""
 
     organ: str
     top_mm: float
 
 
-class CtScale(_Strict):
+class CtScale(Strict):
     """Mean and SD of the CT over the frame at 16 mm, in intensity units (synth.models.intensity)."""
 
     mean: float
@@ -83,7 +71,7 @@ class CtScale(_Strict):
 HEAD_NECK_CT = CtScale(mean=-0.84, sd=0.35)
 
 
-class FieldOfView(_Strict):
+class FieldOfView(Strict):
     """How much of a region a scan shows: `when` its facts lie in ranges [low, high). `wish`: what a patient should have
     besides where some do; `check`: what is measured on a drawn case and must lie between."""
 
@@ -92,7 +80,7 @@ class FieldOfView(_Strict):
     check: dict[str, Range] = {}
 
 
-class _FactTable(_Strict):
+class _FactTable(Strict):
     """What may be said of a fact besides how it is measured."""
 
     unit: str = ""
@@ -104,19 +92,21 @@ class _FactTable(_Strict):
     says: dict[str, dict[str, Range]] = {}
 
 
-class _Table(_Strict):
+class _Table(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     answers: tuple[str, ...] = ()
     frame: _FrameTable
     anchor: dict[str, Any]
     organs: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    scaffold: Scaffold = "mean"
     spacing_mm: float = Field(default=4.0, gt=0)
     doses_gy: tuple[int, ...] = ()
     symmetric: bool = True
     spine: Spine | None = None
     ct: CtScale | None = None
     fields: dict[str, FieldOfView] = {}
+    limits: Limits = Limits()
     facts: dict[str, dict[str, Any]] = {}
 
 
@@ -125,6 +115,7 @@ class Region:
     """See docs/your_own_region.md for each field.
 
     organs: names of labels.csv in the order of the channels; parts: names that are told from an atlas instead;
+    scaffold: what a draw starts from, a deformed `mean` patient or a `patchwork` of scans that each show a part;
     spacing_mm: that cases are drawn at unless told; facts: in the order of the encoded vector; answers: the regions of
     a prompt that it is drawn for; ct: what `base` draws is scaled by; text: the YAML that it was read from.
     """
@@ -134,6 +125,7 @@ class Region:
     anchor: Anchor
     organs: tuple[str, ...]
     parts: tuple[str, ...]
+    scaffold: Scaffold
     spacing_mm: float
     facts: tuple[Fact, ...]
     answers: tuple[str, ...]
@@ -142,6 +134,7 @@ class Region:
     spine: Spine | None
     ct: CtScale
     fields: Mapping[str, FieldOfView]
+    limits: Limits
     text: str
 
     def __hash__(self) -> int:
@@ -156,6 +149,10 @@ class Region:
     def structures(self) -> tuple[str, ...]:
         """Names of all that its drawn cases may have a mask of."""
         return (*self.organs, *self.parts)
+
+    def named_like(self, *patterns: str) -> tuple[str, ...]:
+        """Those of its structures that one of the patterns stands for."""
+        return tuple(n for n in self.structures if any(fnmatch.fnmatchcase(n, pattern) for pattern in patterns))
 
     @property
     def classes(self) -> int:
@@ -348,7 +345,7 @@ def with_scales(region: Region, patients: list[dict[str, float]], ct: Callable[[
 def _region(table: _Table, text: str) -> Region:
     """The checked region; ValueError says what is wrong in one line."""
     frame = Frame(table.frame.shape, table.frame.lower_mm)
-    if min(frame.shape) < 1 or any(n % _MULTIPLE for n in frame.shape if n) and table.facts:
+    if min(frame.shape) < 1 or any(n % _MULTIPLE for n in frame.shape if n) and table.scaffold == "mean":
         raise ValueError(f"frame.shape {list(frame.shape)}: give multiples of {_MULTIPLE} voxels of 16 mm")
     known = labels.ids()
     for organ in table.organs:
@@ -360,6 +357,8 @@ def _region(table: _Table, text: str) -> Region:
     anchor = _anchor(table.anchor)
     if missing := [organ for organ in anchor.organs if organ not in table.organs] if table.organs else []:
         raise ValueError(f"anchor '{missing[0]}': is not among the organs; add it, or use an anchor of air or body")
+    if table.scaffold == "patchwork" and (strange := [word for word in table.answers if word not in _PATCHED]):
+        raise ValueError(f"answers '{strange[0]}': a patchwork draws {', '.join(_PATCHED)}; say scaffold: mean")
     if table.spine and table.spine.organ not in table.organs:
         raise ValueError(f"spine.organ '{table.spine.organ}': is not among the organs; add it, or leave spine out")
     facts = tuple(_fact(name, row) for name, row in _rows(table.facts, table.organs).items())
@@ -369,6 +368,7 @@ def _region(table: _Table, text: str) -> Region:
         anchor,
         table.organs,
         _matching(table.parts),
+        table.scaffold,
         table.spacing_mm,
         facts,
         table.answers,
@@ -377,8 +377,12 @@ def _region(table: _Table, text: str) -> Region:
         table.spine,
         table.ct or HEAD_NECK_CT,
         table.fields,
+        table.limits,
         text,
     )
+    for name in table.limits.names:
+        if not region.named_like(name):
+            raise ValueError(f"limits '{name}': is none of its organs or parts; add it there, or leave it out")
     for fact in facts:
         if reason := _not_measurable(fact.measure, region):
             raise ValueError(f"facts.{fact.name}: cannot be measured: {reason}")

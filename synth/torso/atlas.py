@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from synth.regions.frame import Frame
 from synth.shape.deformation import warp
-from synth.torso.model import ATLAS_MM, FRAME
+from synth.torso.model import ATLAS_MM
 from synth.torso.scans import TorsoScan
 from synth.volumes import labels
 
@@ -34,16 +35,20 @@ _CLOSING = 16  # voxels, more than half the width of the mediastinum
 _WALL_MM = 28.0
 
 
-def in_mean(ids: np.ndarray, back: torch.Tensor) -> np.ndarray:
+def in_mean(ids: np.ndarray, back: torch.Tensor, frame: Frame) -> np.ndarray:
     """Labels of a scan carried to the mean torso by the nearest voxel."""
     where = np.indices(ids.shape).astype(np.float32)
     identity = torch.from_numpy(where)[None]
-    moved = warp(identity + 1, back, FRAME)[0].numpy() - 1  # coordinates go linearly, labels cannot
+    moved = warp(identity + 1, back, frame)[0].numpy() - 1  # coordinates go linearly, labels cannot
     return ndimage.map_coordinates(ids, moved, order=0, mode="constant")
 
 
 def build_atlas(
-    scans: Sequence[TorsoScan], back: Sequence[torch.Tensor], hus: Sequence[np.ndarray], seens: Sequence[np.ndarray]
+    scans: Sequence[TorsoScan],
+    back: Sequence[torch.Tensor],
+    hus: Sequence[np.ndarray],
+    seens: Sequence[np.ndarray],
+    frame: Frame,
 ) -> np.ndarray:
     """(X, Y, Z) uint8 ids: each place as the scan with most labels that shows it says, then what lies below all."""
     wanted = [labels.ids()[n] for n in LABELLED]
@@ -51,12 +56,12 @@ def build_atlas(
         (i for i, s in enumerate(scans) if s.ids is not None),
         key=lambda i: -len(np.unique(scans[i].ids)),  # type: ignore[arg-type]
     )
-    atlas = np.zeros(FRAME.shape_at(ATLAS_MM), np.uint8)
+    atlas = np.zeros(frame.shape_at(ATLAS_MM), np.uint8)
     taken = np.zeros(atlas.shape, bool)
     for i in order:
         ids = scans[i].ids
         assert ids is not None
-        carried = in_mean(ids, back[i])
+        carried = in_mean(ids, back[i], frame)
         here = (seens[i] > 0.95) & ~taken
         atlas[here] = _cleaned(np.where(np.isin(carried, wanted), carried, 0))[here]
         taken |= here

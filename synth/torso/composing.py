@@ -12,7 +12,7 @@ from scipy import ndimage
 from synth.regions.frame import LOOK_MM
 from synth.threads import each_alone
 from synth.torso.looks import Sampler, on_frame, sampled
-from synth.torso.model import FRAME, TorsoModel
+from synth.torso.model import TorsoModel
 from synth.torso.places import Places
 
 LEAST_SHARE = 1e-3  # of a voxel, that a scan lends
@@ -43,7 +43,7 @@ def composed(shares: Mapping[int, np.ndarray], model: TorsoModel, places: Places
         where = places.slab(side * block, side * (block + 1))
         shape = where.shape[1:]
         where = where.reshape(3, -1)
-        grid = on_frame(where, FRAME)
+        grid = on_frame(where, model.frame)
         total = np.zeros(where.shape[1], np.float32)
         for lender in lenders:
             if lender.blocks[block].any():
@@ -75,9 +75,10 @@ def _voxels(blocks: np.ndarray, side: int) -> np.ndarray:
 def _lenders(shares: Mapping[int, np.ndarray], model: TorsoModel, places: Places) -> list[_Lender]:
     middles = Places(places.displacement, LOOK_MM, places.field).all()
     shape, middles = middles.shape[1:], middles.reshape(3, -1)
-    grid = on_frame(middles, FRAME)
+    grid = on_frame(middles, model.frame)
     cells = [
-        (m / LOOK_MM).astype(np.int32).clip(0, n - 1) for m, n in zip(middles, FRAME.shape_at(LOOK_MM), strict=True)
+        (m / LOOK_MM).astype(np.int32).clip(0, n - 1)
+        for m, n in zip(middles, model.frame.shape_at(LOOK_MM), strict=True)
     ]
 
     def lender(index: int) -> _Lender:

@@ -20,17 +20,16 @@ from synth.files.compressed import unxz
 from synth.files.content import bytes_of
 from synth.files.documents import parse_json
 from synth.files.whole import write_whole
-from synth.regions import shipped
-from synth.regions.frame import LOOK_MM
+from synth.regions.frame import LOOK_MM, Frame
 from synth.torso.looks import LOOK_ARRAYS, Look
 from synth.volumes import labels
 
-FRAME = shipped("torso").frame
 ATLAS_MM = 4.0
 VELOCITY_MM = 32.0
+_STILL = 1e-9  # mm, of scans that do not differ
 _PELVIS = ("sacrum", "hip_left", "hip_right")
 _MOST_BYTES = 2**30
-_REMEDY = "copy it again, or train again with `synthct train torso`"
+_REMEDY = "copy it again, or train again with `synthct train shape`"
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ class Donor:
 
 @dataclass(frozen=True)
 class TorsoModel:
-    """All arrays but the looks on grids of the torso frame, in the space of the mean torso.
+    """All arrays but the looks on grids of the frame, in the space of the mean torso.
 
     looks: one a donor; seen: (N, X, Y, Z) bool at LOOK_MM, where each has data;
     chest, abdomen: (X, Y, Z) uint8 at LOOK_MM, share (of 255) of the inside of either, the rest being body wall;
     atlas: (X, Y, Z) uint8 at ATLAS_MM, ids of synth/volumes/labels.csv;
     mean: (3, X, Y, Z) float16 mm at VELOCITY_MM; modes: (K, 3, X, Y, Z) int8, each times scale[k] is one SD in mm;
-    habitus: (K,) what of the modes one SD of size is.
+    habitus: (K,) what of the modes one SD of size is; frame: of the region, whose file is beside it.
     """
 
     donors: tuple[Donor, ...]
@@ -69,6 +68,7 @@ class TorsoModel:
     modes: np.ndarray
     scale: np.ndarray
     habitus: np.ndarray
+    frame: Frame
 
     @cached_property
     def organs(self) -> np.ndarray:
@@ -85,7 +85,7 @@ class TorsoModel:
     @cached_property
     def displacements(self) -> tuple[torch.Tensor, ...]:
         """Of every look, (1, 3, ..) mm on the base grid."""
-        return tuple(look.displacement(FRAME) for look in self.looks)
+        return tuple(look.displacement(self.frame) for look in self.looks)
 
     @cached_property
     def depths(self) -> np.ndarray:
@@ -99,7 +99,7 @@ class TorsoModel:
         sizes = coefficients * self.scale.astype(np.float64)
         flat = self.mean.astype(np.float64) + np.tensordot(sizes, self.modes.astype(np.float64), axes=1)
         coarse = torch.from_numpy(flat.astype(np.float32))[None]
-        return F.interpolate(coarse, size=FRAME.shape, mode="trilinear", align_corners=False)
+        return F.interpolate(coarse, size=self.frame.shape, mode="trilinear", align_corners=False)
 
     def save(self, path: Path) -> None:
         """One compressed file."""
@@ -111,10 +111,10 @@ class TorsoModel:
         write_whole(path, lzma.compress(file.getvalue(), preset=9))
 
     @staticmethod
-    def read(path: Path) -> TorsoModel:
-        """InputError where there is no such file."""
+    def read(path: Path, frame: Frame) -> TorsoModel:
+        """InputError where there is no such file, or it is of another frame."""
         if not path.is_file():
-            raise InputError(f"{path}: no torso model here; unset SYNTHCT_WEIGHTS or train with `synthct train torso`")
+            raise InputError(f"{path}: no patchwork here; give other weights, or train it with `synthct train shape`")
         content = unxz(bytes_of(path, most=_MOST_BYTES), _MOST_BYTES, str(path))
         about = read_arrays(content, {"donors": TEXT}, str(path), remedy=_REMEDY)["donors"]
         try:
@@ -126,12 +126,13 @@ class TorsoModel:
         looks = [
             Look.from_arrays({name: arrays.pop(f"look_{i}_{name}") for name in LOOK_ARRAYS}) for i in range(len(donors))
         ]
-        return TorsoModel(donors, tuple(looks), **arrays)._checked(path)
+        return TorsoModel(donors, tuple(looks), **arrays, frame=frame)._checked(path)
 
     def _checked(self, path: Path) -> TorsoModel:
         """Itself. Raises InputError where its arrays do not belong together."""
-        n, k, grid = len(self.donors), len(self.scale), FRAME.shape_at(LOOK_MM)
+        n, k, grid = len(self.donors), len(self.scale), self.frame.shape_at(LOOK_MM)
         expected = {
+            "atlas": self.frame.shape_at(ATLAS_MM),
             "seen": (n, *grid),
             "chest": grid,
             "abdomen": grid,
@@ -142,7 +143,7 @@ class TorsoModel:
             if getattr(self, name).shape != shape:
                 raise InputError(f"{path}: array '{name}' has the shape {getattr(self, name).shape}; {_REMEDY}")
         for i, look in enumerate(self.looks):
-            if reason := look.wrong(FRAME):
+            if reason := look.wrong(self.frame):
                 raise InputError(f"{path}: look {i} has {reason}; {_REMEDY}")
         return self
 
@@ -180,6 +181,6 @@ def fit_modes(velocities: np.ndarray, seen: np.ndarray, rank: int, rounds: int =
     sd = size[:rank] / np.sqrt(n - 1)
     one_sd = v[:rank] * sd[:, None]
     scale = np.abs(one_sd).max(axis=1) / 127
-    modes = np.rint(one_sd / scale[:, None]).astype(np.int8).reshape(rank, *velocities.shape[1:])
-    coefficients = u[:, :rank] * size[:rank] / sd
+    modes = np.rint(one_sd / np.maximum(scale, _STILL)[:, None]).astype(np.int8).reshape(rank, *velocities.shape[1:])
+    coefficients = u[:, :rank] * size[:rank] / np.maximum(sd, _STILL)
     return mean.reshape(velocities.shape[1:]).astype(np.float16), modes, scale.astype(np.float32), coefficients

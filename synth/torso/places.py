@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from synth.regions.frame import BASE_SPACING_MM
-from synth.torso.model import FRAME
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Places:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(X, Y, Z) of the field."""
-        x, y, _ = FRAME.shape_at(self.spacing)
-        low, high = self.field or (0, FRAME.shape[2])
+        x, y = (round(n * BASE_SPACING_MM / self.spacing) for n in self.displacement.shape[2:4])
+        low, high = self.field or (0, self.displacement.shape[4])
         return x, y, round(high * BASE_SPACING_MM / self.spacing) - round(low * BASE_SPACING_MM / self.spacing)
 
     @cached_property

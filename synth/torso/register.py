@@ -12,10 +12,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from synth.regions.frame import BASE_SPACING_MM
+from synth.regions.frame import BASE_SPACING_MM, Frame
 from synth.shape.deformation import exponential, warp
-from synth.shape.register import Round, smooth
-from synth.torso.model import FRAME
+from synth.shape.register import Round, on_grid, smooth
 from synth.torso.scans import SCAN_SPACING_MM, SEARCH_MM, TorsoScan, features
 
 _CHANNEL_WEIGHT = (1.0, 0.7, 1.0)  # lung, soft tissue, bone
@@ -27,11 +26,12 @@ _BATCH = 6
 class ScanGroup:
     """features: (N, C, X, Y, Z) at SEARCH_MM, see scans.features; weight: the same shape, 1 where they count."""
 
+    frame: Frame
     features: torch.Tensor
     weight: torch.Tensor
 
     @staticmethod
-    def of(scans: Sequence[TorsoScan], no_bone: Sequence[np.ndarray]) -> ScanGroup:
+    def of(scans: Sequence[TorsoScan], no_bone: Sequence[np.ndarray], frame: Frame) -> ScanGroup:
         """`no_bone`: (X, Y, Z) bool at SCAN_SPACING_MM where contrast may look like bone."""
         step = round(SEARCH_MM / SCAN_SPACING_MM)
         values, weights = [], []
@@ -40,23 +40,23 @@ class ScanGroup:
             weight[2] *= torch.from_numpy(~blind).float()
             values.append(F.avg_pool3d(torch.from_numpy(features(scan.hu))[None], step)[0])
             weights.append(F.avg_pool3d(weight[None], step)[0])
-        return ScanGroup(torch.stack(values), torch.stack(weights))
+        return ScanGroup(frame, torch.stack(values), torch.stack(weights))
 
     def pooled(self, pool: int) -> ScanGroup:
         """On a coarser grid."""
         if pool == 1:
             return self
         weight = F.avg_pool3d(self.weight, pool)
-        return ScanGroup(F.avg_pool3d(self.features * self.weight, pool) / weight.clamp(min=1e-3), weight)
+        return ScanGroup(self.frame, F.avg_pool3d(self.features * self.weight, pool) / weight.clamp(min=1e-3), weight)
 
 
 def register(
     group: ScanGroup, rounds: Sequence[Round], on_round: Callable[[str], None]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean features (C, X, Y, Z) at SEARCH_MM and velocities (N, 3, X, Y, Z) mm of mean 0 where most scans are."""
-    velocities = torch.zeros(len(group.features), 3, *FRAME.shape)
+    velocities = torch.zeros(len(group.features), 3, *group.frame.shape)
     for number, level in enumerate(rounds):
-        velocities = on_grid(velocities, level.grid_mm)
+        velocities = on_grid(velocities, level.grid_mm, group.frame)
         part = group.pooled(level.pool)
         mean = mean_of(part, velocities)
         before, after = fit_velocities(part, mean, velocities, level)
@@ -69,16 +69,8 @@ def _centre(group: ScanGroup, velocities: torch.Tensor) -> torch.Tensor:
     """(1, 3, X, Y, Z) average of the velocities of the scans that have data, smooth, less where few have."""
     seen = F.interpolate(group.weight[:, :1], size=velocities.shape[2:], mode="trilinear", align_corners=False)
     total, count = (velocities * seen).sum(dim=0, keepdim=True), seen.sum(dim=0, keepdim=True)
-    sigma = 2 * BASE_SPACING_MM * FRAME.shape[0] / velocities.shape[2] / 8
+    sigma = 2 * BASE_SPACING_MM * group.frame.shape[0] / velocities.shape[2] / 8
     return smooth(total, sigma) / (smooth(count.expand_as(total), sigma) + 1.0)
-
-
-def on_grid(velocities: torch.Tensor, spacing: float) -> torch.Tensor:
-    """Velocities (N, 3, X, Y, Z) of the frame, resampled to a grid of this spacing in mm."""
-    shape = FRAME.shape_at(spacing)
-    if velocities.shape[2:] == shape:
-        return velocities
-    return F.interpolate(velocities, size=shape, mode="trilinear", align_corners=False)
 
 
 @torch.no_grad()
@@ -86,7 +78,9 @@ def mean_of(group: ScanGroup, velocities: torch.Tensor) -> torch.Tensor:
     """(C, X, Y, Z) average of the scans carried back to the mean, each where it has data."""
     total, count = torch.zeros(()), torch.zeros(())
     for values, weight, velocity in zip(group.features, group.weight, velocities, strict=True):
-        back = warp(torch.cat([values * weight, weight])[None], exponential(-velocity[None], FRAME), FRAME)[0]
+        back = warp(torch.cat([values * weight, weight])[None], exponential(-velocity[None], group.frame), group.frame)[
+            0
+        ]
         total, count = total + back[: len(values)], count + back[len(values) :]
     return total / count.clamp(min=1e-3)
 
@@ -105,7 +99,7 @@ def fit_velocities(group: ScanGroup, mean: torch.Tensor, velocities: torch.Tenso
         for step in range(level.iterations):
             optimizer.param_groups[0]["lr"] = level.step_mm * (1 - step / level.iterations)
             velocity = velocities[part] + smooth(update, level.sigma)
-            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity, FRAME), FRAME)
+            moved = warp(mean.expand(len(values), -1, -1, -1, -1), exponential(velocity, group.frame), group.frame)
             difference = ((moved - values) ** 2 * weight).sum(dim=(1, 2, 3, 4)) / scale
             rough = sum(velocity.diff(dim=d).square().mean(dim=(1, 2, 3, 4)) for d in (2, 3, 4))
             optimizer.zero_grad()

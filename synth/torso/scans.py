@@ -1,4 +1,4 @@
-"""Scans of chest and abdomen on disk -> the torso frame, by a search for where they overlap what is placed already."""
+"""Scans that each show a part of a region -> its frame, by a search for where they overlap what is placed already."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.files.tables import read_csv
+from synth.files.arrays import TEXT, Wanted, read_arrays, write_arrays
+from synth.regions import Frame, Region
 from synth.torso.looks import FINE_MM
-from synth.torso.model import FRAME
-from synth.volumes import labels, nifti
-from synth.volumes.geometry import to_ras, voxel_spacing
-from synth.volumes.host import LABEL_FILE, ORGAN_FILE, labels_of
-from synth.volumes.types import HU_MAX
+from synth.volumes import labels
+from synth.volumes.types import HU_MAX, LabelMap
 
 SCAN_SPACING_MM = 4.0
 SEARCH_MM = 8.0
@@ -31,6 +29,14 @@ _DEEP_MM, _FRONT_MM = 50.0, 28.0  # from the skin, in front of the anchor: no bo
 _LUNG_HU, _SOFT_HU, _BONE_HU = (-700, -300), (-160, 60), (150, 500)
 _LEAST_OVERLAP, _LEAST_SLICES = 0.15, 13  # share of what is placed, slices of SEARCH_MM; or all of the scan
 _APART, _LIKELY = 0.2, 4  # what no overlap at all adds to a difference; heights that are looked at more closely
+_ARRAYS = {
+    "hu": Wanted(3, "f"),
+    "ids": Wanted(3, "u"),
+    "fine": Wanted(3, "f"),
+    "corner_mm": Wanted(1, "f"),
+    "contrast": TEXT,
+    "whole_outline": Wanted(0, "b"),
+}
 _SIDE_STEPS = (-2, -1, 0, 1, 2)  # of SEARCH_MM, about where the middles of the bodies agree
 
 
@@ -39,7 +45,7 @@ class TorsoScan:
     """One scan at SCAN_SPACING_MM, RAS.
 
     hu: (X, Y, Z) float32, on the scan's own grid or on the torso frame; scanned: (X, Y, Z) bool, where it has data;
-    ids: (X, Y, Z) uint8 of labels.csv, or None; contrast: as its index says; fine: (X, Y, Z) float16 HU of the
+    ids: (X, Y, Z) uint8 of labels.csv, or None; contrast: as its table says; fine: (X, Y, Z) float16 HU of the
     body at FINE_MM on the scan's own grid; corner_mm: (3,) of that grid, from the lower corner of the frame.
     """
 
@@ -48,45 +54,46 @@ class TorsoScan:
     scanned: np.ndarray
     ids: np.ndarray | None
     contrast: str
-    licence: str
     whole_outline: bool
     fine: np.ndarray
     corner_mm: np.ndarray
 
+    def save(self, path: Path) -> None:
+        """One file. Raises OutputError."""
+        ids = np.zeros((1, 1, 1), np.uint8) if self.ids is None else self.ids
+        about = np.array(self.whole_outline)
+        arrays = {"hu": self.hu, "ids": ids, "fine": self.fine, "corner_mm": self.corner_mm, "whole_outline": about}
+        write_arrays(path, contrast=self.contrast, **arrays)
 
-def read_scans(folders: Sequence[Path]) -> list[TorsoScan]:
-    """Every CASE/ct.nii.gz, with labels.nii.gz or organs.nii.gz, TotalSegmentator's ids, that may train."""
-    scans = []
-    for folder in folders:
-        files = sorted(folder.glob("*/ct.nii.gz"))
-        if not files:
-            raise InputError(f"{folder}: no CASE/ct.nii.gz in it; give the folder that holds the scans")
-        index = folder / "index.csv"
-        rows = {r["case"]: r for r in read_csv(index, needs=["case"]).rows} if index.is_file() else {}
-        for file in files:
-            row = rows.get(file.parent.name, {})
-            if row.get("may_train_released_weights", "yes") == "yes":
-                scans.append(_read(file, row))
-    return scans
+    @staticmethod
+    def read(path: Path) -> TorsoScan:
+        """What `save` wrote. Raises InputError."""
+        found = read_arrays(path, _ARRAYS, remedy="run `synthct prepare` again")
+        hu, ids = found["hu"], found["ids"]
+        about = (str(found["contrast"]), bool(found["whole_outline"]), found["fine"], found["corner_mm"])
+        return TorsoScan(path.stem, hu, np.ones(hu.shape, bool), ids if ids.shape == hu.shape else None, *about)
 
 
-def _read(file: Path, row: dict[str, str]) -> TorsoScan:
-    ct = nifti.read_volume(file, plausible=False)
-    hu, affine = to_ras(ct.hu, ct.affine)
-    spacing = voxel_spacing(affine)
+def scan_of(
+    name: str, hu: np.ndarray, spacing: np.ndarray, organs: LabelMap | None = None, contrast: str = "?"
+) -> TorsoScan:
+    """A CT (X, Y, Z) HU in RAS order, mm between its voxels, and its organs on the same grid."""
     hu = np.maximum(hu.astype(np.float32), _AIR_HU)
-    named = row.get("label_ids", "TotalSegmentator")
-    beside = labels_of(file.parent, (LABEL_FILE, ORGAN_FILE))
-    ids = None
-    if beside is not None and "TotalSegmentator" in named:
-        raw, _ = to_ras(nifti.read_ids(beside, like=ct)[0], ct.affine)
-        known = np.isin(raw, list(labels.names()))
-        ids = _resampled(np.where(known, raw, 0).astype(np.uint8), spacing, 0)
+    ids = None if organs is None else _resampled(_ids_of(organs), spacing, 0)
     at_4mm = _resampled(_smoothed(hu, SCAN_SPACING_MM / spacing, 0.35), spacing, 1)
     everywhere = np.ones(at_4mm.shape, bool)
-    about = (row.get("contrast", "?"), row.get("licence", ""), cut_share(at_4mm) < _CUT_SHARE)
     fine = _resampled(_smoothed(hu, FINE_MM / spacing, 0.3), spacing, 3, FINE_MM).clip(_AIR_HU, HU_MAX)
-    return TorsoScan(file.parent.name, at_4mm, everywhere, ids, *about, body_of(fine).astype(np.float16), np.zeros(3))
+    whole, body = cut_share(at_4mm) < _CUT_SHARE, body_of(fine).astype(np.float16)
+    return TorsoScan(name, at_4mm, everywhere, ids, contrast, whole, body, np.zeros(3))
+
+
+def _ids_of(organs: LabelMap) -> np.ndarray:
+    """(X, Y, Z) uint8 ids of labels.csv."""
+    table = np.zeros(int(organs.ids.max()) + 1, np.uint8)
+    for number, name in organs.names.items():
+        if number < len(table) and name in labels.ids():
+            table[number] = labels.ids()[name]
+    return table[organs.ids]
 
 
 def _smoothed(hu: np.ndarray, times: np.ndarray, sigma: float) -> np.ndarray:
@@ -129,9 +136,9 @@ def features(hu: np.ndarray) -> np.ndarray:
     ).astype(np.float32)
 
 
-def put(scan: TorsoScan, offset: np.ndarray) -> TorsoScan:
-    """The scan on the frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
-    shape = FRAME.shape_at(SCAN_SPACING_MM)
+def put(scan: TorsoScan, offset: np.ndarray, frame: Frame) -> TorsoScan:
+    """The scan on a frame at SCAN_SPACING_MM: its voxel (i, j, k) goes to (i, j, k) + offset, whole voxels."""
+    shape = frame.shape_at(SCAN_SPACING_MM)
     scanned = _moved(scan.scanned, offset, shape, False)
     if scan.whole_outline:  # beyond its box is air
         scanned = np.broadcast_to(scanned.any(axis=(0, 1)), shape)
@@ -176,18 +183,20 @@ def overlap_score(moving: torch.Tensor, fixed: torch.Tensor, weight: torch.Tenso
     return float(((a - b) ** 2 * w).sum() / (((b - mean) ** 2 * w).sum() + 1e-3))
 
 
-def search(scan: TorsoScan, fixed: torch.Tensor, weight: torch.Tensor, tell: Callable[[str], None]) -> np.ndarray:
+def search(
+    scan: TorsoScan, fixed: torch.Tensor, weight: torch.Tensor, frame: Frame, tell: Callable[[str], None]
+) -> np.ndarray:
     """The offset (3,) in voxels of SCAN_SPACING_MM at which a scan looks most like what is placed already.
 
     Args:
-        fixed: (3, X, Y, Z) mean features of the frame at SEARCH_MM; weight: (1, X, Y, Z) 1 where they are known.
+        fixed: (3, X, Y, Z) mean features of the `frame` at SEARCH_MM; weight: (1, X, Y, Z) 1 where they are known.
     """
     step = round(SEARCH_MM / SCAN_SPACING_MM)
     known = torch.nonzero(weight[0].amax(dim=(0, 1)) > 0)[:, 0]
     target = middle(1000 * fixed[1].numpy() - 500)
     here = middle(scan.hu) / step
     deep = scan.hu.shape[2] // step * step
-    plane = (*FRAME.shape_at(SCAN_SPACING_MM)[:2], deep)
+    plane = (*frame.shape_at(SCAN_SPACING_MM)[:2], deep)
     slices = deep // step
     least = min(slices, max(_LEAST_SLICES, int(_LEAST_OVERLAP * len(known))))
     lows = range(int(known[0]) - slices + least, int(known[-1]) - least + 2)
@@ -220,36 +229,37 @@ def _labelled(scan: TorsoScan) -> int:
     return 0 if scan.ids is None else len(np.unique(scan.ids))
 
 
-def placed(scans: Sequence[TorsoScan], tell: Callable[[str], None]) -> list[TorsoScan]:
-    """All scans on the frame: the one with most labels by its liver and spine, the others by search.
+def offsets(scans: Sequence[TorsoScan], region: Region, tell: Callable[[str], None]) -> list[np.ndarray]:
+    """(3,) voxels for `put` of each scan: of the one with most labels by the region's anchor, of the others by search.
 
     A scan that hardly overlaps the labelled one is placed on the mean of those that do, in a second search of all.
+    Raises InputError where no scan shows the anchor.
     """
     first = max(range(len(scans)), key=lambda i: _labelled(scans[i]))
-    out: list[TorsoScan | None] = [None] * len(scans)
-    out[first] = put(scans[first], _anchored(scans[first]))
+    found: dict[int, np.ndarray] = {first: _anchored(scans[first], region)}
+    out = {first: put(scans[first], found[first], region.frame)}
     for round_number in range(2):
         order = range(len(scans)) if round_number else sorted(range(len(scans)), key=lambda i: -scans[i].hu.shape[2])
         for i in order:
             if i != first:
-                others = [s for j, s in enumerate(out) if s is not None and j != i]
-                if round_number == 0:
-                    others = [s for s in others if s.name == scans[first].name]
-                out[i] = put(scans[i], search(scans[i], *mean_features(others), tell))
-    return [s for s in out if s is not None]
+                others = [s for j, s in sorted(out.items()) if j != i and (round_number or j == first)]
+                found[i] = search(scans[i], *mean_features(others), region.frame, tell)
+                out[i] = put(scans[i], found[i], region.frame)
+    return [found[i] for i in range(len(scans))]
 
 
-def _anchored(scan: TorsoScan) -> np.ndarray:
-    """The offset that puts the frame's anchor, told from labels, at its origin."""
-    if scan.ids is None or not (scan.ids == labels.ids()["liver"]).any():
-        raise InputError("torso: none of the scans has a liver and vertebrae labelled; add one that has")
-    dome = int(np.flatnonzero((scan.ids == labels.ids()["liver"]).any(axis=(0, 1)))[-1])
-    spine = np.isin(
-        scan.ids[..., dome - 2 : dome + 3], [i for n, i in labels.ids().items() if n.startswith("vertebrae")]
-    )
-    anchor = np.array([*np.argwhere(spine).mean(axis=0)[:2], dome])
-    origin = -np.array(FRAME.lower_mm) / SCAN_SPACING_MM - 0.5
-    return np.rint(origin - anchor).astype(int)
+def _anchored(scan: TorsoScan, region: Region) -> np.ndarray:
+    """The offset that puts the region's anchor, told from labels, at the frame's origin."""
+    ids = np.zeros(scan.hu.shape, np.uint8) if scan.ids is None else scan.ids
+    masks = {name: ids == number for number, name in labels.names().items() if (ids == number).any()}
+    anchor = region.find_anchor(scan.hu, np.full(3, SCAN_SPACING_MM), masks)
+    if anchor is None:
+        needed = " and ".join(region.anchor.organs).replace("_", " ")
+        raise InputError(
+            f"region {region.name}: no scan has {needed or 'what it is placed by'} labelled; add one that has"
+        )
+    origin = -np.array(region.frame.lower_mm) / SCAN_SPACING_MM - 0.5
+    return np.asarray(np.rint(origin - anchor / SCAN_SPACING_MM).astype(int))
 
 
 def mean_features(scans: Sequence[TorsoScan]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -263,11 +273,11 @@ def mean_features(scans: Sequence[TorsoScan]) -> tuple[torch.Tensor, torch.Tenso
     return total / count.clamp(min=1e-3), (count > 0.5).float()
 
 
-def blood(scan: TorsoScan) -> np.ndarray:
-    """(X, Y, Z) bool of a scan on the frame: deep in the body in front of the spine, where bright means contrast."""
+def blood(scan: TorsoScan, frame: Frame) -> np.ndarray:
+    """(X, Y, Z) bool of a scan on its frame: deep in the body in front of the spine, where bright means contrast."""
     body = np.stack([ndimage.binary_fill_holes(scan.hu[..., z] > _BODY_HU) for z in range(scan.hu.shape[2])], axis=-1)
     depth = ndimage.distance_transform_edt(body[::2, ::2, ::2]) * 2 * SCAN_SPACING_MM
     deep = (depth > _DEEP_MM).repeat(2, 0).repeat(2, 1).repeat(2, 2)
-    front = FRAME.affine_at(SCAN_SPACING_MM)[1, 3] + SCAN_SPACING_MM * np.arange(scan.hu.shape[1]) > _FRONT_MM
+    front = frame.affine_at(SCAN_SPACING_MM)[1, 3] + SCAN_SPACING_MM * np.arange(scan.hu.shape[1]) > _FRONT_MM
     inside: np.ndarray = deep & front[None, :, None]
     return inside

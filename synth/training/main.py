@@ -49,7 +49,7 @@ def make_task(config: TrainConfig, split: str, device: torch.device) -> Task:
         return LesionTask(load_tumours(config.data / tumours.FOLDER / split), config, device, region)
     subjects = load_subjects(config.data / PATIENTS / split)
     texts = TextBank(config.seed)
-    placed = None if config.shape is None else PlacedScaffolds.load(config.shape)
+    placed = PlacedScaffolds.of(config.shape)
     if config.network == "base":
         return BaseTask(subjects, texts, placed, config, device)
     return RefineTask(subjects, texts, placed, config, load_native(config.data / "native" / split), device)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import torch
 
+from synth.case.weights_folder import LOOKS
 from synth.data.dataset import Parts, PreparedPatient
 from synth.models.weights import load_model
 from synth.shape.model import ShapeModel, cut
@@ -32,6 +33,14 @@ class PlacedScaffolds:
         places: Mapping[str, torch.Tensor] = MappingProxyType({}),
     ) -> None:
         self.patients = {name: _deformed(model, v, places.get(name)) for name, v in velocities.items()}
+
+    @staticmethod
+    def of(folder: Path | None) -> PlacedScaffolds | None:
+        """Those of a folder, as draws have them: none without one, and none where scans are put together, for what
+        they make is what is drawn on, and no network is told it besides."""
+        if folder is None or (folder / "weights" / LOOKS).is_file():
+            return None
+        return PlacedScaffolds.load(folder)
 
     @staticmethod
     def load(folder: Path) -> PlacedScaffolds:

@@ -11,30 +11,30 @@ import shutil
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from synth.case.library import export
-from synth.case.weights_folder import TORSO_FILE
+from synth.case.weights_folder import LOOKS
 from synth.failure import ended
 from synth.models.parts import Part
 from synth.training.log import rows
 
 
-def publish(network: Part | Literal["torso"], run: Path, weights: Path, best: bool = False) -> Path:
+def publish(network: Part, run: Path, weights: Path, best: bool = False) -> Path:
     """Put a run's EMA weights (the last, or those of the best validation), log and loss curve into `weights`/network.
 
     Returns that folder.
     """
-    if network == "torso":
-        folder = weights.parent / network
+    trained = run / ("best" if best else "weights")
+    if (trained / LOOKS).is_file():
+        folder = weights / network
         folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(run / TORSO_FILE, folder / TORSO_FILE)
-        shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
-        return folder
-    folder = export(run / ("best" if best else "weights"), network, weights)
+        shutil.copyfile(trained / LOOKS, folder / LOOKS)
+    else:
+        folder = export(trained, network, weights)
     shutil.copyfile(run / "log.jsonl", folder / "training_log.jsonl")
     if network == "shape":
         return folder
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _publish(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m synth.training.publish", description=__doc__)
-    parser.add_argument("network", choices=["shape", "base", "refine", "torso", "lesion"])
+    parser.add_argument("network", choices=["shape", "base", "refine", "lesion"])
     parser.add_argument("run", type=Path)
     parser.add_argument(
         "--weights", type=Path, default=Path(str(resources.files("synth").joinpath("weights/head_neck")))

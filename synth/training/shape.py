@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors.torch import save_file
 
 from synth.data.dataset import PreparedPatient, load_subjects, parts_of
@@ -19,11 +17,10 @@ from synth.models import intensity
 from synth.models.weights import load_tensors
 from synth.regions import shipped
 from synth.regions.frame import BASE_SPACING_MM
-from synth.settings import read_settings
 from synth.shape import spine
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import MEAN_SPACING_MM, ShapeModel, cut
-from synth.shape.register import PatientGroup, Round, features, fit_velocities, mean_of, on_grid, register
+from synth.shape.register import PatientGroup, features, fit_velocities, mean_of, on_grid, register
 from synth.shape.vertebrae import (
     ALIKE,
     LEAST_ROWS,
@@ -38,27 +35,10 @@ from synth.shape.vertebrae import (
     shifted,
 )
 from synth.training.log import telling
+from synth.training.shape_config import ShapeConfig
 
 PLACED = "velocities.safetensors"
 PLACES = "places.safetensors"
-
-
-class ShapeConfig(BaseModel):
-    """A fit; YAML holds differences from these."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    data: Path = Path("runs/data")
-    out: Path = Path("runs/shape")
-    rank: int = 44
-    ridge: float = 0.05
-    rounds: tuple[Round, ...] = (
-        Round(pool=2, sigma=3.0, iterations=12),
-        Round(pool=2, sigma=2.0),
-        Round(pool=2, sigma=1.3),
-        Round(pool=1, sigma=1.1, iterations=14, step_mm=2.5),
-        Round(pool=1, sigma=1.3, grid_mm=8, iterations=10, step_mm=2.0),
-        Round(pool=1, sigma=0.9, grid_mm=8, iterations=8, step_mm=1.2),
-    )
 
 
 def group_of(subjects: Sequence[PreparedPatient]) -> PatientGroup:
@@ -215,8 +195,3 @@ def load_placed(out: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
         if not (out / name).is_file():
             raise InputError(f"{out / name}: no fitted shapes here; run `synthct train shape` first")
     return {name: v.float() for name, v in load_tensors(out / PLACED).items()}, load_tensors(out / PLACES)
-
-
-def load_shape_config(path: Path, overrides: dict[str, Any]) -> ShapeConfig:
-    """Read a YAML of differences; InputError names an unknown key or a bad value."""
-    return read_settings(ShapeConfig, path, see="configs/train/ and synth/training/shape.py", overrides=overrides)

@@ -349,8 +349,11 @@ class RefineTask(_FrameTask):
         self.volume_share = size / size.sum() if self.volumes else size
 
     def draw(self, rng: np.random.Generator, train: bool = True) -> Batch:
-        """One batch of one kind: whole frames (a quarter of the batch), or crops."""
-        if rng.random() < self.config.whole_share:
+        """One batch of one kind: whole frames (a quarter of the batch), or crops.
+
+        A patchwork is drawn on from 8 mm, so whole frames, which teach the way from 16 to 8 mm, are none of its work.
+        """
+        if self.region.scaffold != "patchwork" and rng.random() < self.config.whole_share:
             frames = self.draw_frames(max(self.config.batch // 4, 1), rng, train)
             return collate([self._whole(*frame) for frame in frames], self.config.text_encoder)
         rngs = self.shard.generators(rng, self.config.batch)

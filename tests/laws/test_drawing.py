@@ -13,7 +13,7 @@ from torch import nn
 from evals.benchmarks.made_up import REGION_YAML
 from prompts import CaseRequest
 from synth.case.plan import GeneratePlan, Sampling
-from synth.case.weights_folder import TONE, TORSO_FILE, Weights
+from synth.case.weights_folder import LOOKS, TONE, Weights
 from synth.draw import generated as drawing
 from synth.draw.base import compose
 from synth.models.condition import Condition
@@ -21,6 +21,7 @@ from synth.models.denoiser import Denoised, preconditioned
 from synth.models.scaling import ct_from_network, dose_from_network
 from synth.models.tone import KNOTS_HU, Tone
 from synth.progress import Progress
+from synth.regions import shipped
 from synth.regions.region import parse
 from synth.training.config import TrainConfig
 from synth.training.tasks import Batch, batch_loss, time_weight
@@ -128,7 +129,9 @@ def test_every_time_counts_alike_in_units_of_the_network(t: float) -> None:
 def test_each_region_is_drawn_on_the_tone_curve_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from synth.draw import refine, trees
 
-    phantom.model().save(tmp_path / TORSO_FILE)
+    (tmp_path / "shape").mkdir()
+    phantom.model().save(tmp_path / "shape" / LOOKS)
+    (tmp_path / "region.yaml").write_text(shipped("torso").text)
     (tmp_path / TONE).write_text(Tone({4.0: np.asarray(KNOTS_HU + 7)}).to_json())
     used: list[Tone] = []
     monkeypatch.setattr(Weights, "refine", lambda *_: None)

@@ -12,8 +12,9 @@ import torch
 from prompts import CaseRequest
 from synth.case.plan import GeneratePlan
 from synth.case.weights_folder import Weights
+from synth.draw.limits import check_limits
 from synth.draw.patchwork import draw_patchwork
-from synth.draw.torso_checks import check_torso
+from synth.regions import shipped
 from synth.regions.frame import LOOK_MM
 from synth.torso.atlas import build_atlas
 from synth.torso.scans import TorsoScan
@@ -55,11 +56,11 @@ def test_in_an_atlas_that_is_built() -> None:
     hu[(np.abs(np.abs(x) - 100) < 24) & (z < -120)] = 500.0
     seen, labelled = np.ones(hu.shape, np.float32), (z > -60).astype(np.float32)
     scans = [
-        TorsoScan("labelled", hu, labelled > 0, ids, "yes", "", True, hu, np.zeros(3)),
-        TorsoScan("bare", hu, seen > 0, None, "yes", "", True, hu, np.zeros(3)),
+        TorsoScan("labelled", hu, labelled > 0, ids, "yes", True, hu, np.zeros(3)),
+        TorsoScan("bare", hu, seen > 0, None, "yes", True, hu, np.zeros(3)),
     ]
     still = [torch.zeros(1, 3, *TORSO.shape)] * 2
-    built = middles(build_atlas(scans, still, [hu, hu], [labelled, seen]))
+    built = middles(build_atlas(scans, still, [hu, hu], [labelled, seen], TORSO))
     assert {"hip_left", "hip_right", "kidney_left"} <= built.keys() | {"kidney_left"}
     assert_sides(built)
 
@@ -82,15 +83,17 @@ def test_a_torso_with_one_organ_on_the_wrong_side_is_refused(name: str) -> None:
     nothing = LabelMap(np.zeros_like(ids), affine, {})
     case = Case(Volume(hu.astype(np.int16), affine), LabelMap(ids, affine, names), nothing)
     organ = "lung_" + name.rsplit("_", 1)[1] if name.startswith("lung") else name
-    wrong = [check.name for check in check_torso(case, plan("chest_abdomen")) if not check.ok]
-    assert f"{organ}_beside_spine_mm" in wrong
+    wrong = [check.name for check in check_limits(case, shipped("torso"), "chest_abdomen") if not check.ok]
+    assert f"{organ}_beside_midline_mm" in wrong
 
 
 @pytest.mark.parametrize("region", ["chest", "abdomen"])
 def test_the_anchor_of_a_drawn_torso_is_the_origin(region: str) -> None:
     model = phantom.model()
     shift = np.array([16.0, -12.0, 24.0], np.float16)[:, None, None, None]
-    drawn = draw_patchwork(plan(region), replace(model, mean=np.broadcast_to(shift, model.mean.shape)))
+    drawn = draw_patchwork(
+        plan(region), shipped("torso"), replace(model, mean=np.broadcast_to(shift, model.mean.shape))
+    )
     assert drawn.atlas is not None
     ids, affine = drawn.atlas.at(LOOK_MM), drawn.frame.affine_at(LOOK_MM)
     spine = np.isin(ids, [labels.ids()[n] for n in ("vertebrae_T8", "vertebrae_L1")])

@@ -18,6 +18,7 @@ from synth.draw.drawn import Drawn
 from synth.draw.patchwork import draw_patchwork
 from synth.models.condition import Condition, EncodedRequest
 from synth.models.scaling import detail_to_network
+from synth.regions import shipped
 from synth.training import tasks
 from synth.training.lesion_task import lesion_sample
 from synth.training.tasks import BaseTask, Posed, RefineTask, Sample, collate, with_background
@@ -165,6 +166,6 @@ def test_redraw_of_a_lesion() -> None:
 
 def test_a_torso_is_told_neither_a_request_nor_a_place() -> None:
     plan = GeneratePlan(case="c", seed=0, request=CaseRequest(prompt="chest CT"), region="chest", spacing_mm=4.0)
-    told = refine._told(plan, draw_patchwork(plan, phantom.model()), 4.0, FINE)
+    told = refine._told(plan, draw_patchwork(plan, shipped("torso"), phantom.model()), 4.0, FINE)
     position = told.maps[:, 8:12]
     assert not position.any() and not told.facts.any() and not told.text_mask.any()

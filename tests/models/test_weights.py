@@ -11,13 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from synth.case.weights_folder import TORSO_FILE
+from synth.case.weights_folder import LOOKS
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
 from synth.models.tone import Tone
 from synth.models.weights import load_model, load_tensors
 from synth.torso.model import TorsoModel
 from tests.networks import refine
+from tests.regions import TORSO
 
 FILE = "diffusion_pytorch_model.safetensors"
 
@@ -96,6 +97,6 @@ def test_damaged_tone_curves_are_one_line(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\xfd7zXZ\0" + bytes(20)])
 def test_a_damaged_torso_model_is_one_line(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / TORSO_FILE).write_bytes(content)
-    with pytest.raises(InputError, match=TORSO_FILE):
-        TorsoModel.read(tmp_path / TORSO_FILE)
+    (tmp_path / LOOKS).write_bytes(content)
+    with pytest.raises(InputError, match=LOOKS):
+        TorsoModel.read(tmp_path / LOOKS, TORSO)

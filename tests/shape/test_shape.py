@@ -10,7 +10,8 @@ from synth.models.condition import base_maps, refine_maps
 from synth.shape.deformation import exponential, mirror, warp
 from synth.shape.model import ShapeModel, cut
 from synth.shape.register import PatientGroup, Round, fit_velocities, mean_of, on_grid, register, smooth
-from synth.training.shape import load_placed, load_shape_config, mean_ct
+from synth.training.shape import load_placed, mean_ct
+from synth.training.shape_config import load_shape_config
 from tests.regions import CLASSES, FACTS_DIM, HEAD_NECK, MEAN_CHANNELS, REGION, encode
 
 FINE = HEAD_NECK.shape_at(8.0)

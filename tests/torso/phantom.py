@@ -66,6 +66,7 @@ def model() -> TorsoModel:
         modes,
         np.full(2, 0.05, np.float32),
         np.array([1.0, 0.0], np.float32),
+        TORSO,
     )
 
 

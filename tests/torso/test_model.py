@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from synth.case.weights_folder import LOOKS
 from synth.errors import InputError
 from synth.torso.model import TorsoModel, fit_modes
 from synth.volumes import labels
+from tests.regions import HEAD_NECK, TORSO
 
 
 def test_a_model_is_read_as_it_was_written(torso: TorsoModel, tmp_path: Path) -> None:
-    torso.save(tmp_path / "torso.npz.xz")
-    read = TorsoModel.read(tmp_path / "torso.npz.xz")
+    torso.save(tmp_path / LOOKS)
+    read = TorsoModel.read(tmp_path / LOOKS, torso.frame)
     assert read.donors == torso.donors
     for field in fields(TorsoModel):
-        if field.name not in ("donors", "looks"):
+        if field.name not in ("donors", "looks", "frame"):
             np.testing.assert_array_equal(getattr(read, field.name), getattr(torso, field.name))
     for one, other in zip(read.looks, torso.looks, strict=True):
         for name, array in one.arrays().items():
@@ -26,8 +28,14 @@ def test_a_model_is_read_as_it_was_written(torso: TorsoModel, tmp_path: Path) ->
 
 
 def test_a_missing_model_is_one_line_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="synthct train torso"):
-        TorsoModel.read(tmp_path / "torso.npz.xz")
+    with pytest.raises(InputError, match="synthct train shape"):
+        TorsoModel.read(tmp_path / LOOKS, TORSO)
+
+
+def test_a_model_of_another_frame_is_one_line(torso: TorsoModel, tmp_path: Path) -> None:
+    torso.save(tmp_path / LOOKS)
+    with pytest.raises(InputError, match=r"array 'atlas' has the shape .*; copy it again"):
+        TorsoModel.read(tmp_path / LOOKS, HEAD_NECK)
 
 
 def test_velocity_is_the_mean_plus_modes(torso: TorsoModel) -> None:

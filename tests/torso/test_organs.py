@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from prompts import parse
-from synth.case.order import Order
-from synth.case.weights_folder import Weights
-from synth.draw.torso_checks import check_torso
+from prompts import CaseRequest
+from synth.case.plan import GeneratePlan
+from synth.draw.checks import check_generated
+from synth.draw.limits import check_limits
+from synth.regions import shipped
 from synth.torso.fitting import fit
 from synth.torso.organs import read_masks
 from synth.volumes import labels
@@ -41,6 +42,11 @@ def test_attenuation_brings_masks_nearer_to_the_organs(
     assert dice(found, ids) > max(0.85, dice(beside, ids))
 
 
+def failed(ids: np.ndarray) -> set[str]:
+    """Names of the checks that a case with these organs fails."""
+    return {c.name for c in check_limits(case(ids), shipped("torso"), "chest_abdomen") if not c.ok}
+
+
 def case(ids: np.ndarray) -> Case:
     affine = TORSO.affine_at(SPACING)
     hu = phantom.volume(True)[0].astype(np.int16)
@@ -49,15 +55,13 @@ def case(ids: np.ndarray) -> Case:
 
 
 def test_a_torso_with_everything_in_place_passes() -> None:
-    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
-    checks = check_torso(case(phantom.volume(True)[1]), plan)
-    assert {"liver_ml", "heart_between_lungs_mm", "spleen_beside_spine_mm", "spine_x_mm"} <= {c.name for c in checks}
+    checks = check_limits(case(phantom.volume(True)[1]), shipped("torso"), "chest_abdomen")
+    assert {"liver_ml", "heart_between_mm", "spleen_beside_midline_mm", "midline_x_mm"} <= {c.name for c in checks}
     assert [c for c in checks if not c.ok] == []
 
 
-def test_a_region_of_ones_own_without_facts_has_no_limits() -> None:
-    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
-    assert check_torso(case(phantom.volume(True)[1]), plan.model_copy(update={"region": "thigh"})) == []
+def test_a_field_of_view_that_the_region_knows_nothing_of_has_no_limits() -> None:
+    assert check_limits(case(phantom.volume(True)[1]), shipped("torso"), "thigh") == []
 
 
 @pytest.mark.parametrize("change", ["mirrored", "without a kidney", "small liver"])
@@ -69,20 +73,17 @@ def test_a_torso_with_something_wrong_fails(change: str) -> None:
         ids[ids == labels.ids()["kidney_left"]] = 0
     else:
         ids[..., :70][ids[..., :70] == labels.ids()["liver"]] = 0
-    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
-    assert [c for c in check_torso(case(ids), plan) if not c.ok]
+    assert failed(ids)
 
 
 def test_a_mask_that_lies_beside_its_organ_is_refused() -> None:
     """Moved until a tenth of the spleen's mask is the fat that lies round the body."""
-    plan = Order(parse("CT of the chest and abdomen"), Weights.shipped("torso")).plan(0)
     ids = phantom.volume(True)[1]
     spleen = labels.ids()["spleen"]
     x = np.roll(ids == spleen, -6, axis=0)
     ids[ids == spleen] = 0
     ids[x] = spleen
-    failed = {c.name for c in check_torso(case(ids), plan) if not c.ok}
-    assert failed == {"spleen_hu_5th_percentile"}
+    assert failed(ids) == {"spleen_hu_5th_percentile"}
 
 
 def test_what_is_masked_has_the_attenuation_of_its_organ() -> None:
@@ -143,3 +144,9 @@ def test_a_fissure_is_no_stairs() -> None:
     wrong = [float(((ids == upper) != above)[lungs].mean()) for ids in (steps, found)]
     assert wrong[1] < 0.5 * wrong[0], wrong
     assert dice(found > 0, lungs) > 0.97
+
+
+def test_a_drawn_case_is_held_to_the_limits_of_what_its_field_shows() -> None:
+    plan = GeneratePlan(case="c", seed=0, request=CaseRequest(), region="abdomen", spacing_mm=SPACING)
+    names = {c.name for c in check_generated(case(phantom.volume(True)[1]), plan, shipped("torso"), None)}
+    assert "liver_ml" in names and "heart_ml" not in names

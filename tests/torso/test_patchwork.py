@@ -12,6 +12,7 @@ from synth.case.plan import GeneratePlan
 from synth.case.weights_folder import Weights
 from synth.draw.patchwork import draw_coefficients, draw_patchwork, shares
 from synth.models import intensity
+from synth.regions import shipped
 from synth.regions.frame import BASE_SPACING_MM, LOOK_MM
 from synth.torso.model import TorsoModel
 from synth.volumes import labels
@@ -24,7 +25,7 @@ def plan(prompt: str, seed: int = 0) -> GeneratePlan:
 
 
 def test_the_same_plan_gives_the_same_volume_and_another_seed_another(torso: TorsoModel) -> None:
-    first, again, other = (draw_patchwork(plan("CT of the chest", seed), torso) for seed in (1, 1, 2))
+    first, again, other = (draw_patchwork(plan("CT of the chest", seed), shipped("torso"), torso) for seed in (1, 1, 2))
     assert torch.equal(first.ct, again.ct)
     assert first.ct.shape != other.ct.shape or not torch.equal(first.ct, other.ct)
 
@@ -40,7 +41,7 @@ def test_the_same_plan_gives_the_same_volume_and_another_seed_another(torso: Tor
 def test_the_field_holds_the_organs_of_the_region(
     torso: TorsoModel, region: str, shows: tuple[str, ...], lacks: tuple[str, ...]
 ) -> None:
-    drawn = draw_patchwork(plan(f"CT of the {region}"), torso)
+    drawn = draw_patchwork(plan(f"CT of the {region}"), shipped("torso"), torso)
     assert drawn.atlas is not None
     ids = drawn.atlas.at(LOOK_MM)
     assert ids.shape == tuple(drawn.ct.shape[2:]) == drawn.frame.shape_at(LOOK_MM)
@@ -53,7 +54,7 @@ def test_the_field_holds_the_organs_of_the_region(
 
 def test_what_is_inside_has_the_contrast_that_was_asked_for(torso: TorsoModel) -> None:
     for prompt, heart in (("non-contrast CT of the chest", 40), ("contrast-enhanced CT of the chest", 250)):
-        drawn = draw_patchwork(plan(prompt, seed=3), torso)
+        drawn = draw_patchwork(plan(prompt, seed=3), shipped("torso"), torso)
         assert drawn.atlas is not None
         hu = intensity.to_hu(drawn.ct[0, 0].numpy())
         inside = drawn.atlas.at(LOOK_MM) == labels.ids()["heart"]
@@ -67,7 +68,7 @@ def test_shares_add_up_to_one_where_scans_have_data(torso: TorsoModel) -> None:
 
 
 def test_the_anchor_of_the_drawn_torso_is_the_origin(torso: TorsoModel) -> None:
-    drawn = draw_patchwork(plan("CT of the abdomen"), torso)
+    drawn = draw_patchwork(plan("CT of the abdomen"), shipped("torso"), torso)
     assert drawn.atlas is not None
     ids, affine = drawn.atlas.at(LOOK_MM), drawn.frame.affine_at(LOOK_MM)
     spine = np.argwhere(np.isin(ids, [labels.ids()[n] for n in ("vertebrae_T8", "vertebrae_L1")])).mean(axis=0)
@@ -87,7 +88,7 @@ def test_habitus_moves_along_the_bodys_size(torso: TorsoModel) -> None:
 
 def test_the_field_lies_within_the_frame(torso: TorsoModel) -> None:
     for seed in range(5):
-        drawn = draw_patchwork(plan("CT of the chest and abdomen", seed), torso)
+        drawn = draw_patchwork(plan("CT of the chest and abdomen", seed), shipped("torso"), torso)
         assert drawn.atlas is not None
         assert 0 <= drawn.atlas.low < drawn.atlas.high <= TORSO.shape[2]
         assert drawn.frame.shape[2] * BASE_SPACING_MM / LOOK_MM == drawn.ct.shape[-1]

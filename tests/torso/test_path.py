@@ -12,8 +12,9 @@ from synth import cli, pipeline
 from synth.case import folder as case_folder
 from synth.case import library, order
 from synth.case.plan import Sampling
-from synth.case.weights_folder import TORSO_FILE, WEIGHTS_ENV
+from synth.case.weights_folder import LOOKS, WEIGHTS_ENV
 from synth.errors import InputError
+from synth.regions import shipped
 from synth.torso.model import TorsoModel
 from tests import networks
 
@@ -24,7 +25,9 @@ PROMPT = "contrast-enhanced CT of the chest and abdomen"
 def made_up_weights(torso: TorsoModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("weights")
     networks.refine(spread=0.0).save_pretrained(folder / "refine")
-    torso.save(folder / TORSO_FILE)
+    (folder / "shape").mkdir()
+    torso.save(folder / "shape" / LOOKS)
+    (folder / "region.yaml").write_text(shipped("torso").text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(WEIGHTS_ENV, str(folder))
         patch.setattr(order, "default_sampling", lambda: Sampling(refine_steps=1))
@@ -42,7 +45,7 @@ def test_a_case_has_organs_under_their_names_and_its_report_holds(drawn: Path) -
     case, plan, _, manifest = case_folder.read_case(drawn)
     assert {"liver", "heart", "kidney_left", "kidney_right", "spleen"} <= set(case.organs.present())
     assert plan["region"] == "chest_abdomen"
-    assert set(manifest["weights"]) == {"torso", "refine", "region"}
+    assert set(manifest["weights"]) == {"shape", "refine", "region"}
     assert "CT of the chest and abdomen" in (drawn / "report.txt").read_text()
     assert cli.main(["check", str(drawn)]) == 0
     assert 150 < float(np.median(case.ct.hu[case.organs.mask("heart")])) < 300

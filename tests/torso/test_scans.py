@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
 from synth.errors import InputError
+from synth.regions import shipped
 from synth.shape.deformation import exponential, warp
 from synth.shape.register import Round
 from synth.torso.register import ScanGroup, register
-from synth.torso.scans import SCAN_SPACING_MM, TorsoScan, blood, cut_share, mean_features, put, read_scans, search
-from synth.training.torso import load_torso_config
+from synth.torso.scans import (
+    SCAN_SPACING_MM,
+    TorsoScan,
+    blood,
+    cut_share,
+    mean_features,
+    offsets,
+    put,
+    scan_of,
+    search,
+)
+from synth.volumes import labels
+from synth.volumes.types import LabelMap
 from tests.regions import TORSO
 from tests.torso import phantom
 
 
 def whole() -> TorsoScan:
     hu, ids = phantom.volume(False)
-    return TorsoScan("whole", hu, np.ones(hu.shape, bool), ids, "no", "", True, hu, np.zeros(3))
+    return TorsoScan("whole", hu, np.ones(hu.shape, bool), ids, "no", True, hu, np.zeros(3))
 
 
 def part(low: int, high: int) -> TorsoScan:
     hu = whole().hu[8:-8, 8:, low:high]
-    return TorsoScan("part", hu, np.ones(hu.shape, bool), None, "no", "", True, hu, np.zeros(3))
+    return TorsoScan("part", hu, np.ones(hu.shape, bool), None, "no", True, hu, np.zeros(3))
 
 
 @pytest.mark.parametrize(("low", "high"), [(16, 96), (60, 140)])
 def test_a_part_is_found_where_it_was_cut_out(low: int, high: int) -> None:
-    offset = search(part(low, high), *mean_features([whole()]), lambda _: None)
+    offset = search(part(low, high), *mean_features([whole()]), TORSO, lambda _: None)
     assert np.abs(offset * SCAN_SPACING_MM - np.array([8, 8, low]) * SCAN_SPACING_MM).max() <= 12
 
 
 def test_a_scan_is_put_on_the_frame_and_knows_where_it_has_data() -> None:
-    placed = put(part(60, 140), np.array([8, 8, 60]))
+    placed = put(part(60, 140), np.array([8, 8, 60]), TORSO)
     assert placed.hu.shape == TORSO.shape_at(SCAN_SPACING_MM)
     np.testing.assert_array_equal(placed.corner_mm, SCAN_SPACING_MM * np.array([8, 8, 60]))
     assert placed.scanned[..., 60:140].all()  # beyond its box is air, for its outline is whole
@@ -54,8 +63,8 @@ def test_registration_brings_a_moved_scan_back() -> None:
     velocity = torch.zeros(1, 3, *TORSO.shape)
     velocity[:, 0] = 12.0
     moved = warp(torch.from_numpy(scan.hu + 1000)[None, None], exponential(velocity, TORSO), TORSO)[0, 0].numpy() - 1000
-    other = TorsoScan("moved", moved, scan.scanned, None, "no", "", True, moved, np.zeros(3))
-    group = ScanGroup.of([scan, other], [blood(scan), blood(other)])
+    other = TorsoScan("moved", moved, scan.scanned, None, "no", True, moved, np.zeros(3))
+    group = ScanGroup.of([scan, other], [blood(scan, TORSO), blood(other, TORSO)], TORSO)
     said: list[str] = []
     _, found = register(group, [Round(pool=2, sigma=2.0, iterations=12)] * 2, said.append)
     before, after = (
@@ -66,17 +75,17 @@ def test_registration_brings_a_moved_scan_back() -> None:
     assert 6 < float(apart) < 18
 
 
-def test_scans_that_may_not_train_are_left_out(tmp_path: Path) -> None:
-    for name in ("may", "may_not"):
-        (tmp_path / name).mkdir()
-        image = nib.Nifti1Image(np.zeros((8, 8, 8), np.int16), np.diag([4.0, 4.0, 4.0, 1.0]))
-        nib.save(image, tmp_path / name / "ct.nii.gz")
-    (tmp_path / "index.csv").write_text("case,may_train_released_weights\nmay,yes\nmay_not,no\n")
-    assert [scan.name for scan in read_scans([tmp_path])] == ["may"]
+def test_labels_are_kept_under_the_ids_of_their_names() -> None:
+    hu, ids = phantom.volume(False)
+    part = np.s_[::2, ::2, 60:76]
+    mine = np.where(ids[part] == labels.ids()["liver"], 3, np.where(ids[part] == labels.ids()["heart"], 300, 0))
+    organs = LabelMap(mine.astype(np.uint16), np.eye(4), {3: "liver", 300: "heart"})
+    scan = scan_of("mine", hu[part], np.full(3, SCAN_SPACING_MM), organs)
+    assert scan.ids is not None and scan.ids.dtype == np.uint8
+    for name in ("liver", "heart"):
+        np.testing.assert_array_equal(scan.ids == labels.ids()[name], (ids[part] == labels.ids()[name]))
 
 
-def test_a_missing_folder_of_scans_is_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "torso.yaml"
-    file.write_text("scans: [nowhere]\n")
-    with pytest.raises(InputError, match="no such folder of scans"):
-        load_torso_config(file, {})
+def test_no_scan_with_the_anchor_is_one_line() -> None:
+    with pytest.raises(InputError, match="region torso: no scan has liver labelled; add one that has"):
+        offsets([part(16, 96)], shipped("torso"), lambda _: None)

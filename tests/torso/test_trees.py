@@ -18,6 +18,7 @@ from synth.draw.organs import assemble
 from synth.draw.patchwork import draw_patchwork
 from synth.draw.trees import with_trees
 from synth.models import intensity
+from synth.regions import shipped
 from synth.shape.trees.lungs import LungGrowth
 from synth.torso.model import TorsoModel
 from synth.volumes import labels
@@ -31,7 +32,7 @@ def plan(prompt: str = "contrast-enhanced CT of the chest") -> GeneratePlan:
 
 @pytest.fixture(scope="module")
 def drawn(torso: TorsoModel) -> Drawn:
-    coarse = draw_patchwork(plan(), torso)
+    coarse = draw_patchwork(plan(), shipped("torso"), torso)
     return replace(coarse, spacing=4.0, ct=F.interpolate(coarse.ct, scale_factor=2.0, mode="trilinear"), details=None)
 
 
