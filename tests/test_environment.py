@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from evals.benchmarks.made_up import write_set
+from evals.benchmarks.small_cohort import write_inputs
 from synth import cli
 from tests.hosts import write_chest
 
@@ -34,7 +36,7 @@ def open_to_all() -> Iterator[Path]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="becomes another user, as root alone can")
-@pytest.mark.parametrize("home", [None, "/nonexistent"])
+@pytest.mark.parametrize("home", [None, "/usr"])  # which is there, and cannot be written into
 def test_a_user_without_a_name_or_a_home(open_to_all: Path, home: str | None) -> None:
     ct, labels = write_chest(open_to_all / "host")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -50,7 +52,21 @@ def test_a_user_without_a_name_or_a_home(open_to_all: Path, home: str | None) ->
     assert "Matplotlib" not in done.stderr and "Traceback" not in done.stderr
     compared = run("evaluate", "fidelity", "--real", ct.parent, "--synthetic", ct.parent, "--out", "e", "-q")
     assert compared.returncode == 2 and compared.stderr.count("error:") == 1
-    if home is None:
+    sets = [word for role in ("real", "synthetic") for word in (f"--{role}", write_set(open_to_all / role, range(6)))]
+    measured = run("evaluate", "fidelity", *sets, "--metrics", "hu", "--resamples", 20, "--out", "f", "-q")
+    if home is not None:
+        assert measured.returncode == 0 and "features are not kept" in measured.stderr
+    else:
+        assert measured.returncode == 2 and "no home folder" in measured.stderr
+        for verb in (
+            ["generate", "CT of the chest", "--spacing", 8, "--out", "drawn"],
+            ["cohort", write_inputs(open_to_all / "small", 1), "--out", "cohort"],
+            ["evaluate", "fidelity", *sets, "--metrics", "hu", "--resamples", 20, "--cache", "cache", "--out", "f"],
+        ):
+            made = run(*verb, "-q")
+            assert made.returncode == 0, made.stderr
+        assert (open_to_all / "drawn/case_00000/manifest.json").stat().st_uid == 54321
+        assert (open_to_all / "cohort/checksums.sha256").is_file() and (open_to_all / "f/fidelity.json").is_file()
         assert "no home folder to keep features in; set $SYNTHCT_CACHE or give --cache" in compared.stderr
 
 
@@ -64,3 +80,5 @@ def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for _ in range(2):  # the second finds it complete
         assert cli.main(["insert", *given]) == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["chest_00000"]
+    for _ in range(2):
+        assert cli.main(["cohort", str(write_inputs(tmp_path, 1)), "--out", str(tmp_path / "set"), "-q"]) == 0
