@@ -482,6 +482,8 @@ def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
 
 
 def _led_by_in(items: Sequence[Term], place: Place) -> bool:
+    if place.first < len(items) and items[place.first].text.lower().startswith("in "):
+        return True  # "in both lungs"
     opens = all(i.has("definite") or i.has("article") for i in items[: place.first])
     subject = opens and place.last < len(items) and is_finite(items[place.last])
     return subject or any(i.has("in") for i in items[max(0, place.first - 2) : place.first])

@@ -133,7 +133,7 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "enlarged right hilar and subcarinal nodes": the adjective is no dilatation."""
     if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name not in {*FOCAL, "lymph node"}:
         return False
-    if not a.text.lower().startswith(("enlarg", "thick")):
+    if b.status != a.status or not a.text.lower().startswith(("enlarg", "thick")):
         return False
     return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
@@ -251,7 +251,9 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     opened = opened or (is_mark(items[b.first - 1], ",") and b.last < len(items) and is_mark(items[b.last], "?"))
     suggests = any(i.has("suggests") for i in between)
     says_equal = suggests or any(i.has("equal") for i in between) or _is_considered(items, b)
-    says_possible = any(i.has("possible before") for i in between) or (b.status == "possible" and not suggests)
+    behind = [k for k, i in enumerate(between) if is_mark(i, ",")]
+    tail = between[max(behind) :] if behind and a.status == "present" else between  # "cancer possible, dilated duct"
+    says_possible = any(i.has("possible before") for i in tail) or (b.status == "possible" and not suggests)
     asked = bool(between) and is_mark(between[-1], "?")  # "?IPMN"
     sized = any("size" in i.means for i in between[-3:])
     if not (opened or says_equal or says_possible) or (
@@ -297,6 +299,11 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     if a.kind is None or b.kind is None or a.status != "present":
         return False
     between = [i for i in items[a.last : b.first] if not i.has("article")]
+    hollow = a.kind.name in (*FOCAL, "cavity", "bulla")
+    if hollow and b.kind.needs_place and b.text.lower().startswith("thick") and between and between[-1].has("with"):
+        a.attributes["wall"] = "thick"
+        a.used |= b.used
+        return True
     if a.kind.name == b.kind.name and a.kind.name not in FOCAL and between and all(i.has("with") for i in between):
         return _told(a, b, certain=True)
     if a.kind.name not in FOCAL:

@@ -46,6 +46,7 @@ _OWN_SIZE = (None, "largest", "below", "above", "range")
 _BODY = frozenset(("chest", "abdomen", "pelvis"))
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
 _LEVELLED = frozenset(("lung", "kidney", "esophagus"))
+_NODAL = frozenset(("mediastinum", "hilum", "axilla", "retroperitoneum", "neck", "inguinal"))
 _FLUID = ("effusion", "ascites")
 _SPREAD = frozenset(("steatosis", "cirrhosis", "emphysema", "mosaic attenuation", "pulmonary edema", "osteopenia"))
 _AS_DEEP = 80.0  # mm; a single length below is the depth of fluid, not its longest axis
@@ -151,7 +152,7 @@ def _under(heading: Term) -> Place:
 def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:
     if not place.joined:
         for earlier in reversed(found):
-            if _compatible(earlier, place):
+            if _compatible(earlier, place) and not _with_own_length(items, earlier, place):
                 _merge(earlier, place)
                 return
         if found and _contradicts(found[-1], place, items):
@@ -160,6 +161,13 @@ def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: lis
             conflicts.append(f"'{a}' and '{b}' contradict each other: say 'bilateral', or name two findings")
             return
     found.append(replace(place, segments=list(place.segments)))
+
+
+def _with_own_length(items: Sequence[Term], a: Place, b: Place) -> bool:
+    """ "18 mm in the subcarinal and 14 mm in the right hilar area": two places of nodes, each with its length."""
+    between = items[a.last : b.first]
+    nodal = a.organ in _NODAL and b.organ in _NODAL and a.own_organ and b.own_organ
+    return nodal and any("size" in i.means for i in between) and any(i.has("joins") for i in between)
 
 
 def _compatible(a: Place, b: Place) -> bool:

@@ -33,7 +33,7 @@ def foreign(text: str) -> str | None:
         scripts = Counter(unicodedata.name(c, "?").split()[0] for c in odd)
         name = scripts.most_common(1)[0][0]
         return _SCRIPTS.get(name)
-    words = re.findall(r"[^\W\d_]+", text.lower())
+    words = re.findall(r"[^\W\d_]{2,}", text.lower())  # "w/o contrast w/ ..." is not Polish
     table = _table()
     scores = {language: sum(w in small for w in words) for language, small in table.items()}
     english = scores.pop("English")
