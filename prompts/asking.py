@@ -226,11 +226,12 @@ def _levels_of(finding: Finding) -> list[Segment]:
 
 def _not_drawn(finding: Finding, part: str | None) -> list[str]:
     """What else was said of a finding and changes nothing in what is drawn (`noted` of words/asked.yaml)."""
-    table = load("words/asked.yaml")["noted"]
+    table, drawn = (load("words/asked.yaml")[name] for name in ("noted", "always so"))
+    drawn = drawn.get(finding.kind, {})
     said = {
         name: value
         for name, value in finding.attributes.items()
-        if name in table and value not in (part, "False", False)
+        if name in table and value not in (part, "False", False) and value != drawn.get(name)
     }
     if finding.organ == Organ.BONE and _levels_of(finding):
         said.pop("segment", None)

@@ -355,6 +355,7 @@ def _levels(name: str) -> int:
 def _level_first(place: Place, part: str | None) -> tuple[str | None, list[str]]:
     """The part and what is finer: of vertebrae the one level that is named is the part."""
     fine = list(dict.fromkeys(s for s in place.segments if s))
+    fine = [s for s in fine if not (s == "rib" and (part or "").startswith("rib "))]
     if sum(map(_levels, fine)) == 1 and part is None:
         part = next(s for s in fine if _levels(s))
         return part, [s for s in fine if s != part and not s.endswith("spine")]

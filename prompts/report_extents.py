@@ -70,6 +70,8 @@ def _told(kind: str, organ: str, side: str | None, volume_ml: float, facts: Exte
     one_side = f"{side} " if side in ("left", "right") else ""
     if kind in _BY_FIGURE:
         text = _BY_FIGURE[kind](facts.figures, facts.median_hu, one_side)
+    elif kind == FindingKind.FRACTURE:
+        text = _fracture(facts)
     elif kind in _BY_VOLUME:
         text = f"{one_side if organ in ('pleura', 'kidney') else ''}{kind} of {_ml(volume_ml)} mL"
     elif kind in _BANDS:
@@ -124,6 +126,21 @@ def _thing(name: str, sided: bool = False) -> Callable[[Mapping[str, float], flo
     return lambda figures, hu, side: f"{side if sided else ''}{name}"
 
 
+def _dissection(figures: Mapping[str, float], hu: float, side: str) -> str:
+    return f"dissection of the descending aorta over {figures.get('length_mm', 0):.0f} mm"
+
+
+def _fracture(facts: ExtentFacts) -> str:
+    """ "Compression fracture of vertebra T12, 34% of its height lost", "fracture of the left rib 6"."""
+    part = max(facts.affected_ml, key=lambda name: facts.affected_ml[name], default="bone")
+    words = part.split("_")
+    if words[0] == "vertebrae":
+        lost = facts.figures.get("height_lost")
+        height = "" if lost is None else f", {percent(lost)} of its height lost in front"
+        return f"compression fracture of vertebra {words[1]}{height}"
+    return f"fracture of the {_readable(part)}"
+
+
 _BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {
     FindingKind.CARDIOMEGALY: _ratio,
     FindingKind.SPLENOMEGALY: _spleen,
@@ -132,6 +149,7 @@ _BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {
     FindingKind.CORONARY_CALCIFICATION: _calcium("coronary"),
     FindingKind.ARTERIAL_CALCIFICATION: _calcium("arterial wall"),
     FindingKind.DILATED_DUCT: _duct,
+    FindingKind.DISSECTION: _dissection,
     FindingKind.PACEMAKER: _thing("pacemaker with its leads"),
     FindingKind.CENTRAL_LINE: _thing("central venous line"),
     FindingKind.PORT: _thing("port with its catheter"),

@@ -9,10 +9,18 @@ from prompts.vocabulary import FindingKind
 
 NOTHING = "No lesion or other finding is labelled in this volume."
 _ORDER: Sequence[str] = (
-    *("pneumothorax", "aneurysm", "tumour", "mass", "sarcoma", "metastasis", "consolidation", "nodule", "lesion"),
-    *("lymph node", "crazy paving", "ground-glass opacity", "effusion", "pericardial effusion", "ascites"),
-    *("atelectasis", "hydronephrosis", "dilated duct", "fibrosis", "interlobular septal thickening", "emphysema"),
-    *("cardiomegaly", "splenomegaly", "steatosis", "mosaic attenuation", "bronchiectasis", "peribronchial thickening"),
+    *("pneumothorax", "dissection", "aneurysm", "tumour", "mass", "sarcoma", "metastasis", "consolidation", "nodule"),
+    *("lesion", "lymph node", "crazy paving", "ground-glass opacity", "effusion", "pericardial effusion", "ascites"),
+    *("fracture", "atelectasis", "hydronephrosis", "dilated duct", "fibrosis", "interlobular septal thickening"),
+    *(
+        "emphysema",
+        "cardiomegaly",
+        "splenomegaly",
+        "steatosis",
+        "mosaic attenuation",
+        "bronchiectasis",
+        "peribronchial thickening",
+    ),
     *("adenoma", "haemangioma", "stone", "cyst", "fibrotic sequela", "coronary calcification"),
     *("arterial wall calcification", "hiatal hernia", "chest tube", "central line", "port", "pacemaker"),
 )

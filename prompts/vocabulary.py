@@ -179,6 +179,8 @@ class FindingKind(StrEnum):
     CENTRAL_LINE = "central line"
     PORT = "port"
     CHEST_TUBE = "chest tube"
+    DISSECTION = "dissection"
+    FRACTURE = "fracture"
 
 
 KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
@@ -214,6 +216,8 @@ KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
     FindingKind.CENTRAL_LINE: (Organ.HEART,),
     FindingKind.PORT: (Organ.HEART,),
     FindingKind.CHEST_TUBE: (Organ.PLEURA,),
+    FindingKind.DISSECTION: (Organ.AORTA,),
+    FindingKind.FRACTURE: (Organ.BONE,),
 }
 """Where the kinds that exist in few places are; the others may be anywhere. Lines and leads end in the heart."""
 

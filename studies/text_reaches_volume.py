@@ -85,7 +85,7 @@ _ASKED_NONE = (
     "Empty: no ball is found on the left or on the right.",
     "Nothing abnormal.",
 )
-_TISSUE_HU, _HU = 40.0, {"bright": 300.0, "dark": -200.0}
+_TISSUE_HU, _HU = 40.0, {"bright": 600.0, "dark": -400.0}
 _RADII_MM = {"large": (29.0, 33.0), "small": (15.0, 18.0)}
 _SPLIT_ML = 45.0  # large balls are read as 70 mL and more inside the body, small ones as 22 and less
 _SEEN = 0.15  # a voxel of 16 mm this far from tissue, in intensity units, belongs to a ball

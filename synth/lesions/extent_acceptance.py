@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prompts.vocabulary import Side
+from prompts.vocabulary import Organ, Side
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ExtentType, extent_types
 from synth.provenance import Check
@@ -12,7 +12,7 @@ from synth.report.measurements import ExtentMeasurements, LesionMeasurement
 
 SHARE_WITHIN = 0.03
 ML_WITHIN = 0.10  # of the volume
-_FIGURES = {"ratio": ("cardiothoracic_ratio", 0.02), "mm": ("width_mm", 2.5)}
+_FIGURES = {"ratio": ("cardiothoracic_ratio", 0.02), "mm": ("width_mm", 2.5), "height": ("height_lost", 0.06)}
 """Unit -> the figure that it is of, and how near it must come."""
 _ELSEWHERE = 0.02  # of the finding, in parts that it was not planned in
 
@@ -39,6 +39,8 @@ def _amount(
     elif kind.unit == "axis mm":
         value, within = extent.figures.get("width_mm", found.long_axis_mm), max(2.5, 0.07 * plan.amount)
         yield Check("size_mm", value, round(plan.amount - within, 2), round(plan.amount + within, 2))
+    elif kind.unit == "height" and "height_lost" not in extent.figures:
+        return  # a rib
     elif kind.unit in _FIGURES:
         figure, within = _FIGURES[kind.unit]
         low, high = round(plan.amount - within, 3), round(plan.amount + within, 3)
@@ -57,7 +59,9 @@ def _place(plan: ExtentPlan, found: LesionMeasurement) -> Iterator[Check]:
         return
     if plan.asked.side in (Side.LEFT, Side.RIGHT):
         yield Check(f"is_{plan.asked.side.value}", float(found.side == plan.asked.side.value), 1.0, 1.0)
-    if plan.asked.segment:
+    if plan.asked.segment and plan.asked.organ is Organ.BONE:
+        yield Check(f"is_{plan.asked.segment.value}", float(found.structure in plan.structures), 1.0, 1.0)
+    elif plan.asked.segment:
         whole = sum(found.extent.affected_ml.values())
         inside = sum(found.extent.affected_ml.get(name, 0.0) for name in plan.structures)
         yield Check(f"in_{plan.asked.segment.value}", inside / whole if whole else 0.0, 1 - _ELSEWHERE, 1.0)

@@ -17,6 +17,7 @@ _ONE_SIDED = (Organ.PLEURA, Organ.KIDNEY)
 _AT_LEAST = 1.08  # of what the host has, where no figure was said
 _FIELD = {
     "share": "share",
+    "height": "share",
     "mL": "volume_ml",
     "ratio": "ratio",
     "mm": "size_mm",

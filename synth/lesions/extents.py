@@ -14,9 +14,11 @@ from synth.lesions.bands import bands
 from synth.lesions.changed import Changed, mixed
 from synth.lesions.collapse import lobar_atelectasis
 from synth.lesions.diffuse import Affected, affected
+from synth.lesions.dissection import dissection
 from synth.lesions.emphysema import emphysema
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types
+from synth.lesions.fracture import fracture
 from synth.lesions.liver_ways import steatosis
 from synth.lesions.lung_space import LungSpace, lung_space
 from synth.report.noise import NoiseModel
@@ -75,6 +77,8 @@ WAYS: dict[str, Way] = {
     "chest_tube": devices.chest_tube,
     "arterial_wall_calcification": calcium.arterial_wall_calcification,
     "coronary_calcification": calcium.coronary_calcification,
+    "dissection": dissection,
+    "fracture": fracture,
 }
 
 

@@ -56,19 +56,19 @@ def splenomegaly(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseM
 def aneurysm(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
     """The descending aorta widens about one level until its diameter there is as planned."""
     aorta = _organ(organs, "aorta", plan)
-    line, radius = _descending(aorta, host)
+    line, radius = descending(aorta, host)
     at = int(plan.numbers["level"] * (len(line) - 1))
     middle, long_mm = line[at], plan.numbers["long_mm"]
 
     def weight(points: np.ndarray) -> np.ndarray:
         near = np.abs(points[:, 2] - middle[2]) / (0.5 * long_mm)
-        close = np.linalg.norm(points[:, :2] - _at_height(line, points[:, 2]), axis=1)
+        close = np.linalg.norm(points[:, :2] - at_height(line, points[:, 2]), axis=1)
         return np.exp(-(near**2)) * (close < plan.amount)  # not the arch beside it
 
     field = swelling(host, organs, aorta, middle, _AORTA_REACH_MM, (1.0, 1.0, 0.0), weight, held_mm=5.0)
     index = np.moveaxis(np.indices(field.grid.shape), 0, -1) * field.grid.step + [s.start for s in field.grid.box]
     points = world_of(index.reshape(-1, 3), host.affine)
-    base = _at_height(line, points[:, 2])  # away from the vessel's own middle at each height
+    base = at_height(line, points[:, 2])  # away from the vessel's own middle at each height
     arrow = np.concatenate([(points[:, :2] - base).T, np.zeros((1, len(points)))]).reshape(3, *field.grid.shape)
     away = np.where(np.abs((points - middle).T.reshape(arrow.shape)) > 1e-3, arrow, 0)
     norm = np.linalg.norm(field.velocity[:2], axis=0) / np.maximum(
@@ -121,7 +121,7 @@ def _solve_edge(plan: ExtentPlan, field: Swelling, edge: np.ndarray, middle: np.
     return g
 
 
-def _descending(aorta: np.ndarray, host: Volume) -> tuple[np.ndarray, np.ndarray]:
+def descending(aorta: np.ndarray, host: Volume) -> tuple[np.ndarray, np.ndarray]:
     """Middle (N, 3) RAS mm and radius (N,) mm of the descending aorta, from the lowest slice to below the arch."""
     line, radius = [], []
     for z in np.flatnonzero(aorta.any(axis=(0, 1))):
@@ -140,7 +140,7 @@ def _descending(aorta: np.ndarray, host: Volume) -> tuple[np.ndarray, np.ndarray
     return points[: max(stop, 2)], radii[: max(stop, 2)]
 
 
-def _at_height(line: np.ndarray, z: np.ndarray) -> np.ndarray:
+def at_height(line: np.ndarray, z: np.ndarray) -> np.ndarray:
     """x and y of a line (N, 3) at heights (M,), (M, 2)."""
     return np.stack([np.interp(z, line[:, 2], line[:, a]) for a in range(2)], axis=1)
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 from prompts.vocabulary import FindingKind
 from synth.report.location import Box, slice_axis
 from synth.report.scene import Scene
+from synth.report.vertebra import height_lost
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
 
@@ -165,6 +166,25 @@ def _width(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, f
     return {"width_mm": 2 * float(deep.max())}
 
 
+def _dissected(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """How far down the aorta it goes, mm, and its share of the aorta's volume in those slices."""
+    axis = slice_axis(scene.case.ct.affine)
+    aorta = np.take(scene.case.organs.mask("aorta"), np.arange(box[axis].start, box[axis].stop), axis)
+    there = float(aorta.sum())
+    return {
+        "length_mm": mask.shape[axis] * float(scene.case.ct.spacing[axis]),
+        "false_share": float(mask.sum()) / there if there else 0.0,
+    }
+
+
+def _broken(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """What of its height a vertebral body has lost in front; nothing of ribs."""
+    ids = scene.case.organs.ids[box][mask]
+    name = scene.case.organs.names.get(int(np.bincount(ids).argmax()), "") if len(ids) else ""
+    lost = height_lost(scene.case.organs, name) if name.startswith("vertebrae_") else None
+    return {} if lost is None else {"height_lost": lost}
+
+
 FIGURES: dict[str, Figure] = {
     "cardiomegaly": _heart,
     "splenomegaly": _spleen,
@@ -172,4 +192,6 @@ FIGURES: dict[str, Figure] = {
     "coronary calcification": calcium,
     "arterial wall calcification": calcium,
     "dilated duct": _width,
+    "dissection": _dissected,
+    "fracture": _broken,
 }

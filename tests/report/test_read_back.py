@@ -106,6 +106,9 @@ READ_AS = {
 }  # fmt: skip
 
 
+_IN_PART = {Organ.LUNG: {"lung_lower_lobe_right": 140.0}, Organ.BONE: {"rib_right_6": 1.2}}
+
+
 def negative(kind: str) -> RuledOut:
     return RuledOut(kind=kind, masks=("liver",), figures=FIGURES)
 
@@ -200,7 +203,7 @@ def test_an_extent_reads_back_in_a_whole_report(kind: FindingKind, style: Style)
     figures = FIGURES | {"heart_ml": 600.0, "deposits": 4.0, "volume_mm3": 220.0, "peak_hu": 900.0}
     organ = KIND_ORGANS[kind][0]
     extent = ExtentMeasurements(
-        median_hu=-600.0, affected_ml={"lung_lower_lobe_right": 140.0} if organ is Organ.LUNG else {},
+        median_hu=-600.0, affected_ml=_IN_PART.get(organ, {}),
         part_ml=PARTS, figures=figures,
     )  # fmt: skip
     one = base.model_copy(update={"kind": kind.value, "organ": organ.value, "side": "right", "extent": extent})
