@@ -15,6 +15,7 @@ from prompts.phrases import load
 from prompts.reading import SEVERAL, Finding
 from prompts.request import CaseRequest, FindingRequest, TargetRequest
 from prompts.vocabulary import (
+    BONE_REGION,
     EXTENT_KINDS,
     HOME_REGION,
     KIND_ORGANS,
@@ -100,7 +101,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if one.finding.organ and not (one.draft.kind and one.draft.kind.device):
             organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
     places = [_with_organ(one, organs, region) for one in told]
-    region = region or region_of([finding.organ for finding in places if finding.status == "present"])
+    region = region or region_of([place_of(finding) for finding in places if finding.status == "present"])
     for one, finding in zip(told, places, strict=True):
         if finding.status != "present":
             findings.append(replace(finding, why_not=_STATUS.get(finding.status, "")))
@@ -348,8 +349,14 @@ def targets_of(told: Sequence[Told]) -> tuple[list[TargetRequest], list[str]]:
     return list(dict.fromkeys(found)), wrong
 
 
+def place_of(finding: Finding) -> str | None:
+    """What tells the region that a finding is in: its organ, or the bone that it names."""
+    bone = _part(Organ.BONE, finding) if finding.organ == Organ.BONE else None
+    return bone or finding.organ
+
+
 def region_of(organs: Sequence[str | None]) -> str | None:
-    """The region that shows all of these organs, as far as one does."""
+    """The region that shows all of these organs, or named bones, as far as one does."""
     home = _home_regions()
     regions = {home[o] for o in organs if o in home}
     if len(regions) == 1:
@@ -365,6 +372,7 @@ def region_of(organs: Sequence[str | None]) -> str | None:
 def _home_regions() -> dict[str, str]:
     """Organ -> the region whose CT is for it."""
     own = {organ.value: region.value for organ, region in HOME_REGION.items()}
+    own |= {bone.value: region.value for bone, region in BONE_REGION.items()}
     table = load("words/places.yaml")["regions"]
     return own | {organ.strip(): region for region, organs in table.items() for organ in organs.split(",")}
 

@@ -463,14 +463,13 @@ def _without_doubles(found: Sequence[Finding]) -> list[Finding]:
     """Of findings that came out alike, the first: "subpleural and peripheral areas of both lungs"."""
     kept: dict[Any, Finding] = {}
     for finding in found:
-        kept.setdefault((finding.kind, finding.organ, finding.side, finding.part, finding.size_mm), finding)
-    bare = {(f.kind, f.organ, f.size_mm) for f in kept.values() if f.side or f.part}
-    return [
-        f
-        for f in kept.values()
-        if f.side
-        or f.part
-        or _levels(str(f.attributes.get("segment")))
-        or (f.kind, f.organ, f.size_mm) not in bare
-        or len(kept) == 1
-    ]
+        bone = _named_bone(finding)
+        kept.setdefault((finding.kind, finding.organ, finding.side, finding.part, bone, finding.size_mm), finding)
+    placed = [f for f in kept.values() if f.side or f.part or _named_bone(f)]
+    bare = {(f.kind, f.organ, f.size_mm) for f in placed}
+    return [f for f in kept.values() if f in placed or (f.kind, f.organ, f.size_mm) not in bare or len(kept) == 1]
+
+
+def _named_bone(finding: Finding) -> str | None:
+    """Bones that are no part of a request's, such as "rib" or "T4,T7"."""
+    return str(finding.attributes["segment"]) if finding.organ == "bone" and "segment" in finding.attributes else None

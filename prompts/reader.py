@@ -194,9 +194,11 @@ def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) ->
 
 def _assumed_region(state: Text, findings: Sequence[Finding], targets: bool, assumed: dict[str, Any]) -> str | None:
     """From the organs that were said: of findings that are there, else of any; never one by default."""
-    present = [f.organ for f in findings if f.status == "present"]
+    present = [asking.place_of(f) for f in findings if f.status == "present"]
     region = (
-        asking.region_of(present) or asking.region_of([f.organ for f in findings]) or asking.region_of(state.organs)
+        asking.region_of(present)
+        or asking.region_of([asking.place_of(f) for f in findings])
+        or asking.region_of(state.organs)
     )
     why = "the organs that are named"
     if region is None and targets:

@@ -334,6 +334,14 @@ SEGMENTS: dict[Organ, tuple[Segment, ...]] = {
     Organ.MUSCLE: tuple(_MUSCLES),
 }
 
+BONE_REGION: dict[Segment, Region] = {
+    **dict.fromkeys((Segment.CERVICAL, *_CERVICAL), Region.HEAD_NECK),
+    **dict.fromkeys((Segment.THORACIC, *_THORACIC, Segment.RIB, *_RIBS), Region.CHEST),
+    **dict.fromkeys((Segment.STERNUM, Segment.SCAPULA, Segment.CLAVICLE, Segment.HUMERUS), Region.CHEST),
+    **dict.fromkeys((Segment.LUMBAR, *_LUMBAR, Segment.SPINE), Region.ABDOMEN),
+    **dict.fromkeys((Segment.VERTEBRA_S1, Segment.SACRUM, Segment.HIP, Segment.FEMUR), Region.PELVIS),
+}
+"""The region to draw when a bone was named and no region."""
 LIVER_SIDES: dict[Segment, Side] = {
     **dict.fromkeys((Segment.S2, Segment.S3, Segment.S4), Side.LEFT),
     **dict.fromkeys((Segment.S5, Segment.S6, Segment.S7, Segment.S8), Side.RIGHT),

@@ -14,7 +14,7 @@ from synth.lesions.grids import smoothstep
 from synth.lesions.mass_effect import Displacement, moved_hu, moved_ids
 from synth.report import location
 from synth.report.noise import NoiseModel
-from synth.report.vertebra import BANDS, Body, body_of, height_lost
+from synth.report.vertebra import BANDS, VertebralBody, body_of, height_lost
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
 
@@ -79,7 +79,7 @@ def _wedge(plan: ExtentPlan, name: str, host: Volume, organs: LabelMap, noise: N
     return Changed(box, hu + band.astype(np.float32), move.moved, bone, ids, move)
 
 
-def _first_guess(body: Body, amount: float) -> float:
+def _first_guess(body: VertebralBody, amount: float) -> float:
     """mm that the body is to lose at its front border."""
     front, back, left = body.height_mm("front"), body.height_mm("back"), 1 - amount
     return (front - left * back) / (_lost_at("front") - left * _lost_at("back"))
@@ -105,14 +105,14 @@ def _lost_at(where: Literal["front", "back"]) -> float:
     return _BEHIND + (1 - _BEHIND) * float(np.mean(BANDS[where]))
 
 
-def _endplates(points: np.ndarray, body: Body) -> tuple[np.ndarray, np.ndarray]:
+def _endplates(points: np.ndarray, body: VertebralBody) -> tuple[np.ndarray, np.ndarray]:
     """Heights of the upper and lower endplate at RAS points (N, 3)."""
     forward = points[:, 1].clip(body.low[1], body.high[1]) - body.low[1]
     upper, lower = ((height + rise * forward) for height, rise in (body.upper, body.lower))
     return upper, lower
 
 
-def _comes_from_above(points: np.ndarray, body: Body, lost_mm: float, above_mm: float) -> np.ndarray:
+def _comes_from_above(points: np.ndarray, body: VertebralBody, lost_mm: float, above_mm: float) -> np.ndarray:
     """mm that the tissue at RAS points (N, 3) has come down: the body is pressed together, what is above stretched."""
     x, y, z = points.T
     middle, half = 0.5 * (body.low + body.high), 0.5 * (body.high - body.low)

@@ -17,7 +17,7 @@ _LEAST_VOXELS = 60
 
 
 @dataclass(frozen=True)
-class Body:
+class VertebralBody:
     """number: of its label. low, high: (3,) RAS mm of its borders. points: (N, 3) RAS mm of its voxels.
 
     upper, lower: its endplates, height at the back and its rise a mm forwards.
@@ -43,7 +43,7 @@ class Body:
         return float(len(band) / (columns.max() + 1)) * self.slice_mm
 
 
-def body_of(organs: LabelMap, name: str, whole: bool = True) -> Body | None:
+def body_of(organs: LabelMap, name: str, whole: bool = True) -> VertebralBody | None:
     """What of a vertebra's label lies in front of the cord; None where it is tiny, or not `whole` where it must be."""
     number = next((i for i, label in organs.names.items() if label == name), None)
     if number is None:
@@ -65,7 +65,7 @@ def body_of(organs: LabelMap, name: str, whole: bool = True) -> Body | None:
     low, high = np.quantile(body, [0.01, 0.99], axis=0)
     slice_mm = float(np.linalg.norm(organs.affine[:3, int(np.abs(organs.affine[2, :3]).argmax())]))
     upper, lower = (_endplate(body, back, side) for side in (np.maximum, np.minimum))
-    return Body(number, upper, lower, np.array([low[0], back, low[2]]), high, body, slice_mm)
+    return VertebralBody(number, upper, lower, np.array([low[0], back, low[2]]), high, body, slice_mm)
 
 
 def _is_cut(index: np.ndarray, organs: LabelMap) -> bool:

@@ -59,3 +59,22 @@ def test_a_side_takes_one_of_a_pair() -> None:
     assert left == ("rib_left_12",)
     with pytest.raises(ValueError, match="it lies in the midline"):
         FindingRequest(kind=FindingKind.METASTASIS, organ=Organ.BONE, side=Side.LEFT, segment="L3")
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        ("a 2 cm metastasis in the left 5th rib", "chest"),
+        ("sternal metastasis", "chest"),
+        ("compression fracture of L2", "abdomen"),
+        ("a 3 cm lesion in the right iliac bone", "pelvis"),
+        ("lytic lesion in C4", "head_neck"),
+    ],
+)
+def test_a_named_bone_tells_the_region(text: str, region: str) -> None:
+    assert read(text).region == region
+
+
+def test_every_bone_of_a_list_is_told() -> None:
+    told = read("CT chest, bone metastases in the sternum, ribs and T5").request.findings
+    assert {f.segment for f in told} == {"sternum", "rib", "T5"}
