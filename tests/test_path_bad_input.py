@@ -44,7 +44,7 @@ def chest(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (["CT of the pelvis"], "region 'pelvis': the shipped weights draw head_neck"),
         (
             ["CT of the head and neck with a 9 mm lung nodule", "--strict"],
-            "a generated CT has no mask to put it in; use synthct insert (--strict)",
+            "a generated CT has no mask to put it in, or too rough a one; use synthct insert (--strict)",
         ),
         (["CT with a shiny head"], "a CT of what? say one of head neck, chest"),
         (["CT of the head and neck with a 0 mm lung nodule"], "0 mm"),

@@ -16,7 +16,7 @@ from synth.regions import Region, shipped, shipped_names
 
 _Pairs = frozenset[tuple[str, str]]
 _HALVES = frozenset((Organ.LIVER.value,))  # Couinaud segments are in no label map that is read
-_NOT_GENERATED = "a generated CT has no mask to put it in; use synthct insert"
+_NOT_GENERATED = "a generated CT has no mask to put it in, or too rough a one; use synthct insert"
 
 
 def door(name: str, weights: Path | None = None) -> Door:
@@ -49,9 +49,10 @@ def _generate_door(around: Region | None) -> Door:
 def generated(region: Region) -> _Pairs:
     """Those of `inserted` whose organ, and all else that drawing them needs, a drawn case of a region may show."""
     needs = {(t.organ.value, kind.value): t.needs for t in extent_types().values() for kind in t.kinds}
+    rough = {(t.organ.value, kind.value) for t in extent_types().values() if not t.in_generated for kind in t.kinds}
     return frozenset(
         (organ, kind)
-        for organ, kind in inserted()
+        for organ, kind in inserted() - rough
         if any(_is_drawn(name, region) for name in structures_of(Organ(organ)))
         and all(_is_drawn(name, region) for name in needs.get((organ, kind), ()))
     )

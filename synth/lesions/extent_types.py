@@ -48,6 +48,7 @@ class ExtentType(_Entry):
 
     sees: what a reader should see.
     needs: structures that drawing it asks for beside those of its organ.
+    in_generated: whether masks of generated CT are fine enough for it.
     draw: the way it is drawn, see `synth.lesions.extents.WAYS`.
     unit: what `amount` is in, which a request may give: share of the organ, mL, ratio, mm, or a number of things.
     amount: its range by severity, `amount_of` that of a pattern; `typical` weighs severities where none was said.
@@ -60,6 +61,7 @@ class ExtentType(_Entry):
     sees: str = Field(min_length=10)
     organ: Organ
     needs: tuple[str, ...] = ()
+    in_generated: bool = True
     kinds: tuple[FindingKind, ...]
     draw: str
     unit: str

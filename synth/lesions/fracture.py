@@ -28,6 +28,7 @@ _RIB_NEAR_MM, _RIB_FADE_MM, _RIB_MASK_MM = 9.0, 32.0, 6.0
 _LEAST_MM = 0.05
 _SOFT_HU = 45.0
 _TRIES, _WITHIN = 4, 0.02  # of the height
+_LEAST_LOST_MM = 0.3
 _CORD_MM = 30.0  # behind the body: the cord is there, by which a body is told
 
 
@@ -62,7 +63,7 @@ def _wedge(plan: ExtentPlan, name: str, host: Volume, organs: LabelMap, noise: N
     crop = LabelMap(organs.ids[box], _crop_affine(host, box), organs.names)
     lost = _first_guess(body, plan.amount)
     for _ in range(_TRIES):
-        if lost < 1.0:
+        if lost < _LEAST_LOST_MM:
             return None
         rise = _comes_from_above(points, body, lost, above).reshape(index.shape[:-1])
         move = _downwards(rise, index, host)
