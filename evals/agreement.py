@@ -132,11 +132,17 @@ def read_case(folder: Path) -> CaseReadings:
         raise InputError(f"{folder / case_folder.PLAN}: no request.prompt; make the case again") from error
     request = parse(words, door(str(plan.get("door"))))
     asked = readings.expanded(request)
+    try:
+        planned = readings.of_plan(plan, asked)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # edited by hand, or of a version before
+        raise InputError(
+            f"{folder / case_folder.PLAN}: its facts or lesions are not a plan's; make the case again"
+        ) from error
     text = text_of(folder / case_folder.REPORT_TEXT)
     measured = measure(case)
     places = {
         "prompt": readings.of_request(request),
-        "plan": readings.of_plan(plan, asked),
+        "plan": planned,
         "volume": readings.of_volume(case, measured, asked),
         "report": readings.of_report(text, asked),
     }

@@ -28,7 +28,8 @@ def asked_of(plan: GeneratePlan, model: Denoiser) -> EncodedRequest:
     facts = torch.from_numpy(model.region.encode(plan.facts))[None]
     if not plan.request.prompt:
         return replace(EncodedRequest.nothing(model.region, model.config.text_dim), facts=facts)
-    return EncodedRequest(facts, *text_encoder(model.config.text_encoder)([plan.request.prompt]))
+    with one_thread():  # texts of some lengths have other last bits on more
+        return EncodedRequest(facts, *text_encoder(model.config.text_encoder)([plan.request.prompt]))
 
 
 @torch.no_grad()

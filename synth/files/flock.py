@@ -42,12 +42,25 @@ def taken_or_no_locks(file: int, kind: int, folder: str) -> bool:
 def alone_in(folder: Path) -> Iterator[None]:
     """Hold a folder that is there, and leave nothing in it. Raises InputError while another process holds it."""
     file = os.open(folder, os.O_RDONLY)
+    _HELD.add(file)
     try:
         if not taken_or_no_locks(file, fcntl.LOCK_EX | fcntl.LOCK_NB, str(folder)):
             raise InputError(f"{folder}: another run is at work there; wait for it, or choose another `out`")
         yield
     finally:
-        os.close(file)
+        if file in _HELD:
+            _HELD.remove(file)
+            os.close(file)
+
+
+def _let_go() -> None:
+    """A process that was forked holds none of them: it may outlive the one that does, if that is killed."""
+    while _HELD:
+        os.close(_HELD.pop())
+
+
+_HELD: set[int] = set()
+os.register_at_fork(after_in_child=_let_go)
 
 
 @cache

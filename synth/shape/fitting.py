@@ -10,6 +10,7 @@ from torch import nn
 from synth.shape.deformation import exponential, warp
 from synth.shape.model import ShapeModel
 from synth.shape.register import smooth
+from synth.threads import one_thread
 
 _MISFIT_SD = 0.5  # of a voxel's organ fraction
 _ROUNDS, _STEP_SD = 40, 0.25
@@ -31,7 +32,6 @@ def fit_velocity(
     Args:
         facts: (1, F) encoded; start: (1, rank) in SD; organs: (K, X, Y, Z) fractions at 8 mm; known: (K,) bool.
     """
-    # in double, and rounded at the end, so that the order of sums cannot reach the volume
     mean, target = model.mean_organs.double()[known], organs.double()[known]
     frame = model.region.frame
     fixed = model.usual(facts).view(1, 3, *frame.shape)
@@ -47,15 +47,17 @@ def fit_velocity(
     def improbable(coefficients: torch.Tensor) -> torch.Tensor:
         return misfit(of_modes(coefficients)) + (coefficients - start).square().sum()
 
-    near = of_modes(_descend(improbable, start.double(), _ROUNDS, _STEP_SD))
+    with one_thread():  # Adam makes much of little: in double, and rounded, other sums still reached the volume
+        near = of_modes(_descend(improbable, start.double(), _ROUNDS, _STEP_SD))
 
     def rough(field: torch.Tensor) -> torch.Tensor:
         own = smooth(field, _SIGMA)
         bends = torch.stack([own.diff(dim=axis).square().sum() for axis in (2, 3, 4)]).sum()
         return misfit(near + own) + bends / _ROUGH_MM**2
 
-    rest = _descend(rough, torch.zeros_like(near), _FINE_ROUNDS, _STEP_MM)
-    velocity = near + smooth(rest, _SIGMA)
+    with one_thread():
+        rest = _descend(rough, torch.zeros_like(near), _FINE_ROUNDS, _STEP_MM)
+        velocity = near + smooth(rest, _SIGMA)
     return velocity.mul(10**_DECIMALS).round().div(10**_DECIMALS).float()
 
 

@@ -161,3 +161,15 @@ def test_what_is_no_case_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
         and "/b: no case" in error
     )
     assert run("--skip-bad") == 0 and list(read(tmp_path / "o/agreement.json").left_out) == ["b"]
+
+
+@pytest.mark.parametrize("wrong", [{"structures": 1}, {"organ": "kidney"}, {"size_mm": "long"}])
+def test_a_plan_that_is_none_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, object]
+) -> None:
+    folder = write(tmp_path / "cases/a", make())
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["lesions"] = [wrong if "organ" in wrong else plan["lesions"][0] | wrong]
+    (folder / "plan.json").write_text(json.dumps(plan))
+    code = cli.main(["evaluate", "agreement", "--cases", str(tmp_path / "cases"), "--out", str(tmp_path / "o"), "-q"])
+    assert code == 2 and "plan.json: its facts or lesions are not a plan's" in capsys.readouterr().err

@@ -105,7 +105,8 @@ def drawn(finding: FindingRequest, trunk: tuple[Volume, LabelMap], seed: int = 1
 
 AMOUNTS = {"cardiomegaly": {"ratio": 0.5}, "splenomegaly": {"volume_ml": 330}, "aneurysm": {"size_mm": 34}}
 ELSEWHERE = [t for t in extent_types().values() if t.unit != "share"]
-EACH = [(t.name, p) for t in ELSEWHERE for p in t.patterns if t.name != "cardiomegaly"]  # it has a test of its own
+OWN_TESTS = ("cardiomegaly", "dissection", "fracture")
+EACH = [(t.name, p) for t in ELSEWHERE for p in t.patterns if t.name not in OWN_TESTS]
 
 
 @pytest.mark.parametrize(("name", "pattern"), EACH)

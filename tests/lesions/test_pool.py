@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from prompts import parse
+from prompts.request import FindingRequest
 from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.wall import BASE
 from synth.report.diameters import longest_in_slice
@@ -12,9 +13,15 @@ from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
 
 
+def effusion(long_mm: float) -> FindingRequest:
+    """Of a longest axis; "a 60 mm effusion" would be as deep."""
+    (finding,) = parse("right pleural effusion").findings
+    return finding.model_copy(update={"size_mm": long_mm})
+
+
 @pytest.mark.parametrize("size", [50, 60])
 def test_fluid_fills_the_chest_from_its_lowest_point(host: Volume, organs: LabelMap, size: int) -> None:
-    (plan,) = plan_lesions(parse(f"{size} mm right pleural effusion").findings, host, organs, np.random.default_rng(1))
+    (plan,) = plan_lesions([effusion(float(size))], host, organs, np.random.default_rng(1))
     assert plan.pools and set(plan.structures) == {"lung_upper_lobe_right", "lung_lower_lobe_right"}
     fluid = insert(host, organs, [plan], keep_painted).lesions.ids > 0
     assert longest_in_slice(fluid, host.spacing, 2)[1] == pytest.approx(size, abs=max(host.spacing[0], 0.05 * size))
@@ -44,7 +51,7 @@ def test_fluid_has_the_volume_that_was_asked_for_and_the_lung_loses_it(host: Vol
 
 
 def test_more_fluid_climbs_the_chest_wall(host: Volume, organs: LabelMap) -> None:
-    (plan,) = plan_lesions(parse("60 mm right pleural effusion").findings, host, organs, np.random.default_rng(1))
+    (plan,) = plan_lesions([effusion(60.0)], host, organs, np.random.default_rng(1))
     thin = plan.model_copy(update={"wall_mm": 12.0})
     for lesion in (plan, thin):
         fluid = insert(host, organs, [lesion], keep_painted).lesions.ids > 0

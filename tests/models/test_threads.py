@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from prompts import CaseRequest
+from synth.case.plan import GeneratePlan
+from synth.draw.base import asked_of
+from synth.models.text import TEXT_DIM
+from synth.regions import shipped
 from synth.threads import each_alone, one_thread
 
 
@@ -56,3 +63,46 @@ def test_an_error_in_one_of_them_is_raised_and_threads_come_back() -> None:
 def test_on_another_device_work_is_done_one_by_one() -> None:
     with each_alone(abs, torch.device("meta")) as (many, at_once):
         assert at_once == 1 and many([-1, 2]) == [1, 2]
+
+
+def test_texts_of_any_length_are_told_alike_on_any_number_of_threads() -> None:
+    model: Any = SimpleNamespace(region=shipped(), config=SimpleNamespace(text_encoder=None, text_dim=TEXT_DIM))
+    words = [
+        "CT",
+        "of",
+        "the",
+        "neck",
+        "without",
+        "contrast",
+        "of",
+        "a",
+        "large",
+        "patient",
+        "with",
+        "a",
+        "target",
+        "on",
+        "the",
+        "left",
+        "side",
+        "and",
+        "of",
+        "a",
+        "slim",
+    ]
+
+    def told(threads: int) -> list[torch.Tensor]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return [asked_of(plan_of(" ".join(words[:n])), model).text for n in range(2, len(words))]
+        finally:
+            torch.set_num_threads(before)
+
+    assert all(torch.equal(a, b) for a, b in zip(told(1), told(2), strict=True))
+
+
+def plan_of(prompt: str) -> GeneratePlan:
+    """A plan that asks for a text."""
+    request = CaseRequest(prompt=prompt)
+    return GeneratePlan(region="head_neck", spacing_mm=8.0, case="a", seed=0, request=request, base_seed=0)
