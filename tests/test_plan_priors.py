@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from prompts.vocabulary import Extent, Habitus, Phase, Region, Side
 from synth.case.plan import CasePlan, Sampling, case_name, draw_generate, draw_insert, host_name, read_plan
 from synth.case.weights_folder import Weights
 from synth.errors import InputError
+from synth.regions.prior import Prior
 from synth.regions.words import request_of, side_of, word_of
 from synth.seeding import numpy_rng
 from tests.regions import FACTS, NAMES, ORGANS, REGION, encode, mirrored, prior
@@ -187,3 +189,8 @@ def test_volumes_that_are_not_said_fit_the_one_that_is(volume: int) -> None:
         assert said == volume
         assert 0 < inner <= said / 1.24
         assert outer >= said * 1.24
+
+
+def test_an_organ_that_no_patient_has_may_have_any_volume_that_json_can_hold() -> None:
+    low, high = Prior(prior().region, ({"larynx_ml": 20.0},)).organ_range("parotid_gland_left")
+    assert low == 0.0 and json.loads(json.dumps(high, allow_nan=False)) == high > 1e6

@@ -32,6 +32,7 @@ MOST = 2_000  # rows that are kept: more say nothing new
 Facts = dict[str, float]
 Wish = Callable[[Facts], bool]
 
+_ANY_ML = 1e9  # JSON has no infinity
 _JITTER = 0.12  # of a fact's scale: new patients between the measured ones
 _OFTEN = 0.5  # share of patients from which on an organ is one that every case has
 _MIN_CHOICE = 4  # patients that must agree before a lesser wish is dropped
@@ -68,7 +69,7 @@ class Prior:
         name = self.region.volume_name(organ)
         values = [p[name] for p in self.patients if name in p]
         if not values:
-            return 0.0, math.inf
+            return 0.0, _ANY_ML
         return float(np.percentile(values, low)), float(np.percentile(values, high))
 
     def annotated_share(self, organ: str) -> float:
