@@ -89,7 +89,7 @@ def cut_back(file: Path, step: int) -> None:
 def _step_of(line: str) -> int | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     step = row.get("step") if isinstance(row, dict) else None
     return step if isinstance(step, int) else None

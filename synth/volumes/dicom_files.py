@@ -81,9 +81,9 @@ def _sort_in(path: Path, found: _Found) -> None:
         found.others["not DICOM"] += 1
     elif dataset.get("Modality", "CT") != "CT" or dataset.get("SOPClassUID", _CT[0]) not in _CT:
         found.others[f"of modality {dataset.get('Modality', 'unknown')}"] += 1
-    elif "LOCALIZER" in (dataset.get("ImageType") or ()):
+    elif "LOCALIZER" in str(dataset.get("ImageType")):
         found.others["localizers"] += 1
-    elif "PixelData" not in dataset and not {dataset.get("SOPClassUID"), _stored(dataset)} & {*_CT}:
+    elif "PixelData" not in dataset and not {str(dataset.get("SOPClassUID")), _stored(dataset)} & {*_CT}:
         found.others["without pixels"] += 1
     elif "PixelData" not in dataset:
         found.damaged.append(f"{path.name} holds no pixels (cut short?)")
@@ -92,9 +92,9 @@ def _sort_in(path: Path, found: _Found) -> None:
         found.series.setdefault(series, []).append(Image(path, dataset))
 
 
-def _stored(dataset: Dataset) -> str | None:
+def _stored(dataset: Dataset) -> str:
     """What the header of a file says it holds, which stands where the rest is cut off."""
-    return dataset.file_meta.get("MediaStorageSOPClassUID") if hasattr(dataset, "file_meta") else None
+    return str(dataset.file_meta.get("MediaStorageSOPClassUID")) if hasattr(dataset, "file_meta") else ""
 
 
 def _read(path: Path) -> Dataset | None:
@@ -110,7 +110,7 @@ def _read(path: Path) -> Dataset | None:
     if "TransferSyntaxUID" not in dataset.file_meta:  # without its header a file is told by how it parses
         implicit = dataset.original_encoding[0]
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    for element in dataset.iterall():  # values are parsed when they are first asked for: now
+    for element in (*dataset.file_meta, *dataset.iterall()):  # values are parsed when they are first asked for: now
         element.value  # noqa: B018
     return dataset if len(dataset) or start[-4:] == b"DICM" else None
 

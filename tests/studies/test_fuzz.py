@@ -20,6 +20,8 @@ from synth.errors import InputError
 # then: a header of an array cut; a spread that is text; of seed 2 a lone carriage return, a sentence without its id
 # of seed 102 no scan left to train on (two), organs that the region has not, a scale that is nothing
 # of seed 103 an empty array of patients, of seed 104 a table of them whose text is none; of
+# seed 201 a plan whose lesion has a number for its structures, a prior without an organ; of seed 301 tags of many
+# values or of a representation that is none, a log nested without end; of
 # seed 110 films of the first CT of three, of which two are not there
 ONCE_FAILED = [
     *(
@@ -33,6 +35,13 @@ ONCE_FAILED = [
     *(("archives", 0, 2), ("archives", 82, 2), ("cases", 45, 2)),
     *(("archives", 80, 102), ("regions", 153, 102), ("prepared", 24, 102), ("weights", 22, 102)),
     *(("evaluations", 105, 103), ("evaluations", 15, 104), ("options", 39, 110)),
+    *(
+        ("evaluations", 14, 201),
+        ("weights", 407, 201),
+        ("dicom", 74, 301),
+        ("dicom", 103, 301),
+        ("checkpoints", 9, 301),
+    ),
 ]
 _FEW = 3
 
