@@ -315,7 +315,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Where patients, training and figures go.")],
     flags: Annotated[bool, typer.Option(help="The words as flags of a table, and no text.")] = False,
     patients: Annotated[int, typer.Option(min=20)] = 1500,
-    steps: Annotated[int, typer.Option(min=1)] = 3600,
+    steps: Annotated[int, typer.Option(min=1)] = 7000,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of training.")] = 15.0,
     count: Annotated[int, typer.Option(min=9, help="Wordings that are asked for.")] = 100,
     guidance: Annotated[float, typer.Option()] = 2.0,
