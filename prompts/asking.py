@@ -32,6 +32,7 @@ from prompts.vocabulary import (
     Side,
     Texture,
     is_paired,
+    structures_of,
 )
 
 _FIELDS = ("shape", "density", "heterogeneity", "surface", "invasion", "spiculated", "lobulated", "texture", "necrotic",
@@ -170,7 +171,17 @@ def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[Find
         request = FindingRequest(**values)
     except ValidationError as error:
         return None, _Invalid(error.errors()[0]["msg"].removeprefix("Value error, "))
+    if not _is_drawn_there(request):
+        return None, f"{request.kind} of the {request.segment} is not drawn yet"
     return request, "; ".join([*([f"drawn as {general}"] if general else []), *left_out])
+
+
+def _is_drawn_there(request: FindingRequest) -> bool:
+    """Whether a kind is drawn in the part that was said (`only in` of words/asked.yaml)."""
+    only = load("words/asked.yaml")["only in"].get(request.kind)
+    if not only or request.segment is None:
+        return True
+    return any(name.split("_")[0] in only for name in structures_of(request.organ, request.side, request.segment))
 
 
 def _in_words_of_a_request(finding: Finding) -> Finding:

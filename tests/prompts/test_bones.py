@@ -78,3 +78,10 @@ def test_a_named_bone_tells_the_region(text: str, region: str) -> None:
 def test_every_bone_of_a_list_is_told() -> None:
     told = read("CT chest, bone metastases in the sternum, ribs and T5").request.findings
     assert {f.segment for f in told} == {"sternum", "rib", "T5"}
+
+
+def test_a_bone_that_no_fracture_is_drawn_in_is_noted() -> None:
+    (finding,) = read("CT chest with a fracture of the left clavicle").findings
+    assert not finding.drawn and finding.why_not == "fracture of the clavicle is not drawn yet"
+    (finding,) = read("CT chest with a fracture of the left 7th rib").findings
+    assert finding.drawn
