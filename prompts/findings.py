@@ -268,7 +268,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
 def _counts_of(draft: Draft, places: Sequence[Place], items: Sequence[Term]) -> list[int]:
     """ "metastases: lungs (4), liver (2)": the number behind each of several places."""
     said = [t for t in draft.counts if t.means["count"].isdigit()]
-    if len(said) != len(places) or len(places) < 2:
+    elsewhere = any(p.first >= len(items) for p in places)  # said in a sentence before
+    if len(said) != len(places) or len(places) < 2 or elsewhere:
         return []
     starts = [*(items[p.first].start for p in places), len(items[-1].text) + items[-1].end]
     behind = all(a < t.start < b for t, (a, b) in zip(said, pairwise(starts), strict=True))
