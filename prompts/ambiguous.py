@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence, Set
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from prompts import segments
-from prompts.lexicon import Term, kind_named
+from prompts.lexicon import Kind, Term, kind_named
 
 _EARLY_STAGE = re.compile(r"T[0-4][A-D]?")
 _BARE = {
@@ -23,7 +24,6 @@ _BARE = {
 _UNPARTED = frozenset(("gallbladder", "bone", "vertebra", "uterus"))  # a word for where, and no part
 _PARENCHYMAL = frozenset(("liver", "spleen", "kidney", "pancreas", "thyroid", "breast", "adrenal", "prostate", "brain"))
 _WIDTHS = ("diameter", "calib", "width", "dimension", "size", "length")
-_GROWS = ("spleen", "liver", "heart", "prostate", "thyroid")
 _BIG = ("big", "large", "huge", "massive")
 _SINGULAR = ("area of", "focus of", "patch of")
 _REACH = 4
@@ -41,13 +41,20 @@ def resolved(items: Sequence[Term], heading: str | None = None) -> list[Term]:
     named = _organs(items) | ({heading} if heading else set())
     for index, item in enumerate(items):
         means = _by_table(items, index, named) or _by_word(items, index, named)
-        if index == 0 and means is None and heading in _GROWS and item.text.lower() in _BIG and _ends(items, 1):
-            means = {"finding": kind_named(kind_named("dilatation").elsewhere[heading])}  # "Heart: large."
+        if index == 0 and means is None and heading in _growing() and item.text.lower() in _BIG and _ends(items, 1):
+            means = {"finding": _growing()[heading]}  # "Heart: large."
         if "couinaud" in item.means:
             means = segments.resolved(items, index, heading)
         if means is not None:
             found[index] = replace(item, means=means)
     return found
+
+
+@cache
+def _growing() -> dict[str, Kind]:
+    """What an organ that is too big has."""
+    grown = kind_named("dilatation").elsewhere
+    return {organ: kind_named(grown[organ]) for organ in ("spleen", "liver", "heart", "prostate", "thyroid")}
 
 
 def _by_table(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, Any] | None:
@@ -59,8 +66,8 @@ def _by_table(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, A
         return None if _among(items, index, _BONE) else {"stage": item.text}
     if item.means.get("count") == "several" and item.text.lower().startswith(_SINGULAR):
         return _one_of(items, index)
-    if item.means.get("organ") in _GROWS and _is_big(items, index):
-        return {"finding": kind_named(kind_named("dilatation").elsewhere[item.means["organ"]])}
+    if item.means.get("organ") in _growing() and _is_big(items, index):
+        return {"finding": _growing()[item.means["organ"]]}
     if item.has("changed") and item.text.lower().startswith(("increas", "enlarg")) and _of_width(items, index):
         return {"finding": kind_named("dilatation")}
     return None

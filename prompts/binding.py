@@ -10,7 +10,7 @@ from prompts import unseparated
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
+from prompts.scopes import Scopes, is_mark, is_place
 
 
 def bind(
@@ -52,7 +52,7 @@ def bind(
 
 def _is_normal(items: Sequence[Term], place: Place) -> bool:
     behind = items[place.last : place.last + 2]
-    plain = bool(behind) and (is_finite(behind[0]) or "unknown" in behind[0].means)
+    plain = bool(behind) and (behind[0].is_finite or "unknown" in behind[0].means)
     return bool(behind) and (behind[0].has("normal") or (plain and behind[-1].has("normal")))
 
 
@@ -252,7 +252,7 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place]
         if depth > 0:
             continue
         opens = item.has("stop") or (item.has("absent before") and index + 1 < b.first + 1 and not item.has("normal"))
-        if not (coordinates(item) or item.has("with") or opens or is_mark(item, ":")):
+        if not (item.coordinates or item.has("with") or opens or is_mark(item, ":")):
             continue
         following = next((i for i in items[index + 1 : b.first + 1] if not i.has("definite")), items[b.first])
         if following.has("article") or "count" in following.means or item.has("stop") or item.has("absent before"):
@@ -270,7 +270,7 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place]
         return max(strong) if chained and not described and items[max(strong) + 1 : last] else last
     if strong or commas:
         return max([*strong, *commas])
-    verb = next((i for i in range(a.last, b.first) if is_finite(items[i])), None)
+    verb = next((i for i in range(a.last, b.first) if items[i].is_finite), None)
     if verb is not None and not _of_the_first(items, a.last, verb):
         return _subject(items, a.last, verb)
     return unseparated.boundary(items, a, b, places, end)
@@ -302,8 +302,8 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
             continue
         between = items[draft.last : following.first]
         trailing = [p for p in following.places if p.first >= following.last and not p.weak]
-        verb = any(is_finite(i) for p in trailing[:1] for i in items[following.last : p.first])
-        joined = not between or (any(_goes_on(i) for i in between) and not any(is_finite(i) for i in between))
+        verb = any(i.is_finite for p in trailing[:1] for i in items[following.last : p.first])
+        joined = not between or (any(_goes_on(i) for i in between) and not any(i.is_finite for i in between))
         opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
         if (
             trailing
@@ -334,7 +334,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
 
 def _goes_on(item: Term) -> bool:
     """ "bronchiectasis accompanied by thickening in the right lower lobe"."""
-    return coordinates(item) or item.text.lower() in ("accompanied by", "with", "and accompanying")
+    return item.coordinates or item.text.lower() in ("accompanied by", "with", "and accompanying")
 
 
 _FOLLOWING = frozenset(
@@ -471,11 +471,11 @@ def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     """ "bibasilar scarring/atelectasis": two heads with nothing between them share the place before the first."""
     between = items[before.last : draft.first]
     both = [p for p in before.places if p.side == "bilateral" and not p.own_organ and p.last == before.first]
-    joined = [i for i in between if coordinates(i)]
-    plain = all(coordinates(i) or "size_word" in i.means or "attributes" in i.means for i in between)
+    joined = [i for i in between if i.coordinates]
+    plain = all(i.coordinates or "size_word" in i.means or "attributes" in i.means for i in between)
     if both and not _placed(draft) and joined and plain and not any(is_mark(i, ",") for i in between):
         draft.places += [replace(p, organ=None) for p in both]  # "bilateral ground glass and small effusions"
-    if _placed(draft) or not _shares(draft) or not between or not all(coordinates(i) for i in between):
+    if _placed(draft) or not _shares(draft) or not between or not all(i.coordinates for i in between):
         return
     if before.status == draft.status and not any(is_mark(i, ",") for i in between):
         draft.places += [p for p in before.places if p.last <= before.first and not p.weak]
@@ -485,7 +485,7 @@ def _led_by_in(items: Sequence[Term], place: Place) -> bool:
     if place.first < len(items) and items[place.first].text.lower().startswith("in "):
         return True  # "in both lungs"
     opens = all(i.has("definite") or i.has("article") for i in items[: place.first])
-    subject = opens and place.last < len(items) and is_finite(items[place.last])
+    subject = opens and place.last < len(items) and items[place.last].is_finite
     return subject or any(i.has("in") for i in items[max(0, place.first - 2) : place.first])
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from prompts.lexicon import Kind, Term
 from prompts.places import Place
 from prompts.reading import Status
-from prompts.scopes import Scopes, coordinates, is_finite, is_mark, is_place
+from prompts.scopes import Scopes, is_mark, is_place
+from prompts.sentence import ADJECTIVES, DESCRIBING
 
 FOCAL = frozenset(
     (
@@ -23,10 +24,6 @@ _MAYBE = ("likely", "probably", "probable", "most likely", "more likely")
 _LABEL = 5  # items before the name of a lesion that a line opens with
 _RANK = ("nodule", "mass", "tumour", "adenoma", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
-_ADJECTIVES = {"ground-glass opacity": ("texture", "ground-glass"), "wall thickening": ("shape", "wall thickening")}
-
-
-_CALCIFIED = dict.fromkeys(("calcification", "arterial wall calcification"), ("calcified", "True"))
 
 
 @dataclass
@@ -64,28 +61,6 @@ class Draft:
     def is_target(self) -> bool:
         """Whether it is a planning target volume."""
         return self.kind is None
-
-
-def as_attributes(items: Sequence[Term]) -> list[Term]:
-    """ "wall thickening, hypodense; with calcification" behind a lesion: what could be findings are its attributes.
-
-    The items as they are where one of them is a finding of its own, has a place or a verb.
-    """
-    named = {**_ADJECTIVES, **_CALCIFIED}
-    kinds = [i.means["finding"].name for i in items if "finding" in i.means]
-    if not kinds or any(kind not in named for kind in kinds):
-        return list(items)
-    if any("finding" in i.means and i.plural for i in items):
-        return list(items)  # "surrounding ground glass opacities"
-    if any(is_finite(i) or "organ" in i.means or "dose" in i.means for i in items):
-        return list(items)
-    described = []
-    for item in items:
-        if "finding" in item.means:
-            name, value = named[item.means["finding"].name]
-            item = replace(item, means={"attributes": {name: value}})  # noqa: PLW2901
-        described.append(item)
-    return described
 
 
 def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> list[Draft]:
@@ -135,7 +110,7 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     if b.status != a.status or not a.text.lower().startswith(("enlarg", "thick")):
         return False
-    return not any(is_finite(i) or i.has("stop") or i.has("with") for i in items[a.last : b.first])
+    return not any(i.is_finite or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
 
 def _is_old(items: Sequence[Term], a: Draft, b: Draft) -> bool:
@@ -181,7 +156,7 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
         return a.is_target and b.is_target and a.doses == b.doses and plain
     assert a.kind and b.kind
     if (
-        a.kind.name in _ADJECTIVES
+        a.kind.name in ADJECTIVES
         and b.kind.name in FOCAL
         and all(is_place(i) or "attributes" in i.means for i in between)
     ):
@@ -205,8 +180,8 @@ def _is_same(items: Sequence[Term], scopes: Scopes, a: Draft, b: Draft) -> bool:
 def _join(a: Draft, b: Draft) -> None:
     assert a.is_target or (a.kind and b.kind)
     if a.kind and b.kind:
-        if a.kind.name in _ADJECTIVES and b.kind.name in FOCAL:
-            name, value = _ADJECTIVES[a.kind.name]
+        if a.kind.name in ADJECTIVES and b.kind.name in FOCAL:
+            name, value = ADJECTIVES[a.kind.name]
             a.attributes[name] = value
             a.kind, a.head = b.kind, b.head
         else:
@@ -265,7 +240,7 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     if any(is_mark(x, ",") and y.text.lower() in _MAYBE for x, y in pairwise(between)):
         return _told(a, b, certain={a.kind.name, b.kind.name} <= FOCAL or a.kind.generic)
     stops = any(i.has("stop") and not after.has("equal") for i, after in pairwise([*between, items[b.first]]))
-    if not opened and (stops or any(is_finite(i) and not says_equal for i in between)):
+    if not opened and (stops or any(i.is_finite and not says_equal for i in between)):
         return False
     if not opened and not says_equal and any(i.has("joins") for i in between):
         return False
@@ -310,23 +285,21 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     listed = b.text.lower().replace("-", " ") == "ground glass" and is_mark(items[b.first - 1], ",")
     if (
-        b.kind.name in _ADJECTIVES
+        b.kind.name in ADJECTIVES
         and (a.kind.name == "tumour" or listed)
-        and not any(is_finite(i) or i.has("joins") for i in between)
+        and not any(i.is_finite or i.has("joins") for i in between)
     ):
-        name, value = _ADJECTIVES[b.kind.name]
+        name, value = ADJECTIVES[b.kind.name]
         a.attributes[name] = value
         a.used |= b.used
         return True
     if not between or not (between[-1].has("with") or between[-1].has("absent before")):
         return False
-    listed = (
-        coordinates(between[-2]) if len(between) > 1 else False
-    )  # "nodule in the thyroid, containing calcification"
+    listed = between[-2].coordinates if len(between) > 1 else False  # "nodule in the thyroid, containing calcification"
     joins = between[:-2] if listed else between
-    if len(between) > 1 and any("finding" in i.means or coordinates(i) or is_finite(i) for i in joins):
+    if len(between) > 1 and any("finding" in i.means or i.coordinates or i.is_finite for i in joins):
         return False
-    name, value = {**_ADJECTIVES, **_CALCIFIED}.get(b.kind.name, ("", ""))
+    name, value = DESCRIBING.get(b.kind.name, ("", ""))
     if name:
         a.attributes[name] = "False" if b.status == "absent" else value
         a.used |= b.used

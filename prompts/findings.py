@@ -14,7 +14,7 @@ from prompts.lexicon import Kind, Term, kind_named
 from prompts.phrases import load
 from prompts.places import Place, inside, within
 from prompts.reading import SEVERAL, Finding
-from prompts.scopes import coordinates, is_mark
+from prompts.scopes import is_mark
 
 _PLAIN_ORGAN = {
     "hilum": "lung",
@@ -83,20 +83,21 @@ class Told:
 def findings_of(draft: Draft, items: Sequence[Term], heading: Term | None) -> list[Told]:
     """The findings that a head of a sentence stands for; `heading` is the organ that the sentence stands under."""
     assert draft.kind
+    strange = _strange(draft, items)
     places, conflicts = _places(draft, items, heading)
     split = _split(draft, places, items)
     found = [_finding(draft, place, size, count) for place, size, count in split]
     kept = _without_doubles([f for f in found if f is not None])
     if draft.kind.also:
         kept += [replace(kept[0], kind=draft.kind.also, organ=kind_named(draft.kind.also).organ)]
-    return [Told(f, draft, (*draft.conflicts, *conflicts), _strange(draft, items)) for f in kept]
+    return [Told(f, draft, (*draft.conflicts, *conflicts), strange) for f in kept]
 
 
 def _strange(draft: Draft, items: Sequence[Term]) -> str:
     """ "spork" in "8 mm nodule in the spork"."""
     behind = [i for i in items[draft.last :] if not i.has("definite") and not i.has("article")]
     for preposition, word in zip(behind, behind[1:], strict=False):
-        if "finding" in word.means or coordinates(preposition):
+        if "finding" in word.means or preposition.coordinates:
             return ""
         if preposition.has("in") and "unknown" in word.means and not word.text.isdigit():
             return word.text
@@ -216,7 +217,7 @@ def _contradicts(a: Place, b: Place, items: Sequence[Term]) -> bool:
     if a.side == b.side or not a.side or not b.side or "bilateral" in (a.side, b.side):
         return False
     between = items[min(a.last, b.last) : max(a.first, b.first)]
-    plain = not any(coordinates(i) or is_mark(i, "(", ")", ":") or "size" in i.means or i.has("with") for i in between)
+    plain = not any(i.coordinates or is_mark(i, "(", ")", ":") or "size" in i.means or i.has("with") for i in between)
     return (
         plain and not any("finding" in i.means for i in between) and (a.organ == b.organ or not a.organ or not b.organ)
     )
@@ -293,7 +294,7 @@ def _each_side(places: list[Place]) -> list[Place]:
 
 def _listed(sizes: Sequence[tuple[int, dict[str, Any]]], items: Sequence[Term]) -> list[float]:
     """ "5 mm, 8 mm and 11 mm": lengths with nothing but commas between them are a list."""
-    joined = all(all(coordinates(i) for i in items[a + 1 : b]) and b > a + 1 for (a, _), (b, _) in pairwise(sizes))
+    joined = all(all(i.coordinates for i in items[a + 1 : b]) and b > a + 1 for (a, _), (b, _) in pairwise(sizes))
     single = all(len(s.get("axes", ())) == 1 and s["is"] is None for _, s in sizes)
     return [s["axes"][0] for _, s in sizes] if joined and single else []
 

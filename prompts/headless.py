@@ -14,9 +14,8 @@ from prompts.findings import resolved as resolved_kind
 from prompts.lexicon import Term
 from prompts.places import Place
 from prompts.reading import Finding
-from prompts.scopes import Scopes, is_finite
+from prompts.scopes import Scopes
 from prompts.sections import Sentence
-from prompts.telling import add
 from prompts.text import Text
 
 _NODAL = frozenset(("mediastinum", "retroperitoneum", "axilla", "neck", "inguinal", "hilum"))
@@ -42,7 +41,7 @@ def read(
         for index, item in enumerate(items):
             describe(unnamed, item, index, items, spread)
         unnamed.sentence, unnamed.section = number, sentence.section
-        add(state, unnamed, items, sentence)
+        merging.add(state, unnamed, items, sentence)
         state.use(items, unnamed.used)
         return
     target = (state.told[-1] if state.told else None) or (state.targets[-1] if state.targets else None)
@@ -63,7 +62,7 @@ def read(
 
 def _unnamed(state: Text, items: Sequence[Term], where: list[Place], sentence: Sentence) -> Draft | None:
     """The lesion that a place with a length is under "target lesions", and the lymph node that it is at a station."""
-    if not any("size" in i.means for i in items) or any(is_finite(i) for i in items):
+    if not any("size" in i.means for i in items) or any(i.is_finite for i in items):
         return None
     if (listed := _listed(state, items, where, sentence)) is not None:
         return listed
@@ -128,7 +127,7 @@ def _of_the_last(items: Sequence[Term], where: Sequence[Place], told: Told, sent
         return True
     if strange and finding.organ is not None:
         return False
-    return not any(is_finite(i) for i in items) or pointed
+    return not any(i.is_finite for i in items) or pointed
 
 
 def _tell(state: Text, told: Told, items: Sequence[Term], spread: Scopes, where: list[Place], taken: set[int]) -> None:
@@ -164,7 +163,7 @@ def _tell(state: Text, told: Told, items: Sequence[Term], spread: Scopes, where:
 def take_pending(state: Text, draft: Draft) -> None:
     """What sentences before the first finding said is said of it ("Right lung. 8 mm nodule.")."""
     for items, spread, where, taken in state.pending:
-        if any(is_finite(i) for i in items):
+        if any(i.is_finite for i in items):
             continue
         if not any(p.own_organ and not p.weak for p in draft.places):
             draft.places = [*where, *draft.places]

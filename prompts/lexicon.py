@@ -16,6 +16,11 @@ from prompts.phrases import load
 from prompts.source import Source, Token, keyed, normalised
 
 _END = ""
+_FINITE = frozenset((
+    "is", "are", "was", "were", "has", "have", "there", "shows", "show", "demonstrates", "demonstrate",
+    "reveals", "reveal", "contains", "contain", "appears", "appear", "exist", "exists", "catches", "draws",
+    "attracts", "measures", "developed",
+))  # fmt: skip
 Means = dict[str, Any]
 
 
@@ -55,6 +60,16 @@ class Term:
         """Whether it is a word of this line of context.yaml."""
         means = self.means
         return "context" in means and context in means["context"]
+
+    @property
+    def coordinates(self) -> bool:
+        """Whether it joins things alike."""
+        return self.means.get("mark") in (",", "/") or self.has("joins") or self.has("either")
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is the verb of a clause, not a participle ("seen in the earlier scan")."""
+        return self.has("seen") and self.text.split()[0].lower() in _FINITE
 
 
 def terms(source: Source, taken: Sequence[Term] = ()) -> list[Term]:

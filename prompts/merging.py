@@ -1,12 +1,16 @@
-"""Findings that are said more than once: "the lesion", "it", and an impression that repeats the findings."""
+"""What is told of a text: findings of their own, or words of one that was told ("the lesion", "it", an impression)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from prompts.drafts import FOCAL, finer
-from prompts.findings import Told
+from prompts.drafts import FOCAL, Draft, finer
+from prompts.findings import Told, findings_of
+from prompts.lexicon import Term
 from prompts.reading import SEVERAL, Finding
+from prompts.sections import Sentence
+from prompts.text import Text
 
 _GENERIC = frozenset(("lesion", "lung opacity"))
 _FAMILY = {"interstitial lung disease": "fibrosis"}  # a word for what the other is
@@ -14,7 +18,62 @@ _DEPTH = 6  # how many findings back "the lesion" may speak of
 _SIZE_TOLERANCE = 0.06  # 17.6 mm is repeated as 18 mm
 
 
-def spoken_of(told: Sequence[Told], kind: str) -> Told | None:
+def shared_with_others(state: Text, items: Sequence[Term], drafts: Sequence[Draft]) -> None:
+    """ "two nodules, 5 mm in the right lung and the other ..": the first is one; a part alone is on its side."""
+    for k, draft in enumerate(drafts):
+        if "another" not in items[draft.head].means:
+            continue
+        before = drafts[k - 1] if k else None
+        if before is not None and any(t.means["count"] == "2" for t in before.counts):
+            before.counts, before.plural = [], False
+        last = state.told[-1].finding if state.told and before is None else None
+        if last is not None and last.side and draft.places and not any(p.side or p.own_organ for p in draft.places):
+            draft.places = [replace(p, side=last.side, organ=p.organ or last.organ) for p in draft.places]
+
+
+def add(state: Text, draft: Draft, items: Sequence[Term], sentence: Sentence) -> None:
+    """The findings of a head, or what it adds to the one that it speaks of."""
+    span = [(items[i].start, items[i].end) for i in draft.used]
+    start, end = min(a for a, _ in span), max(b for _, b in span)
+    draft.spans = [state.source.raw_span(start, end)]
+    if draft.is_target:
+        state.targets.append(Told(Finding("planning target volume"), draft))
+        return
+    found = findings_of(draft, items, sentence.organ)
+    for one in found:
+        a, b = draft.spans[0]
+        one.become(span=(a, b), text=state.source.raw[a:b])
+    of_it = draft.explains and any(i.has("it") for i in items[:1])  # "it is hypodense, in favor of a cyst"
+    if len(found) == 1 and draft.status == "present" and (of_it or _speaks_of_earlier(draft, found[0])):
+        earlier = _spoken_of(state.told, found[0].finding.kind)
+        if earlier is not None and _agree(earlier.finding, found[0].finding) and _one_device(earlier.draft, draft):
+            merged(earlier, found[0])
+            return
+    state.told += found
+
+
+def _speaks_of_earlier(draft: Draft, one: Told) -> bool:
+    """ "The lesion measures ..", "the largest nodule .."; not "the right kidney has a cyst"."""
+    return draft.anaphor and draft.section != "impression" and not draft.counts
+
+
+def _agree(a: Finding, b: Finding) -> bool:
+    organs = b.organ is None or a.organ is None or a.organ == b.organ
+    sides = b.side is None or a.side in (None, b.side, "bilateral")
+    parts = b.part is None or a.part in (None, b.part) or a.count == "several"
+    sizes = not (a.size_mm and b.size_mm) or a.size_mm == b.size_mm
+    return organs and sides and parts and sizes
+
+
+def _one_device(a: Draft, b: Draft) -> bool:
+    """ "A port .. the catheter"; not "a nasogastric tube .. the endotracheal tube"."""
+    if not (a.kind and b.kind and b.kind.device):
+        return True
+    same = a.text.lower() == b.text.lower() or (a.kind.means == b.kind.means and " " not in b.text)
+    return same or (b.text.lower() == "catheter" and a.kind.means.get("device") in ("port", "central line"))
+
+
+def _spoken_of(told: Sequence[Told], kind: str) -> Told | None:
     """The finding that "the lesion" speaks of: the last one that may be called so."""
     for earlier in list(reversed(told))[:_DEPTH]:
         finding = earlier.finding

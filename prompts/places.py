@@ -9,7 +9,7 @@ from typing import Any
 
 from prompts.lexicon import Term
 from prompts.phrases import load
-from prompts.scopes import Scopes, coordinates, is_mark, is_place
+from prompts.scopes import Scopes, is_mark, is_place
 
 _INSIDE: dict[str, frozenset[str]] = {
     "lung": frozenset(
@@ -143,8 +143,8 @@ def _link(items: Sequence[Term], last: int, index: int) -> str | None:
     between = _without_sizes(items[last:index])
     if all(i.has("in") or i.has("definite") or i.text == "-" for i in between):
         return "one"
-    joins = [i for i in between if coordinates(i)]
-    rest = [i for i in between if not coordinates(i)]
+    joins = [i for i in between if i.coordinates]
+    rest = [i for i in between if not i.coordinates]
     if len(joins) <= 2 and all(i.has("in") or i.has("definite") or "segment" in i.means for i in rest):
         return "joined"
     return None

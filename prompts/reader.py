@@ -17,18 +17,16 @@ from prompts import asking, headless, languages, lexicon, merging, numbers, scan
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.binding import bind
-from prompts.drafts import Draft, as_attributes, drafts_of
+from prompts.drafts import Draft, drafts_of
 from prompts.errors import PromptError
-from prompts.findings import Told
 from prompts.lexicon import Term, function_words
 from prompts.places import places
-from prompts.reading import Finding, Reading
+from prompts.reading import Finding, Reading, Status
 from prompts.request import FindingRequest
 from prompts.scopes import scopes
 from prompts.sections import Sentence
-from prompts.sentence import items_of
+from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
-from prompts.telling import add
 from prompts.text import Text
 from prompts.vocabulary import Dose, Organ, Region
 
@@ -37,8 +35,7 @@ EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule 
 _SILENT = ("technique", "comparison", "recommendation", "measured organs")
 _READ = frozenset(("number", "label", "stage", "degrees", "spacing", "ct"))
 _EXCEPT = re.compile(r"except|apart|other than|aside|but|with the exception|only", re.I)
-_PAST = ("history",)
-_POSSIBLE = ("indication",)
+_STATUS: dict[str, Status] = {"history": "past", "indication": "possible"}  # of what a section says is present
 
 
 def read(text: str, door: Door = ANYWHERE) -> Reading:
@@ -57,7 +54,7 @@ def read(text: str, door: Door = ANYWHERE) -> Reading:
         state.used[start:end] = bytes(end - start)
     for number, sentence in enumerate(state.sentences):
         items = resolved(items_of(source, terms, sentence), headless.organ_of(sentence.organ))
-        items = _named_again(items, state.told)
+        items = named_again(items, [t.draft.kind for t in state.told if t.draft.kind and t.finding.status == "present"])
         if state.told and source.tokens[sentence.first - 1].text == ";":
             items = as_attributes(items)
         _sentence(state, items, sentence, number)
@@ -71,32 +68,6 @@ def read(text: str, door: Door = ANYWHERE) -> Reading:
     ):
         raise PromptError(f"nothing in '{_short(text)}' is understood: describe a CT, for instance {EXAMPLES}")
     return _reading(text, state, door, corrections)
-
-
-def _named_again(items: Sequence[Term], told: Sequence[Told]) -> list[Term]:
-    """ "Cyst in the left kidney. A second one in the upper pole.": another of what was told last."""
-    found = list(items)
-    for index, item in enumerate(items):
-        if not item.has("another") or any("finding" in i.means for i in items[index + 1 : index + 3]):
-            continue
-        kinds = [i.means["finding"] for i in found[:index] if "finding" in i.means]
-        kinds = kinds or [t.draft.kind for t in told if t.draft.kind and t.finding.status == "present"]
-        if kinds:
-            found[index] = replace(item, means={"finding": kinds[-1], "another": True})
-    return found
-
-
-def _shared_with_others(state: Text, items: Sequence[Term], drafts: Sequence[Draft]) -> None:
-    """ "two nodules, 5 mm in the right lung and the other ..": the first is one; a part alone is on its side."""
-    for k, draft in enumerate(drafts):
-        if "another" not in items[draft.head].means:
-            continue
-        before = drafts[k - 1] if k else None
-        if before is not None and any(t.means["count"] == "2" for t in before.counts):
-            before.counts, before.plural = [], False
-        last = state.told[-1].finding if state.told and before is None else None
-        if last is not None and last.side and draft.places and not any(p.side or p.own_organ for p in draft.places):
-            draft.places = [replace(p, side=last.side, organ=p.organ or last.organ) for p in draft.places]
 
 
 def _prepared(text: str) -> tuple[Source, dict[str, str]]:
@@ -141,14 +112,14 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
         headless.normal(state, items, normal, number, sentence)
     if state.pending and not state.told:
         headless.take_pending(state, drafts[0])
-    _shared_with_others(state, items, drafts)
+    merging.shared_with_others(state, items, drafts)
     for draft in drafts:
         draft.sentence, draft.section = number, section
         if any(term.means["count"] == "0" for term in draft.counts):
             draft.status = "absent"
-        _place_status(draft, section)
+        draft.status = _STATUS.get(section, "present") if draft.status == "present" else draft.status
         if not draft.summary:
-            add(state, draft, items, sentence)
+            merging.add(state, draft, items, sentence)
     merging.within_sentence(state.told, number)
     for draft in drafts:
         state.use(items, draft.used)
@@ -163,13 +134,6 @@ def _exemplify(state: Text, items: Sequence[Term], drafts: Sequence[Draft], numb
     first = drafts[0].kind
     if first is not None and first.name == last.finding.kind and last.finding.count == "several":
         state.told.pop()
-
-
-def _place_status(draft: Draft, section: str) -> None:
-    if draft.status == "present" and section in _PAST:
-        draft.status = "past"
-    if draft.status == "present" and section in _POSSIBLE:
-        draft.status = "possible"
 
 
 def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) -> Reading:

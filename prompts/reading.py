@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from prompts.errors import PromptError
 from prompts.request import CaseRequest
 from prompts.vocabulary import Region
 
@@ -103,6 +104,25 @@ class Reading:
         if self.request.region is not None or self.region not in list(Region):
             return self.request
         return self.request.model_copy(update={"region": Region(self.region)})
+
+    def drawable(self, strict: bool = False) -> Reading:
+        """This reading, if anything in it can be drawn; `strict`: if all of it can.
+
+        Raises PromptError with the first reason why not.
+        """
+        for why in self._not_drawn() if strict else ():
+            raise PromptError(f"{why} (--strict)")
+        invalid = [f for f in self.findings if f.invalid]
+        if invalid and not self.request.findings and not self.request.targets:
+            why = invalid[0].why_not
+            raise PromptError(why if "'" in why or invalid[0].kind in why else f"'{invalid[0].named()}': {why}")
+        return self
+
+    def _not_drawn(self) -> Iterator[str]:
+        """Whatever is said and is not in the request, with its reason."""
+        yield from (f"'{f.text or f.kind}': {f.why_not or f.status}" for f in self.noted)
+        yield from (f"'{f.text}': {f.why_not}" for f in self.drawn if f.why_not)
+        yield from (f"'{words}' is not understood" for words in self.ignored_words())
 
     def ignored_words(self) -> tuple[str, ...]:
         """The stretches of text without meaning here."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from prompts.errors import PromptError
 from prompts.lexicon import Term
-from prompts.scopes import coordinates, is_mark, is_place
+from prompts.scopes import is_mark, is_place
 from prompts.vocabulary import Phase, Region
 
 FIELDS = ("region", "phase", "sex", "habitus", "extent")
@@ -111,7 +111,7 @@ def _led_by_in(items: Sequence[Term], index: int) -> bool:
     for item in reversed(items[:index]):
         if item.has("in"):
             return True
-        plain = is_place(item) or coordinates(item) or item.has("definite")
+        plain = is_place(item) or item.coordinates or item.has("definite")
         if not plain and not {"region", "unknown"} & set(item.means):
             return False
     return False
@@ -143,7 +143,7 @@ def _with_finding(items: Sequence[Term], index: int) -> bool:
             if is_mark(item, ",", "(", ")", ":") or item.has("with") or item.has("stop") or item.has("seen"):
                 break
             if step > 0 and (
-                coordinates(item) or "count" in item.means or item.has("article") or item.has("absent before")
+                item.coordinates or "count" in item.means or item.has("article") or item.has("absent before")
             ):
                 break
             if "size" in item.means and step > 0:

@@ -12,35 +12,6 @@ from prompts.lexicon import Term
 
 Scopes = list[set[str]]
 
-_COORDINATING = ("joins", "either")
-_FINITE = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "has",
-        "have",
-        "there",
-        "shows",
-        "show",
-        "demonstrates",
-        "demonstrate",
-        "reveals",
-        "reveal",
-        "contains",
-        "contain",
-        "appears",
-        "appear",
-        "exist",
-        "exists",
-        "catches",
-        "draws",
-        "attracts",
-        "measures",
-        "developed",
-    ]
-)
 _AUXILIARY = frozenset(("been", "be", "being", "now"))
 _PREDICATES = frozenset(("enlarged", "dilated", "increased", "thickened"))
 _NEAR = frozenset(("previous", "prior", "previously", "formerly", "post"))
@@ -134,16 +105,6 @@ def is_mark(item: Term, *marks: str) -> bool:
     return item.means.get("mark") in marks
 
 
-def coordinates(item: Term) -> bool:
-    """Whether an item joins things alike."""
-    return is_mark(item, ",", "/") or any(item.has(name) for name in _COORDINATING)
-
-
-def is_finite(item: Term) -> bool:
-    """Whether an item is the verb of a clause, not a participle ("seen in the earlier scan")."""
-    return item.has("seen") and item.text.split()[0].lower() in _FINITE
-
-
 def _links(item: Term) -> bool:
     return item.text.lower() in ("is", "are", "was", "were", "appear", "appears", "remain", "remains", "within", "of")
 
@@ -163,8 +124,8 @@ def forward(items: Sequence[Term], index: int) -> list[int]:
             break  # "no effusion 1 cm nodule"
         if named and ((is_place(item) and _verb_next(items, j)) or _is_clause(item)):
             break
-        verb = verb or is_finite(item) or item.has("absent after")
-        if coordinates(item) or item.has("with"):
+        verb = verb or item.is_finite or item.has("absent after")
+        if item.coordinates or item.has("with"):
             if verb and not _lists_place(items, j):
                 break
             if opens_anew(items, j + 1) and not _or_follows(items, j):
@@ -196,7 +157,7 @@ def _verb_next(items: Sequence[Term], start: int) -> bool:
     behind = next((i for i in items[start:] if not is_place(i)), None)
     if behind is not None and "finding" in behind.means and behind.means["finding"].needs_place:
         return True
-    return behind is not None and (is_finite(behind) or behind.has("normal"))
+    return behind is not None and (behind.is_finite or behind.has("normal"))
 
 
 def _to_comma(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
@@ -215,7 +176,7 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
     """From before an item back to the beginning of its clause."""
     inside: list[int] = []
     depth = 0
-    while index > 1 and (is_finite(items[index - 1]) or items[index - 1].text.lower() in _AUXILIARY):
+    while index > 1 and (items[index - 1].is_finite or items[index - 1].text.lower() in _AUXILIARY):
         index -= 1
     until = index
     for j in range(index - 1, -1, -1):
@@ -226,9 +187,9 @@ def backward(items: Sequence[Term], index: int) -> list[int]:
             until = opens  # ", which measured 6 mm,"
             continue
         depth += is_mark(item, ")") - is_mark(item, "(")
-        if item.has("stop") or is_finite(item) or depth < 0 or item.has("absent after") or item.has("normal"):
+        if item.has("stop") or item.is_finite or depth < 0 or item.has("absent after") or item.has("normal"):
             break
-        if coordinates(item) and any("size" in i.means for i in _chunk_before(items, j)):
+        if item.coordinates and any("size" in i.means for i in _chunk_before(items, j)):
             break
         inside.append(j)
     return inside
@@ -258,7 +219,7 @@ def _last_named(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
 def _alone(items: Sequence[Term], first: int, second: int) -> bool:
     """Whether two findings stand side by side with only places and lengths between: "mass liver cyst possible"."""
     between = items[first + 1 : second]
-    return any(is_place(i) or "size" in i.means for i in between) and not any(coordinates(i) for i in between)
+    return any(is_place(i) or "size" in i.means for i in between) and not any(i.coordinates for i in between)
 
 
 def opens_anew(items: Sequence[Term], start: int) -> bool:
@@ -285,7 +246,7 @@ def opens_anew(items: Sequence[Term], start: int) -> bool:
 def _chunk_after(items: Sequence[Term], start: int) -> list[Term]:
     chunk: list[Term] = []
     for item in items[start:]:
-        if coordinates(item) or item.has("stop") or is_finite(item) or item.has("absent after"):
+        if item.coordinates or item.has("stop") or item.is_finite or item.has("absent after"):
             break
         chunk.append(item)
     return chunk
@@ -294,7 +255,7 @@ def _chunk_after(items: Sequence[Term], start: int) -> list[Term]:
 def _chunk_before(items: Sequence[Term], end: int) -> list[Term]:
     chunk: list[Term] = []
     for item in reversed(items[:end]):
-        if coordinates(item) or item.has("stop"):
+        if item.coordinates or item.has("stop"):
             break
         chunk.append(item)
     return chunk
@@ -305,7 +266,7 @@ def _or_follows(items: Sequence[Term], index: int) -> bool:
     for item in items[index:]:
         if item.has("either"):
             return True
-        if item.has("stop") or is_finite(item) or item.has("joins") or item.has("absent after"):
+        if item.has("stop") or item.is_finite or item.has("joins") or item.has("absent after"):
             return False
     return False
 
@@ -353,7 +314,7 @@ def _places(items: Sequence[Term], index: int) -> list[int]:
         placed = any(is_place(items[k]) for k in inside)
         if item.has("in") and placed and item.text.lower() not in ("of", "of the"):
             break
-        if (coordinates(item) or item.has("with")) and not _place_next(items, j + 1):
+        if (item.coordinates or item.has("with")) and not _place_next(items, j + 1):
             break
         inside.append(j)
     return inside

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from prompts.drafts import Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import coordinates, is_place
+from prompts.scopes import is_place
 
 _NEAR = 4
 _ADVERBS = ("bilaterally", "on both sides", "on the left", "on the right")
@@ -22,7 +22,7 @@ def boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place],
     """
     between = [p for p in places if a.last <= p.first < b.first and not p.weak]
     for first, second in zip(between, between[1:], strict=False):
-        if _differ(first, second) and not any(coordinates(i) for i in items[first.last : second.first]):
+        if _differ(first, second) and not any(i.coordinates for i in items[first.last : second.first]):
             return second.first
     if (sized := _sized(items, a, b, end)) is not None:
         return sized
@@ -50,7 +50,7 @@ def _differ(a: Place, b: Place) -> bool:
 def _leads(items: Sequence[Term], a: Draft) -> bool:
     """Whether a place or a length stands before a head in its clause."""
     for item in reversed(items[: a.first]):
-        if coordinates(item) or item.has("stop") or item.has("with") or "finding" in item.means:
+        if item.coordinates or item.has("stop") or item.has("with") or "finding" in item.means:
             return False
         if is_place(item) or "size" in item.means:
             return True

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prompts import Door, PromptError, parser, read
+from prompts import Door, PromptError, read
 from prompts.lexicon import tree
 from studies.language import DATA
 
@@ -107,7 +107,7 @@ def fuzz(number: int, seed: int, sentences: Sequence[str]) -> Tally:
     for text in texts(number, seed, sentences):
         start = time.process_time()
         try:
-            reading = parser.drawable(read(text, Door("nothing", frozenset())))
+            reading = read(text, Door("nothing", frozenset())).drawable()
             assert all(0 <= a < b <= len(text) for a, b in reading.ignored)
             reading.line()
             tally.read += 1

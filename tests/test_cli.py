@@ -58,7 +58,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         generate=generate,
         insert_with_siblings=insert_with_siblings,
     )
-    monkeypatch.setattr("synth.case.order.plan_json", lambda *arguments: json.dumps(arguments))
+    monkeypatch.setattr("synth.case.order.plan_json", lambda reading, *others: json.dumps([reading.text, *others]))
     monkeypatch.setitem(sys.modules, "synth.pipeline", fake)  # type: ignore[arg-type]
     monkeypatch.setattr(synth, "pipeline", fake, raising=False)
     return fake
@@ -157,7 +157,7 @@ def test_what_the_user_can_put_right_is_one_line(
     pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str], error: Exception, line: str
 ) -> None:
     pipeline.generate = failing(error)
-    assert cli.main(["generate", "x"]) == 2
+    assert cli.main(["generate", "chest CT"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"synthct: error: {line}") and err.count("\n") == 1
 
@@ -167,7 +167,7 @@ def test_a_defect_is_one_line_with_its_place_and_a_traceback_only_where_asked_fo
     pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str], error: Exception
 ) -> None:
     pipeline.generate = failing(error)
-    assert cli.main(["generate", "x"]) == 1
+    assert cli.main(["generate", "chest CT"]) == 1
     err = capsys.readouterr().err.strip()
     assert (
         err.startswith(f"synthct: error: {type(error).__name__}: {error}".rstrip())
@@ -176,7 +176,7 @@ def test_a_defect_is_one_line_with_its_place_and_a_traceback_only_where_asked_fo
         and "report it" in err
     )
     assert "Traceback" not in err and err.count("\n") == 0
-    assert cli.main(["generate", "x", "--debug"]) == 1
+    assert cli.main(["generate", "chest CT", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
     assert cli.main(["generate", "x\udcff"]) == 2
     assert "holds bytes that are no UTF-8" in capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_a_note_is_told_once_a_command(pipeline: SimpleNamespace, capsys: pytest
 
 def test_an_interrupt_is_130(pipeline: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.generate = failing(KeyboardInterrupt())
-    assert cli.main(["generate", "x"]) == 130
+    assert cli.main(["generate", "chest CT"]) == 130
     assert "synthct: interrupted" in capsys.readouterr().err
 
 
@@ -207,9 +207,9 @@ def test_generate_hands_on_what_was_asked(
     options = ["-n", "2", "--seed", "5", "--spacing", "4", "--start", "3", "--out", str(tmp_path)]
     options += ["--slice-mm", "5", "--twin"]
     assert cli.main(["generate", "head and neck", *options]) == 0
-    ((prompt,), given) = pipeline.asked[0]
+    ((reading,), given) = pipeline.asked[0]
     given.pop("progress")
-    assert prompt == "head and neck"
+    assert reading.text == "head and neck"
     asked = {"count": 2, "seed": 5, "spacing": 4.0, "start": 3, "out": tmp_path, "siblings": (Twin(),)}
     assert given == asked | {"organs": None, "organ_ids": None, "slice_mm": 5.0, "weights": None, "style": "structured"}
     assert capsys.readouterr().out.splitlines() == [str(tmp_path / "case_0"), str(tmp_path / "case_1")]
@@ -218,9 +218,9 @@ def test_generate_hands_on_what_was_asked(
 def test_insert_hands_on_what_was_asked(pipeline: SimpleNamespace, tmp_path: Path) -> None:
     arguments = ["h.nii.gz", "--organs", "l.nii.gz", "a liver cyst", "--organ-ids", "9=liver", "--seed", "2"]
     assert cli.main(["insert", *arguments, "--out", str(tmp_path)]) == 0
-    (given_arguments, given) = pipeline.asked[0]
+    ((host, organs, reading, siblings), given) = pipeline.asked[0]
     given.pop("progress")
-    assert given_arguments == (Path("h.nii.gz"), Path("l.nii.gz"), "a liver cyst", ())
+    assert (host, organs, reading.text, siblings) == (Path("h.nii.gz"), Path("l.nii.gz"), "a liver cyst", ())
     assert given == {"seed": 2, "out": tmp_path, "organ_ids": {9: "liver"}} | {
         "lesion_weights": None,
         "trust_labels": False,

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from prompts import ANYWHERE, Door, Reading, parser, read
+from prompts import ANYWHERE, Door, Reading, read
 from prompts.vocabulary import Organ, structures_of
 from synth.case.weights_folder import Weights
 from synth.lesions.extent_types import extent_types
@@ -75,7 +75,7 @@ def ask(prompt: str, name: str, *, strict: bool = False, by: str = GRAMMAR, weig
     `weights`: as of `door`. `by`: GRAMMAR, or a language model (language_model.py). Raises PromptError where nothing
     in it can be drawn, and with `strict` where anything in it cannot.
     """
-    return parser.drawable(reading(prompt, name, by=by, weights=weights), strict)
+    return reading(prompt, name, by=by, weights=weights).drawable(strict)
 
 
 def reading(prompt: str, name: str, *, by: str = GRAMMAR, weights: Path | None = None) -> Reading:

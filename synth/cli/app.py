@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from synth import __version__, failure
 
 if TYPE_CHECKING:
+    from prompts import Reading
     from synth.progress import Progress
 
 
@@ -40,20 +40,9 @@ def _top(
         typer.echo(context.get_help())
 
 
-def asked(prompt: str, door: str, strict: bool, by: str, weights: Path | None = None) -> str:
-    """The prompt, read by whom it shall be; with `strict`, refused where a word of it is ignored or not drawn."""
-    from synth.case import doors
-
-    if strict or by != doors.GRAMMAR:
-        doors.ask(prompt, door, strict=strict, by=by, weights=weights)
-    return prompt
-
-
-def tell(prompt: str, door: str, weights: Path | None = None) -> None:
+def tell(reading: Reading) -> None:
     """Say on stderr what a prompt was read as, once its cases are there: an error is one line and nothing else."""
-    from synth.case import doors
-
-    print(f"synthct: {doors.ask(prompt, door, weights=weights).line()}", file=sys.stderr)
+    print(f"synthct: {reading.line()}", file=sys.stderr)
 
 
 def progress_bars(quiet: bool) -> Progress:

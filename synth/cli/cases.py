@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synth import failure
-from synth.cli.app import app, asked, progress_bars, tell
+from synth.cli.app import app, progress_bars, tell
 from synth.cli.options import (
     Cases,
     ChangeOption,
@@ -74,6 +74,7 @@ def generate(
     Example: synthct generate "CT of the chest with an 18 mm spiculated nodule in the right upper lobe" -n 4 --seed 1
     """
     from synth import pipeline
+    from synth.case.doors import ask
     from synth.lesions.sibling import siblings_asked
     from synth.volumes import nifti
 
@@ -81,9 +82,10 @@ def generate(
         raise InputError(f"--organ-ids {organ_ids}: names the ids of a label map; give the map too, with --organs")
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
+    reading = ask(prompt, "generate", strict=strict, by=by, weights=weights)
     with progress_bars(quiet) as progress:
         folders = pipeline.generate(
-            asked(prompt, "generate", strict, by, weights),
+            reading,
             count=count,
             seed=seed,
             spacing=spacing,
@@ -97,7 +99,7 @@ def generate(
             weights=weights,
             progress=progress,
         )
-    tell(prompt, "generate", weights)
+    tell(reading)
     for folder in folders:
         typer.echo(folder)
 
@@ -129,16 +131,18 @@ def insert(
     Example: synthct insert chest.nii.gz --organs labels.nii.gz "18 mm spiculated solid nodule in the right upper lobe"
     """
     from synth import pipeline
+    from synth.case.doors import ask
     from synth.lesions.sibling import siblings_asked
     from synth.volumes import nifti
 
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
+    reading = ask(prompt, "insert", strict=strict, by=by)
     with progress_bars(quiet) as progress:
         folders = pipeline.insert_with_siblings(
             host,
             organs,
-            asked(prompt, "insert", strict, by),
+            reading,
             siblings,
             seed=seed,
             out=out,
@@ -148,7 +152,7 @@ def insert(
             style=style.value,
             progress=progress,
         )
-    tell(prompt, "insert")
+    tell(reading)
     for folder in folders:
         typer.echo(folder)
 
@@ -184,11 +188,12 @@ def plan(
 
     Example: synthct plan "chest CT of a 60-year-old woman" --seed 1
     """
-
     from synth.case import order
+    from synth.case.doors import ask
 
-    typer.echo(order.plan_json(asked(prompt, "generate", strict, by, weights), seed, spacing, index, weights))
-    tell(prompt, "generate", weights)
+    reading = ask(prompt, "generate", strict=strict, by=by, weights=weights)
+    typer.echo(order.plan_json(reading, seed, spacing, index, weights))
+    tell(reading)
 
 
 @app.command()

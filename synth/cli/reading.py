@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from prompts import Finding, Reading, parser
+from prompts import Finding, Reading
 from synth.case import doors
 from synth.files.content import text_of
 
@@ -17,7 +17,7 @@ def shown(text: str, at: str, *, as_json: bool, strict: bool, by: str) -> str:
     """The reading of a text, of the file that it names, or of stdin for "-"."""
     reading = doors.reading(_words(text), at, by=by)
     if strict:
-        parser.drawable(reading, strict=True)
+        reading.drawable(strict=True)
     return json.dumps(reading.as_json(), indent=1, ensure_ascii=False) if as_json else "\n".join(_lines(reading))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from prompts import Door, Finding, PromptError, Reading, parser, read
+from prompts import Door, Finding, PromptError, Reading, read
 
 
 def present(text: str) -> list[Finding]:
@@ -195,11 +195,11 @@ def test_a_door_draws_what_its_table_has() -> None:
 
 
 def test_strict_refuses_what_is_ignored_or_not_drawn() -> None:
-    assert isinstance(parser.drawable(read("9 mm nodule in the left lung"), strict=True), Reading)
+    assert isinstance(read("9 mm nodule in the left lung").drawable(strict=True), Reading)
     for text in ("9 mm shiny nodule in the left lung", "9 mm nodule in the left lung, appendicitis"):
-        parser.drawable(read(text))
+        read(text).drawable()
         with pytest.raises(PromptError, match="strict"):
-            parser.drawable(read(text), strict=True)
+            read(text).drawable(strict=True)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_no_text_hangs_or_breaks() -> None:
         else:
             text = "".join(chr(rng.choice((rng.randrange(32, 127), rng.randrange(0x2FFF)))) for _ in range(80))
         try:
-            parser.drawable(read(text))
+            read(text).drawable()
         except PromptError as refusal:
             assert "\n" not in str(refusal)
 
