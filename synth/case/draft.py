@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from synth.case.plan import CasePlan
 from synth.case.weights_folder import Weights
@@ -45,7 +46,7 @@ class Draft:
 
     `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
     follow-up, which its report compares with. `weights`: that drew a generated case; `anatomy`: what it was before it
-    had findings. `refusal`: why it is thrown away although no check failed.
+    had findings. `refusal`: why it is thrown away although no check failed. `more`: further fields of its manifest.
     """
 
     plan: CasePlan
@@ -58,6 +59,7 @@ class Draft:
     weights: Weights | None = None
     anatomy: Draft | None = None
     refusal: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> list[Check]:

@@ -8,7 +8,7 @@ from synth import provenance, report
 from synth.case import folder as case_folder
 from synth.case import lesion_weights, library
 from synth.case.draft import Draft
-from synth.case.plan import InsertPlan
+from synth.case.plan import AdoptPlan, InsertPlan
 from synth.case.preview import render
 from synth.case.weights_folder import insertion_files
 
@@ -23,7 +23,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
     manifest = provenance.manifest(
         command=command,
         seeds=plan.seeds(),
-        weights=draft.weights.files() if draft.weights else insertion_files(trained),
+        weights=_weights(draft, trained),
         device=str(library.device()),
         attempts=len(draft.rejections) + 1,
         checks=draft.checks,
@@ -31,6 +31,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
     )
     if plan.reading:
         manifest["reading"] = plan.reading
+    manifest |= draft.more
     return case_folder.write_case(
         folder,
         case,
@@ -40,3 +41,10 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
         preview_png=render(case, text.splitlines(), plan.door, written.model_dump()) if preview else None,
         manifest=manifest,
     )
+
+
+def _weights(draft: Draft, trained: Path | None) -> dict[str, Path]:
+    """Role -> file of what drew the voxels; none of ours drew those of a volume that is adopted."""
+    if isinstance(draft.plan, AdoptPlan):
+        return {}
+    return draft.weights.files() if draft.weights else insertion_files(trained)

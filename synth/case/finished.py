@@ -72,13 +72,13 @@ def _plan_in(folder: Path) -> CasePlan | None:
         return None
 
 
-def of_generate(plan: GeneratePlan | InsertPlan) -> GeneratePlan:
+def of_generate(plan: CasePlan) -> GeneratePlan:
     """A plan that is known to be of `generate`."""
     assert isinstance(plan, GeneratePlan)
     return plan
 
 
-def of_insert(plan: GeneratePlan | InsertPlan) -> InsertPlan:
+def of_insert(plan: CasePlan) -> InsertPlan:
     """A plan that is known to be of `insert`."""
     assert isinstance(plan, InsertPlan)
     return plan

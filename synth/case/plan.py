@@ -26,6 +26,7 @@ from synth.regions.given import GivenFile
 from synth.report.style import Style
 from synth.scanner import Scanner
 from synth.seeding import derive, numpy_rng
+from synth.volumes.foreign import Conventions
 
 PLAN_VERSION: Literal[7] = 7
 _CONTRAST_GUIDANCE = 1.5
@@ -160,8 +161,31 @@ class InsertPlan(_Plan):
         return super()._silent() | (set() if self.lesion_weights_sha256 else {"lesion_weights_sha256"})
 
 
-CasePlan = GeneratePlan | InsertPlan
-_KINDS: dict[str, type[GeneratePlan] | type[InsertPlan]] = {"generate": GeneratePlan, "insert": InsertPlan}
+class AdoptPlan(_Plan):
+    """A volume that another generator made: its files by content, what was told of it, and `by` whom it was made."""
+
+    door: Literal["adopt"] = "adopt"
+    seed: int = 0
+    inputs: dict[str, str] = Field(description="role -> sha256 of ct, organs, lesions")
+    told: Conventions = Conventions()
+    by: str | None = None
+    sibling: None = None
+
+    def _silent(self) -> set[str]:
+        drawn = {"seed", "attempt", "sampling", "refine_seed", "lesion_seed", "lesions", "sibling"}
+        return super()._silent() | drawn | (set() if self.by else {"by"})
+
+    def seeds(self) -> dict[str, int]:
+        """None: nothing is drawn."""
+        return {}
+
+
+CasePlan = GeneratePlan | InsertPlan | AdoptPlan
+_KINDS: dict[str, type[CasePlan]] = {
+    "generate": GeneratePlan,
+    "insert": InsertPlan,
+    "adopt": AdoptPlan,
+}
 _OLD_VERSION = 6  # one plan for both doors, with the fields of the other door at their defaults
 
 
@@ -180,11 +204,11 @@ def valid_plan(table: Mapping[str, Any], file: Path, **remedy: str) -> CasePlan:
     return case_folder.valid(kind, current, file, **remedy)
 
 
-def _current(table: Mapping[str, Any]) -> tuple[type[GeneratePlan] | type[InsertPlan], Mapping[str, Any]]:
+def _current(table: Mapping[str, Any]) -> tuple[type[CasePlan], Mapping[str, Any]]:
     """What a plan is, and its table in this version."""
     kind = _KINDS.get(str(table.get("door")))
     if kind is None:
-        said = f"'{table['door']}' is neither generate nor insert" if "door" in table else "field required"
+        said = f"'{table['door']}' is none of {', '.join(_KINDS)}" if "door" in table else "field required"
         raise ValueError(f"door: {said}")
     if table.get("version") == _OLD_VERSION:
         table = {name: value for name, value in table.items() if name in kind.model_fields} | {"version": PLAN_VERSION}
@@ -206,7 +230,7 @@ def case_name(index: int) -> str:
 
 def host_name(ct: Path) -> str:
     """What to call a host: its file name without endings, or its folder's where the file is just `ct.nii.gz`."""
-    stem = ct.name.removesuffix(".gz").removesuffix(".nii")
+    stem = ct.name.removesuffix(".gz").removesuffix(".nii").removesuffix(".npy")
     return ct.resolve().parent.name if stem in ("ct", "image", "volume") else stem
 
 

@@ -33,7 +33,11 @@ _LETTER = 7.6  # pixels of one, at most nearly always
 _LEGEND_ROWS, _LEGEND_COLUMN = 6, 230  # rows at most, and pixels of a column
 _REACH = 0.01  # of what an organ moved as it grew, beside what a finding is
 _NAME = 26  # letters of an organ's name that fit its column
-_MADE = {"generate": "Synthetic CT", "insert": "CT of a host with synthetic findings"}
+_MADE = {
+    "generate": "Synthetic CT",
+    "insert": "CT of a host with synthetic findings",
+    "adopt": "CT of another generator",
+}
 
 
 def render(

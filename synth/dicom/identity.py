@@ -20,11 +20,13 @@ _LONGEST_TEXT = 1024  # characters of a Short Text
 _ORIGIN = {
     "generate": "Drawn by a generative model; no patient was scanned.",
     "insert": "Synthetic lesions inserted into a CT; voxels that no lesion reaches or pushes are the CT's own.",
+    "adopt": "Volume of another generator, its voxels as they were handed over.",
     "xray": "Projected from a CT, synthetic or a user's own; no radiograph was taken.",
 }
 _DEIDENTIFIED = {
     "generate": "Synthetic: there is no patient",
     "insert": "Made from voxels alone: no attribute of the host was copied",
+    "adopt": "Made from voxels alone: no attribute of the volume was copied",
     "xray": "Made from voxels alone: no attribute of the CT was copied",
 }
 
@@ -36,7 +38,7 @@ class Identity:
     content: hash of all that the case holds; with `patient_id` the source of every UID, so that the same case gives
         the same UIDs and another one never does.
     patient_id: a pseudonym, the same for all cases of one patient.
-    door: `generate`, `insert`, or `xray` for a radiograph. prompt: what was asked for. weights: hash of the networks,
+    door: that of the plan, or `xray` for a radiograph. prompt: what was asked for. weights: hash of the networks,
         as a serial number.
     region: measured, None where the labels do not tell.
     kernel, scanner: name of the kernel, and what a model of a scanner was set to; None where there was none.

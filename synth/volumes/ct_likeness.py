@@ -41,35 +41,38 @@ _SLOPE = (0.4, 1.8)
 _LEAST = 0.005  # share of a slice's points that differ from most, for its spread to be compared
 
 
-def require_ct(values: np.ndarray, what: str) -> None:
-    """Raise InputError, naming `what`, unless `values` (X, Y, Z) are plausible as HU."""
+def require_ct(values: np.ndarray, what: str, *, remedy: str = _REMEDY, clipped: bool = False) -> None:
+    """Raise InputError, naming `what` and ending in `remedy`, unless `values` (X, Y, Z) are plausible as HU.
+
+    `clipped`: that they are cut off at the upper end is known.
+    """
     low, high = float(values.min()), float(values.max())
     found = f"{what}: values {low:.4g} to {high:.4g}"
     if low >= 0 or high - low <= 10:
-        raise InputError(f"{found} are no HU ({_kind(low, high)}); {_REMEDY}")
+        raise InputError(f"{found} are no HU ({_kind(low, high)}); {remedy}")
     if max(-low, high) > _FARTHEST:
-        raise InputError(f"{found} are no HU (a wrong slope or intercept?); {_REMEDY}")
+        raise InputError(f"{found} are no HU (a wrong slope or intercept?); {remedy}")
     levels, counts = _histogram(values)
     air = levels < _AIR_BELOW
     total, in_air = int(counts.sum()), int(counts[air].sum())
     if in_air < _AIR_SHARE * total:
-        raise InputError(f"{found} hold no air or lung (MR or a normalised image?); {_REMEDY}")
+        raise InputError(f"{found} hold no air or lung (MR or a normalised image?); {remedy}")
     if low > _AIR_REACHES:
-        raise InputError(f"{found}: air is cut off at {low:.4g} (a window, or HU off?); {_REMEDY}, not windowed")
+        raise InputError(f"{found}: air is cut off at {low:.4g} (a window, or HU off?); {remedy}, not windowed")
     if (level := _air_level(levels, counts)) < _AIR_FLOOR:
-        raise InputError(f"{found}: air reads {level:.0f} HU where it is -1000 (shifted or scaled numbers?); {_REMEDY}")
+        raise InputError(f"{found}: air reads {level:.0f} HU where it is -1000 (shifted or scaled numbers?); {remedy}")
     tissue = _share(counts, (levels >= _AIR_BELOW) & (levels < _TISSUE_BELOW), ~air)
     if tissue < _TISSUE_SHARE:
-        raise InputError(f"{found} hold no soft tissue ({tissue:.1%} between -150 and 300); {_REMEDY}")
+        raise InputError(f"{found} hold no soft tissue ({tissue:.1%} between -150 and 300); {remedy}")
     dense = _share(counts, levels > _DENSE_ABOVE, ~air)
     if dense > _DENSE_SHARE:
         raise InputError(
             f"{found}: {dense:.0%} of the body reads above {_DENSE_ABOVE} HU, as bone does (CT stored without "
-            f"its intercept: HU = value - 1024?); {_REMEDY}"
+            f"its intercept: HU = value - 1024?); {remedy}"
         )
     top, below = int(counts[-1]), float(counts[-1 - _SPIKE : -1].mean())
-    if high < _WINDOW_TOP and top > max(_SATURATED, _SPIKE * below):
-        raise InputError(f"{found}: {top} voxels are cut off at {high:.4g} (a window?); {_REMEDY}, not windowed")
+    if not clipped and high < _WINDOW_TOP and top > max(_SATURATED, _SPIKE * below):
+        raise InputError(f"{found}: {top} voxels are cut off at {high:.4g} (a window?); {remedy}, not windowed")
 
 
 def as_hu(array: np.ndarray, what: str) -> np.ndarray:

@@ -72,7 +72,7 @@ def read_labels(path: str | Path, like: Volume | None = None, organ_ids: Mapping
     Ids without a name stay in the array, are left out of `names`, and are listed in a logged note.
     """
     ids, affine = read_ids(path, like)
-    return LabelMap(ids, affine, _names_present(ids, organ_ids, Path(path)))
+    return LabelMap(ids, affine, names_present(ids, organ_ids, Path(path)))
 
 
 def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -80,8 +80,11 @@ def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, 
     path = Path(path)
     array, affine = _read_array(path)
     ids = as_ids(array, path)
-    if like is None:
-        return ids, affine
+    return (ids, affine) if like is None else (on_grid_of(ids, affine, like, path), like.affine)
+
+
+def on_grid_of(ids: np.ndarray, affine: np.ndarray, like: Volume, path: Path) -> np.ndarray:
+    """Ids (X, Y, Z) with their axes turned to run as those of a CT. Raises InputError where the grid is another."""
     ids, affine = geometry.turned_like(ids, affine, like.affine)
     if not geometry.same_grid(ids.shape, affine, like.hu.shape, like.affine):
         apart = ""
@@ -91,7 +94,7 @@ def read_ids(path: str | Path, like: Volume | None = None) -> tuple[np.ndarray, 
             f"{path}: labels on another grid ({_grid(ids.shape, affine)}) than the CT "
             f"({_grid(like.hu.shape, like.affine)}){apart}; resample them onto the CT's grid (nearest neighbour)"
         )
-    return ids, like.affine
+    return ids
 
 
 def write_volume(path: str | Path, volume: Volume) -> None:
@@ -107,19 +110,19 @@ def write_labels(path: str | Path, labels: LabelMap) -> None:
     _write(Path(path), labels.ids.astype(np.uint8 if largest < 256 else np.uint16), labels.affine, intent="label")
 
 
-def parse_organ_ids(text: str) -> dict[int, str]:
+def parse_organ_ids(text: str, option: str = "--organ-ids") -> dict[int, str]:
     """`3=liver,7=liver_tumour`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv or of a lesion."""
     is_file = text.strip().endswith(".json") or os.path.exists(text.strip())
-    pairs = _pairs_of_json(Path(text.strip())) if is_file else _pairs_of_text(text)
+    pairs = _pairs_of_json(Path(text.strip()), option) if is_file else _pairs_of_text(text, option)
     table: dict[int, str] = {}
     for key, name in pairs:
         if not _ID.fullmatch(key):
-            raise InputError(f"--organ-ids: '{key[:20]}' is no label id; ids are integers from 1, as in 3=liver")
+            raise InputError(f"{option}: '{key[:20]}' is no label id; ids are integers from 1, as in 3=liver")
         if int(key) in table:
-            raise InputError(f"--organ-ids: id {key} is named twice ({table[int(key)]}, {name}); keep one")
-        table[int(key)] = _known_name(name)
+            raise InputError(f"{option}: id {key} is named twice ({table[int(key)]}, {name}); keep one")
+        table[int(key)] = _known_name(name, option)
     if not table:
-        raise InputError("--organ-ids: no ids in it; write 3=liver,7=kidney_left or the path of a JSON file")
+        raise InputError(f"{option}: no ids in it; write 3=liver,7=kidney_left or the path of a JSON file")
     return table
 
 
@@ -129,6 +132,21 @@ def read_stored(path: Path) -> np.ndarray:
     For archives whose headers are known to be wrong and whose tables say it right. Raises InputError as `read_volume`.
     """
     return _stored(path)[0]
+
+
+def read_numbers(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """The numbers (X, Y, Z) of a file and its affine in RAS mm; None where its header says nothing of the grid.
+
+    That is neither sform nor qform, voxels of 0 mm, or voxels of 1 mm along plain axes from the origin, which libraries
+    write where they were told nothing. Raises InputError as `read_volume` does of damage, whatever the numbers mean.
+    """
+    array, header = _stored(path)
+    said = _forms(header, path)
+    grids = [form[:3] for form in said if form is not None]
+    silent = (
+        not grids or not np.linalg.norm(grids[0][:, :3], axis=0).all() or np.array_equal(abs(grids[0]), np.eye(3, 4))
+    )
+    return _scaled(array, header, path), None if silent else _affine_of(header, path)
 
 
 def _read_array(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -229,17 +247,22 @@ def _scaled(array: np.ndarray, header: nib.Nifti1Header, path: Path) -> np.ndarr
         return array.astype(np.float32) * np.float32(slope) + np.float32(inter)
 
 
-def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
-    """The sform, else the qform. A header with neither does not say which side is left."""
+def _forms(header: nib.Nifti1Header, path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Sform and qform, None for one whose code is 0."""
     try:
-        sform, qform = header.get_sform(coded=True), header.get_qform(coded=True)
+        return header.get_sform(coded=True)[0], header.get_qform(coded=True)[0]
     except (HeaderDataError, ValueError, ArithmeticError) as error:
         raise InputError(f"{path}: damaged NIfTI header ({error}); save it again with its orientation") from error
-    if sform[0] is None and qform[0] is None:
+
+
+def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
+    """The sform, else the qform. A header with neither does not say which side is left."""
+    sform, qform = _forms(header, path)
+    if sform is None and qform is None:
         raise InputError(
             f"{path}: sform and qform codes are 0, so left and right are unknown; convert it again with its orientation"
         )
-    chosen = np.array(qform[0] if sform[0] is None else sform[0], float)
+    chosen = np.array(qform if sform is None else sform, float)
     try:
         unit = header.get_xyzt_units()[0]
     except KeyError as error:
@@ -249,8 +272,8 @@ def _affine_of(header: nib.Nifti1Header, path: Path) -> np.ndarray:
         logger.warning("%s: lengths are stored in %s; scaled to mm", path, unit)
         chosen[:3] *= mm
     affine = geometry.check_affine(chosen, str(path))
-    if sform[0] is not None and qform[0] is not None and not np.allclose(sform[0], qform[0], atol=0.1):
-        apart = float(np.abs(sform[0] - qform[0]).max())
+    if sform is not None and qform is not None and not np.allclose(sform, qform, atol=0.1):
+        apart = float(np.abs(sform - qform).max())
         logger.warning("%s: sform and qform differ by up to %.2f; the sform is used", path, apart)
     return affine
 
@@ -271,7 +294,8 @@ def as_ids(array: np.ndarray, path: Path) -> np.ndarray:
     return array.astype(np.uint8 if high < 256 else np.uint16)
 
 
-def _names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: Path) -> dict[int, str]:
+def names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: Path) -> dict[int, str]:
+    """Names of the ids that are there; those without one are told in a note."""
     present = [int(i) for i in np.flatnonzero(np.bincount(ids.ravel(order="K"))) if i != 0]
     if organ_ids is None:
         table: Mapping[int, str] = labels.names()
@@ -284,29 +308,29 @@ def _names_present(ids: np.ndarray, organ_ids: Mapping[int, str] | None, path: P
     return {i: table[i] for i in present if i in table}
 
 
-def _known_name(name: str) -> str:
+def _known_name(name: str, option: str = "--organ-ids") -> str:
     """The name of a structure, or of a real tumour or other lesion of a host, as in `liver_tumour`."""
     if name in labels.ids() or is_lesion_name(name):
         return name
     near = difflib.get_close_matches(name.lower().replace(" ", "_"), labels.ids(), n=3, cutoff=0.5)
     remedy = f"did you mean {', '.join(near)}?" if near else "`synthct info --organs` lists the names"
-    raise InputError(f"--organ-ids: unknown organ '{name}'; {remedy}")
+    raise InputError(f"{option}: unknown organ '{name}'; {remedy}")
 
 
-def _pairs_of_text(text: str) -> list[tuple[str, str]]:
+def _pairs_of_text(text: str, option: str) -> list[tuple[str, str]]:
     pairs = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         key, sign, name = part.partition("=")
         if not sign:
-            raise InputError(f"--organ-ids: '{part}' is not ID=NAME; write 3=liver,7=kidney_left")
+            raise InputError(f"{option}: '{part}' is not ID=NAME; write 3=liver,7=kidney_left")
         pairs.append((key.strip(), name.strip()))
     return pairs
 
 
-def _pairs_of_json(path: Path) -> list[tuple[str, str]]:
-    content = read_table(path, f"--organ-ids: {path}", remedy='write {"3": "liver"}')
+def _pairs_of_json(path: Path, option: str) -> list[tuple[str, str]]:
+    content = read_table(path, f"{option}: {path}", remedy='write {"3": "liver"}')
     if not all(isinstance(name, str) for name in content.values()):
-        raise InputError(f'--organ-ids: {path}: not a table of id and name; write {{"3": "liver"}}')
+        raise InputError(f'{option}: {path}: not a table of id and name; write {{"3": "liver"}}')
     return list(content.items())
 
 
