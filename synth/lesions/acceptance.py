@@ -38,6 +38,8 @@ def _rules(
     if asked.surface:
         sharp = asked.surface is Surface.WELL_DEFINED
         yield "margin_mm", found.margin_mm, (0.0, SHARP_MM) if sharp else (SHARP_MM, _INF)
+        if sharp and seen.ragged is not None:
+            yield "ragged", seen.ragged, (0.0, attributes.RAGGED)
     if asked.heterogeneity:
         even = asked.heterogeneity is Heterogeneity.HOMOGENEOUS
         limit = attributes.HETEROGENEOUS_HU
@@ -46,8 +48,8 @@ def _rules(
         limit = attributes.SPICULATED
         yield "strands", seen.strands, (limit, _INF) if asked.spiculated else (0.0, limit)
     if asked.lobulated is not None:
-        limit = attributes.IRREGULAR
-        yield "outline", seen.outline, (limit, _INF) if asked.lobulated else (0.0, limit)
+        limit = attributes.LOBULATED
+        yield "concavity", seen.concavity, (limit, _INF) if asked.lobulated else (0.0, limit)
     if asked.density and asked.texture is None:
         yield f"is_{asked.density.value}", seen.density == asked.density.value, _YES
     if asked.texture:

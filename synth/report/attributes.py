@@ -7,23 +7,30 @@ or too pale for a measure has None. Definitions are this project's own unless a 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from synth.report.diameters import surface_points
+from synth.report.half_contrast import NoduleBody, half_contrast_body, raggedness
 from synth.report.location import slice_axis
 from synth.report.measurements import Attributes, rounded
 from synth.report.noise import NoiseModel
 from synth.report.strands import strands_per_slice
 
+Texture = Literal["solid", "part-solid", "ground-glass"]
+
 DENSITY_HU = 9.0  # from the organ's median: nearer is isodense
 SOFT_TISSUE_HU = (25.0, {False: 100.0, True: 130.0})  # where the organ is no yardstick: below, above by enhancement
 HETEROGENEOUS_HU = 4.5  # SD of the smoothed core beyond noise
+LOBULATED = 0.11  # share of the outline's convex hull that is not lesion
+RAGGED = 0.15  # SD of the surface of a nodule in the lung about a smooth one, of the radius: above, its edge is none
 IRREGULAR = 0.05  # SD of the outline about its best ellipse-like fit, of the radius
 PUNCTATE_MM = 10.0
 THIN = 0.55  # greatest thickness over longest diameter: below, a lesion in a hollow organ is a layer
-SPICULATED = 3.3  # strands a slice
+SPICULATED = 1.9  # strands a slice
 SOLID_HU = -300.0
 SOLID_SHARES = (0.06, 0.75)  # of the core denser than SOLID_HU: below ground-glass, above solid
 CALCIFIED_HU = 200.0  # and so much above an organ that contrast brightens:
@@ -76,9 +83,11 @@ def measure_attributes(
     core = inner if inner.sum() >= _LEAST_VOXELS else mask & (depth >= np.quantile(depth[mask], 0.5))
     mean = float(hu[core].mean())
     yardstick = organ_hu if structure and not structure.startswith(_NOT_A_YARDSTICK) else None
-    outline = outline_deviation(mask, spacing, axis)
+    body = half_contrast_body(hu, mask, host, spacing) if structure and structure.startswith("lung") else None
+    outline, hollows = outline_deviation(mask, spacing, axis), concavity(mask, spacing, axis)
     grain = heterogeneity(hu, inner, spacing, long_mm, noise)
-    strands = strands_per_slice(hu, mask, host, spacing, axis, noise.sd if noise else 0.0)
+    inside = mask if body is None else body.mask
+    strands = strands_per_slice(hu, inside, host & ~inside, spacing, axis, noise.sd if noise else None)
     zones = _zones(hu, mask, depth, None if noise is None else noise.sd)
     shape = _shape(mask, depth, spacing, long_mm, outline, structure)
     return Attributes(
@@ -86,9 +95,12 @@ def measure_attributes(
         density=density_class(mean, yardstick, enhanced),
         heterogeneity_hu=None if grain is None else rounded(grain),
         heterogeneity=None if grain is None else "heterogeneous" if grain >= HETEROGENEOUS_HU else "homogeneous",
-        texture=texture_class(hu[core]) if structure and structure.startswith("lung") else None,
+        dense_hu=None if body is None else rounded(body.dense_hu(mask)),
+        texture=_texture(hu, core, body) if structure and structure.startswith("lung") else None,
+        ragged=None if body is None else rounded(raggedness(body, spacing)),
         outline=None if outline is None else rounded(outline),
-        lobulated=None if outline is None or shape == "wall thickening" else outline >= IRREGULAR,
+        concavity=None if hollows is None else rounded(hollows),
+        lobulated=None if hollows is None or shape == "wall thickening" else hollows >= LOBULATED,
         shape=shape,
         strands=None if strands is None else rounded(strands),
         spiculated=None if strands is None else strands >= SPICULATED,
@@ -106,10 +118,17 @@ def density_class(hu: float, organ_hu: float | None, enhanced: bool) -> str:
     return "hypodense" if hu < low else "hyperdense" if hu > high else "isodense"
 
 
-def texture_class(core_hu: np.ndarray) -> str:
-    """Ground-glass, part-solid or solid, by the share of the core that is denser than air-filled lung can be."""
+def texture_class(core_hu: np.ndarray) -> Texture:
+    """Ground-glass, part-solid or solid, by the share of the core that is denser than air-filled lung can be.
+
+    `core_hu`: (N,) without partial volume (`synth.report.half_contrast`).
+    """
     share = float((core_hu > SOLID_HU).mean())
     return "ground-glass" if share < SOLID_SHARES[0] else "solid" if share > SOLID_SHARES[1] else "part-solid"
+
+
+def _texture(hu: np.ndarray, core: np.ndarray, body: NoduleBody | None) -> Texture:
+    return texture_class(hu[core] if body is None else body.restored(core))
 
 
 def heterogeneity(
@@ -153,6 +172,16 @@ def outline_deviation(mask: np.ndarray, spacing: np.ndarray, axis: int) -> float
         fit = basis @ np.linalg.lstsq(basis, radius, rcond=None)[0]
         found.append(float((radius - fit).std() / radius.mean()))
     return float(np.mean(found)) if found else None
+
+
+def concavity(mask: np.ndarray, spacing: np.ndarray, axis: int) -> float | None:
+    """Share of the convex hull of the outline that is not lesion, mean over the main slices; None for a few pixels."""
+    slices = np.moveaxis(mask, axis, 0)
+    in_plane = np.delete(spacing, axis)
+    area = slices.sum(axis=(1, 2))
+    main = np.flatnonzero(area >= max(_MAIN_SLICES * area.max(), _LEAST_PIXELS))
+    hulls = [ConvexHull(surface_points(slices[i], in_plane)).volume / np.prod(in_plane) for i in main]
+    return float(np.mean([1 - area[i] / hull for i, hull in zip(main, hulls, strict=True)])) if hulls else None
 
 
 def _shape(

@@ -11,7 +11,7 @@ from scipy import ndimage
 from prompts import report as language
 from prompts.vocabulary import FindingKind, Organ
 from synth.report import location
-from synth.report.attributes import measure_attributes
+from synth.report.attributes import RAGGED, measure_attributes
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
 from synth.report.extents import extent_kind, measure_extent
 from synth.report.lobes import is_whole, with_lobes
@@ -52,6 +52,7 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
     node = _kind(name) == FindingKind.LYMPH_NODE
     organ = _space(scene, centre) if node else _organ(structure)
     pleura = _pleura_gap(scene, number, box) if organ == "lung" else None
+    seen = _attributes(scene, number, box, structure, axial.long_mm, edge)
     x, y, z = (rounded(v) for v in centre)
     return LesionMeasurement(
         id=number,
@@ -74,15 +75,22 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
         organ_mean_hu=organ_mean,
         contrast_hu=None if organ_mean is None else rounded(core.mean() - organ_mean),
         margin_mm=edge,
-        margin=None if edge is None else "well-defined" if edge <= SHARP_MM else "ill-defined",
+        margin=_margin(edge, seen.ragged),
         contacts=contacts,
         outside=rounded(outside),
         invasion=_invasion(contacts, outside, structure, pleura),
         vessel_contact_deg=vessel_contacts(case, number, box, contacts),
         pleura_mm=pleura,
-        attributes=_attributes(scene, number, box, structure, axial.long_mm, edge),
+        attributes=seen,
         depth_mm=_depth_mm(mask, spacing) if language.is_fluid(_kind(name)) else None,
     )
+
+
+def _margin(edge_mm: float | None, ragged: float | None) -> Literal["well-defined", "ill-defined"] | None:
+    """An edge is well defined where it is narrow, and in the lung also smooth."""
+    if ragged is not None and ragged > RAGGED:
+        return "ill-defined"
+    return None if edge_mm is None else "well-defined" if edge_mm <= SHARP_MM else "ill-defined"
 
 
 def _space(scene: Scene, centre: np.ndarray) -> str:

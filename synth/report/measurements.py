@@ -45,7 +45,10 @@ class Attributes(_Frozen):
 
     core_hu: mean of the core, deeper than half the edge.
     heterogeneity_hu: SD of the smoothed core beyond noise.
+    dense_hu: of the densest tenth of a nodule in the lung, without partial volume.
+    ragged: SD of the surface of a nodule in the lung, at half contrast, about a smooth fit, of the radius.
     outline: SD of the outline about a smooth fit, of the radius.
+    concavity: share of the outline's convex hull that is not lesion.
     strands: spicules in a slice.
     """
 
@@ -62,6 +65,9 @@ class Attributes(_Frozen):
     necrotic: bool | None
     calcified: bool | None
     rim: bool | None
+    dense_hu: float | None = None
+    ragged: float | None = None
+    concavity: float | None = None
 
 
 class ExtentMeasurements(_Frozen):

@@ -14,11 +14,12 @@ _CONTRAST = 0.12  # of the lesion's contrast, above the median at that distance
 _BORDER_CM = 9.0  # longer borders meet more vessels: counts are given for this length
 _PIXEL_MM = 1.25
 _RESOLVED = (0.30, 0.05)  # of all, and more for each pixel that the lesion is across
+_MEDIAN_SIZE = 0.6745  # of a Gaussian of SD 1
 _NOISES = 3.0  # that threshold must exceed so many noise SDs, or strands cannot be told from noise
 
 
 def strands_per_slice(
-    hu: np.ndarray, mask: np.ndarray, host: np.ndarray, spacing: np.ndarray, slice_axis: int, noise_sd: float
+    hu: np.ndarray, mask: np.ndarray, host: np.ndarray, spacing: np.ndarray, slice_axis: int, noise_sd: float | None
 ) -> float | None:
     """Mean number of strands in the lesion's main slices; None where contrast is too low to see them.
 
@@ -35,11 +36,12 @@ def strands_per_slice(
         host: (X, Y, Z) boolean, the organ round it without lesions.
         spacing: mm, (3,).
         slice_axis: across slices.
-        noise_sd: of the scanner, HU.
+        noise_sd: of the scanner, HU; None: the organ's own detail stands for it.
     """
     if not host.any():
         return None
     contrast = float(np.median(hu[mask]) - np.median(hu[host]))
+    noise_sd = _detail_sd(hu, host, slice_axis) if noise_sd is None else noise_sd
     if contrast <= 0 or _CONTRAST * contrast < _NOISES * noise_sd:
         return None
     pixel = float(np.delete(np.asarray(spacing, float), slice_axis).max())
@@ -54,6 +56,14 @@ def strands_per_slice(
         for i, border in zip(slices, borders, strict=True)
     ]
     return float(np.mean(counts)) / _resolved(float(np.max(borders)), pixel) if counts else None
+
+
+def _detail_sd(hu: np.ndarray, host: np.ndarray, slice_axis: int) -> float:
+    """HU SD of white noise whose diagonal detail in the slice is the median one of the host; 0 where there is none."""
+    values, inside = np.moveaxis(hu, slice_axis, 0), np.moveaxis(host, slice_axis, 0)
+    detail = values[:, 1:, 1:] - values[:, :-1, 1:] - values[:, 1:, :-1] + values[:, :-1, :-1]
+    inside = inside[:, 1:, 1:] & inside[:, :-1, 1:] & inside[:, 1:, :-1] & inside[:, :-1, :-1]
+    return float(np.median(np.abs(detail[inside]))) / _MEDIAN_SIZE / 2.0 if inside.any() else 0.0
 
 
 def _resolved(border_cm: float, pixel: float) -> float:

@@ -63,4 +63,4 @@ def test_what_cannot_be_measured_does_not_hold(
     (found,) = measure(case).lesions
     asked = FindingRequest(kind="nodule", organ="lung", lobulated=False)
     assert found.attributes.lobulated is None
-    assert held(asked, found) == {"outline": False}
+    assert held(asked, found) == {"concavity": False}
