@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,40 +35,53 @@ def open_to_all() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.mark.slow
+_COMMANDS = """
+import contextlib, io, json, sys
+from synth import cli
+for words in json.load(sys.stdin):
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        code = cli.main(words)
+    print(json.dumps([code, said.getvalue()]), flush=True)
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="becomes another user, as root alone can")
 @pytest.mark.parametrize("home", [None, "/usr"])  # which is there, and cannot be written into
 def test_a_user_without_a_name_or_a_home(open_to_all: Path, home: str | None) -> None:
     ct, labels = write_chest(open_to_all / "host")
+    sets = [word for role in ("real", "synthetic") for word in (f"--{role}", write_set(open_to_all / role, range(6)))]
+    compare = ["evaluate", "fidelity", *sets, "--metrics", "hu", "--resamples", 20]
+    commands = [
+        ["insert", ct, PROMPT, "--organs", labels, "--trust-labels", "--out", "out"],
+        ["generate", "CT of the chest", "--spacing", 8, "--out", "drawn"],
+        ["cohort", write_inputs(open_to_all / "small", 1), "--out", "cohort"],
+        [*compare, "--cache", "cache", "--out", "kept"],
+        [*compare, "--out", "not_kept"],
+    ]
+    inserted, *others, not_kept = _as_nobody(open_to_all, home, commands)
+    for code, said in (inserted, *others):
+        assert code == 0 and "Matplotlib" not in said, said
+    for made in ("out/chest_00000/manifest.json", "drawn/case_00000/manifest.json", "cohort/checksums.sha256"):
+        assert (open_to_all / made).stat().st_uid == 54321
+    assert (open_to_all / "kept/fidelity.json").is_file()
+    code, said = not_kept
+    if home is not None:
+        assert code == 0 and "features are not kept" in said
+    else:
+        assert code == 2 and said.count("error:") == 1
+        assert "no home folder to keep features in; set $SYNTHCT_CACHE or give --cache" in said
+
+
+def _as_nobody(folder: Path, home: str | None, commands: Sequence[Sequence[object]]) -> list[tuple[int, str]]:
+    """Exit code and stderr of each command, run by a user without a name."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"HOME": home} if home else {}
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        words = [*NOBODY, *READS, sys.executable, "-m", "synth.cli", *map(str, arguments)]
-        return subprocess.run(words, env=environment, cwd=open_to_all, capture_output=True, text=True)
-
-    done = run("insert", ct, PROMPT, "--organs", labels, "--trust-labels", "--out", "out", "-q")
-    assert done.returncode == 0, done.stderr
-    assert (open_to_all / "out/chest_00000/manifest.json").stat().st_uid == 54321
-    assert "Matplotlib" not in done.stderr and "Traceback" not in done.stderr
-    compared = run("evaluate", "fidelity", "--real", ct.parent, "--synthetic", ct.parent, "--out", "e", "-q")
-    assert compared.returncode == 2 and compared.stderr.count("error:") == 1
-    sets = [word for role in ("real", "synthetic") for word in (f"--{role}", write_set(open_to_all / role, range(6)))]
-    measured = run("evaluate", "fidelity", *sets, "--metrics", "hu", "--resamples", 20, "--out", "f", "-q")
-    if home is not None:
-        assert measured.returncode == 0 and "features are not kept" in measured.stderr
-    else:
-        assert measured.returncode == 2 and "no home folder" in measured.stderr
-        for verb in (
-            ["generate", "CT of the chest", "--spacing", 8, "--out", "drawn"],
-            ["cohort", write_inputs(open_to_all / "small", 1), "--out", "cohort"],
-            ["evaluate", "fidelity", *sets, "--metrics", "hu", "--resamples", 20, "--cache", "cache", "--out", "f"],
-        ):
-            made = run(*verb, "-q")
-            assert made.returncode == 0, made.stderr
-        assert (open_to_all / "drawn/case_00000/manifest.json").stat().st_uid == 54321
-        assert (open_to_all / "cohort/checksums.sha256").is_file() and (open_to_all / "f/fidelity.json").is_file()
-        assert "no home folder to keep features in; set $SYNTHCT_CACHE or give --cache" in compared.stderr
+    words = json.dumps([[*map(str, command), "-q"] for command in commands])
+    program = [*NOBODY, *READS, sys.executable, "-c", _COMMANDS]
+    done = subprocess.run(program, env=environment, cwd=folder, input=words, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr and "Matplotlib" not in done.stderr, done.stderr
+    return [(code, said) for code, said in map(json.loads, done.stdout.splitlines())]
 
 
 def test_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

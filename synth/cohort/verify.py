@@ -70,7 +70,7 @@ def read_checksums(out: Path) -> dict[str, str]:
 
 
 def read_rows(out: Path, columns: list[str] | None = None) -> list[dict[str, Any]]:
-    """The rows of cases.parquet. Raises InputError where it is damaged, or names no case or part of a split."""
+    """The rows of cases.parquet. Raises InputError where it is damaged, or names no case or split, or a case twice."""
     file = out / layout.TABLE
     try:
         with opened(file), pq.ParquetFile(file) as table:
@@ -82,10 +82,13 @@ def read_rows(out: Path, columns: list[str] | None = None) -> list[dict[str, Any
         if isinstance(error, InputError):
             raise
         raise InputError(f"{file}: damaged ({' '.join(str(error).split())[:200]}); copy the cohort again") from error
-    for row in rows:
-        for column, what in (("case", "case"), ("split", "part of the split")):
-            if column in row:
-                require_name(row[column], f"{file}: {what}")
+    for column, what in (("case", "case"), ("split", "part of the split")):
+        named = Counter(row[column] for row in rows if column in row)
+        for name in named:
+            require_name(name, f"{file}: {what}")
+        twice = next((name for name, rows_of_it in named.items() if rows_of_it > 1), None)
+        if column == "case" and twice is not None:
+            raise InputError(f"{file}: has '{twice}' {named[twice]} times; copy the cohort again")
     return rows
 
 
@@ -110,9 +113,10 @@ def changed_files(out: Path, listed: dict[str, str]) -> Iterator[str]:
 def _files(out: Path, listed: dict[str, str]) -> Iterator[str]:
     """Files that are missing, changed, or not of the set."""
     yield from changed_files(out, listed)
+    known = {*listed, layout.CHECKSUMS}
     for file in sorted(out.rglob("*")):
         path = file.relative_to(out).as_posix()
-        if file.is_file() and not path.startswith(f"{locks.FOLDER}/") and path not in {*listed, layout.CHECKSUMS}:
+        if file.is_file() and not path.startswith(f"{locks.FOLDER}/") and path not in known:
             yield f"{path}: is not in {layout.CHECKSUMS}"
 
 

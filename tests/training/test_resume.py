@@ -38,7 +38,7 @@ def data(tmp_path_factory):
 
 
 def settings(data, out, **changes):
-    small = {"widths": (8,), "blocks": (1,), "embedding_dim": 8, "data_sd": 0.5}
+    small = {"widths": (8, 8, 8), "blocks": (1, 1, 1), "embedding_dim": 8, "data_sd": 0.5}  # attention over few voxels
     fixed = dict(network="lesion", model=small, steps=STEPS, log_every=3, validate_every=5, checkpoint_minutes=1e-9)
     return {**dict(data=data, out=out, batch=2), **fixed, **changes}
 
