@@ -76,7 +76,18 @@ FLOORS = (
     *({"errors"}, {"files"}),
     {"progress", "settings", "seeding", "failure", "options", "provenance", "environment", "threads"},
     *({"volumes"}, {"report"}, {"scanner"}, {"lesions"}, {"regions"}, {"models"}, {"flow"}, {"shape"}, {"torso"}),
-    *({"case"}, {"data"}, {"draw"}, {"training"}, {"pipeline"}, {"dicom"}, {"xray"}, {"cohort"}, {"export"}),
+    *(
+        {"case"},
+        {"data"},
+        {"draw"},
+        {"training"},
+        {"pipeline"},
+        {"dicom"},
+        {"xray"},
+        {"cohort"},
+        {"export"},
+        {"viewer"},
+    ),
     {"api", "cli", "train", "demo"},
 )
 """Packages and loose modules of synth/, the lowest first: each imports its own floor and lower ones."""

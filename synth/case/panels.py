@@ -13,7 +13,6 @@ from synth.volumes.planes import Plane, RasCase
 
 PAPER, INK, FAINT = "#101114", "#e8e8ea", "#8e9199"
 FONT = "DejaVu Sans"
-LESIONS = ("#ff2d55", "#ffd60a", "#32d2ff", "#30d158", "#ff9f0a", "#bf5af2", "#ffffff", "#64ffda")
 _HALO = [withStroke(linewidth=2.5, foreground="black")]  # text and bars stay legible on white and on black
 _ORGAN_WIDTH, _ORGAN_ALPHA = 0.7, 0.75
 _FILLED = 0.38  # opacity of a finding that has no outline of its own
@@ -63,7 +62,7 @@ def mark_lesions(ax: Axes, ras: RasCase, view: Plane, width: float, only: int | 
 def lesion_colour(ras: RasCase, number: int) -> str:
     """Each finding its own, by its place among the ids."""
     ids = sorted(ras.lesion_names)
-    return LESIONS[(ids.index(number) if number in ids else 0) % len(LESIONS)]
+    return labels.LESION_COLOURS[(ids.index(number) if number in ids else 0) % len(labels.LESION_COLOURS)]
 
 
 def organ_colour(name: str) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 
 from synth import failure
 
-from synth.cli import cases, foreign, sets, rays, learn, about  # isort: skip  (the order of the help)
+from synth.cli import cases, foreign, sets, rays, looking, learn, about  # isort: skip  (the order of the help)
 from synth.cli.app import app
 
-__all__ = ["about", "app", "cases", "foreign", "learn", "main", "rays", "sets"]
+__all__ = ["about", "app", "cases", "foreign", "learn", "looking", "main", "rays", "sets"]
 
 
 def _add_evaluate() -> None:

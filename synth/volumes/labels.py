@@ -9,6 +9,9 @@ from importlib import resources
 
 from prompts.vocabulary import FindingKind, Organ
 
+# Of lesions, by the order of their ids: they stand out from grey tissue and from each other.
+LESION_COLOURS = ("#ff2d55", "#ffd60a", "#32d2ff", "#30d158", "#ff9f0a", "#bf5af2", "#ffffff", "#64ffda")
+
 
 @dataclass(frozen=True)
 class Structure:
