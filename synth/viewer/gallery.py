@@ -66,7 +66,7 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
     facts = [
         s["facts"] for s in report.get("sentences", []) if isinstance(s, dict) and isinstance(s.get("facts"), dict)
     ]
-    volume = next((f for f in facts if "extent_mm" in f), {})
+    volume: Mapping[str, Any] = next((f for f in facts if "extent_mm" in f), {})
     return {
         "case": name,
         "door": plan.get("door"),

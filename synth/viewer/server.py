@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A .nii.gz, unpacked as it goes; what is damaged ends in the middle, which the browser takes for an error."""
         with opened(file) as content:
             unpacked = Unpacked(content, file.name)
-            piece = unpacked.read(_PIECE)
+            piece: bytes | None = unpacked.read(_PIECE)
             self._begin(200, _BYTES, None)
             sent = 0
             while piece and self.command != "HEAD" and (sent := sent + len(piece)) <= _MOST_BYTES:

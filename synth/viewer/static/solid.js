@@ -36,9 +36,9 @@ SV.Solid = class {
     nv.opts.viewModeHotKey = nv.opts.clipPlaneHotKey = nv.opts.cycleClipPlaneHotKey = "";
     this.nv = nv;
     this.kind = NVMesh;
+    [nv.scene.renderAzimuth, nv.scene.renderElevation] = [160, 12];
     await this.add(["lesions", "trees", "organs"]);
     this.note.textContent = "";
-    if (!this.gone) nv.setRenderAzimuthElevation(160, 12);
   }
 
   // Surfaces of the masks of some layers, the clear ones first: what is glassy is drawn over what lies within it.
@@ -50,8 +50,10 @@ SV.Solid = class {
       const colour = [1, 3, 5].map((at) => parseInt(label.colour.slice(at, at + 2), 16));
       const mesh = new this.kind(surface.points, surface.triangles, label.name, [...colour, 255], 1, true, this.nv.gl);
       this.meshes.push({ mesh, what, id, opacity: opacity(what, label.name) });
-      this.nv.addMesh(mesh);
+      this.nv.meshes.push(mesh); // addMesh draws all of them again each time
     }
+    if (this.gone) return;
+    this.nv.updateGLVolume();
     this.update();
   }
 
