@@ -44,6 +44,10 @@ class Result(_Frozen):
     notes: list[str] = []
     left_out: dict[str, str] = {}
 
+    def __str__(self) -> str:
+        """The tables to read: `print(synth.evaluate.agreement(..))`."""
+        return text(self)
+
 
 @dataclass(frozen=True)
 class ResultPicture:

@@ -61,7 +61,14 @@ class SynthCTPipeline:
         return new_folder(Path(folder), self._write)
 
     def push_to_hub(self, repository: str, *, private: bool = True, token: str | None = None) -> str:
-        """Upload them to a repository of the hub, made where it is not there; its address."""
+        """Upload them to a repository of the hub, made where it is not there; its address.
+
+        Args:
+            repository: "name" or "organisation/name".
+            private: as it is made; token: of the hub, that of `hf auth login` where None.
+
+        Raises huggingface_hub.errors.HfHubHTTPError where the hub does not let it.
+        """
         from huggingface_hub import HfApi
 
         api = HfApi(token=token)

@@ -46,10 +46,28 @@ def test_a_kept_case_is_the_same_and_can_be_loaded(case: Any, tmp_path: Path) ->
 
 
 def test_help_names_units_errors_and_types() -> None:
-    for function in (synth.generate, synth.insert, synth.read, synth.scan, synth.radiograph):
-        assert "Raises:" in inspect.getdoc(function)
+    functions = [
+        synth.generate,
+        synth.insert,
+        synth.read,
+        synth.scan,
+        synth.radiograph,
+        synth.load_case,
+        synth.load_cohort,
+    ]
+    functions += [getattr(synth.evaluate, name) for name in ("fidelity", "memorization", "agreement")]
+    functions += [synth.SynthCTPipeline.from_pretrained, synth.SynthCTPipeline.push_to_hub]
+    for function in functions:
+        said = " ".join(inspect.getdoc(function).split())
+        assert "Raises" in said, function
         assert inspect.signature(function).return_annotation != inspect.Signature.empty
-    assert "mm" in inspect.getdoc(synth.generate)
+        for name, parameter in inspect.signature(function).parameters.items():
+            assert parameter.annotation != inspect.Parameter.empty or name == "self", (function, name)
+    for function in (synth.generate, synth.radiograph):
+        assert " mm" in inspect.getdoc(function)
+    for function in (synth.generate, synth.insert, synth.scan, synth.radiograph):
+        said = inspect.getdoc(function).split("Args:")[1]
+        assert [name for name in inspect.signature(function).parameters if name not in said] == []
     assert {"generate", "insert", "read", "evaluate"} <= set(dir(synth))
 
 

@@ -116,7 +116,8 @@ function checks(told) {
 
 function madeFrom(told) {
   const list = SV.element("dl");
-  const said = { Prompt: told.prompt, Made: told.door === "insert" ? "inserted into a CT" : "generated", Seed: told.seed, Draws: told.attempts };
+  const doors = { generate: "drawn", insert: "findings put into a CT", adopt: "another generator's volume" };
+  const said = { Prompt: told.prompt, Made: doors[told.door] ?? told.door, Seed: told.seed, Draws: told.attempts };
   for (const [name, value] of Object.entries(said))
     if (value !== null && value !== undefined)
       list.append(SV.element("dt", { textContent: name }), SV.element("dd", { textContent: String(value) }));
