@@ -80,6 +80,7 @@ FLOORS = (
         {"case"},
         {"data"},
         {"draw"},
+        {"peers"},
         {"training"},
         {"pipeline"},
         {"dicom"},

@@ -63,5 +63,5 @@ def test_each_door_has_its_own_fields() -> None:
     assert plan_of(old) == insert
     with pytest.raises(ValueError, match="facts"):
         plan_of(json.loads(insert.to_json()) | {"facts": {}})
-    with pytest.raises(ValueError, match="is none of generate, insert, adopt"):
+    with pytest.raises(ValueError, match="is none of generate, insert, adopt, peer"):
         read_plan('{"door": "back"}')

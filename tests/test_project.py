@@ -53,11 +53,11 @@ def test_data_format_lists_every_file_and_manifest_field(tmp_path: Path) -> None
 
 
 def test_data_format_lists_every_field_of_a_plan_and_a_sentence() -> None:
-    from synth.case.plan import AdoptPlan, GeneratePlan, InsertPlan
+    from synth.case.plan import AdoptPlan, GeneratePlan, InsertPlan, PeerPlan
     from synth.report import ReportSentence
 
     text = (REPOSITORY / "docs/data_format.md").read_text()
-    fields = {name for kind in (GeneratePlan, InsertPlan, AdoptPlan) for name in kind.model_fields}
+    fields = {name for kind in (GeneratePlan, InsertPlan, AdoptPlan, PeerPlan) for name in kind.model_fields}
     assert fields <= set(table_fields(text, "plan.json"))
     assert set(ReportSentence.model_fields) <= set(table_fields(text, "report.json"))
 

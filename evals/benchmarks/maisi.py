@@ -21,7 +21,7 @@ from synth.errors import InputError
 LATENT = (4, 64, 64, 64)  # of a volume of 256^3
 Work = Callable[[], torch.Tensor]
 _DOWNSAMPLING = 4
-_UNET: dict[str, Any] = {
+UNET: dict[str, Any] = {
     "spatial_dims": 3,
     "in_channels": 4,
     "out_channels": 4,
@@ -35,7 +35,7 @@ _UNET: dict[str, Any] = {
     "include_fc": True,
 }
 # norm_float16 and num_splits save memory and change no product; they are left at what the meta device can run
-_AUTOENCODER: dict[str, Any] = {
+AUTOENCODER: dict[str, Any] = {
     "spatial_dims": 3,
     "in_channels": 1,
     "out_channels": 1,
@@ -79,7 +79,7 @@ def _unet(latent: tuple[int, int, int, int], device: torch.device) -> tuple[torc
     from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
 
     with device:
-        model = DiffusionModelUNetMaisi(**_UNET).eval()
+        model = DiffusionModelUNetMaisi(**UNET).eval()
         inputs = {"class_labels": torch.ones(1, dtype=torch.long), "spacing_tensor": torch.zeros(1, 3)}
         x, t = torch.zeros(1, *latent), torch.zeros(1)
     return model, lambda: model(x, t, **inputs)
@@ -89,7 +89,7 @@ def _decoder(latent: tuple[int, int, int, int], device: torch.device) -> tuple[t
     from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
 
     with device:
-        model = AutoencoderKlMaisi(**_AUTOENCODER).eval()
+        model = AutoencoderKlMaisi(**AUTOENCODER).eval()
         x = torch.zeros(1, *latent)
     return model, lambda: model.decode(x)
 

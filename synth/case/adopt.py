@@ -90,9 +90,8 @@ def adopt(what: Adoption, out: Path, progress: Progress) -> Path:
     case_folder.require_free(folder, plan.to_json())
     case = Case(foreign.volume, organs, lesions)
     with progress.step("measure", 1):
-        draft = Draft(
-            plan, case, tuple(_checks(case, foreign)), what.inputs(), measured=measure(case), more=_more(what, foreign)
-        )
+        checks, more = tuple(_checks(case, foreign)), _more(what, foreign)
+        draft = Draft(plan, case, checks, what.inputs(), measured=measure(case), more=more, drawn_by={})
     if not draft.passed:
         raise InputError(f"{what.volume}: {draft.why_not()}; mend the volume or its masks, or draw it again")
     return finished.finish_draft(folder, draft, what.command(), progress)

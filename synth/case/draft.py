@@ -47,6 +47,7 @@ class Draft:
     `measured`: what the checks measured already, None where they had no need to. `prior`: the earlier CT of a
     follow-up, which its report compares with. `weights`: that drew a generated case; `anatomy`: what it was before it
     had findings. `refusal`: why it is thrown away although no check failed. `more`: further fields of its manifest.
+    `drawn_by`: role -> file of weights that are not ours and drew it, none where none did.
     """
 
     plan: CasePlan
@@ -60,6 +61,7 @@ class Draft:
     anatomy: Draft | None = None
     refusal: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
+    drawn_by: Mapping[str, Path] | None = None
 
     @property
     def failed(self) -> list[Check]:

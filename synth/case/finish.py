@@ -8,7 +8,7 @@ from synth import provenance, report
 from synth.case import folder as case_folder
 from synth.case import lesion_weights, library
 from synth.case.draft import Draft
-from synth.case.plan import AdoptPlan, InsertPlan
+from synth.case.plan import InsertPlan
 from synth.case.preview import render
 from synth.case.weights_folder import insertion_files
 
@@ -44,7 +44,7 @@ def finish(folder: Path, draft: Draft, command: str, preview: bool = True) -> Pa
 
 
 def _weights(draft: Draft, trained: Path | None) -> dict[str, Path]:
-    """Role -> file of what drew the voxels; none of ours drew those of a volume that is adopted."""
-    if isinstance(draft.plan, AdoptPlan):
-        return {}
+    """Role -> file of what drew the voxels."""
+    if draft.drawn_by is not None:
+        return {**draft.drawn_by, **(insertion_files() if draft.plan.lesions else {})}
     return draft.weights.files() if draft.weights else insertion_files(trained)

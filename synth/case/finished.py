@@ -21,11 +21,21 @@ def like_one_of(folder: Path, plans: Sequence[GeneratePlan], weights: Weights) -
 
     Raises InputError where the folder holds something else, or was drawn with others.
     """
+    done = one_of(folder, plans)
+    if done is not None:
+        _require_same_weights(folder, weights)
+    return None if done is None else of_generate(done)
+
+
+def one_of(folder: Path, plans: Sequence[CasePlan]) -> CasePlan | None:
+    """The plan of a whole case in a folder that is one of `plans` but for its lesions.
+
+    Raises InputError where the folder holds something else.
+    """
     texts = [plan.to_json() for plan in plans]
     done = _plan_in(folder)
-    if isinstance(done, GeneratePlan) and done.model_copy(update={"lesions": ()}).to_json() in texts:
+    if done is not None and done.model_copy(update={"lesions": ()}).to_json() in texts:
         if case_folder.is_complete(folder, done.to_json()):
-            _require_same_weights(folder, weights)
             return done
         texts = [done.to_json()]  # whose files are not all there
     case_folder.require_free(folder, texts[0])

@@ -180,11 +180,40 @@ class AdoptPlan(_Plan):
         return {}
 
 
-CasePlan = GeneratePlan | InsertPlan | AdoptPlan
+class PeerPlan(_Plan):
+    """One case whose CT another generator's weights draw (synth/peers), and which has our findings.
+
+    weights: role -> sha256 of its files. size: voxels along right-left, back-front, feet-head. masks: whence its organs
+    are: a label map of the user's, a torso that we draw, or none. words: what of the request reached whom.
+    """
+
+    door: Literal["peer"] = "peer"
+    peer: str
+    variant: str
+    weights: dict[str, str]
+    size: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    steps: int
+    masks: Literal["organs", "ours", "none"]
+    organs_sha256: str | None = None
+    noise_seed: int = 0
+    words: dict[str, tuple[str, ...]] = {}
+    sibling: None = None
+
+    def _silent(self) -> set[str]:
+        return super()._silent() | {"sibling"}
+
+    def seeds(self) -> dict[str, int]:
+        """As of either door, and of the noise that it starts from."""
+        return {**super().seeds(), "noise": self.noise_seed}
+
+
+CasePlan = GeneratePlan | InsertPlan | AdoptPlan | PeerPlan
 _KINDS: dict[str, type[CasePlan]] = {
     "generate": GeneratePlan,
     "insert": InsertPlan,
     "adopt": AdoptPlan,
+    "peer": PeerPlan,
 }
 _OLD_VERSION = 6  # one plan for both doors, with the fields of the other door at their defaults
 

@@ -37,6 +37,7 @@ _MADE = {
     "generate": "Synthetic CT",
     "insert": "CT of a host with synthetic findings",
     "adopt": "CT of another generator",
+    "peer": "Synthetic CT",
 }
 
 

@@ -23,6 +23,7 @@ def _add_evaluate() -> None:
 
 
 _add_evaluate()
+app.add_typer(foreign.weights, name="weights")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,20 +9,25 @@ import typer
 
 from synth import failure
 from synth.cli.app import app, progress_bars, tell
+from synth.cli.foreign import with_peer
 from synth.cli.options import (
     Cases,
     ChangeOption,
     DoorName,
     FollowUpOption,
     GrowthOption,
+    MasksOption,
+    ModelFolder,
     OrganIds,
     Parser,
     Prompt,
     Quiet,
     ReportStyle,
     Seed,
+    SizeOption,
     Spacing,
     Start,
+    StepsOption,
     Strict,
     StyleOption,
     TrustLabels,
@@ -65,6 +70,10 @@ def generate(
     ] = None,
     style: StyleOption = ReportStyle.structured,
     weights: WeightsFolder = None,
+    model: ModelFolder = None,
+    size: SizeOption = None,
+    steps: StepsOption = None,
+    masks: MasksOption = None,
     strict: Strict = False,
     by: Parser = "grammar",
     quiet: Quiet = False,
@@ -82,6 +91,37 @@ def generate(
         raise InputError(f"--organ-ids {organ_ids}: names the ids of a label map; give the map too, with --organs")
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
+    peers = {"size": size, "steps": steps, "masks": masks}
+    if unused := [name for name, value in peers.items() if value is not None and model is None]:
+        raise InputError(f"--{unused[0]}: is for other people's weights; name their folder with --model")
+    if model is not None:
+        if siblings or weights is not None:
+            raise InputError(
+                "--model: draws no siblings and takes no --weights; insert into the case that it makes: synthct insert "
+                "CASE/ct.nii.gz --organs CASE/organs.nii.gz"
+            )
+        reading = ask(prompt, "insert", strict=strict, by=by)
+        folders = with_peer(
+            reading,
+            model,
+            count=count,
+            seed=seed,
+            start=start,
+            out=out,
+            style=style,
+            quiet=quiet,
+            size=size,
+            spacing=spacing,
+            slice_mm=slice_mm,
+            steps=steps,
+            masks=masks,
+            organs=organs,
+            organ_ids=table,
+        )
+        tell(reading)
+        for folder in folders:
+            typer.echo(folder)
+        return
     reading = ask(prompt, "generate", strict=strict, by=by, weights=weights)
     with progress_bars(quiet) as progress:
         folders = pipeline.generate(

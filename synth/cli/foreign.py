@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from synth.cli.app import app, progress_bars
-from synth.cli.options import OrganIds, Quiet, ReportStyle, StyleOption, TrustLabels
+from synth.cli.options import Masks, OrganIds, Quiet, ReportStyle, StyleOption, TrustLabels
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from prompts import Reading
+
+weights = typer.Typer(help="Other people's weights.", no_args_is_help=True)
 
 
 @app.command()
@@ -68,3 +75,69 @@ def adopt(
     )
     with progress_bars(quiet) as progress:
         typer.echo(adopted(what, out, progress))
+
+
+@weights.command("import")
+def import_weights(
+    folder: Annotated[Path, typer.Argument(help="Folder of the released files.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder for safetensors and peer.json.", show_default=False)],
+    licence: Annotated[
+        str | None, typer.Option(help="What they are under, where no LICENSE lies beside them.", show_default=False)
+    ] = None,
+) -> None:
+    """Write weights of NVIDIA's MAISI as safetensors, with hashes of their sources and their licence.
+
+    Example: synthct weights import NV-Generate-CT maisi --licence "NVIDIA Open Model License"
+    """
+    from synth.peers.importing import import_weights as imported
+
+    typer.echo(imported(folder, out, licence))
+
+
+def with_peer(
+    reading: Reading,
+    model: Path,
+    *,
+    count: int,
+    seed: int,
+    start: int,
+    out: Path,
+    style: ReportStyle,
+    quiet: bool,
+    size: str | None,
+    spacing: float | None,
+    slice_mm: float | None,
+    steps: int | None,
+    masks: Masks | None,
+    organs: Path | None,
+    organ_ids: Mapping[int, str] | None,
+) -> list[Path]:
+    """The folders of the cases that `generate --model` makes."""
+    from synth.peers import path
+
+    with progress_bars(quiet) as progress:
+        return path.generate(
+            reading,
+            model,
+            count=count,
+            seed=seed,
+            start=start,
+            out=out,
+            size=None if size is None else _size(size),
+            spacing=spacing,
+            slice_mm=slice_mm,
+            steps=steps,
+            kind=None if masks is None else masks.value,
+            organs=organs,
+            organ_ids=organ_ids,
+            style=style.value,
+            progress=progress,
+        )
+
+
+def _size(text: str) -> tuple[int, int, int]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise InputError(f"--size {text[:40]}: is not three numbers of voxels; write 512,512,128")
+    x, y, z = (int(part) for part in parts)
+    return x, y, z

@@ -60,9 +60,41 @@ WeightsFolder = Annotated[
 ]
 
 
+class Masks(StrEnum):
+    """Whence the organs are that other people's weights draw."""
+
+    organs = "organs"
+    ours = "ours"
+    none = "none"
+
+
+ModelFolder = Annotated[
+    Path | None,
+    typer.Option("--model", help="Folder of other people's weights (MAISI) that draw the CT.", show_default=False),
+]
+
+
+SizeOption = Annotated[
+    str | None, typer.Option(help="Voxels with --model, multiples of 32: 512,512,128.", show_default=False)
+]
+
+
+StepsOption = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Steps with --model; as released when left out.", show_default=False)
+]
+
+
+MasksOption = Annotated[
+    Masks | None,
+    typer.Option(help="Organs with --model: those of --organs, ours as we draw them, or none.", show_default=False),
+]
+
+
 OrganIds = Annotated[
     str | None,
-    typer.Option(help="Names of the label ids where they are not TotalSegmentator's: 3=liver,7=kidney_left or a JSON."),
+    typer.Option(
+        help="Names of the label ids where they are not TotalSegmentator's: 3=liver,7=kidney_left, a JSON, or maisi."
+    ),
 ]
 
 

@@ -21,12 +21,14 @@ _ORIGIN = {
     "generate": "Drawn by a generative model; no patient was scanned.",
     "insert": "Synthetic lesions inserted into a CT; voxels that no lesion reaches or pushes are the CT's own.",
     "adopt": "Volume of another generator, its voxels as they were handed over.",
+    "peer": "Drawn by a generative model of others; no patient was scanned.",
     "xray": "Projected from a CT, synthetic or a user's own; no radiograph was taken.",
 }
 _DEIDENTIFIED = {
     "generate": "Synthetic: there is no patient",
     "insert": "Made from voxels alone: no attribute of the host was copied",
     "adopt": "Made from voxels alone: no attribute of the volume was copied",
+    "peer": "Synthetic: there is no patient",
     "xray": "Made from voxels alone: no attribute of the CT was copied",
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from synth.case import lesion_weights
 from synth.case.attempts import MAX_ATTEMPTS, first_that_passes
 from synth.case.draft import Draft, Gate, no_gate
-from synth.case.plan import CasePlan, GeneratePlan, InsertPlan
+from synth.case.plan import CasePlan, GeneratePlan, InsertPlan, PeerPlan
 from synth.case.sibling_plans import sibling_plan
 from synth.case.weights_folder import Weights
 from synth.draw.checks import check_inserted
@@ -32,7 +32,7 @@ from synth.seeding import derive, numpy_rng
 from synth.volumes.types import Case, LabelMap, Volume
 
 _IN_ONE_HOST = 4  # draws of findings in one drawn anatomy, before another is drawn
-_P = TypeVar("_P", GeneratePlan, InsertPlan)
+_P = TypeVar("_P", GeneratePlan, InsertPlan, PeerPlan)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def draft_inserted(plan: InsertPlan, host: Host, attempts: int = MAX_ATTEMPTS, g
     return _first_with_lesions(plan, host, attempts, gate)
 
 
-def draft_with_findings(plan: GeneratePlan, anatomy: Draft, gate: Gate = no_gate) -> Draft:
+def draft_with_findings(plan: _P, anatomy: Draft, gate: Gate = no_gate) -> Draft:
     """A drawn case with the findings of its request; as `draft_inserted`, after fewer attempts, for another anatomy can
     be drawn."""
     return _first_with_lesions(plan, Host.drawn(anatomy), _IN_ONE_HOST, gate)

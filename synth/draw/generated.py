@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from synth.case.attempts import MAX_ATTEMPTS, first_that_passes
 from synth.case.draft import Draft, Gate, RejectedError, no_gate
 from synth.case.order import Order
-from synth.case.plan import GeneratePlan, case_name
+from synth.case.plan import GeneratePlan, PeerPlan, case_name
 from synth.case.weights_folder import Weights
 from synth.draw.checks import check_generated, check_given
 from synth.draw.findings import Host, draft_sibling, draft_with_findings, scanned
@@ -35,10 +35,23 @@ def draft_generated(
     All is checked as it was drawn, before a scanner's thick slices. Raises RejectedError after `attempts`, and
     InputError where no drawn anatomy has a place for a finding.
     """
+    draft = drawn_until(
+        lambda number: draft_anatomy(order.plan(index, number), order, progress), index, progress, attempts, gate
+    )
+    return scanned(draft)
+
+
+def drawn_until(
+    anatomy_of: Callable[[int], Draft], index: int, progress: Progress, attempts: int, gate: Gate = no_gate
+) -> Draft:
+    """The first anatomy, by number of the attempt, that passes its checks and takes the findings of its request.
+
+    Raises as `draft_generated`.
+    """
     homeless: list[InputError] = []
 
     def attempt(number: int, _: Draft | None) -> Draft:
-        anatomy = draft_anatomy(order.plan(index, number), order, progress)
+        anatomy = anatomy_of(number)
         gated = _gated(anatomy, gate)
         if not gated.passed or not anatomy.plan.request.findings:
             return gated
@@ -54,7 +67,7 @@ def draft_generated(
             return replace(anatomy, refusal=str(error))
 
     remedy = "ask for less unusual anatomy or findings, or try another --seed"
-    return scanned(first_that_passes(attempt, attempts, case_name(index), remedy))
+    return first_that_passes(attempt, attempts, case_name(index), remedy)
 
 
 def draft_anatomy(plan: GeneratePlan, order: Order, progress: Progress) -> Draft:
@@ -72,8 +85,13 @@ def _gated(anatomy: Draft, gate: Gate) -> Draft:
 
 
 def _with_findings(anatomy: Draft, gate: Gate) -> Draft:
-    assert isinstance(anatomy.plan, GeneratePlan)
-    return replace(draft_with_findings(anatomy.plan, anatomy, gate), anatomy=anatomy)
+    plan = anatomy.plan
+    if isinstance(plan, GeneratePlan):
+        drawn = draft_with_findings(plan, anatomy, gate)
+    else:
+        assert isinstance(plan, PeerPlan)
+        drawn = draft_with_findings(plan, anatomy, gate)
+    return replace(drawn, anatomy=anatomy, more=anatomy.more, drawn_by=anatomy.drawn_by)
 
 
 def draft_twin(draft: Draft, order: Order, progress: Progress) -> Draft:

@@ -40,7 +40,7 @@ def check_limits(case: Case, region: Region, shown: str) -> list[Check]:
         if of.between and all(other in masks for other in of.between):
             low, high = (_x(case, masks[other]) for other in of.between)
             checks.append(Check(f"{name}_between_mm", _x(case, masks[name]), round(low, 2), round(high, 2)))
-    checks += _attenuation(case, region.limits.attenuation)
+    checks += attenuation_checks(case, region.limits.attenuation)
     return [Check(c.name, round(c.value, 2), c.low, c.high) for c in checks]
 
 
@@ -58,7 +58,7 @@ def _sides(case: Case, region: Region, organs: dict[str, OrganLimits], masks: di
     return checks
 
 
-def _attenuation(case: Case, names: tuple[str, ...]) -> list[Check]:
+def attenuation_checks(case: Case, names: tuple[str, ...]) -> list[Check]:
     """The darker and the brighter end of each organ that there is more than a rim of."""
     factor = max(1, round(_SEEN_MM / float(case.ct.spacing.min())))
     hu, inside = means(case.ct.hu, factor), case.organs.ids[(slice(factor // 2, None, factor),) * 3]

@@ -15,7 +15,7 @@ LESION_COLOURS = ("#ff2d55", "#ffd60a", "#32d2ff", "#30d158", "#ff9f0a", "#bf5af
 
 @dataclass(frozen=True)
 class Structure:
-    """One row of labels.csv; HU ranges are (low, high) of the organ's mean."""
+    """One row of labels.csv; HU ranges are (low, high) of the organ's mean. maisi: its id in NVIDIA's MAISI."""
 
     id: int
     name: str
@@ -23,6 +23,7 @@ class Structure:
     colour: str
     hu_native: tuple[int, int]
     hu_venous: tuple[int, int]
+    maisi: int | None
 
 
 @cache
@@ -37,6 +38,7 @@ def structures() -> tuple[Structure, ...]:
             row["colour"],
             (int(row["hu_native_low"]), int(row["hu_native_high"])),
             (int(row["hu_venous_low"]), int(row["hu_venous_high"])),
+            int(row["maisi"]) if row["maisi"] else None,
         )
         for row in csv.DictReader(text.splitlines())
     )
@@ -52,6 +54,30 @@ def names() -> dict[int, str]:
 def ids() -> dict[str, int]:
     """name -> id."""
     return {s.name: s.id for s in structures()}
+
+
+MAISI_BODY = 200  # MAISI's id of every voxel of the body that has no other
+_MAISI_BESIDE = {
+    23: "lung_tumour",
+    24: "pancreas_tumour",
+    25: "liver",  # its vessels
+    26: "liver_tumour",
+    27: "colorectum_tumour",
+    128: "bone_lesion",
+    132: "lung_airways",
+}
+
+
+@cache
+def maisi_ids() -> dict[str, int]:
+    """Name -> id in label maps of NVIDIA's MAISI (Guo et al. 2025), of the structures that both tables have."""
+    return {s.name: s.maisi for s in structures() if s.maisi is not None}
+
+
+@cache
+def maisi_names() -> dict[int, str]:
+    """Id in label maps of MAISI -> name here; beside those of both tables its lesions, airways and hepatic vessels."""
+    return {number: name for name, number in maisi_ids().items()} | _MAISI_BESIDE
 
 
 def is_lesion_name(name: str) -> bool:

@@ -40,6 +40,7 @@ _MOST_OFFSET = 2**26  # bytes before the voxels: extensions of a header may be l
 _MOST_VOXELS, _MOST_BYTES = 2**29, 2**31  # 512 x 512 x 2048, four bytes each: no CT of a person is larger
 _MM_OF_UNIT = {"meter": 1000.0, "micron": 0.001}
 _ID = re.compile(r"[1-9][0-9]{0,4}")
+MAISI = "maisi"  # an option's word for the table of MAISI
 _SHOWN = 12  # at most so many ids or values in one note
 
 logger = logging.getLogger(__name__)
@@ -111,7 +112,12 @@ def write_labels(path: str | Path, labels: LabelMap) -> None:
 
 
 def parse_organ_ids(text: str, option: str = "--organ-ids") -> dict[int, str]:
-    """`3=liver,7=liver_tumour`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv or of a lesion."""
+    """`3=liver,7=liver_tumour`, or the path of a JSON file {"3": "liver"}: id -> name of labels.csv or of a lesion.
+
+    `maisi`: the table of NVIDIA's MAISI.
+    """
+    if text.strip() == MAISI:
+        return dict(labels.maisi_names())
     is_file = text.strip().endswith(".json") or os.path.exists(text.strip())
     pairs = _pairs_of_json(Path(text.strip()), option) if is_file else _pairs_of_text(text, option)
     table: dict[int, str] = {}

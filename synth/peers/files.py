@@ -1,0 +1,137 @@
+"""Which of MAISI's networks the files of a folder hold: told by the names of tensors, never by those of the files.
+
+Nothing is unpickled but plain tensors (`weights_only`), nothing of a bundle is executed, no configuration is read.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from synth.errors import InputError
+from synth.files.content import opened
+from synth.models.weights import load_tensors, tensor_shapes
+from synth.provenance import sha256_of_file
+
+Role = Literal["autoencoder", "unet", "controlnet", "mask_autoencoder", "mask_unet", "text_unet"]
+Variant = Literal["rflow", "ddpm"]
+Tensors = Mapping[str, torch.Tensor]
+
+RECORD = "peer.json"  # of a folder that `synthct weights import` wrote
+NAMES: dict[Role, str] = {
+    "autoencoder": "autoencoder of CT",
+    "unet": "diffusion U-Net",
+    "controlnet": "ControlNet",
+    "mask_autoencoder": "autoencoder of masks",
+    "mask_unet": "diffusion U-Net of masks",
+    "text_unet": "diffusion U-Net that is told a text",
+}
+_BELOW = ("", "models", "bundle", "bundle/models")  # of the folder that is named
+_PICKLES, _SAFE = (".pt", ".pth", ".ckpt", ".bin"), ".safetensors"
+_FEWEST = 10  # tensors of a network
+_SCALE = "scale_factor"
+
+
+@dataclass(frozen=True)
+class Held:
+    """A file, the network that it holds, and beside it its `scale_factor`, where it has one."""
+
+    path: Path
+    role: Role
+    variant: Variant | None
+    shapes: Mapping[str, tuple[int, ...]]
+    scale_factor: float | None = None
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Name -> tensor in float32 on the CPU; a file is mapped, not copied. Raises InputError."""
+        found = load_tensors(self.path) if self.path.suffix == _SAFE else _network(_loaded(self.path), self.path)[0]
+        return {name: tensor.float() for name, tensor in found.items()}
+
+    def sha256(self) -> str:
+        """Of the file."""
+        return sha256_of_file(self.path)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Files of a folder, and of those below it that MAISI's are kept in, that may hold weights, in order."""
+    places = [folder / below for below in _BELOW if (folder / below).is_dir()]
+    files = {f for place in places for f in place.iterdir() if f.suffix.lower() in (*_PICKLES, _SAFE) and f.is_file()}
+    return sorted(files)
+
+
+def read_file(path: Path) -> Held | None:
+    """The network that a file holds; None for weights of another kind. Raises InputError for one that is no weights."""
+    if path.suffix == _SAFE:
+        shapes, scale = tensor_shapes(path), None
+    else:
+        tensors, scale = _network(_loaded(path), path)
+        shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    told = _role(shapes)
+    return None if told is None else Held(path, *told, shapes, scale)
+
+
+def _loaded(path: Path) -> Any:
+    """What torch saved, of tensors, numbers and texts alone; mapped, so that a look costs nothing."""
+    with opened(path, kind="a file of weights"):
+        pass  # that it is a regular file
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:  # whatever torch makes of damage, of another format and of what it will not unpickle
+        reason = " ".join(str(error).split())
+        if "weights_only" in reason.lower() or "unsupported" in reason.lower():
+            raise InputError(
+                f"{path}: holds more than tensors, and reading it could run what is in it; save its tensors alone "
+                "(safetensors, or torch.save of a state_dict)"
+            ) from error
+        raise InputError(f"{path}: no whole file of torch ({reason[:80]}); copy it again") from error
+
+
+def _network(content: Any, path: Path) -> tuple[dict[str, torch.Tensor], float | None]:
+    """The tensors of the one network in a file, which may lie bare or in a table beside other things; its scale."""
+    if isinstance(content, dict) and _is_network(content):
+        return dict(content), None
+    tables = {k: v for k, v in content.items() if _is_network(v)} if isinstance(content, dict) else {}
+    if len(tables) != 1:
+        found = f"{len(tables)} networks ({', '.join(map(str, tables))})" if tables else "no network"
+        raise InputError(f"{path}: {found} in it; give files of one network each")
+    return dict(next(iter(tables.values()))), _scale(content.get(_SCALE), path)
+
+
+def _is_network(content: Any) -> bool:
+    if not isinstance(content, Mapping) or len(content) < _FEWEST:
+        return False
+    return all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in content.items())
+
+
+def _scale(value: Any, path: Path) -> float | None:
+    if value is None:
+        return None
+    try:
+        scale = float(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path}: {_SCALE} is no number; copy the file again") from error
+    if not math.isfinite(scale) or scale <= 0:
+        raise InputError(f"{path}: {_SCALE} is {scale:g}; copy the file again")
+    return scale
+
+
+def _role(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Role, Variant | None] | None:
+    """By names and shapes of tensors; None where they are of no network of MAISI."""
+    first = shapes.get("encoder.blocks.0.conv.conv.weight")
+    if first is not None and "post_quant_conv.conv.weight" in shapes:
+        return ("autoencoder" if first[1:2] == (1,) else "mask_autoencoder"), None
+    if "conv_in.conv.weight" not in shapes or not any(name.startswith("down_blocks.") for name in shapes):
+        return None
+    variant: Variant = "rflow" if "class_embedding.weight" in shapes else "ddpm"
+    if "controlnet_cond_embedding.conv_in.conv.weight" in shapes:
+        return "controlnet", variant
+    if any(".attn2.to_k." in name for name in shapes):
+        return ("text_unet" if "spacing_layer.0.weight" in shapes else "mask_unet"), None
+    if "spacing_layer.0.weight" in shapes and (variant == "rflow" or "top_region_index_layer.0.weight" in shapes):
+        return "unet", variant
+    return None

@@ -1,0 +1,60 @@
+"""`synthct weights import`: weights of a peer as safetensors, with hashes of what they were and their licence."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from synth.errors import InputError
+from synth.files.content import text_of
+from synth.files.whole import new_folder
+from synth.models.weights import require_finite
+from synth.peers.files import RECORD, Held, Role
+from synth.peers.maisi import NAME, Maisi, record_text
+from synth.provenance import sha256_of_file
+
+_LICENCES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.txt")
+_FIRST_LINE = 120  # letters
+
+
+def import_weights(folder: Path, out: Path, licence: str | None) -> Path:
+    """Write `out` with a safetensors file a network and peer.json; the folder.
+
+    licence: its name, where no file LICENSE lies beside the weights; that file is copied. Raises InputError where the
+    weights are not whole, or nothing says under what licence they are.
+    """
+    peer = Maisi.open(folder)
+    text = next((folder / name for name in _LICENCES if (folder / name).is_file()), None)
+    if licence is None and text is None:
+        raise InputError(
+            f"{folder}: no LICENSE beside the weights; say with --licence what they are under, as in "
+            "--licence 'NVIDIA Open Model License'"
+        )
+    named = licence or next((line.strip() for line in text_of(text).splitlines() if line.strip()), text.name)  # type: ignore[arg-type,union-attr]
+
+    def write(partial: Path) -> None:
+        files = {role: _written(held, partial / f"{role}.safetensors") for role, held in peer.files.items()}
+        if text is not None:
+            shutil.copyfile(text, partial / text.name)
+        (partial / RECORD).write_text(
+            record_text(peer.variant, peer.scale_factor, named[:_FIRST_LINE], files), encoding="utf-8"
+        )
+
+    return new_folder(out, write)
+
+
+def _written(held: Held, file: Path) -> dict[str, Any]:
+    """Write a network; what is recorded of it."""
+    tensors = held.tensors()
+    require_finite(tensors, held.path)
+    role: Role = held.role
+    save_file({name: t.contiguous() for name, t in tensors.items()}, file, metadata={"peer": NAME, "role": role})
+    return {
+        "file": file.name,
+        "sha256": sha256_of_file(file),
+        "tensors": len(tensors),
+        "source": {"file": held.path.name, "sha256": held.sha256()},
+    }
