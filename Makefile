@@ -1,4 +1,5 @@
-# Everything from a fresh clone: `make demo`, `make test`, `make lint`. Nothing is to be set up by hand.
+# Everything from a fresh clone: `make view`, `make demo`, `make test`, `make lint`, `make docs`. Nothing is to be set up
+# by hand.
 # torch is pinned where there is no GPU: a looser range would pull the CUDA libraries. On a GPU machine any
 # torch from 2.10 will do; choose one with `make TORCH="torch==2.11.0"`.
 
@@ -8,10 +9,18 @@ TORCH ?= $(if $(shell command -v nvidia-smi),torch>=2.10,torch==2.13.0)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 STAMP = $(VENV)/.installed
 
-.PHONY: demo test lint format setup clean-setup
+.PHONY: demo view test lint format docs setup clean-setup
 
 demo: $(STAMP)
 	$(VENV)/bin/python -m synth.demo --out demo
+
+# make view PROMPT="chest CT with a 2 cm nodule": one case of a prompt, shown in the browser; OUT=DIR for its folder.
+PROMPT ?= chest CT with a 20 mm spiculated nodule in the right upper lobe and a moderate left pleural effusion
+OUT ?= out
+export PROMPT OUT
+view: $(STAMP)
+	$(VENV)/bin/synthct generate "$$PROMPT" --out "$$OUT"
+	$(VENV)/bin/synthct view "$$OUT" --open
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4
@@ -24,6 +33,10 @@ lint: $(STAMP)
 format: $(STAMP)
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+docs: $(STAMP)
+	$(PIP) install --quiet --progress-bar off -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build
 
 setup: $(STAMP)
 

@@ -22,7 +22,9 @@ def view(
     export: Annotated[
         Path | None, typer.Option(help="Write one page that holds the case, and serve nothing.", show_default=False)
     ] = None,
-    in_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser of this machine.")] = False,
+    in_browser: Annotated[
+        bool, typer.Option("--open", help="Open it in the browser, where there is a screen.")
+    ] = False,
 ) -> None:
     """Look at a case or a cohort in the browser; on this machine alone, read only, until Ctrl-C.
 

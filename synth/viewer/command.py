@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +17,14 @@ from synth.viewer.shelf import opened
 
 _MOST_BYTES = 2**30  # of volumes in one page: browsers hold no longer text
 
+_SCREENS = {"DISPLAY", "WAYLAND_DISPLAY"}
+
 
 def view(path: Path, port: int, *, in_browser: bool, tell: Callable[[str], None]) -> None:
     """Serve a case or cohort until interrupted. Raises InputError where there is none, or the port is taken."""
     shelf = opened(path)
     with server.Viewer(shelf, port) as viewer:
-        if in_browser:
+        if in_browser and (_SCREENS & os.environ.keys() or sys.platform == "darwin"):  # never one in the terminal
             webbrowser.open(viewer.address)
         server.serve(viewer, tell)
 
