@@ -22,6 +22,7 @@ quiet_plots()
 _HOMES = {
     **dict.fromkeys(("load_cohort", "CohortDataset", "CohortStream", "ReadCase"), "synth.cohort.load"),
     **dict.fromkeys(("generate", "insert", "read"), "synth.api.calls"),
+    **dict.fromkeys(("adopt", "generate_with"), "synth.api.foreign"),
     **dict.fromkeys(("scan", "radiograph"), "synth.api.scanning"),
     **dict.fromkeys(("OpenCase", "load_case"), "synth.api.opened"),
     "SynthCTPipeline": "synth.api.hub",

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+import synth
 from evals.agreement import read_case as agreement_of
 from synth import cli
 from synth.case.folder import read_case
@@ -284,3 +285,12 @@ def test_a_real_ct_is_adopted_with_its_nodule(tmp_path: Path) -> None:
     told = next(s for s in report["sentences"] if s["section"] == "findings")
     assert told["facts"]["side"] == "left" and 28 < told["facts"]["long_axis_mm"] < 36
     assert all(check["ok"] for check in manifest["checks"])
+
+
+def test_python_adopts_as_the_command_does(tmp_path: Path) -> None:
+    volume, _, _ = chest()
+    file = saved(tmp_path / "sample.nii.gz", eight_bit(volume.hu))
+    case = synth.adopt(file, spacing=(2, 2.5, 3), axes="LAS", hu=(-1000, 1000), quiet=True)
+    folder = adopted(tmp_path, file, "--spacing", SPACING, "--axes", "LAS", "--hu", "-1000,1000")
+    assert np.array_equal(case.ct.hu, read_case(folder)[0].ct.hu) and case.folder is None
+    assert case.manifest["command"] == read_case(folder)[3]["command"]

@@ -43,7 +43,7 @@ def generate(
     from synth import pipeline
 
     with Progress(quiet) as progress:
-        return _kept(
+        return kept(
             out,
             lambda folder: pipeline.generate(
                 prompt,
@@ -88,7 +88,7 @@ def insert(
     from synth import pipeline
 
     with Progress(quiet) as progress:
-        return _kept(
+        return kept(
             out,
             lambda folder: pipeline.insert(
                 Path(ct),
@@ -118,7 +118,7 @@ def read(text: str, *, door: str = "generate") -> Reading:
     return doors.reading(text, door)
 
 
-def _kept(out: str | Path | None, make: Callable[[Path], Path]) -> OpenCase:
+def kept(out: str | Path | None, make: Callable[[Path], Path]) -> OpenCase:
     """The case that is made in a folder, which is left there or thrown away."""
     if out is not None:
         return load_case(make(Path(out)))

@@ -49,6 +49,8 @@ def test_help_names_units_errors_and_types() -> None:
     functions = [
         synth.generate,
         synth.insert,
+        synth.adopt,
+        synth.generate_with,
         synth.read,
         synth.scan,
         synth.radiograph,
@@ -65,7 +67,10 @@ def test_help_names_units_errors_and_types() -> None:
             assert parameter.annotation != inspect.Parameter.empty or name == "self", (function, name)
     for function in (synth.generate, synth.radiograph):
         assert " mm" in inspect.getdoc(function)
-    for function in (synth.generate, synth.insert, synth.scan, synth.radiograph):
+    for function in (
+        *(synth.generate, synth.insert, synth.scan, synth.radiograph),
+        *(synth.adopt, synth.generate_with),
+    ):
         said = inspect.getdoc(function).split("Args:")[1]
         assert [name for name in inspect.signature(function).parameters if name not in said] == []
     assert {"generate", "insert", "read", "evaluate"} <= set(dir(synth))

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+import synth
 from synth import cli
 from synth.case.folder import read_case
 from synth.case.plan import PeerPlan, read_plan
@@ -235,3 +236,12 @@ def test_organs_that_cannot_be_given(rflow: Path, tmp_path: Path, capsys: pytest
         assert "no ControlNet, which organs need" in said()
     finally:
         (rflow / "aside").rename(rflow / "models/controlnet_3d_rflow-ct.pt")
+
+
+def test_python_draws_as_the_command_does(rflow: Path, tmp_path: Path, decoder_of_labels: list[np.ndarray]) -> None:
+    organs = chest.write(tmp_path)
+    case = synth.generate_with(rflow, PROMPT, seed=3, steps=2, organs=organs, quiet=True)
+    typed = ["generate", PROMPT, "--model", str(rflow), "--organs", str(organs), *SMALL, "--out", str(tmp_path / "out")]
+    assert cli.main(typed) == 0
+    _, plan, _, manifest = read_case(tmp_path / "out/case_00000")
+    assert case.plan == plan and case.manifest["files"] == manifest["files"]
