@@ -21,6 +21,7 @@ from synth.lesions.insertion import Redraw, insert, keep_painted
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.planning import plan_lesions, plan_quickly
 from synth.lesions.plans import AnyPlan
+from synth.report.lobes import WHOLE
 from synth.report.location import Box
 from synth.report.noise import measure_noise
 from synth.volumes import labels
@@ -41,9 +42,11 @@ class InsertLesiond(Randomizable, MapTransform):
     Reads `data[keys]`, (1, X, Y, Z) in HU, and `data[organs_key]`, (1, X, Y, Z) ids; writes the CT with its lesions,
     the organs where they were pushed, and `data[lesion_key]`, (1, X, Y, Z) uint8, ids from 1. Voxels that no lesion
     reaches keep their value to the last bit. A sample without room for the finding stays as it is, with an empty lesion
-    map: tries are bounded, and a logged warning says how often. Chance comes from `self.R` alone (`set_random_state`),
-    so workers of a DataLoader behave as with any other random transform. It stands before ScaleIntensityRanged and its
-    like: numbers that are no HU are an InputError, as are labels that do not belong to the CT.
+    map: tries are bounded, and a logged warning says in how many of how many. Chance comes from `self.R` alone
+    (`set_random_state`), so workers of a DataLoader behave as with any other random transform: another number of them
+    draws other lesions. With `seed_key` all chance comes from a number of the sample, and they draw the same. It stands
+    before ScaleIntensityRanged and its like, or is told what they made of HU: other numbers that are no HU are an
+    InputError, as are labels that do not belong to the CT. A patch of lung and nothing else will do.
 
     Args:
         keys: the key of the CT.
@@ -56,6 +59,9 @@ class InsertLesiond(Randomizable, MapTransform):
         tries: plans drawn before a sample is left as it is.
         redraw: redraws the detail (`synth.draw.redraw.RefineRedraw`); painted lesions when left out.
         spacing: (3,) mm, for samples that are no MetaTensor with an affine.
+        scaled_from: HU that 0 and 1 stand for in images that were scaled; where all of one lies between, so does what
+            is inserted.
+        seed_key: key of a whole number, another for each sample and epoch.
         trust_labels: take labels that do not look like those of their CT.
         allow_missing_keys: see MapTransform.
     """
@@ -71,6 +77,8 @@ class InsertLesiond(Randomizable, MapTransform):
         tries: int = 3,
         redraw: Redraw = keep_painted,
         spacing: Sequence[float] | None = None,
+        scaled_from: tuple[float, float] | None = None,
+        seed_key: Hashable | None = None,
         trust_labels: bool = False,
         allow_missing_keys: bool = False,
     ) -> None:
@@ -81,16 +89,23 @@ class InsertLesiond(Randomizable, MapTransform):
             raise InputError(f"InsertLesiond: findings '{findings}': give a list of them")
         if not findings or not 0 <= prob <= 1 or tries < 1:
             raise InputError("InsertLesiond: give findings, a prob from 0 to 1 and one try or more")
+        if scaled_from is not None and not scaled_from[1] - scaled_from[0] >= _LEAST_SPAN:
+            raise InputError(
+                f"InsertLesiond: scaled_from {scaled_from}: give the HU of 0 and of 1, such as (-1000, 400)"
+            )
         self.findings = tuple(wanted for one in findings for wanted in _requests(one))
         self.organs_key, self.lesion_key = organs_key, lesion_key
         self.names = dict(names or labels.names())
         self.prob, self.tries, self.redraw = prob, tries, redraw
-        self.spacing, self.trust_labels = spacing, trust_labels
+        self.spacing, self.scaled_from, self.seed_key = spacing, scaled_from, seed_key
+        self.trust_labels = trust_labels
         self._chosen: tuple[int, int] | None = None
-        self._without_room = [0] * len(self.findings)
+        self._asked, self._without_room = [0] * len(self.findings), [0] * len(self.findings)
 
     def randomize(self, data: Any = None) -> None:
         """Draw whether there is a lesion, which, and the seed of its plan."""
+        if self.seed_key is not None:
+            self.set_random_state(seed=_seed_of(data, self.seed_key))
         happens = self.R.random_sample() < self.prob
         index, seed = int(self.R.randint(len(self.findings))), int(self.R.randint(2**31 - 1))
         self._chosen = (index, seed) if happens else None
@@ -98,7 +113,7 @@ class InsertLesiond(Randomizable, MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """The sample with its lesion."""
         out = dict(data)
-        self.randomize()
+        self.randomize(data)
         key = next(iter(self.key_iterator(out)), None)
         if key is None:
             return out
@@ -108,8 +123,8 @@ class InsertLesiond(Randomizable, MapTransform):
             lesions = np.zeros(tuple(image.shape), np.uint8)
         else:
             stored = np.asarray(image)[0]
-            changed = case.ct.hu != _as_hu(stored)
-            out[key] = _like(image, np.where(changed, case.ct.hu, stored)[None])
+            changed = case.ct.hu != _as_hu(self._unscaled(stored))
+            out[key] = _like(image, np.where(changed, self._scaled(case.ct.hu, stored), stored)[None])
             out[self.organs_key] = _like(ids, case.organs.ids[None])
             lesions = case.lesions.ids[None]
         as_tensor = torch.from_numpy(lesions)
@@ -120,8 +135,9 @@ class InsertLesiond(Randomizable, MapTransform):
 
     def _host(self, image: Any, ids: Any) -> tuple[Volume, LabelMap]:
         """The sample as CT and labels; InputError where it is no CT in HU, or the labels are not its own."""
-        stored = np.asarray(image)[0]
-        _require_hu(stored)
+        stored = self._unscaled(np.asarray(image)[0])
+        if self.scaled_from is None:
+            _require_hu(stored)
         placed = isinstance(image, MetaTensor)
         if placed:
             affine = image.affine.numpy().astype(float)
@@ -137,11 +153,27 @@ class InsertLesiond(Randomizable, MapTransform):
             require_match(host, organs, "InsertLesiond", remedy="trust_labels=True", placed=placed)
         return host, organs
 
+    def _unscaled(self, stored: np.ndarray) -> np.ndarray:
+        """HU of an image's numbers."""
+        if self.scaled_from is None:
+            return stored
+        low, high = self.scaled_from
+        return low + (high - low) * stored.astype(np.float64)
+
+    def _scaled(self, hu: np.ndarray, stored: np.ndarray) -> np.ndarray:
+        """An image's numbers of HU, beside those that stand there."""
+        if self.scaled_from is None:
+            return hu
+        low, high = self.scaled_from
+        numbers = (hu - low) / (high - low)
+        return numbers.clip(0, 1) if stored.min() >= 0 and stored.max() <= 1 else numbers
+
     def _inserted(self, host: Volume, organs: LabelMap) -> Case | None:
         """The case, or None where none of some tries fits."""
         assert self._chosen is not None
         index, seed = self._chosen
         finding, phase = self.findings[index]
+        self._asked[index] += 1
         why = "some trials found no room"
         for attempt in range(self.tries):
             try:
@@ -162,8 +194,8 @@ class InsertLesiond(Randomizable, MapTransform):
         if (times := self._without_room[index]).bit_count() == 1:
             finding = self.findings[index][0]
             size = "" if finding.size_mm is None else f"{finding.size_mm:g} mm "
-            note = "InsertLesiond: %s%s %s left out of %d sample%s so far (%s)"
-            logger.warning(note, size, finding.organ, finding.kind, times, "s" if times > 1 else "", why)
+            note = "InsertLesiond: %s%s %s left out of %d of %d samples so far (%s)"
+            logger.warning(note, size, finding.organ, finding.kind, times, self._asked[index], why)
 
 
 def _plans(
@@ -176,6 +208,14 @@ def _plans(
     return () if plan is None else (plan,)
 
 
+def _seed_of(data: Any, key: Hashable) -> int:
+    """What all chance of a sample is drawn from."""
+    try:
+        return int(np.random.SeedSequence(int(data[key])).generate_state(1)[0])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"InsertLesiond: seed_key '{key}': give each sample a whole number from 0 there") from error
+
+
 def _require_hu(stored: np.ndarray) -> None:
     """InputError for numbers that were scaled: this transform stands before what scales them."""
     low, high = float(stored.min()), float(stored.max())
@@ -183,7 +223,7 @@ def _require_hu(stored: np.ndarray) -> None:
     if not np.isfinite([low, high]).all() or high - low < _LEAST_SPAN or (low >= 0 and at_low > _PILED_UP):
         raise InputError(
             f"InsertLesiond: the image runs from {low:.4g} to {high:.4g}, which is no HU; put InsertLesiond before "
-            "ScaleIntensityRanged and its like"
+            "ScaleIntensityRanged and its like, or say scaled_from="
         )
 
 
@@ -211,7 +251,7 @@ def _insert_on_crop(host: Volume, organs: LabelMap, plans: Sequence[LesionPlan],
         noise = measure_noise(part, ids, _NOISE_PATCHES)
     except InputError:
         noise = measure_noise(host, organs, _NOISE_PATCHES)
-    case = insert(part, ids, [_within(plan, box) for plan in plans], redraw, noise)
+    case = insert(part, ids, [_within(plan, box, ids) for plan in plans], redraw, noise)
     whole = [host.hu.copy(), organs.ids.copy(), np.zeros(host.hu.shape, np.uint8)]
     for array, new in zip(whole, (case.ct.hu, case.organs.ids, case.lesions.ids), strict=True):
         array[box] = new
@@ -223,9 +263,12 @@ def _insert_on_crop(host: Volume, organs: LabelMap, plans: Sequence[LesionPlan],
     )
 
 
-def _within(plan: LesionPlan, box: Box) -> LesionPlan:
-    """The plan on the grid of a box."""
-    return plan.model_copy(update={"centre": tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))})
+def _within(plan: LesionPlan, box: Box, organs: LabelMap) -> LesionPlan:
+    """The plan on the grid of a box, whose organs are these: lungs that are labelled whole have no lobes there."""
+    centre = tuple(c - s.start for c, s in zip(plan.centre, box, strict=True))
+    there = organs.present()
+    told = {} if not {*plan.structures}.isdisjoint(there) else {"structures": tuple(n for n in WHOLE if n in there)}
+    return plan.model_copy(update={"centre": centre, **told})
 
 
 def _crop_of(plans: Sequence[LesionPlan], host: Volume) -> Box:

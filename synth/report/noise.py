@@ -39,7 +39,6 @@ TISSUES = (
 _PATCHES = ((10, 10, 6), (8, 8, 4), (6, 6, 2))
 _MIN_PATCHES = (40, 12)  # enough for a median; enough where there are no more
 _MAX_PATCHES = 160
-_QUIET_SHARE = 0.5  # the quieter half of unlabelled patches: the rest hold borders of tissues
 _MEDIAN, _MEDIAN_REAL = 0.6931, 0.4549  # of chi-square over its mean, with two degrees of freedom and with one
 _SHIFTS = 6  # points of the table of interpolation losses
 _FINE_SHIFTS = 256  # steps of what is looked up between them
@@ -48,6 +47,10 @@ _LEAST_HERE = 200  # voxels
 _SOFT_SHARE = 0.8  # of an organ whose noise can be told from its structure
 _UNLABELLED = "soft tissue"
 _SOFT_HU = (-30, 250)  # unlabelled soft tissue, taken where no listed structure is large enough
+_LUNG = "lung"
+_AERATED_HU = -650  # at most; taken where there is nothing else
+_FEWEST_OF_LUNG, _MOST_OF_LUNG = 100, 3000  # patches of the smallest size: larger ones hold vessels
+_QUIET_SHARES = {_UNLABELLED: 0.5, _LUNG: 0.05}  # of patches: the rest hold borders of tissues, or vessels
 
 
 @dataclass(frozen=True)
@@ -170,9 +173,9 @@ def _embed(autocovariance: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def measure_noise(host: Volume, organs: LabelMap, most_patches: int = _MAX_PATCHES) -> NoiseModel:
-    """The noise of a host in its soft tissue, from so many patches at most.
+    """The noise of a host in its soft tissue, else between the vessels of its lung; from so many patches at most.
 
-    Raises InputError where there is no homogeneous soft tissue.
+    Raises InputError where there is neither.
     """
     labelled = list(_labelled(host, organs))
     soft = (host.hu > _SOFT_HU[0]) & (host.hu < _SOFT_HU[1])
@@ -183,9 +186,19 @@ def measure_noise(host: Volume, organs: LabelMap, most_patches: int = _MAX_PATCH
                     patches = patches_in(hu, mask, size, most_patches)
                     if len(patches) >= min(least, most_patches):
                         return _model(patches, tissue)
+    aerated = np.isin(organs.ids, _lungs(organs)) & (host.hu < _AERATED_HU)
+    patches = patches_in(host.hu, aerated, _PATCHES[-1], _MOST_OF_LUNG)
+    if len(patches) >= _FEWEST_OF_LUNG:
+        return _model(patches, _LUNG)
     raise InputError(
-        "host: no homogeneous soft tissue to measure the noise in; label one of: " + ", ".join(TISSUES[:6])
+        "host: no homogeneous soft tissue or aerated lung to measure the noise in; label one of: "
+        + ", ".join((*TISSUES[:6], _LUNG))
     )
+
+
+def _lungs(organs: LabelMap) -> list[int]:
+    """Ids of lungs and their lobes."""
+    return [number for number, name in organs.names.items() if name == _LUNG or name.startswith(f"{_LUNG}_")]
 
 
 def _labelled(host: Volume, organs: LabelMap) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -242,8 +255,8 @@ def spectrum_of(patches: np.ndarray) -> np.ndarray:
 def _model(patches: np.ndarray, tissue: str) -> NoiseModel:
     flat = _detrended(patches)
     variances = flat.var(axis=(1, 2, 3))
-    if tissue == _UNLABELLED:  # many tissues, whose median patch holds their borders
-        quiet = variances <= np.quantile(variances, _QUIET_SHARE)
+    if tissue in _QUIET_SHARES:  # of many tissues, or with vessels in it: the median patch holds borders
+        quiet = variances <= np.quantile(variances, _QUIET_SHARES[tissue])
         spectrum, strength = _padded_power(flat[quiet]).mean(axis=0), float(variances[quiet].mean())
     else:
         power = _padded_power(flat)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
@@ -23,6 +24,7 @@ _SHIFTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20)  # voxels, both ways along each axi
 _CLIP = 300  # HU: air against tissue counts no more than bone against it
 _FEWEST = 300  # faces: fewer say nothing
 _MOST = 15_000  # faces along each axis that are looked at
+_PATCH_MM = 100.0  # the middle one of three sides: a smaller volume may show one wall of an organ, which any place fits
 _INSIDE = 0.7  # share of the faces that a move must leave within the volume
 _BETTER = 1.1  # times the step as it stands: what another place must give to be believed
 _HELD = 0.9  # of the step across each axis by itself: what another place must keep
@@ -49,19 +51,28 @@ class _Faces:
 
 @dataclass(frozen=True)
 class _Step:
-    """Mean step in HU across all faces, and across those of each axis (3,), NaN where there are few."""
+    """Mean step in HU across all faces, across those of each axis (3,), and across those of each axis where it should
+    get brighter or darker (3, 2); NaN where there are few."""
 
     all: float
     by_axis: np.ndarray
+    by_end: np.ndarray
 
     def better_than(self, other: _Step) -> bool:
         """Whether it is clearly larger, and no smaller across any axis: what is cut short fits by chance in one."""
         at_least = np.nan_to_num(_HELD * other.by_axis, nan=-np.inf)
         return self.all > max(_BETTER * other.all, _STEP) and bool((np.nan_to_num(self.by_axis) >= at_least).all())
 
+    def better_at_both_ends(self, other: _Step, axis: int) -> bool:
+        """Whether it is smaller at no end of structures along an axis: labels that are a voxel too small fit better at
+        one end when they are moved."""
+        return not bool((self.by_end[axis] < other.by_end[axis]).any())
+
 
 def misfit(ct: Volume, labels: LabelMap) -> str | None:
     """How the labels would fit the CT better, in words; None where they fit, or where nothing can be told."""
+    if np.sort(voxel_spacing(ct.affine) * ct.hu.shape)[1] < _PATCH_MM:
+        return None
     faces = _faces(labels)
     if len(faces.sign) < _FEWEST:
         return None
@@ -72,7 +83,9 @@ def misfit(ct: Volume, labels: LabelMap) -> str | None:
     best, how = as_is.all, ""
     for axis, move, words in _moves(ct):
         step = _step(hu, faces, axis, move)
-        if step is not None and step.all > best and step.better_than(as_is):
+        if step is None or step.all <= best or not step.better_than(as_is):
+            continue
+        if move.func is _flip or step.better_at_both_ends(as_is, axis):
             best, how = step.all, words
     if how:
         return f"the outlines fit the CT better {how} ({best:.0f} HU across them in place of {as_is.all:.0f})"
@@ -121,10 +134,13 @@ def _step(hu: np.ndarray, faces: _Faces, axis: int, move: Move) -> _Step | None:
     counts = np.bincount(across, minlength=3)
     sums = np.bincount(across, weights=steps, minlength=3)
     by_axis = np.where(counts >= _FEWEST / 3, sums / np.maximum(counts, 1), np.nan)
-    return _Step(float(steps.mean()), by_axis)
+    end = 2 * across + (faces.sign[inside] > 0)
+    counts, sums = np.bincount(end, minlength=6), np.bincount(end, weights=steps, minlength=6)
+    by_end = np.where(counts >= _FEWEST / 6, sums / np.maximum(counts, 1), np.nan).reshape(3, 2)
+    return _Step(float(steps.mean()), by_axis, by_end)
 
 
-def _moves(ct: Volume) -> Iterator[tuple[int, Move, str]]:
+def _moves(ct: Volume) -> Iterator[tuple[int, partial[Any], str]]:
     """Where labels may have been meant to lie, each along one axis and with its words."""
     spacing, ends = voxel_spacing(ct.affine), aff2axcodes(ct.affine)
     for axis in range(3):

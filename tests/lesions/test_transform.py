@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from monai.data import DataLoader, Dataset, MetaTensor
+from scipy import ndimage
 
 from prompts.vocabulary import Phase
 from synth.errors import InputError
 from synth.lesions import transform
 from synth.lesions.transform import InsertLesiond
+from synth.report.noise import measure_noise
 from synth.volumes import labels
+from synth.volumes.types import LabelMap, Volume
 
 SIZE = 48
 
@@ -114,7 +117,7 @@ def test_what_finds_no_room_is_told(make: Callable[..., InsertLesiond], caplog: 
     for _ in range(3):
         insert(sample())
     told = [record.getMessage() for record in caplog.records]
-    assert len(told) == 2 and "60 mm liver cyst left out of 2 samples so far" in told[1]
+    assert len(told) == 2 and "60 mm liver cyst left out of 2 of 2 samples so far" in told[1]
 
 
 def test_ids_above_255_do_not_wrap(make: Callable[..., InsertLesiond]) -> None:
@@ -143,6 +146,70 @@ def test_it_works_in_the_workers_of_a_loader(make: Callable[..., InsertLesiond])
     batches = [batch["lesion"] for batch in DataLoader(data, batch_size=2, num_workers=1)]
     sizes = [int(mask.sum()) for batch in batches for mask in batch]
     assert len(sizes) == 4 and min(sizes) > 0 and len(set(sizes)) > 1
+
+
+def of_lung(seed: int = 0, number: int = 0) -> dict[str, object]:
+    """A patch that holds nothing but lung, with a few vessels, and a number of its own."""
+    rng = np.random.default_rng(seed)
+    noise = ndimage.gaussian_filter(rng.standard_normal((SIZE,) * 3), 0.7)
+    hu = -860 + 25 * noise / noise.std()
+    for x, y in rng.integers(4, SIZE - 4, (6, 2)):
+        hu[x : x + 3, y : y + 3] = 20
+    affine = torch.eye(4)
+    image = torch.from_numpy(np.rint(hu)[None].astype(np.float32))
+    return {
+        "image": MetaTensor(image, affine=affine),
+        "organs": MetaTensor(torch.ones(image.shape, dtype=torch.uint8), affine=affine),
+        "number": number,
+    }
+
+
+@pytest.mark.parametrize("name", ["lung", "lung_left", "lung_upper_lobe_right"])
+def test_a_patch_that_is_all_lung_gets_its_nodules(make: Callable[..., InsertLesiond], name: str) -> None:
+    insert = make("9 mm solid nodule in the lung", "12 mm ground-glass nodule in the lung", names={1: name})
+    insert.set_random_state(0)
+    for seed in range(6):
+        before = of_lung(seed)
+        after = insert(before)
+        mask = after["lesion"] > 0
+        assert 100 < mask.sum() < 2500
+        assert after["image"][mask].mean() > before["image"][mask].mean() + 100
+
+
+def test_the_noise_of_a_patch_of_lung_is_that_between_its_vessels() -> None:
+    for sd in (10.0, 40.0):
+        rng = np.random.default_rng(0)
+        hu = -860 + sd * rng.standard_normal((SIZE,) * 3)
+        hu[10:13, 20:23] = 20
+        host = Volume(np.rint(hu).astype(np.int16), np.eye(4))
+        found = measure_noise(host, LabelMap(np.ones(hu.shape, np.uint8), np.eye(4), {1: "lung"}))
+        assert found.tissue == "lung" and 0.7 * sd < found.sd < sd  # the quietest patches
+
+
+def test_any_number_of_workers_draws_the_same_by_numbers_of_the_samples(make: Callable[..., InsertLesiond]) -> None:
+    drawn = []
+    for workers in (0, 1, 3):
+        insert = make("9 mm solid nodule in the lung", names={1: "lung"}, seed_key="number")
+        data = Dataset([of_lung(0, number) for number in range(5)], transform=insert)
+        batches = list(DataLoader(data, batch_size=1, num_workers=workers))
+        drawn.append(torch.cat([batch["image"] for batch in batches]))
+    assert drawn[0].equal(drawn[1]) and drawn[0].equal(drawn[2])
+    assert not drawn[0][0].equal(drawn[0][1])
+    with pytest.raises(InputError, match="a whole number"):
+        make(seed_key="epoch")(sample())
+
+
+def test_a_scaled_image_is_one_in_hu_when_its_scale_is_said(make: Callable[..., InsertLesiond]) -> None:
+    plain, scaled = sample(), sample()
+    scaled["image"] = (scaled["image"] + 1000) / 1400
+    expected = make().set_random_state(0)(plain)
+    found = make(scaled_from=(-1000, 400)).set_random_state(0)(scaled)
+    assert found["lesion"].equal(expected["lesion"]) and found["lesion"].any()
+    torch.testing.assert_close(found["image"] * 1400 - 1000, expected["image"], atol=0.6, rtol=0)
+    same = expected["image"] == plain["image"]
+    assert found["image"][same].equal(scaled["image"][same])
+    with pytest.raises(InputError, match="say scaled_from"):
+        make().set_random_state(0)(scaled)
 
 
 @pytest.mark.parametrize("wrong", [{"prob": 2.0}, {"tries": 0}])
