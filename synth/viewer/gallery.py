@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from synth.files.content import bytes_of
 from synth.viewer.described import failed, room
 from synth.viewer.shelf import Shelf
 
+logger = logging.getLogger(__name__)
 _COLUMNS = [
     *("case", "split", "group", "door", "sibling_of", "attempts", "host", "prompt", "region", "scanner"),
     *("lesions", "targets", "checks"),
@@ -24,7 +26,7 @@ _PLAIN = ("split", "group", "door", "sibling_of", "attempts", "host", "prompt", 
 def rows(shelf: Shelf) -> list[dict[str, Any]]:
     """A row a case, in the order of the shelf: of a finished cohort from its table, else from the cases' own files.
 
-    A case whose files cannot be read has a row with the reason. Raises InputError where the table is damaged.
+    A case whose files cannot be read has a row with the reason. A table that cannot be read is told and left alone.
     """
     told = {row["case"]: row for row in _table(shelf.root)} if shelf.cohort else {}
     return [_from_table(name, told[name]) if name in told else _from_files(name, shelf) for name in shelf.cases]
@@ -33,7 +35,11 @@ def rows(shelf: Shelf) -> list[dict[str, Any]]:
 def _table(root: Path) -> list[dict[str, Any]]:
     from synth.cohort.verify import read_rows
 
-    return read_rows(root, _COLUMNS)
+    try:
+        return read_rows(root, _COLUMNS)
+    except InputError as error:  # of another version, or damaged
+        logger.warning("%s; the gallery reads the files of the cases, without groups and splits", error)
+        return []
 
 
 def _from_table(name: str, row: Mapping[str, Any]) -> dict[str, Any]:

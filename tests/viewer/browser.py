@@ -71,7 +71,9 @@ class Browser:
         return self._ask(method, session=self._session, **options)
 
     def open(self, url: str) -> None:
-        """Go to an address; `requests` and `errors` begin anew."""
+        """Go to an address; `requests` and `errors` begin anew, once the page before is gone."""
+        self.ask("Page.navigate", url="about:blank")
+        self.wait("location.href === 'about:blank'")
         self.requests.clear()
         self.errors.clear()
         self.ask("Page.navigate", url=url)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from synth import cli
+from synth.provenance import Check
 from synth.viewer.server import Viewer
 from tests.viewer.browser import Browser, installed
 from tests.viewer.conftest import write
@@ -172,10 +173,32 @@ def test_a_gallery_of_a_thousand_opens_filters_and_leads_to_cases(
     assert not [url for url in browser.requests if not url.startswith((viewer.address, "data:"))]
 
 
+def test_filters_want_one_finding_to_have_all_of_it(browser: Browser, family: Path, served: Serve) -> None:
+    write(family.parent / "case_2", checks=[Check("a_ml", 12, 1, 9)])
+    browser.open(served(family.parent).address)
+    browser.wait("document.documentElement.dataset.gallery")
+
+    def kept(**wanted: str) -> int:
+        fields = "Object.fromEntries(SV.gallery.fields.map((field) => [field.name, field]))"
+        return int(
+            browser.value(f"""(() => {{
+                const fields = {fields};
+                for (const field of Object.values(fields)) field.value = "";
+                for (const [name, value] of Object.entries({wanted})) fields[name].value = value;
+                fields.kind.dispatchEvent(new Event("change"));
+                return document.querySelectorAll(".card").length;
+            }})()""")
+        )
+
+    assert kept() == 5 and kept(kind="-") == 1
+    assert kept(kind="cyst") == 4 and kept(kind="cyst", side="right") == 4 and kept(organ="liver", most="7") == 0
+    assert kept(least="8", most="8") == 4 and kept(least="8.5") == 0
+    assert kept(checks="fail") == 1 and kept(checks="hold") == 4 and kept(checks="near") == 1
+
+
 def test_a_name_that_is_not_there_is_told_and_does_nothing(browser: Browser, family: Path, served: Serve) -> None:
     viewer = served(family)
     for name in (NASTY, "../../etc/passwd", "%ZZ"):
-        browser.open("about:blank")
         browser.open(f"{viewer.address}#case={name}")
         assert browser.wait("document.querySelector('#case .wrong')?.textContent") in (
             "no such case here",

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import http.client
 import json
+import logging
 import re
 import socket
 from collections.abc import Callable
@@ -172,12 +173,15 @@ def test_checks_that_fail_and_cases_that_cannot_be_read_are_told(tmp_path: Path)
     assert [row["case"] for row in found if "damaged" in row] == ["damaged_0", "damaged_2", "damaged_3"]
 
 
-def test_a_finished_cohort_is_read_from_its_table(tmp_path: Path) -> None:
+def test_a_finished_cohort_is_read_from_its_table(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from synth.cohort.table import SCHEMA
 
+    monkeypatch.setattr(logging.getLogger("synth"), "propagate", True)  # the command's own handler turns it off
     for name in ("case_00000", "case_00001"):
         write(tmp_path / "cases" / name)
     lesion = {field.name: None for field in SCHEMA.field("lesions").type.value_type} | LESION | {"name": "lesion_1"}
@@ -191,6 +195,9 @@ def test_a_finished_cohort_is_read_from_its_table(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), tmp_path / "cases.parquet")
     found = rows(opened(tmp_path))
     assert [r["case"] for r in found] == ["case_00000", "case_00001"]  # one that the table lacks is read from its files
+    (tmp_path / "cases.parquet").write_bytes(b"of another version")
+    assert [r["case"] for r in rows(opened(tmp_path))] == ["case_00000", "case_00001"]
+    assert "the gallery reads the files of the cases" in caplog.text
     assert found[1]["split"] == "val" and found[1]["failed"] == ["a"] and found[1]["findings"][0]["mm"] == 8.0
 
 
