@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -99,6 +100,18 @@ class Browser:
         code = _KEYS.get(key, ord(key[0].upper()))
         for kind in ("keyDown", "keyUp"):
             self.ask("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=code, **text)
+
+    def drag(self, start: Sequence[float], end: Sequence[float], button: str = "left") -> None:
+        """The mouse down at a place in pixels, moved, and up at another."""
+        held = {"button": button, "clickCount": 1, "buttons": {"left": 1, "right": 2, "middle": 4}[button]}
+        for kind, (x, y) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
+            self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **held)
+
+    def wheel(self, at: Sequence[float], down: float, modifiers: int = 0) -> None:
+        """A turn of the wheel over a place; `modifiers` 2 is Ctrl."""
+        self.ask(
+            "Input.dispatchMouseEvent", type="mouseWheel", x=at[0], y=at[1], deltaX=0, deltaY=down, modifiers=modifiers
+        )
 
     def picture(self, path: Path) -> Path:
         """A PNG of what is seen."""

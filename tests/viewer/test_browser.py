@@ -117,6 +117,41 @@ def test_keys_turn_slices_and_set_windows_layers_and_layout(shown: Browser) -> N
     assert not shown.value("document.getElementById('help').open")
 
 
+def on_screen(browser: Browser, voxel: list[int]) -> list[float]:
+    """Where the axial plane shows a voxel's middle, in pixels of the window."""
+    return list(
+        browser.value(f"""(() => {{
+            const view = SV.shared.views[0], plane = view.planes[0], v = {voxel};
+            const {{ left, top }} = plane.canvas.getBoundingClientRect(), at = plane.placing();
+            const [x, y] = [0, 1].map((axis) => (view.ct.n[axis] - 0.5 - v[axis]) * at.pixel[axis]);
+            return [left + at.left + x, top + at.top + y];
+        }})()""")
+    )
+
+
+def test_the_mouse_moves_turns_measures_and_sets_the_window(shown: Browser) -> None:
+    z = place(shown)[2]
+    shown.drag(on_screen(shown, [3, 4, z]), on_screen(shown, [20, 6, z]))
+    assert place(shown) == [20, 6, z]
+    shown.wheel(on_screen(shown, [12, 10, z]), -100)
+    shown.wait(f"SV.shared.views[0].place[2] === {z + 1}")
+    shown.value("SV.window(0)")
+    x, y = on_screen(shown, [12, 10, z])
+    shown.drag((x, y), (x + 50, y - 20), "right")
+    assert shown.value("[SV.shared.width, SV.shared.level]") == [500, 60]
+    shown.press("m")
+    shown.drag(on_screen(shown, [4, 5, z]), on_screen(shown, [9, 17, z]))  # 5 and 12 voxels of 2 mm: 26 mm
+    ends = shown.value("SV.shared.views[0].planes[0].ruler")
+    assert [ends[0][:2], ends[1][:2]] == [[4, 5], [9, 17]]
+    assert place(shown)[:2] == [20, 6]  # a ruler leaves the crosshair
+    shown.wheel(on_screen(shown, [12, 10, z]), -100, modifiers=2)
+    shown.wait("SV.shared.zoom > 1")
+    under = shown.value(
+        "(() => { const p = SV.shared.views[0].planes[0]; return p.under(p.canvas.width / 2, p.canvas.height / 2) })()"
+    )
+    assert [abs(a - b) <= 1 for a, b in zip(under[:2], [20, 6], strict=True)] == [True, True]  # about the crosshair
+
+
 def test_a_sentence_goes_to_its_mask(shown: Browser) -> None:
     shown.value("SV.shared.go([0, 0, 0])")
     shown.wait(SOLID)

@@ -24,7 +24,6 @@ SV.source = (() => {
     volume: async (name, what) => {
       const element = document.getElementById(`volume-${what}`);
       const text = atob(element.textContent);
-      element.textContent = "";
       const bytes = new Uint8Array(text.length);
       for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
