@@ -344,7 +344,7 @@ def _attenuation(facts: LesionFacts) -> str:
 
 def _contacts(facts: LesionFacts) -> list[str]:
     """Other organs that it touches; lobes and layers of its own, and fat, are none."""
-    own = facts.organ.split()[0]
+    own = facts.organ.partition(" ")[0]
     names = [n for n in facts.contacts if n.split("_")[0] != own and not n.endswith("_fat")]
     return [f"in contact with the {_listed(_with_runs(names))}"] if names else []
 

@@ -62,7 +62,7 @@ def system_of(kind: str, organ: str | None = None) -> str:
     named = _OF_KIND.get(kind) or _OF_KIND.get(kind.split()[-1])
     if organ is None or (named and (kind != FindingKind.STONE or organ == "kidney")):
         return named or "Soft tissues"
-    return _OF_ORGAN.get(organ.split()[0], "Soft tissues")
+    return _OF_ORGAN.get(organ.partition(" ")[0], "Soft tissues")
 
 
 def paragraph_of(system: str) -> int:
