@@ -48,8 +48,13 @@ def _rules(
         limit = attributes.SPICULATED
         yield "strands", seen.strands, (limit, _INF) if asked.spiculated else (0.0, limit)
     if asked.lobulated is not None:
-        limit = attributes.LOBULATED
-        yield "concavity", seen.concavity, (limit, _INF) if asked.lobulated else (0.0, limit)
+        lung = asked.organ is Organ.LUNG
+        limit = attributes.LOBULATED if lung else attributes.IRREGULAR
+        yield (
+            "concavity" if lung else "outline",
+            seen.concavity if lung else seen.outline,
+            (limit, _INF) if asked.lobulated else (0.0, limit),
+        )
     if asked.density and asked.texture is None:
         yield f"is_{asked.density.value}", seen.density == asked.density.value, _YES
     if asked.texture:

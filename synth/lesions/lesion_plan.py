@@ -56,6 +56,13 @@ class LesionPlan(_Frozen):
     lobe_depth: float = Field(ge=0, lt=0.5, description="of the radius")
     spicules: int = Field(ge=0)
     spicule_mm: float = Field(ge=0, description="length of the longest")
+    ragged_mm: float = Field(default=0.0, ge=0, description="SD by which the edge lies beside the smooth surface")
+    haze: float = Field(default=0.0, ge=0, lt=0.5, description="share of the edge that is wider than the rest")
+    mottle: float = Field(
+        default=0.0, ge=0, lt=1, description="SD of what ground glass replaces of the air, of the mean"
+    )
+    attached: int = Field(default=0, ge=0, description="vessels and pleural strands that end at it")
+    attached_mm: float = Field(default=0.0, ge=0, description="length of the longest")
     margin_mm: PositiveFloat = Field(description="10-90% width of the edge")
     zones: tuple[Zone, ...] = Field(min_length=1, description="from outside in; the first reaches the surface")
     grain_hu: float = Field(ge=0, description="SD of the texture beyond the scanner's noise")

@@ -80,6 +80,16 @@ class LesionShapeModel(_Entry):
     spicules: SpiculeModel
 
 
+class BorderModel(_Entry):
+    """How a nodule in the lung ends: `ragged_mm` beside its smooth surface (SD), `haze` about it (share of its edge),
+    vessels and strands that are `attached` to it (number). `mottle`: SD of ground glass, of its mean opacity."""
+
+    ragged_mm: Range
+    haze: Range
+    mottle: Range
+    attached: tuple[int, int]
+
+
 class WallModel(_Entry):
     """A layer along the organ's border: its greatest thickness in mm; `chance` that a lesion is one when not said."""
 
@@ -135,6 +145,7 @@ class LesionType(_Entry):
     size_mm: dict[float, float]
     shape: LesionShapeModel
     wall: WallModel | None = None
+    border: BorderModel | None = None
     margin_mm: MarginModel
     grain_hu: GrainModel
     usual: dict[str, Share]

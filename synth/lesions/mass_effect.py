@@ -27,6 +27,7 @@ from synth.report.noise import NoiseModel
 from synth.volumes import labels
 from synth.volumes.types import LabelMap, Volume
 
+_WALL_HU = -700  # beside the lung's label: half-filled voxels at the pleura
 _ROOM = 0.35  # of s: bone nearer than this to the surface weakens the displacement, down to none
 _STEP_DEG = 6
 _SMOOTH_BINS = 1.5
@@ -92,6 +93,8 @@ def _outer_mm(
     """R of voxels `near`, (N) of the crop: the ball's radius, or less in directions in which bone lies, smooth over
     directions. `offsets` (3, N) and `distance` (N) are theirs, mm."""
     bone = bone_mask(organs.names, organs.ids[grown.box]).ravel()[near]
+    if any(name.startswith("lung") for name in plan.structures):
+        bone |= _wall(organs, host, grown).ravel()[near]
     if not bone.any():
         return np.full(distance.shape, plan.ball_mm, np.float32)
     polar, azimuth = _angles(offsets, distance)
@@ -104,6 +107,14 @@ def _outer_mm(
     nearest = ndimage.gaussian_filter(nearest, _SMOOTH_BINS, mode=("nearest", "wrap"))
     table = np.concatenate([nearest, nearest[:, :1]], axis=1)
     return ndimage.map_coordinates(table, [polar / _STEP_DEG, azimuth / _STEP_DEG], order=1).astype(np.float32)
+
+
+def _wall(organs: LabelMap, host: Volume, grown: Grown) -> np.ndarray:
+    """What a lung ends at, (x, y, z) boolean: air that is pushed there would darken the pleura."""
+    names = [i for i, name in organs.names.items() if name.startswith("lung")]
+    lung = np.isin(organs.ids[grown.box], names)
+    inner = ndimage.binary_closing(np.pad(lung, 2, mode="edge"), iterations=2)[2:-2, 2:-2, 2:-2]
+    return np.asarray(~inner & (host.hu[grown.box] > _WALL_HU))
 
 
 def bone_mask(names: Mapping[int, str], ids: np.ndarray) -> np.ndarray:

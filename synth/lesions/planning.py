@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side
+from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side, Surface
 from synth.errors import InputError
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
@@ -17,7 +17,7 @@ from synth.lesions.extent_planning import plan_extent
 from synth.lesions.extent_types import extent_type_of
 from synth.lesions.extents import with_extents
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
-from synth.lesions.lesion_types import LesionType, ProtrusionModel, Range, type_of
+from synth.lesions.lesion_types import BorderModel, LesionType, ProtrusionModel, Range, type_of
 from synth.lesions.placement import (
     PlacementHost,
     choose_centre,
@@ -41,6 +41,11 @@ _PUNCTATE_MM = 10.0  # the largest of a finding that is asked for as punctate
 _WALL_BALL = 1.2  # of the size: a layer may lie on one side of its centre
 _ANYWHERE_MM = 500.0  # fluid of a volume that was asked for may reach all of its side
 _DEEPER = (0.045, 40.0)  # mm of depth a mL that a pool has at least, and the most
+_SMOOTHER = 0.5  # of the raggedness, for what is asked for as smooth
+_BARE = 1  # most vessels that end at a nodule without spicules: a reader would take more for some
+_RAGGED_WITH_SPICULES = 1.5
+_RAGGED_SHARE = 0.045  # of the size: small nodules are no more ragged than that
+_ATTACHED, _ATTACHED_MM = 0.5, 5.0  # length of a vessel's part that is drawn, of the size; at least
 _POOL_BALL = 2.5  # of the size: fluid is longer along the body than in a slice
 
 
@@ -268,7 +273,7 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         middle, short = (1 + middle) / 2, (1 + short) / 2
     if irregular:
         middle, short = 0.75 * middle, 0.75 * short
-    return {
+    looks: dict[str, Any] = {
         "axes": (middle, short),
         "roughness": uniform(rng, shape.roughness) * (2.0 if irregular else 0.5 if smooth else 1.0),
         "lobes": lobes,
@@ -282,6 +287,25 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         "wall_mm": (thickness := _wall_mm(kind, finding, volume_ml, rng)),
         "pools": (pools := kind.place == "dependent" and thickness > 0),
         "volume_ml": volume_ml if pools else None,
+    }
+    return looks | (_draw_border(kind.border, finding, size_mm, rng) if kind.border else {})
+
+
+def _draw_border(
+    model: BorderModel, finding: FindingRequest, size_mm: float, rng: np.random.Generator
+) -> dict[str, Any]:
+    """How a nodule ends, as fields of its plan; one that is to be smooth or without spicules ends more plainly."""
+    smooth = finding.shape in (Shape.ROUND, Shape.PUNCTATE) or finding.surface is Surface.WELL_DEFINED
+    bare = finding.spiculated is False
+    number = int(rng.integers(model.attached[0], (_BARE if bare else model.attached[1]) + 1))
+    ragged, haze, mottle = (uniform(rng, r) for r in (model.ragged_mm, model.haze, model.mottle))
+    factor = _SMOOTHER if smooth or bare else _RAGGED_WITH_SPICULES if finding.spiculated else 1.0
+    return {
+        "ragged_mm": factor * min(ragged, _RAGGED_SHARE * size_mm),
+        "haze": (_SMOOTHER if bare else 1.0) * haze,
+        "mottle": mottle,
+        "attached": number,
+        "attached_mm": max(_ATTACHED * size_mm, _ATTACHED_MM),
     }
 
 
@@ -321,7 +345,8 @@ def ball_of(looks: dict[str, Any], size_mm: float, spacing: np.ndarray) -> float
         return float(reach * size_mm + edge + voxel)
     body = 0.5 * size_mm * (1 + looks["lobe_depth"] + 3 * looks["roughness"])
     pushed = _PUSHED * 0.5 * size_mm if looks["mass_effect"] else 0.0
-    return float(body + max(looks["spicule_mm"] + edge, pushed) + voxel)
+    strands = max(looks["spicule_mm"], looks.get("attached_mm", 0.0) if looks.get("attached") else 0.0)
+    return float(body + max(strands + edge, pushed) + voxel)
 
 
 def _draw_rotation(rng: np.random.Generator) -> tuple[float, float, float, float]:

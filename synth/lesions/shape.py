@@ -20,7 +20,7 @@ from synth.lesions.body import body_at, bounds, component, solve_scale
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import INVADED_HU, with_fat
 from synth.lesions.strands import Strand, near_strands, reach_mm, strand_share, strands_of
-from synth.lesions.surface import length, scale_and_distance, surface_table
+from synth.lesions.surface import length, scale_and_distance, surface_table, waves_at
 from synth.lesions.wall import FAR, pool_field, wall_field
 from synth.report.location import Box, slice_axis
 from synth.report.location import grown as grown_box
@@ -32,6 +32,8 @@ BONE_HU = 50  # structures at or above it in the label table are bone or cartila
 _EDGE_MM = 3.0  # how far the widest usual edge reaches beyond the surface
 _EDGE_FLOOR = 0.03  # shares below are 0, so that the edge ends
 _EDGE_INSIDE, _EDGE_OUTSIDE = 3.0, 2.0  # SDs from the surface where the edge has set in; the floor is at 1.9
+_HAZE_WIDTH, _HAZE_REACH = 2.5, 1.6  # SDs of the wider part of an edge, and how much further it reaches, of the rest's
+_PLEURA_VOXELS, _PLEURA_HU = 2, -150.0  # between lung and chest wall: half-filled voxels that the label leaves out
 _STEEPNESS = 2.5  # mm along the ray for a mm of way, at most: the surface is slanted to it
 _WIDTH_OF_SIGMA = 2.5631  # 10-90% width of a Gaussian edge
 
@@ -58,10 +60,12 @@ def grow(plan: LesionPlan, host: Volume, organs: LabelMap) -> Grown:
     if plan.wall_mm:
         box = _cut_to(box, _numbers(plan, organs), organs, host, plan.wall_mm)
     allowed = _allowed(plan, host, organs, box)
-    return _grow_wall(plan, host, organs, box, allowed) if plan.wall_mm else _grow_body(plan, host, box, allowed)
+    return (
+        _grow_wall(plan, host, organs, box, allowed) if plan.wall_mm else _grow_body(plan, host, organs, box, allowed)
+    )
 
 
-def _grow_body(plan: LesionPlan, host: Volume, box: Box, allowed: np.ndarray) -> Grown:
+def _grow_body(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allowed: np.ndarray) -> Grown:
     table = surface_table(plan)
     offsets = offsets_mm(plan, host.affine, box)
     t, distance = scale_and_distance(plan, table, offsets)
@@ -73,7 +77,8 @@ def _grow_body(plan: LesionPlan, host: Volume, box: Box, allowed: np.ndarray) ->
     share = np.zeros(t.shape, np.float32)
     near = _near(plan, host, (t <= scale) & allowed, strands)
     share[near] = _share(plan, host, table, scale, strands, offsets[:, *near], t[near], distance[near])
-    return Grown(box, mask, _ended(share, allowed, centre), t / np.float32(scale))
+    paintable = with_pleura(plan, host, organs, box, allowed) & (distance <= plan.ball_mm)
+    return Grown(box, mask, _ended(share, paintable, centre), t / np.float32(scale))
 
 
 def _near(plan: LesionPlan, host: Volume, mask: np.ndarray, strands: Sequence[Strand]) -> Box:
@@ -106,19 +111,27 @@ def _share(
     sigma = np.float32(plan.margin_mm / _WIDTH_OF_SIGMA)
     shifts = _shifts(host)
     outside_mm = _outside_mm(t, distance, scale)
-    some = outside_mm < _slack(shifts) + _EDGE_OUTSIDE * sigma
-    sampled = some & (outside_mm > -_slack(shifts) - _EDGE_INSIDE * sigma)
+    beyond = _EDGE_OUTSIDE * sigma * (_HAZE_REACH if plan.haze else 1.0) + 2 * plan.ragged_mm
+    some = outside_mm < _slack(shifts) + beyond
+    sampled = some & (outside_mm > -_slack(shifts) - _EDGE_INSIDE * sigma - 2 * plan.ragged_mm)
     sampled |= near_strands(strands, offsets, distance, _slack(shifts))
     share = np.zeros(t.shape, np.float32)
-    share[some] = ndtr(-outside_mm[some] / sigma)
+    share[some] = _edge(plan, outside_mm[some], sigma)
     at = np.flatnonzero(sampled)
     points, total = offsets.reshape(3, -1)[:, at], np.zeros(len(at), np.float32)
+    aside = plan.ragged_mm * waves_at(plan, points, "ragged") if plan.ragged_mm else np.float32(0)
     for shift in shifts:
         within = points + shift[:, None]
-        edge = ndtr(-_outside_mm(*scale_and_distance(plan, table, within), scale) / sigma)
+        edge = _edge(plan, _outside_mm(*scale_and_distance(plan, table, within), scale) + aside, sigma)
         total += np.maximum(edge, strand_share(strands, within)) if strands else edge
     share.ravel()[at] = total / len(shifts)
     return share
+
+
+def _edge(plan: LesionPlan, outside_mm: np.ndarray, sigma: np.float32) -> np.ndarray:
+    """How much is lesion so far outside its surface: a Gaussian edge, a part of it wider than the rest."""
+    sharp: np.ndarray = ndtr(-outside_mm / sigma)
+    return sharp + plan.haze * (ndtr(-outside_mm / (_HAZE_WIDTH * sigma)) - sharp) if plan.haze else sharp
 
 
 def _outside_mm(t: np.ndarray, distance: np.ndarray, scale: float) -> np.ndarray:
@@ -183,7 +196,8 @@ def painted_box(plan: LesionPlan, grown: Grown, host: Volume) -> Box:
     same when another width of the edge or another attenuation is asked for.
     """
     body = 0.5 * plan.size_mm * (1 + plan.lobe_depth + 3 * plan.roughness)
-    near = _box_about(plan, host, body + plan.spicule_mm + _EDGE_MM + float(np.linalg.norm(host.spacing)) / 2)
+    strands = max(plan.spicule_mm, plan.attached_mm if plan.attached else 0.0)
+    near = _box_about(plan, host, body + strands + _EDGE_MM + float(np.linalg.norm(host.spacing)) / 2)
     i, j, k = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(near, grown.box, strict=True))
     within = tuple(slice(s.start - b.start, s.stop - b.start) for s, b in zip((i, j, k), grown.box, strict=True))
     holds_all = np.count_nonzero(grown.share[within]) == np.count_nonzero(grown.share)
@@ -228,6 +242,17 @@ def _allowed(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box) -> np.n
             "plan the lesion again for this label map"
         )
     return allowed
+
+
+def with_pleura(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allowed: np.ndarray) -> np.ndarray:
+    """Where a body may be painted, (x, y, z) boolean: also in the half-filled voxels between the lung's label and the
+    chest wall, or a line of air would part a nodule from the pleura that it lies at."""
+    if not any(name.startswith("lung") for name in plan.structures):
+        return allowed
+    ids = organs.ids[box]
+    air = np.isin(ids, [i for i, name in organs.names.items() if name.startswith(("lung", "trachea"))])
+    wide = ndimage.binary_dilation(allowed, iterations=_PLEURA_VOXELS)
+    return np.asarray(allowed | (wide & ~air & (host.hu[box] < _PLEURA_HU)))
 
 
 def offsets_mm(plan: LesionPlan, affine: np.ndarray, box: Box) -> np.ndarray:

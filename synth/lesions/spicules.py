@@ -9,8 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from synth.lesions.lesion_plan import LesionPlan
 
-_SHORTEST = 0.4  # of the longest; most are short
-_WIDTHS_MM = (0.7, 1.3)  # half width at the root
+_SHORTEST = 0.25  # of the longest; most are short
+_WIDTHS_MM = (0.4, 1.1)  # half width at the root
+_ATTACHED_WIDTHS_MM = (0.5, 1.1)  # half width of a vessel or strand that ends at the lesion
 _BEND = 0.22  # SD of the tip's sideways shift, of the length
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))
 
@@ -43,5 +44,19 @@ def spicules_of(plan: LesionPlan) -> list[Spicule]:
         sideways = np.cross(direction, rng.standard_normal(3))
         length = plan.spicule_mm * (_SHORTEST + (1 - _SHORTEST) * rng.random() ** 1.3)
         half_width = rng.uniform(*_WIDTHS_MM)
+        out.append(Spicule(direction, sideways * _BEND * length, float(length), float(half_width)))
+    return out
+
+
+def attached_of(plan: LesionPlan) -> list[Spicule]:
+    """Vessels and pleural strands that end at the lesion: few, wider than spicules, in any direction."""
+    if not plan.attached:
+        return []
+    rng = plan.generator("attached")
+    out = []
+    for direction in spread_directions(plan.attached, rng, jitter=1.5):
+        sideways = np.cross(direction, rng.standard_normal(3))
+        length = plan.attached_mm * rng.uniform(0.5, 1.0)
+        half_width = rng.uniform(*_ATTACHED_WIDTHS_MM)
         out.append(Spicule(direction, sideways * _BEND * length, float(length), float(half_width)))
     return out

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from synth.lesions.lesion_plan import LesionPlan
-from synth.lesions.spicules import Spicule, spicules_of
+from synth.lesions.spicules import Spicule, attached_of, spicules_of
 from synth.lesions.surface import scale_and_distance
 
 _ROOT_FLARE = 2.0  # the root widens into the body over the first tenth
@@ -20,8 +20,8 @@ Strand = tuple[Spicule, float]  # a spicule and the distance of its root from th
 
 
 def strands_of(plan: LesionPlan, table: np.ndarray, scale: float) -> list[Strand]:
-    """Every spicule with its root on the surface at a scale; `table` of `surface.surface_table`."""
-    spicules = spicules_of(plan)
+    """Every spicule and attached strand with its root on the surface at a scale; `table` of `surface.surface_table`."""
+    spicules = (spicules_of(plan) if plan.spicules else []) + attached_of(plan)
     if not spicules:
         return []
     directions = np.stack([s.direction for s in spicules], axis=1).astype(np.float32)

@@ -13,6 +13,7 @@ from synth.lesions.spicules import spicules_of, spread_directions
 
 _ROUGHNESS_BANDS = ((2.2, 0.9), (5.0, 0.5), (11.0, 0.25))  # (waves round the lesion, SD of the band)
 _WAVES = 32  # random plane waves a band (random Fourier features, Rahimi & Recht 2007)
+_RAGGED_MM = (3.0, 14.0)
 _LOBE_SHARPNESS = 14.0  # of the notches between lobes
 _NOTCHED = 0.85  # share of the sphere above the bottom of a notch
 _STEP_DEG = 3
@@ -48,6 +49,16 @@ def _band_limited(directions: np.ndarray, rng: np.random.Generator) -> np.ndarra
 def _unit_vectors(rng: np.random.Generator) -> np.ndarray:
     vectors = rng.standard_normal((_WAVES, 3))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def waves_at(plan: LesionPlan, points: np.ndarray, stream: str) -> np.ndarray:
+    """A random field of SD 1 at points (3, N), RAS mm from the centre: waves of 3 to 14 mm, the same on any grid."""
+    rng = plan.generator(stream)
+    short, long = _RAGGED_MM
+    lengths = short * (long / short) ** rng.random((_WAVES, 1))
+    waves = (2 * np.pi / lengths * _unit_vectors(rng)).astype(np.float32)
+    phases = rng.uniform(0, 2 * np.pi, (_WAVES, 1)).astype(np.float32)
+    return np.asarray(np.sqrt(2 / _WAVES) * np.cos(waves @ points + phases).sum(axis=0), np.float32)
 
 
 def _notches(directions: np.ndarray, lobes: np.ndarray) -> np.ndarray:

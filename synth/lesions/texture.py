@@ -10,6 +10,7 @@ from synth.lesions.shape import Grown
 from synth.report.noise import NoiseModel
 
 _ZONE_EDGE = 0.06  # SD of a border between zones, of the radius
+_RAGGED_CORE = 0.25  # more for mottled lesions, of the mottle
 _ZONE_WOBBLE = 0.10  # how irregular that border is, of the radius
 
 
@@ -32,6 +33,9 @@ def paint(plan: LesionPlan, grown: Grown, hu: np.ndarray, spacing: np.ndarray, n
     """
     hu = hu.astype(np.float32)
     target, opacity = _zones(plan, grown.depth, spacing)
+    if plan.mottle and (opacity < 1).any():
+        field = _smooth_field(plan, hu.shape, spacing, "mottle")
+        opacity = np.where(opacity < 1, opacity * (1 + plan.mottle * field), opacity).clip(0.0, 1.0)
     share = grown.share * opacity
     target += plan.grain_hu * _standardised(_smooth_field(plan, hu.shape, spacing, "grain"), share)
     missing = np.sqrt(1 - (1 - share) ** 2)
@@ -50,7 +54,8 @@ def _zones(plan: LesionPlan, depth: np.ndarray, spacing: np.ndarray) -> tuple[np
     """HU and opacity at each depth (x, y, z): inner zones are laid over outer ones, their borders irregular."""
     outer = plan.zones[0]
     if len(plan.zones) > 1:
-        depth = depth * (1 + _ZONE_WOBBLE * _smooth_field(plan, depth.shape, spacing, "zones"))
+        wobble = _ZONE_WOBBLE + _RAGGED_CORE * plan.mottle
+        depth = depth * (1 + wobble * _smooth_field(plan, depth.shape, spacing, "zones"))
     target = np.full(depth.shape, outer.hu, np.float32)
     opacity = np.full(depth.shape, outer.opacity, np.float32)
     for zone in plan.zones[1:]:

@@ -43,6 +43,7 @@ def grown_by(lesion: LesionPlan, growth: float, spacing: np.ndarray) -> LesionPl
     looks = {
         "size_mm": size,
         "spicule_mm": lesion.spicule_mm * growth,
+        "attached_mm": lesion.attached_mm * growth,
         "wall_mm": lesion.wall_mm * growth,
         "volume_ml": lesion.volume_ml and lesion.volume_ml * growth**3,
         "asked": _asked_later(lesion.asked, size),
@@ -113,7 +114,8 @@ def _ball_with(lesion: LesionPlan, margin_mm: float, spacing: np.ndarray) -> flo
     wanted = ball_of(lesion.model_dump() | {"margin_mm": margin_mm}, lesion.size_mm, spacing)
     if lesion.mass_effect == 0:
         return max(wanted, lesion.ball_mm)
-    body = 0.5 * lesion.size_mm * (1 + lesion.lobe_depth + 3 * lesion.roughness) + lesion.spicule_mm
+    body = 0.5 * lesion.size_mm * (1 + lesion.lobe_depth + 3 * lesion.roughness)
+    body += max(lesion.spicule_mm, lesion.attached_mm if lesion.attached else 0.0)
     if body + _EDGE_REACH * margin_mm > lesion.ball_mm:
         raise InputError(
             f"--change surface: an edge of {margin_mm:.1f} mm reaches beyond the tissue that {lesion.name} of "

@@ -25,12 +25,12 @@ Texture = Literal["solid", "part-solid", "ground-glass"]
 DENSITY_HU = 9.0  # from the organ's median: nearer is isodense
 SOFT_TISSUE_HU = (25.0, {False: 100.0, True: 130.0})  # where the organ is no yardstick: below, above by enhancement
 HETEROGENEOUS_HU = 4.5  # SD of the smoothed core beyond noise
-LOBULATED = 0.11  # share of the outline's convex hull that is not lesion
+LOBULATED = 0.05  # share of the convex hull of a nodule's outline that is not lesion, in the lung
 RAGGED = 0.15  # SD of the surface of a nodule in the lung about a smooth one, of the radius: above, its edge is none
 IRREGULAR = 0.05  # SD of the outline about its best ellipse-like fit, of the radius
 PUNCTATE_MM = 10.0
 THIN = 0.55  # greatest thickness over longest diameter: below, a lesion in a hollow organ is a layer
-SPICULATED = 1.9  # strands a slice
+SPICULATED = 2.4  # strands a slice
 SOLID_HU = -300.0
 SOLID_SHARES = (0.06, 0.75)  # of the core denser than SOLID_HU: below ground-glass, above solid
 CALCIFIED_HU = 200.0  # and so much above an organ that contrast brightens:
@@ -100,7 +100,7 @@ def measure_attributes(
         ragged=None if body is None else rounded(raggedness(body, spacing)),
         outline=None if outline is None else rounded(outline),
         concavity=None if hollows is None else rounded(hollows),
-        lobulated=None if hollows is None or shape == "wall thickening" else hollows >= LOBULATED,
+        lobulated=None if shape == "wall thickening" else _lobulated(structure, outline, hollows),
         shape=shape,
         strands=None if strands is None else rounded(strands),
         spiculated=None if strands is None else strands >= SPICULATED,
@@ -125,6 +125,13 @@ def texture_class(core_hu: np.ndarray) -> Texture:
     """
     share = float((core_hu > SOLID_HU).mean())
     return "ground-glass" if share < SOLID_SHARES[0] else "solid" if share > SOLID_SHARES[1] else "part-solid"
+
+
+def _lobulated(structure: str | None, outline: float | None, hollows: float | None) -> bool | None:
+    """In the lung by the hollows, as readers see it; elsewhere by the outline's deviation from a smooth one."""
+    if structure and structure.startswith("lung"):
+        return None if hollows is None else hollows >= LOBULATED
+    return None if outline is None else outline >= IRREGULAR
 
 
 def _texture(hu: np.ndarray, core: np.ndarray, body: NoduleBody | None) -> Texture:

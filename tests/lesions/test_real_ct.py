@@ -55,7 +55,9 @@ def test_an_18_mm_spiculated_solid_nodule_in_the_right_upper_lobe(real: tuple[Vo
     assert not mask[~organs.mask("lung_upper_lobe_right")].any()
     core = ndimage.binary_erosion(mask, iterations=2)
     assert 0 < ct.hu[core].mean() < 110
-    assert ct.hu[core].std() == pytest.approx(measure_noise(host, organs).sd, rel=0.25)
+    deep = ndimage.distance_transform_edt(mask, sampling=host.spacing) > 4.0
+    expected = np.hypot(measure_noise(host, organs).sd, plan.grain_hu)  # noise, and a texture as of real nodules
+    assert ct.hu[deep].std() == pytest.approx(expected, rel=0.3)
 
     case = Case(ct, organs, lesions)
     measured = measure(case)

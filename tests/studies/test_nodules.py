@@ -1,6 +1,7 @@
 """The nodule studies: patients apart, figures and limits that are right."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from studies.nodules.attributes import MEASURES, held_against
 from studies.nodules.crops import LUNG, Nodule, lung_of, read_nodules
+from studies.nodules.drawn import fold_of, planned, real_sample, request_of, without_nodule
 from studies.nodules.intervals import auc, best_limit, figure
+from studies.nodules.real_or_drawn import judged, together, trained
 from synth.errors import InputError
 from synth.report.measure import measure
 
@@ -66,6 +69,42 @@ def test_the_best_limit_parts() -> None:
 def test_a_folder_without_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no index\.csv"):
         read_nodules(tmp_path)
+
+
+def test_a_crop_without_its_nodule_is_lung() -> None:
+    one = nodule()
+    hu = without_nodule(one)
+    assert hu is not None
+    assert hu[one.mask].mean() == pytest.approx(-850, abs=20)
+    np.testing.assert_array_equal(hu[~one.lung], one.hu[~one.lung])
+    assert without_nodule(replace(one, mask=one.lung)) is None  # nothing is left to take its place
+
+
+def test_a_nodule_is_drawn_with_the_ratings_and_the_size_of_a_real_one() -> None:
+    one = nodule()
+    asked = request_of(replace(one, ratings=one.ratings | {"texture": 1}))
+    assert asked.texture == "ground-glass" and asked.spiculated
+    assert asked.size_mm == pytest.approx(12, abs=1.1)
+    plan = planned(asked, (25, 25, 25), np.random.default_rng(0))
+    assert (plan.centre, plan.size_mm) == ((25, 25, 25), asked.size_mm)
+    assert real_sample(one).body.sum() == pytest.approx(one.mask.sum(), rel=0.1)
+
+
+def test_folds_keep_sizes_even() -> None:
+    some = [replace(nodule(f"P{i}"), diameter_mm=float(i)) for i in range(20)]
+    folds = fold_of(some)
+    assert sorted(folds.values()) == sorted(list(range(5)) * 4)
+    assert all(len({folds[n.patient] for n in some[i : i + 5]}) == 5 for i in range(0, 20, 5))
+
+
+def test_the_judge_learns_what_can_be_seen_and_not_what_cannot() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(-850, 30, (32, 32, 32, 32)).astype(np.float32)
+    drawn = np.arange(32) % 2 == 0
+    seen = noise + 300 * drawn[:, None, None, None] * (np.linalg.norm(np.indices((32, 32, 32)) - 16, axis=0) < 6)
+    assert auc(judged(trained(seen[:24], drawn[:24], 0), seen[24:]), drawn[24:]) == 1.0
+    score = together(rng.normal(size=(300, 4)), rng.random(300) < 0.5, np.arange(300) % 5)
+    assert abs(auc(score, np.arange(300) % 2 == 0) - 0.5) < 0.12
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no real nodules here")
