@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from studies.fuzz import folders, images, learning, tables, words
+from studies.fuzz import folders, images, learning, others, tables, words
 
 Door = Callable[[np.random.Generator, Path, Path], list[str]]
 # (generator, folder of sound inputs, folder of this input) -> arguments of the command
@@ -37,5 +37,15 @@ DOORS: dict[str, Door] = {
     "prepared": learning.prepared,
     "checkpoints": learning.checkpoints,
     "weights": learning.weights,
+    "volumes": others.volumes,
+    "peers": others.peers,
 }
-SLOW = ("scans", "deltas", "evaluations", "prepared", "checkpoints", "weights")  # of whose inputs one in four is given
+SLOW = (
+    "scans",
+    "deltas",
+    "evaluations",
+    "prepared",
+    "checkpoints",
+    "weights",
+    "peers",
+)  # of whose inputs one in four is given

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from evals import result
 from evals.benchmarks import made_up, small_cohort
 from evals.stamp import Figure, Stamp
+from studies.fuzz.others import write_peer
 from synth import cli, report
 from synth.case import folder as case_folder
 from synth.case import order
@@ -36,6 +37,7 @@ def write_all(sound: Path) -> None:
     _write_series(sound / "series")
     _write_training(sound / "made_up")
     _write_weights(sound)
+    write_peer(sound / "maisi")
 
 
 def case() -> Case:

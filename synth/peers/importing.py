@@ -28,12 +28,12 @@ def import_weights(folder: Path, out: Path, licence: str | None) -> Path:
     """
     peer = Maisi.open(folder)
     text = next((folder / name for name in _LICENCES if (folder / name).is_file()), None)
-    if licence is None and text is None:
+    named = (licence or "").strip() or (_first_line(text) if text else "")
+    if not named:
         raise InputError(
             f"{folder}: no LICENSE beside the weights; say with --licence what they are under, as in "
             "--licence 'NVIDIA Open Model License'"
         )
-    named = licence or next((line.strip() for line in text_of(text).splitlines() if line.strip()), text.name)  # type: ignore[arg-type,union-attr]
 
     def write(partial: Path) -> None:
         files = {role: _written(held, partial / f"{role}.safetensors") for role, held in peer.files.items()}
@@ -44,6 +44,10 @@ def import_weights(folder: Path, out: Path, licence: str | None) -> Path:
         )
 
     return new_folder(out, write)
+
+
+def _first_line(file: Path) -> str:
+    return next((line.strip() for line in text_of(file).splitlines() if line.strip()), file.name)
 
 
 def _written(held: Held, file: Path) -> dict[str, Any]:
