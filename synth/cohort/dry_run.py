@@ -47,7 +47,7 @@ def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     """Lines that say what would be made. Nothing is left on disk. Raises InputError where no case can be drawn."""
     number, hosts = len(plan), len(plan.hosts)
     where = f"into {hosts} hosts" if hosts else f"generated at {' and '.join(f'{mm:g}' for mm in plan.spacings)} mm"
-    yield f"{plan.recipe.name}: {number} case{_s(number)}, {where}, in {process.world} process{_s(process.world, 'es')}"
+    yield f"{plan.recipe.name}: {number} case{_s(number)}, {where}, in {process.world} {_processes(process.world)}"
     for quota, values in plan.quotas.items():
         yield f"  {quota}: {', '.join(f'{value} {n}' for value, n in values.items())}"
     cost = measure(plan)
@@ -55,7 +55,7 @@ def preview(plan: CohortPlan, out: Path, process: Process) -> Iterator[str]:
     free = shutil.disk_usage(_existing(out)).free
     yield f"  disk: about {size(disk)}, as {cost.name} takes {size(cost.size)}; {size(free)} are free at {out}"
     seconds = cost.seconds_a_case * number / process.world
-    yield f"  time: about {duration(seconds)} in {process.world} process{_s(process.world, 'es')}, as {cost.told()}"
+    yield f"  time: about {duration(seconds)} in {process.world} {_processes(process.world)}, as {cost.told()}"
     if disk > free:
         yield f"  the disk is too small: free {size(disk - free)} or choose another --out"
 
@@ -94,6 +94,10 @@ def _existing(path: Path) -> Path:
     return next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
 
 
-def _s(number: int, ending: str = "s") -> str:
+def _s(number: int) -> str:
     """The ending of a plural."""
-    return "" if number == 1 else ending
+    return "" if number == 1 else "s"
+
+
+def _processes(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
