@@ -130,6 +130,11 @@ def read_case(folder: Path) -> CaseReadings:
         words = str(plan["request"]["prompt"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / case_folder.PLAN}: no request.prompt; make the case again") from error
+    if not words.strip():
+        raise InputError(
+            f"{folder}: was asked for nothing (no prompt in its plan), so nothing is compared; adopt it with --prompt, "
+            "or leave it out with --skip-bad"
+        )
     request = parse(words, door(str(plan.get("door"))))
     asked = readings.expanded(request)
     try:

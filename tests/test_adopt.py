@@ -16,6 +16,7 @@ from synth.case.folder import read_case
 from synth.cohort.hosts import find_hosts
 from synth.cohort.recipe import HostFolder
 from synth.dicom.study import identity_of, study
+from synth.errors import InputError
 from synth.volumes import nifti
 from synth.volumes.types import LabelMap, Volume
 from tests import hosts
@@ -94,6 +95,13 @@ def test_it_is_a_host_for_insertion_and_cohorts(tmp_path: Path) -> None:
     assert cli.main([*typed, "--organs", str(folder / "organs.nii.gz"), "--out", str(tmp_path / "more"), "-q"]) == 0
     case = read_case(next((tmp_path / "more").iterdir()))[0]
     assert np.array_equal(case.organs.ids, organs.ids) and case.lesions.ids.any()
+
+
+def test_a_case_that_was_asked_for_nothing_is_named_by_agreement(tmp_path: Path) -> None:
+    volume, _, _ = chest()
+    folder = adopted(tmp_path, saved(tmp_path / "sample.nii.gz", volume.hu, volume.affine))
+    with pytest.raises(InputError, match="sample: was asked for nothing"):
+        agreement_of(folder)
 
 
 def test_its_lesions_may_be_among_its_organs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from studies.fuzz.hostile import TEXTS, damaged, pick
+from synth.volumes import nifti
 
 _TOLD = {
     "--spacing": ("4", "4,4,6", "0,1,1", "-1,2,3", "1e9,1,1", "nan,1,1"),
@@ -35,7 +36,7 @@ _ROUND: dict[str, Any] = {
 
 def volumes(rng: np.random.Generator, sound: Path, here: Path) -> list[str]:
     """A volume in another format, with or without a grid, its bytes damaged, and things told of it that are not so."""
-    hu = np.asarray(nib.load(sound / "host/ct.nii.gz").dataobj)
+    hu = nifti.read_volume(sound / "host/ct.nii.gz", plausible=False).hu
     shown = pick(
         rng, (hu, ((hu + 1000) / 2000).clip(0, 1).astype(np.float32), (hu.clip(-1000, 1000) // 8).astype(np.int8))
     )
