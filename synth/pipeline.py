@@ -25,6 +25,7 @@ from synth.errors import InputError
 from synth.progress import Progress
 from synth.provenance import command_line
 from synth.report.style import Style, style_options
+from synth.volumes import nifti
 from synth.volumes.host import read_host
 
 
@@ -104,9 +105,8 @@ def insert_with_siblings(
     with progress.step("read", 1):
         volume, labels = read_host(host, organs, organ_ids, trust_labels=trust_labels)
     into = Host(volume, labels, host_files(host, organs, trained))
-    names = ",".join(f"{number}={name}" for number, name in sorted((organ_ids or {}).items())) or None
-    options: dict[str, object] = {"organs": organs, "organ_ids": names, "lesion_weights": lesion_weights, "seed": seed}
-    options |= {"trust_labels": True} if trust_labels else {}
+    options: dict[str, object] = {"organs": organs, "organ_ids": nifti.written_ids(organ_ids)}
+    options |= {"lesion_weights": lesion_weights, "seed": seed, "trust_labels": trust_labels or None}
     options |= style_options(style) | parser_options(request.prompt, "insert")
     command = partial(command_line, "insert", host, request.prompt, **options)
     plan = draw_insert(request, seed=seed, ct=host, organs=organs, lesion_weights=trained, style=style)

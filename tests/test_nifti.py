@@ -309,3 +309,10 @@ def test_organ_ids_json_must_be_a_table(tmp_path: Path) -> None:
         (tmp_path / "ids.json").write_text(content)
         with pytest.raises(InputError, match=said):
             nifti.parse_organ_ids(str(tmp_path / "ids.json"))
+
+
+@pytest.mark.parametrize("table", [{3: "liver", 7: "liver_tumour"}, nifti.labels.maisi_names()])
+def test_names_of_ids_are_read_back_as_they_are_written(table: dict[int, str]) -> None:
+    written = nifti.written_ids(table)
+    assert written is not None and nifti.parse_organ_ids(written) == table
+    assert nifti.written_ids({}) is None and nifti.written_ids(nifti.labels.maisi_names()) == "maisi"

@@ -64,9 +64,9 @@ class Adoption:
             "hu": _joined(told.hu),
             "values": _joined(told.stored),
             "organs": self.organs,
-            "organ_ids": _named(self.organ_ids),
+            "organ_ids": nifti.written_ids(self.organ_ids),
             "lesions": self.lesions,
-            "lesion_ids": _named(self.lesion_ids),
+            "lesion_ids": nifti.written_ids(self.lesion_ids),
             "prompt": self.prompt or None,
             "by": self.by,
             "trust_labels": self.trust_labels or None,
@@ -178,7 +178,3 @@ def _more(what: Adoption, foreign: Foreign) -> dict[str, Any]:
 
 def _joined(numbers: tuple[float, ...] | None) -> str | None:
     return None if numbers is None else ",".join(f"{n:g}" for n in numbers)
-
-
-def _named(table: Names | None) -> str | None:
-    return None if table is None else ",".join(f"{number}={name}" for number, name in sorted(table.items()))

@@ -31,6 +31,7 @@ from synth.progress import Progress
 from synth.provenance import command_line, sha256_of_file
 from synth.report.style import Style, style_options
 from synth.seeding import derive
+from synth.volumes import nifti
 from synth.volumes.types import Case, LabelMap, Volume
 
 DOOR = "insert"  # whose findings are drawn: they are put into what the peer drew
@@ -192,7 +193,7 @@ def generate(
         steps=steps or sampling.STEPS[peer.variant],
         kind=kind or ("organs" if given else "ours" if peer.takes_masks else "none"),
         organs=given,
-        organ_ids=None if organ_ids is None else ",".join(f"{n}={name}" for n, name in sorted(organ_ids.items())),
+        organ_ids=nifti.written_ids(organ_ids),
         style=style,
     )
     order.require()

@@ -16,6 +16,7 @@ from scipy import ndimage
 from synth.errors import InputError
 from synth.regions import Region
 from synth.regions.measures import Reach
+from synth.volumes import nifti
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap
 
@@ -91,8 +92,7 @@ class GivenFile:
 
     def options(self) -> dict[str, object]:
         """The options that name them on the command line."""
-        names = ",".join(f"{number}={name}" for number, name in sorted((self.organ_ids or {}).items()))
-        return {"organs": self.path, "organ_ids": names or None}
+        return {"organs": self.path, "organ_ids": nifti.written_ids(self.organ_ids)}
 
 
 def place(organs: LabelMap, mean_organs: np.ndarray, spacing: float, region: Region) -> Given:

@@ -132,6 +132,13 @@ def parse_organ_ids(text: str, option: str = "--organ-ids") -> dict[int, str]:
     return table
 
 
+def written_ids(table: Mapping[int, str] | None) -> str | None:
+    """The names of ids as an option says them, which `parse_organ_ids` reads back; None for none."""
+    if table and dict(table) == labels.maisi_names():
+        return MAISI
+    return ",".join(f"{number}={name}" for number, name in sorted((table or {}).items())) or None
+
+
 def read_stored(path: Path) -> np.ndarray:
     """The numbers (X, Y, Z) as they are stored, whatever the header says of scale and place.
 
