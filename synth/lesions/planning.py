@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from prompts.request import FindingRequest
-from prompts.vocabulary import Invasion, Organ, Phase, Shape, Side, Surface
+from prompts.vocabulary import Heterogeneity, Invasion, Organ, Phase, Shape, Side, Surface
 from synth.errors import InputError
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
@@ -296,6 +296,7 @@ def _draw_border(
 ) -> dict[str, Any]:
     """How a nodule ends, as fields of its plan; one that is to be smooth or without spicules ends more plainly."""
     smooth = finding.shape in (Shape.ROUND, Shape.PUNCTATE) or finding.surface is Surface.WELL_DEFINED
+    smooth |= finding.heterogeneity is Heterogeneity.HOMOGENEOUS
     bare = finding.spiculated is False
     number = int(rng.integers(model.attached[0], (_BARE if bare else model.attached[1]) + 1))
     ragged, haze, mottle = (uniform(rng, r) for r in (model.ragged_mm, model.haze, model.mottle))

@@ -129,9 +129,11 @@ def _share(
 
 
 def _edge(plan: LesionPlan, outside_mm: np.ndarray, sigma: np.float32) -> np.ndarray:
-    """How much is lesion so far outside its surface: a Gaussian edge, a part of it wider than the rest."""
+    """How much is lesion so far outside its surface: a Gaussian edge, a part of it wider on the outside."""
     sharp: np.ndarray = ndtr(-outside_mm / sigma)
-    return sharp + plan.haze * (ndtr(-outside_mm / (_HAZE_WIDTH * sigma)) - sharp) if plan.haze else sharp
+    if not plan.haze:
+        return sharp
+    return sharp + plan.haze * (ndtr(-outside_mm / (_HAZE_WIDTH * sigma)) - sharp).clip(0)
 
 
 def _outside_mm(t: np.ndarray, distance: np.ndarray, scale: float) -> np.ndarray:

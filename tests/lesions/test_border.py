@@ -75,6 +75,8 @@ def test_haze_lies_outside_the_border(make_plan: Make) -> None:
     distance = ndimage.distance_transform_edt(~sharp[1])
     shell = (distance > 1.5) & (distance <= 2.5)
     assert np.median(hazy[0][shell]) > np.median(sharp[0][shell]) + 25
+    inside = ndimage.distance_transform_edt(sharp[1]) > 2
+    assert np.median(hazy[0][inside]) == pytest.approx(np.median(sharp[0][inside]), abs=3)
 
 
 def test_ground_glass_is_mottled(make_plan: Make) -> None:
