@@ -134,6 +134,7 @@ def _answers(items: Sequence[Term], index: int) -> bool:
         return True  # "R 3 cm L 2 cm"
     opens = index == 0 or "mark" in items[index - 1].means
     named = behind is not None and ("organ" in behind.means or "level" in behind.means)
+    named = named or (items[index].text.isupper() and behind is not None and "finding" in behind.means)  # "R effusion"
     return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -45,6 +46,9 @@ _BY_VOLUME = (
 _LISTED = 12  # of a closed set, in a message of one line
 _ORGANS = f"{', '.join(list(Organ)[:_LISTED])} and {len(Organ) - _LISTED} more"
 _STATUS = {"possible": "only possible", "past": "past"}
+
+
+_ABDOMINAL = re.compile(r"\babdominal|\baaa\b|\b(?:infra|supra|juxta)-?renal", re.I)
 
 
 @dataclass(frozen=True)
@@ -362,6 +366,8 @@ def targets_of(told: Sequence[Told]) -> tuple[list[TargetRequest], list[str]]:
 
 def place_of(finding: Finding) -> str | None:
     """What tells the region that a finding is in: its organ, or the bone that it names."""
+    if finding.organ == Organ.AORTA and _ABDOMINAL.search(finding.text):
+        return "abdominal aorta"
     bone = _part(Organ.BONE, finding) if finding.organ == Organ.BONE else None
     return bone or finding.organ
 
@@ -376,7 +382,13 @@ def region_of(organs: Sequence[str | None]) -> str | None:
         return "chest_abdomen"
     if regions and regions <= {"abdomen", "pelvis"}:
         return "abdomen_pelvis"
-    return "torso" if regions and regions <= {"chest", "abdomen", "pelvis"} else None
+    if regions and regions <= {"chest", "abdomen", "pelvis"}:
+        return "torso"
+    said = {Organ(o) for o in organs if o in list(Organ)}
+    return next((str(r) for r in _WIDE if said and said <= set(REGION_ORGANS[r]) and len(regions) > 1), None)
+
+
+_WIDE = (Region.CHEST, Region.CHEST_ABDOMEN)  # a thyroid beside the esophagus is in a CT of the chest
 
 
 @cache

@@ -23,7 +23,7 @@ def bind(
     edges = [_boundary(items, a, b, places, end) for a, b, end in zip(drafts, drafts[1:], ends, strict=False)]
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
     widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
-    calibres = {} if widened else _calibres(items)
+    calibres = {} if widened else _calibres(items, drafts)
     # "the heart is normal and no mass ..": no mass of the heart; "nodule on the right, left lobe normal"; "duct 3 mm"
     normal = [p for p in places if p.first < begin or _is_normal(items, p)]
     places = [p for p in places if p not in normal and p.last - 1 not in calibres]
@@ -56,12 +56,17 @@ def _is_normal(items: Sequence[Term], place: Place) -> bool:
     return bool(behind) and (behind[0].has("normal") or (plain and behind[-1].has("normal")))
 
 
-def _calibres(items: Sequence[Term]) -> dict[int, int]:
-    """Item of a duct or vessel -> item of the length that is its width: nothing else stands between two commas."""
+def _calibres(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
+    """Item of a duct or vessel -> item of the length that is its width: nothing else stands between two commas.
+
+    So with "ascites, spleen 15 cm": where no head is a lesion or of that organ, the length is the organ's.
+    """
     found: dict[int, int] = {}
+    lesions = any(d.kind is None or d.kind.name in FOCAL for d in drafts)
+    measured = _DUCTS if lesions else _DUCTS | (_WHOLE - {d.kind.organ for d in drafts if d.kind})
     for chunk in _chunks(items):
         sizes = [i for i in chunk if "size" in items[i].means]
-        ducts = [i for i in chunk if items[i].means.get("organ") in _DUCTS]
+        ducts = [i for i in chunk if items[i].means.get("organ") in measured]
         told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
         if len(sizes) == 1 and ducts and not told and max(ducts) < sizes[0]:
             found |= dict.fromkeys(ducts, sizes[0])
@@ -78,6 +83,7 @@ def _chunks(items: Sequence[Term]) -> list[list[int]]:
     return chunks
 
 
+_WHOLE = frozenset(("spleen", "liver", "kidney", "heart", "prostate", "uterus", "thyroid", "pancreas"))
 _DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
 
@@ -162,7 +168,7 @@ def _attributes(draft: Draft, said: dict[str, str], negated: bool) -> None:
 
 
 _THICK = frozenset(("thickness", "thick", "deep", "depth", "thickest", "deepest"))
-_SHORT = frozenset(("short", "narrow", "sad"))
+_SHORT = frozenset(("short", "narrow", "sad", "sa"))
 _NEAR = 4
 _FAR = 8
 
@@ -414,8 +420,13 @@ def _around(items: Sequence[Term], before: Draft, draft: Draft) -> None:
 
 
 def _within(before: Draft, draft: Draft) -> None:
-    """ "aneurysm with mural thrombus": a clot is in the vessel that was spoken of."""
-    if draft.kind is None or before.kind is None or draft.kind.name != "thrombosis" or _placed(draft):
+    """ "aneurysm with mural thrombus": a clot is in the vessel that was spoken of; "goiter with a 3 cm nodule"."""
+    if draft.kind is None or before.kind is None:
+        return
+    if before.kind.name == "goiter" and draft.kind.name in FOCAL and not any(p.organ for p in draft.places[:1]):
+        first = draft.places[0] if draft.places else Place(draft.head, draft.head)
+        draft.places = [replace(first, organ="thyroid"), *draft.places[1:]]
+    if draft.kind.name != "thrombosis" or _placed(draft):
         return
     if before.kind.name in ("aneurysm", "dissection"):
         organ = next((p.organ for p in before.places if p.organ and not p.weak), before.kind.organ)

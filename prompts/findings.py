@@ -151,7 +151,7 @@ def _under(heading: Term) -> Place:
 
 
 def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:
-    if not place.joined:
+    if not place.joined or (found and _goes_into(found[-1], place, items)):
         for earlier in reversed(found):
             if _compatible(earlier, place) and not _with_own_length(items, earlier, place):
                 _merge(earlier, place)
@@ -162,6 +162,13 @@ def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: lis
             conflicts.append(f"'{a}' and '{b}' contradict each other: say 'bilateral', or name two findings")
             return
     found.append(replace(place, segments=list(place.segments)))
+
+
+def _goes_into(a: Place, b: Place, items: Sequence[Term]) -> bool:
+    """ "pneumothorax right, apical": behind a comma alone, a part without a side is one of the side before it."""
+    between = items[a.last : b.first]
+    finer = a.side in ("left", "right") and not a.part and not a.segments and b.side is None and bool(b.part)
+    return finer and len(between) == 1 and is_mark(between[0], ",")
 
 
 def _with_own_length(items: Sequence[Term], a: Place, b: Place) -> bool:
@@ -300,7 +307,10 @@ def _listed(sizes: Sequence[tuple[int, dict[str, Any]]], items: Sequence[Term]) 
 
 
 def _shared_out(sizes: Sequence[tuple[int, dict[str, Any]]], places: Sequence[Place]) -> list[dict[str, Any] | None]:
-    """Each size to the place that follows it, where a size comes first; else to the place before it."""
+    """In order, where there are as many; else each size to the place that follows it, where a size comes first; else to
+    the place before it."""
+    if len(sizes) == len(places):
+        return [size for _, size in sizes]
     found: list[dict[str, Any] | None] = [None] * len(places)
     leads = sizes[0][0] < places[0].first
     for index, size in sizes:
@@ -375,6 +385,9 @@ def _finding(draft: Draft, place: Place | None, size: dict[str, Any] | None, cou
     if draft.attributes.get("cystic") == "True" and draft.kind.generic and "texture" not in draft.attributes:
         name = "cyst"
     attributes = {k: _typed(v) for k, v in draft.attributes.items()}
+    if "component" in attributes and organ in (None, "lung"):
+        del attributes["component"]
+        attributes["texture"] = "part-solid"  # "a ground-glass nodule with a solid component"
     if size is not None and size["is"] in ("thickness", "short axis"):
         _other_length(attributes, size)
         size = None

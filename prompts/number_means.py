@@ -78,6 +78,14 @@ def grown(match: re.Match[str]) -> Means:
     return {"size": {"axes": (now,), "is": None, "was": was}}
 
 
+_GREW = re.compile(r"(?:grow|grew|creas|shr[iu]n|enlarg|progress|regress|reduc|chang|went)[^.;]{0,80}$", re.I)
+
+
+def grown_or_range(match: re.Match[str]) -> Means:
+    """ "interval growth of the nodule from 7 to 12 mm"; "nodules of from 7 to 12 mm" are of a range."""
+    return grown(match) if _GREW.search(match.string[: match.start()]) else length_range(match)
+
+
 def worded(match: re.Match[str]) -> Means:
     """ "two by one point five centimeters"."""
     scale, lengths = _scale(match["unit"]), []
@@ -204,6 +212,17 @@ def station(match: re.Match[str]) -> Means:
     side = {"R": "right", "L": "left"}[sides.pop()] if len(sides) == 1 else None
     place = {"organ": "mediastinum", "segment": f"station {numbers}"}
     return {"place": place | ({"side": side} if side else {}), "station": True}
+
+
+_NODAL = re.compile(r"\bnod(?:e|al)|\blymph|\blns?\b|adenopath", re.I)
+
+
+def neck_level(match: re.Match[str]) -> Means:
+    """ "node level IIa": of the neck where nodes are spoken of; else a class ("level 4")."""
+    beside = match.string[max(match.start() - 60, 0) : match.end() + 60]
+    if not _NODAL.search(beside):
+        return stage(match)
+    return {"place": {"organ": "neck", "segment": " ".join(match[0].split())}, "station": True}
 
 
 def count(match: re.Match[str]) -> Means:

@@ -23,11 +23,13 @@ from prompts.number_means import (
     doses,
     earlier,
     grown,
+    grown_or_range,
     length,
     length_range,
     lengths_listed,
     months,
     named_person,
+    neck_level,
     person,
     ptv,
     ratio,
@@ -185,7 +187,9 @@ RULES = (
         stage,
         needs="t0 t1 t2 t3 t4 tx n0 n1 n2 n3",
     ),
-    _rule(r"levels?\s+(?:[1-7]|[ivx]+)[ab]?(?:\s*(?:[-/,]|and|to)\s*(?:[1-7]|[ivx]+)[ab]?)*", stage, needs="level"),
+    _rule(
+        r"levels?\s+(?:[1-7]|[ivx]+)[ab]?(?:\s*(?:[-/,]|and|to)\s*(?:[1-7]|[ivx]+)[ab]?)*", neck_level, needs="level"
+    ),
     # what the scanner did, and how bright
     _rule(
         (
@@ -354,6 +358,11 @@ RULES = (
         rf"(?P<low>{NUMBER})\s*(?P<lunit>{MM})?\s+to\s+(?P<high>{NUMBER}){GAP}(?P<unit>{MM})",
         grown,
         left="",
+        needs="from",
+    ),
+    _rule(
+        rf"from\s+(?P<low>{NUMBER})\s*(?P<lunit>{MM})?\s+to\s+(?P<high>{NUMBER}){GAP}(?P<unit>{MM})",
+        grown_or_range,
         needs="from",
     ),
     _rule(

@@ -35,7 +35,8 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     answers = index > 0 and is_mark(items[index - 1], ":")
     closes = index + 1 == len(items) or is_mark(items[index + 1], ",", ")") or _only_enlarged(items[index + 1 :])
     both = "absent before" in contexts and "absent after" in contexts
-    if "absent before" in contexts and not (both and answers and closes):
+    scanned = items[index].text.lower() == "w/o" and index + 1 < len(items) and "mark" in items[index + 1].means
+    if "absent before" in contexts and not (both and answers and closes) and not scanned:  # "CT chest w/o: mass"
         reach(found, "absent", forward(items, index))
     names = index + 1 < len(items) and is_mark(items[index + 1], ":")  # "not seen: nodules"
     if "absent after" in contexts and (not both or (answers and closes)):

@@ -23,6 +23,7 @@ _UNENDED = (
     "measured reaching between both x segment seg station level up size diameter , +"
 )
 _EXPECTING = frozenset(_UNENDED.split())
+_ASKED = ("indication", "history")
 _OPENS_A_LINE = frozenset("-*\u2022")
 
 
@@ -47,6 +48,8 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
     found: list[Sentence] = []
     section, organ, detail = UNTITLED, None, False
     for first, last, opens_line in _stretches(source, terms):
+        if section in _ASKED and _names_the_scan(source, at.get(first)):
+            section, organ, detail = UNTITLED, None, False
         while first < last:
             heading = _heading(source, at, first, last)
             if heading is None:
@@ -65,6 +68,12 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
             found.append(Sentence(start, end, section, organ, detail, opens_line))
         detail = False
     return found
+
+
+def _names_the_scan(source: Source, term: Term | None) -> bool:
+    """ "Indication: r/o PE. CTPA: no filling defect.": what was found follows what was asked."""
+    behind = source.tokens[term.last].text if term is not None and term.last < len(source.tokens) else ""
+    return term is not None and "region" in term.means and behind == ":"
 
 
 def _listed(source: Source, terms: Sequence[Term], first: int, last: int) -> list[tuple[int, int]]:

@@ -1,0 +1,87 @@
+"""Lengths, sides and places that stand where they are easily taken for another's."""
+
+from __future__ import annotations
+
+import pytest
+
+from prompts import Finding, parse, read
+from prompts.vocabulary import Region
+
+
+def told(finding: Finding) -> tuple[object, ...]:
+    return finding.kind, finding.organ, finding.side, finding.part, finding.size_mm
+
+
+SAID = {
+    "Growth of the RUL nodule from 6 mm to 11 mm": [("nodule", "lung", "right", "upper", (11.0,))],
+    "nodules of from 3 mm to 8 mm in the left lung": [("nodule", "lung", "left", None, (3.0, 8.0))],
+    "tumour in segment II 30 mm, another 14 mm one in segment VI": [
+        ("tumour", "liver", None, "2", (30.0,)),
+        ("tumour", "liver", None, "6", (14.0,)),
+    ],
+    "ascites, spleen 14 cm": [("ascites", "peritoneum", None, None, None)],
+    "cirrhosis and ascites, splenic size 14.5 cm": [
+        ("cirrhosis", "liver", None, None, None),
+        ("ascites", "peritoneum", None, None, None),
+    ],
+    "splenomegaly, spleen 17 cm": [("splenomegaly", "spleen", None, None, (170.0,))],
+    "pneumothorax left, apical": [("pneumothorax", "pleura", "left", "upper", None)],
+    "CT chest w/o: LLL 19 mm mass": [("mass", "lung", "left", "lower", (19.0,))],
+    "Reason for exam: r/o PE. CTPA: 7 mm RUL nodule.": [
+        ("pulmonary embolism", "pulmonary artery", None, None, None),
+        ("nodule", "lung", "right", "upper", (7.0,)),
+    ],
+    "large L effusion": [("effusion", "pleura", "left", None, None)],
+    "goiter with a 2 cm nodule on the right": [
+        ("goiter", "thyroid", None, None, None),
+        ("nodule", "thyroid", "right", None, (20.0,)),
+    ],
+    "18 mm lymph node level IIb right": [("lymph node", "neck", "right", None, (18.0,))],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SAID.items(), ids=SAID.keys())
+def test_each_length_side_and_place_is_its_own(text: str, expected: list[tuple[object, ...]]) -> None:
+    assert [told(finding) for finding in read(text).findings] == expected
+
+
+def test_what_was_grown_from_is_kept() -> None:
+    (finding,) = read("Growth of the RUL nodule from 6 mm to 11 mm").findings
+    assert finding.attributes["earlier_mm"] == 6
+
+
+def test_what_is_asked_is_possible_and_what_is_found_is_there() -> None:
+    found = read("Reason for exam: r/o PE. CTPA: 7 mm RUL nodule.").findings
+    assert [finding.status for finding in found] == ["possible", "present"]
+
+
+@pytest.mark.parametrize("text", ["11 mm ground-glass nodule with a 4 mm solid component in the LUL",
+                                  "LUL nodule of 11 mm with solid core"])  # fmt: skip
+def test_a_solid_component_makes_a_nodule_part_solid(text: str) -> None:
+    (finding,) = read(text).findings
+    assert finding.drawn and finding.attributes["texture"] == "part-solid" and finding.size_mm == (11.0,)
+    (other,) = read("20 mm cyst in the pancreatic tail with a solid component").findings
+    assert other.drawn and "texture" not in other.attributes
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        ("AAA 50 mm", Region.ABDOMEN),
+        ("ascending aortic aneurysm 50 mm", Region.CHEST),
+        ("hiatal hernia and a thyroid nodule", Region.CHEST),
+    ],
+)
+def test_the_region_shows_the_part_that_is_meant(text: str, region: Region) -> None:
+    assert read(text).region == region
+
+
+def test_a_size_word_is_no_part_of_a_name() -> None:
+    (finding,) = read("large hiatal hernia").findings
+    assert finding.size == "large"
+    assert read("nonobstructing 4 mm stone in the left kidney").findings[0].attributes["obstructing"] is False
+
+
+def test_a_short_axis_is_one_under_its_letters() -> None:
+    assert read("4R node 15 mm SA").findings[0].attributes["short_axis_mm"] == 15
+    assert parse("CT abdomen w/o contrast").phase == "non_contrast"
