@@ -140,7 +140,8 @@ def _title(sheet: _Sheet, case: Case, door: str) -> None:
     size = " x ".join(str(n) for n in case.ct.hu.shape)
     made = _MADE.get(door, _MADE["generate"])
     sheet.text(_GAP, 11, made, size=11, weight="bold")
-    text = f"made by synthct {__version__}, for research; {size} voxels of {spacing} mm"
+    by = "measured" if door == "adopt" else "made"
+    text = f"{by} by synthct {__version__}, for research; {size} voxels of {spacing} mm"
     sheet.text(_GAP + 24 + 8.4 * len(made), 12, text, size=9, colour=FAINT)
 
 
