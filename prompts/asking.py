@@ -156,7 +156,7 @@ class _Invalid(str):
 
 def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[FindingRequest | None, str]:
     """The request that draws a finding, and why not, or what of it is not drawn."""
-    general = load("words/asked.yaml")["as"].get(finding.kind)
+    general = _drawn_as(finding)
     finding = _in_words_of_a_request(finding)
     if finding.kind not in list(FindingKind):
         return None, f"{finding.kind} is not drawn yet"
@@ -188,10 +188,18 @@ def _is_drawn_there(request: FindingRequest) -> bool:
     return any(name.split("_")[0] in only for name in structures_of(request.organ, request.side, request.segment))
 
 
+def _drawn_as(finding: Finding) -> str | None:
+    """What a general word is drawn as (`as` of words/asked.yaml)."""
+    kind = load("words/asked.yaml")["as"].get(finding.kind)
+    if isinstance(kind, dict):
+        kind = next(told for word, told in kind.items() if word in finding.text.lower())
+    return kind
+
+
 def _in_words_of_a_request(finding: Finding) -> Finding:
     """The finding with the kind and organ that a request calls it by (words/asked.yaml)."""
     table = load("words/asked.yaml")
-    kind = table["as"].get(finding.kind) or table["kinds"].get(finding.kind, finding.kind)
+    kind = _drawn_as(finding) or table["kinds"].get(finding.kind, finding.kind)
     if kind == "medical material":
         kind = table["devices"].get(finding.attributes.get("device"), kind)
     organ = table["organ of a kind"].get(kind) or table["organs"].get(finding.organ, finding.organ)

@@ -29,7 +29,10 @@ def bind(
     places = [p for p in places if p not in normal and p.last - 1 not in calibres]
 
     def owner(index: int) -> Draft:
-        return drafts[sum(edge <= index for edge in edges)]
+        number = sum(edge <= index for edge in edges)
+        while number and index >= drafts[number].last and _is_ground(items, drafts[number]):
+            number -= 1
+        return drafts[number]
 
     for place in places:
         draft = owner(place.first)
@@ -50,6 +53,15 @@ def bind(
     return normal
 
 
+_GROUND = ("cirrhotic", "emphysematous", "fatty", "steatotic", "fibrotic")
+
+
+def _is_ground(items: Sequence[Term], draft: Draft) -> bool:
+    """ "HCC in a cirrhotic liver, segment 7": what the organ is like; words behind it are of what lies in it."""
+    before = [i for i in items[max(draft.first - 2, 0) : draft.first] if not i.has("article") and not i.has("definite")]
+    return draft.text.lower().startswith(_GROUND) and bool(before) and before[-1].has("in")
+
+
 def _is_normal(items: Sequence[Term], place: Place) -> bool:
     behind = items[place.last : place.last + 2]
     plain = bool(behind) and (behind[0].is_finite or "unknown" in behind[0].means)
@@ -68,9 +80,15 @@ def _calibres(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
         sizes = [i for i in chunk if "size" in items[i].means]
         ducts = [i for i in chunk if items[i].means.get("organ") in measured]
         told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
+        if lesions and not ducts and len(sizes) == 1 and _length(items[sizes[0]]) >= _OF_A_SPLEEN:
+            ducts = [i for i in chunk if items[i].means.get("organ") == "spleen"]
         if len(sizes) == 1 and ducts and not told and max(ducts) < sizes[0]:
             found |= dict.fromkeys(ducts, sizes[0])
     return found
+
+
+def _length(item: Term) -> float:
+    return max(item.means["size"].get("axes", (0.0,)))
 
 
 def _chunks(items: Sequence[Term]) -> list[list[int]]:
@@ -83,6 +101,7 @@ def _chunks(items: Sequence[Term]) -> list[list[int]]:
     return chunks
 
 
+_OF_A_SPLEEN = 100.0  # mm, and more is no lesion of it
 _WHOLE = frozenset(("spleen", "liver", "kidney", "heart", "prostate", "uterus", "thyroid", "pancreas"))
 _DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
@@ -93,7 +112,8 @@ def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:
     told = draft.text.lower() == "primary"  # "thyroid primary" beside nodules
     spread = any(d.kind and (d.kind.name == "metastasis" or (told and d is not draft)) for d in drafts)
     nature = draft.attributes.get("nature") == "metastatic" and draft.text.lower() not in ("lesion", "nodule", "mass")
-    if draft.kind and draft.kind.name == "tumour" and nature and len(drafts) > 1 and not seen and not draft.places:
+    known = draft.text.lower().endswith(("cancer", "carcinoma", "ca")) or not draft.places
+    if draft.kind and draft.kind.name == "tumour" and nature and len(drafts) > 1 and not seen and known:
         draft.status = "past"  # "metastatic melanoma with liver lesions"
     if draft.kind and draft.kind.primary and spread and not seen and draft.status == "present":
         draft.status = "past"

@@ -218,7 +218,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return False
     between = items[a.last : b.first]
     labelled = a.kind.generic or ({a.kind.name, b.kind.name} <= FOCAL and a.first < _LABEL)
-    if labelled and any(is_mark(i, ":") for i in between) and not any("size" in i.means for i in between):
+    told = any("size" in i.means or "count" in i.means for i in between)  # "metastatic cancer: 5 liver lesions"
+    if labelled and any(is_mark(i, ":") for i in between) and not told:
         return _told(a, b, certain=True)  # "Target lesion 1: lymph node"
     if _is_apposition(items, a, b):
         return _told(a, b, certain=True)

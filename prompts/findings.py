@@ -247,6 +247,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     lists = [s["list"] for _, s in sizes if "list" in s]
     if len(sizes) > 1 and (chain := _listed(sizes, items)):
         lists = [tuple(chain)]
+    if lists and len(lists[0]) == 2 and len(expanded) == 1 and expanded[0].side == "bilateral":
+        expanded = _sides_in_order(expanded[0], items)
     if (each_its_own := _counts_of(draft, expanded, items)) and not sizes:
         return [(p, None, n) for p, n in zip(expanded, each_its_own, strict=True)]
     if len(expanded) <= 1:
@@ -271,6 +273,14 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
     bounded = any(s["is"] in ("largest", "below", "short axis") for _, s in sizes)
     each = each if isinstance(each, int) or bounded else 1
     return [(p, size, each) for p, size in zip(expanded, _shared_out(sizes, expanded), strict=True)]
+
+
+def _sides_in_order(place: Place, items: Sequence[Term]) -> list[Place]:
+    """ "6 and 9 mm nodules in the right and left upper lobes": one each, in the order of the words."""
+    said = [str(i.means["side"]) for i in items if i.means.get("side") in ("left", "right")]
+    words = " ".join(i.text.lower() for i in items[place.first : place.last])
+    said = said if len(said) == 2 else [w for w in words.replace("-", " ").split() if w in ("left", "right")]
+    return [replace(place, side=side) for side in said] if sorted(said) == ["left", "right"] else [place]
 
 
 def _counts_of(draft: Draft, places: Sequence[Place], items: Sequence[Term]) -> list[int]:

@@ -142,6 +142,9 @@ def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) ->
     if state.scan.modality is not None and not state.scan.has_ct:
         raise PromptError(f"'{state.scan.modality.text}' cannot be drawn: only CT can")
     told = merging.without_repeats(state.told)
+    if state.scan.is_loose:
+        home = asking.region_of([asking.place_of(t.finding) for t in told if t.finding.status == "present"])
+        facts["region"] = scan.wide(facts["region"], home)
     of_findings = asking.asked(told, facts["region"], door)
     findings, assumed = of_findings.findings, of_findings.assumed
     targets, wrong = asking.targets_of(state.targets)

@@ -45,6 +45,7 @@ class Scan:
 
     said: dict[str, list[tuple[Any, Term, int]]] = field(default_factory=dict)
     loose_regions: list[tuple[Any, Term, int]] = field(default_factory=list)
+    is_loose: bool = False
     modality: Term | None = None
     has_ct: bool = False
     age: int | None = None
@@ -160,9 +161,15 @@ def facts(scan: Scan) -> dict[str, Any]:
     Raises PromptError where one sentence says two that contradict each other.
     """
     if not scan.said.get("region") and scan.loose_regions:
-        scan.said["region"] = scan.loose_regions
+        scan.said["region"], scan.is_loose = scan.loose_regions, True
     found: dict[str, Any] = {name: _one(scan, name) for name in (*FIELDS, "age")}
     return found
+
+
+def wide(region: str | None, home: str | None) -> str | None:
+    """A region and the one that findings are in, where they are two ("LUL nodule. Upper abdomen: normal.")."""
+    parts = frozenset(part for one in (region, home) if one for part in _PARTS.get(one, (one,)))
+    return _BROAD.get(parts, region)
 
 
 def _one(scan: Scan, name: str) -> Any:

@@ -36,6 +36,19 @@ SAID = {
         ("goiter", "thyroid", None, None, None),
         ("nodule", "thyroid", "right", None, (20.0,)),
     ],
+    "HCC in a cirrhotic liver, segment 3, 25 mm": [
+        ("tumour", "liver", None, "3", (25.0,)),
+        ("cirrhosis", "liver", None, None, None),
+    ],
+    "metastatic colon cancer: 4 liver lesions": [
+        ("metastasis", "colorectum", None, None, None),
+        ("lesion", "liver", None, None, None),
+    ],
+    "mediastinal mass 9 cm, spleen 16 cm": [("mass", "mediastinum", None, None, (90.0,))],
+    "5 mm and 8 mm nodules in the left and right lower lobes": [
+        ("nodule", "lung", "left", "lower", (5.0,)),
+        ("nodule", "lung", "right", "lower", (8.0,)),
+    ],
     "18 mm lymph node level IIb right": [("lymph node", "neck", "right", None, (18.0,))],
 }
 
@@ -70,6 +83,7 @@ def test_a_solid_component_makes_a_nodule_part_solid(text: str) -> None:
         ("AAA 50 mm", Region.ABDOMEN),
         ("ascending aortic aneurysm 50 mm", Region.CHEST),
         ("hiatal hernia and a thyroid nodule", Region.CHEST),
+        ("9 mm LUL nodule. Upper abdomen: normal.", Region.CHEST_ABDOMEN),
     ],
 )
 def test_the_region_shows_the_part_that_is_meant(text: str, region: Region) -> None:
@@ -85,3 +99,16 @@ def test_a_size_word_is_no_part_of_a_name() -> None:
 def test_a_short_axis_is_one_under_its_letters() -> None:
     assert read("4R node 15 mm SA").findings[0].attributes["short_axis_mm"] == 15
     assert parse("CT abdomen w/o contrast").phase == "non_contrast"
+
+
+@pytest.mark.parametrize("text", ["GB wall not thickened", "The pleura is not thickened. 2 cm liver cyst."])
+def test_what_is_not_thickened_is_not_there(text: str) -> None:
+    assert not [f for f in read(text).findings if f.status == "present" and "thickening" in f.kind]
+
+
+@pytest.mark.parametrize(("text", "pattern"), [("pneumonia in the right lower lobe", "consolidation"),
+                                               ("COVID pneumonia of both lungs", "ground-glass opacity")])  # fmt: skip
+def test_pneumonia_is_drawn_as_what_it_looks_like_and_that_is_said(text: str, pattern: str) -> None:
+    reading = read(text)
+    assert [request.kind for request in reading.request.findings] == [pattern]
+    assert f"drawn as {pattern}" in reading.line()
