@@ -44,6 +44,7 @@ _DEEPER = (0.045, 40.0)  # mm of depth a mL that a pool has at least, and the mo
 _SMOOTHER = 0.5  # of the raggedness, for what is asked for as smooth
 _BARE = 1  # most vessels that end at a nodule without spicules: a reader would take more for some
 _RAGGED_WITH_SPICULES = 1.5
+_PLAIN_EDGE, _PLAIN_EDGE_MM = 0.15, 0.6  # width of the edge where a density is asked for, of the size; no less than
 _RAGGED_SHARE = 0.045  # of the size: small nodules are no more ragged than that
 _ATTACHED, _ATTACHED_MM = 0.5, 5.0  # length of a vessel's part that is drawn, of the size; at least
 _POOL_BALL = 2.5  # of the size: fluid is longer along the body than in a slice
@@ -288,22 +289,28 @@ def _draw_looks(kind: LesionType, finding: FindingRequest, size_mm: float, rng: 
         "pools": (pools := kind.place == "dependent" and thickness > 0),
         "volume_ml": volume_ml if pools else None,
     }
-    return looks | (_draw_border(kind.border, finding, size_mm, rng) if kind.border else {})
+    return looks | (_draw_border(kind.border, finding, size_mm, looks["margin_mm"], rng) if kind.border else {})
 
 
 def _draw_border(
-    model: BorderModel, finding: FindingRequest, size_mm: float, rng: np.random.Generator
+    model: BorderModel, finding: FindingRequest, size_mm: float, margin_mm: float, rng: np.random.Generator
 ) -> dict[str, Any]:
-    """How a nodule ends, as fields of its plan; one that is to be smooth or without spicules ends more plainly."""
+    """How a nodule ends, as fields of its plan; one that is to be smooth or without spicules ends more plainly.
+
+    A small one that is asked for with a density has an edge so narrow that its middle shows it.
+    """
     smooth = finding.shape in (Shape.ROUND, Shape.PUNCTATE) or finding.surface is Surface.WELL_DEFINED
     smooth |= finding.heterogeneity is Heterogeneity.HOMOGENEOUS
     bare = finding.spiculated is False
     number = int(rng.integers(model.attached[0], (_BARE if bare else model.attached[1]) + 1))
     ragged, haze, mottle = (uniform(rng, r) for r in (model.ragged_mm, model.haze, model.mottle))
+    plain = finding.density is not None and finding.texture is None and finding.surface is not Surface.ILL_DEFINED
+    smooth |= plain
     factor = _SMOOTHER if smooth or bare else _RAGGED_WITH_SPICULES if finding.spiculated else 1.0
     return {
+        "margin_mm": min(margin_mm, max(_PLAIN_EDGE * size_mm, _PLAIN_EDGE_MM)) if plain else margin_mm,
         "ragged_mm": factor * min(ragged, _RAGGED_SHARE * size_mm),
-        "haze": (_SMOOTHER if bare else 1.0) * haze,
+        "haze": (_SMOOTHER if bare or plain else 1.0) * haze,
         "mottle": mottle,
         "attached": number,
         "attached_mm": max(_ATTACHED * size_mm, _ATTACHED_MM),

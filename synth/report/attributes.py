@@ -39,6 +39,7 @@ NECROSIS_HU = 40.0  # the centre is no denser
 ZONE_HU = 9.0  # between centre and shell
 _EDGE_MM = 2.0
 _LEAST_VOXELS = 24
+_DEEPEST = 0.9  # quantile of the depth
 _LEAST_PIXELS = 12  # of the long axis, for the outline
 _CENTRE, _SHELL, _MIDDLE = 0.7, 0.22, (0.35, 0.6)  # of the greatest depth
 _GRAIN_SHARE, _GRAIN_MM = 0.06, (0.75, 4.0)  # SD of the smoothing, of the long axis
@@ -81,9 +82,10 @@ def measure_attributes(
     edge = max(_EDGE_MM, 0.5 * (margin_mm or 0.0), float(spacing.max()))  # the slices next to a cap are part air
     inner = mask & (depth > edge)
     core = inner if inner.sum() >= _LEAST_VOXELS else mask & (depth >= np.quantile(depth[mask], 0.5))
-    mean = float(hu[core].mean())
+    in_lung = structure is not None and structure.startswith("lung")
+    mean = float(hu[_deepest(mask, depth) if in_lung and core is not inner else core].mean())
     yardstick = organ_hu if structure and not structure.startswith(_NOT_A_YARDSTICK) else None
-    body = half_contrast_body(hu, mask, host, spacing) if structure and structure.startswith("lung") else None
+    body = half_contrast_body(hu, mask, host, spacing) if in_lung else None
     outline, hollows = outline_deviation(mask, spacing, axis), concavity(mask, spacing, axis)
     grain = heterogeneity(hu, inner, spacing, long_mm, noise)
     inside = mask if body is None else body.mask
@@ -96,7 +98,7 @@ def measure_attributes(
         heterogeneity_hu=None if grain is None else rounded(grain),
         heterogeneity=None if grain is None else "heterogeneous" if grain >= HETEROGENEOUS_HU else "homogeneous",
         dense_hu=None if body is None else rounded(body.dense_hu(mask)),
-        texture=_texture(hu, core, body) if structure and structure.startswith("lung") else None,
+        texture=_texture(hu, core, body) if in_lung else None,
         ragged=None if body is None else rounded(raggedness(body, spacing)),
         outline=None if outline is None else rounded(outline),
         concavity=None if hollows is None else rounded(hollows),
@@ -107,6 +109,11 @@ def measure_attributes(
         calcified=_calcified(hu, core, yardstick, structure),
         **zones,
     )
+
+
+def _deepest(mask: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The deepest tenth of a small lesion in the lung, (X, Y, Z) boolean: voxels at its edge are air in part."""
+    return np.asarray(mask & (depth >= np.quantile(depth[mask], _DEEPEST)))
 
 
 def density_class(hu: float, organ_hu: float | None, enhanced: bool) -> str:

@@ -43,7 +43,7 @@ class OrganMeasurement(_Frozen):
 class Attributes(_Frozen):
     """What kind of lesion it is, by measures and limits of `synth.report.attributes`; None = not measurable here.
 
-    core_hu: mean of the core, deeper than half the edge.
+    core_hu: mean of the core, deeper than half the edge; of the deepest tenth of a lung lesion too small to have one.
     heterogeneity_hu: SD of the smoothed core beyond noise.
     dense_hu: of the densest tenth of a nodule in the lung, without partial volume.
     ragged: SD of the surface of a nodule in the lung, at half contrast, about a smooth fit, of the radius.

@@ -124,3 +124,16 @@ def test_waves_are_the_same_at_a_place_whatever_the_grid(make_plan: Make) -> Non
     np.testing.assert_allclose(waves_at(make_plan(), points[:, 7:9], "ragged"), field[7:9], atol=1e-5)
     assert field.std() == pytest.approx(1.0, abs=0.25)
     assert not np.allclose(waves_at(make_plan(seed=8), points, "ragged"), field)
+
+
+def test_a_small_nodule_of_a_density_shows_it(host: Volume, organs: LabelMap) -> None:
+    """Its edge is narrow, so that its middle holds no air; one of no said density has a usual edge."""
+
+    def plan(**said: str) -> LesionPlan:
+        asked = FindingRequest(kind="nodule", organ="lung", size_mm=6, **said)
+        return plan_lesions([asked], host, organs, np.random.default_rng(3))[0]
+
+    usual, plain = plan(), plan(density="isodense")
+    assert plain.margin_mm == pytest.approx(0.9) and usual.margin_mm > 1.8
+    assert plain.haze < usual.haze and plain.ragged_mm < usual.ragged_mm
+    assert plan(density="isodense", surface="ill-defined").margin_mm > 4

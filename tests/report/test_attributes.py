@@ -134,3 +134,25 @@ def test_zones_are_seen_where_they_are(inner: float) -> None:
     assert (seen.necrotic, seen.calcified, seen.lobulated) == (inner == 10.0, inner == 400.0, False)
     assert seen.heterogeneity == ("homogeneous" if inner == 50.0 else "heterogeneous")
     assert seen.texture is None and seen.shape == "round-like"
+
+
+@pytest.mark.parametrize("tissue_hu", [-600.0, 5.0, 45.0])
+def test_the_density_of_a_lung_nodule_on_coarse_pixels_is_that_of_its_middle(tissue_hu: float) -> None:
+    """Most voxels of one that is five pixels across hold air too."""
+    radius = np.linalg.norm((np.indices((60, 60, 60)).T - 29.5).T, axis=0)
+    fine = np.where(radius <= 7.75, tissue_hu, -850.0)
+    coarse = fine.reshape(20, 3, 20, 3, 20, 3).mean(axis=(1, 3, 5))
+    mask = coarse > (tissue_hu - 850) / 2
+    seen = attributes.measure_attributes(
+        coarse,
+        mask,
+        ~mask,
+        np.diag([3.0, 3.0, 3.0, 1.0]),
+        structure="lung_upper_lobe_left",
+        organ_hu=-850.0,
+        enhanced=False,
+        long_mm=15.5,
+        margin_mm=2.0,
+        noise=None,
+    )
+    assert seen.core_hu == pytest.approx(tissue_hu, abs=15)
