@@ -19,7 +19,7 @@ from synth.errors import InputError
 from synth.lesions.body import body_at, bounds, component, solve_scale
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.placement import INVADED_HU, with_fat
-from synth.lesions.strands import Strand, near_strands, reach_mm, strand_share, strands_of
+from synth.lesions.strands import Strand, near_strands, reach_mm, strand_shares, strands_of
 from synth.lesions.surface import length, scale_and_distance, surface_table, waves_at
 from synth.lesions.wall import FAR, pool_field, wall_field
 from synth.report.location import Box, slice_axis
@@ -114,16 +114,17 @@ def _share(
     beyond = _EDGE_OUTSIDE * sigma * (_HAZE_REACH if plan.haze else 1.0) + 2 * plan.ragged_mm
     some = outside_mm < _slack(shifts) + beyond
     sampled = some & (outside_mm > -_slack(shifts) - _EDGE_INSIDE * sigma - 2 * plan.ragged_mm)
-    sampled |= near_strands(strands, offsets, distance, _slack(shifts))
+    sampled |= near_strands(strands, offsets, distance, _slack(shifts), host.affine[:3, :3])
     share = np.zeros(t.shape, np.float32)
     share[some] = _edge(plan, outside_mm[some], sigma)
     at = np.flatnonzero(sampled)
     points, total = offsets.reshape(3, -1)[:, at], np.zeros(len(at), np.float32)
     aside = plan.ragged_mm * waves_at(plan, points, "ragged") if plan.ragged_mm else np.float32(0)
-    for shift in shifts:
+    spiky = strand_shares(strands, points, shifts) if strands else None
+    for number, shift in enumerate(shifts):
         within = points + shift[:, None]
         edge = _edge(plan, _outside_mm(*scale_and_distance(plan, table, within), scale) + aside, sigma)
-        total += np.maximum(edge, strand_share(strands, within)) if strands else edge
+        total += edge if spiky is None else np.maximum(edge, spiky[number])
     share.ravel()[at] = total / len(shifts)
     return share
 

@@ -11,7 +11,8 @@ from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.lesions.lesion_types import lesion_types
 from synth.lesions.mass_effect import displace
 from synth.lesions.shape import grow
-from synth.lesions.surface import waves_at
+from synth.lesions.strands import near_strands, one_strand, strand_shares, strands_of
+from synth.lesions.surface import surface_table, waves_at
 from synth.report.half_contrast import half_contrast_body, raggedness
 from synth.volumes import labels
 from synth.volumes.types import LabelMap, Volume
@@ -137,3 +138,21 @@ def test_a_small_nodule_of_a_density_shows_it(host: Volume, organs: LabelMap) ->
     assert plain.margin_mm == pytest.approx(0.9) and usual.margin_mm > 1.8
     assert plain.haze < usual.haze and plain.ragged_mm < usual.ragged_mm
     assert plan(density="isodense", surface="ill-defined").margin_mm > 4
+
+
+def test_strands_found_near_their_axes_are_all_that_there_is(make_plan: Make) -> None:
+    """Looked for in a box of each strand, they are what they are when looked for everywhere."""
+    plan = make_plan(centre=CENTRE, size_mm=20.0, spicules=40, spicule_mm=10.0)
+    strands = strands_of(plan, surface_table(plan), 10.0)
+    grid = (np.indices((61, 61, 61)) - 30).astype(np.float32) * np.float32([1, -1, 2])[:, None, None, None]
+    distance = np.linalg.norm(grid, axis=0)
+    near = near_strands(strands, grid, distance, 0.5, np.diag([1.0, -1.0, 2.0]))
+    points, shifts = grid.reshape(3, -1), np.zeros((1, 3), np.float32)
+    everywhere = np.zeros(points.shape[1])
+    for spicule, root in strands:
+        along = (spicule.direction @ points - root) / spicule.length
+        some = (along > -0.3) & (along < 1)
+        everywhere[some] = np.maximum(everywhere[some], one_strand(spicule, root, points[:, some].T, along[some]))
+    np.testing.assert_allclose(strand_shares(strands, points, shifts)[0], everywhere, atol=1e-5)
+    assert (near.ravel() >= (everywhere > 0.03)).all()
+    assert 0.01 < near.mean() < 0.5
