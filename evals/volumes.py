@@ -26,6 +26,7 @@ LESION = "lesion"  # what any lesion is called where lesions are one class
 _TARGET = "planning_target"
 _LABEL_FILES = ("organs.nii.gz", "labels.nii.gz")
 _SPACING_TOLERANCE_MM = 0.01
+_SHOWN = 5  # bad volumes in one line
 
 
 @dataclass(frozen=True)
@@ -116,16 +117,23 @@ def _stem(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def read(source: VolumeFiles, organ_ids: Mapping[int, str] | None = None, *, lesions: bool = False) -> ReadVolume:
+def read(
+    source: VolumeFiles,
+    organ_ids: Mapping[int, str] | None = None,
+    *,
+    lesions: bool = False,
+    trust_hu: bool = False,
+) -> ReadVolume:
     """Read one volume, with its lesion map where `lesions` are asked for.
 
     `organ_ids` names the ids of label files that are neither ours nor TotalSegmentator's; `lesion` is a name too.
+    `trust_hu`: though the HU look cut off.
 
     Raises InputError, naming the file and the reason.
     """
     if source.row is not None:
         return _read_prepared(source, source.row)
-    ct = nifti.read_volume(source.ct, plausible=source.manifest is None)
+    ct = nifti.read_volume(source.ct, plausible=source.manifest is None and not trust_hu)
     hu, affine = to_ras(ct.hu, ct.affine)
     organs = None
     contents = [sha256_of_file(source.ct)]
@@ -185,26 +193,28 @@ def survey(
     organ_ids: Mapping[int, str] | None = None,
     *,
     skip_bad: bool = False,
+    trust_hu: bool = False,
     most: int | None = None,
     on_volume: Callable[[], None] = lambda: None,
 ) -> tuple[list[UsableVolume], dict[str, str]]:
     """Look at every volume of a folder (the first `most`) once: what can be used, and name -> reason of what cannot.
 
-    Raises InputError, naming every bad one, unless `skip_bad`.
+    Raises InputError, naming bad ones, unless `skip_bad`.
     """
     entries, bad = [], {}
     for source in find(folder)[:most]:
         try:
-            subject = read(source, organ_ids)
+            subject = read(source, organ_ids, trust_hu=trust_hu)
             x, y, z = (round(float(s), 4) for s in subject.spacing)
             entries.append(UsableVolume(source, subject.sha256, subject.hu.shape, (x, y, z)))
         except InputError as error:
             bad[source.name] = str(error)
         on_volume()
     if bad and not skip_bad:
+        more = f" | and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise InputError(
-            f"{folder}: {len(bad)} of {len(bad) + len(entries)} volumes cannot be used: {' | '.join(bad.values())} "
-            "(mend or remove them, or leave them out with --skip-bad)"
+            f"{folder}: {len(bad)} of {len(bad) + len(entries)} volumes cannot be used: "
+            f"{' | '.join([*bad.values()][:_SHOWN])}{more} (mend or remove them, or leave them out with --skip-bad)"
         )
     _refuse_twice(entries, folder)
     return entries, bad

@@ -19,7 +19,9 @@ def seconds_a_run(config: UtilityConfig) -> float:
     from evals.utility.scoring import score
     from evals.utility.segmenter import predict, train
 
-    entries, _ = volumes.survey(config.real_test or config.real_train, config.organ_ids, most=1)
+    entries, _ = volumes.survey(
+        config.real_test or config.real_train, config.organ_ids, trust_hu=config.trust_hu, most=1
+    )
     (patient,) = load(entries, config)
     patient = replace(patient, annotated=np.ones_like(patient.annotated))
     few = config.model_copy(update={"steps": _STEPS})

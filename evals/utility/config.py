@@ -24,6 +24,7 @@ _NEWER = {
     "redraw",
     "mixed_precision",
     "trust_labels",
+    "trust_hu",
 }  # runs kept from before have the defaults
 _TRAINING = 2  # version of how a segmenter is trained and scored, in the key of every kept run
 
@@ -112,9 +113,12 @@ class UtilityConfig(_Section):
     spacing: float | None = Field(
         None, ge=0.5, le=16, description="mm, resample all to it; none: as they are, all alike"
     )
-    tissue: bool = Field(False, description="label muscle and bone by their HU, where nothing is labelled")
+    tissue: bool | Literal["lung"] = Field(
+        False, description="label muscle and bone, or aerated lung, by their HU, where nothing is labelled"
+    )
     findings: tuple[str, ...] = Field((), description="prompts of the lesions of arms insertion and inserted")
     trust_labels: bool = Field(False, description="insert where organs do not look like those of their CT, too")
+    trust_hu: bool = Field(False, description="take volumes whose HU look cut off, too")
     insertions: int | None = Field(
         None,
         gt=0,

@@ -10,7 +10,7 @@ import torch
 from monai.transforms import RandAffine
 
 from evals.utility.config import INSERTING, Arm, UtilityConfig
-from evals.utility.tissue import resampled, with_tissue
+from evals.utility.tissue import resampled, with_lung, with_tissue
 from evals.volumes import LESION, ReadVolume, UsableVolume, read
 from synth.errors import InputError
 from synth.volumes import labels
@@ -50,7 +50,10 @@ class TrainingHost:
 def load(entries: Sequence[UsableVolume], config: UtilityConfig) -> list[Labelled]:
     """All volumes of a set; InputError where one has no labels, or none of the organs."""
     wanted = LESION in config.organs
-    return [labelled(read(entry.source, config.organ_ids, lesions=wanted), config) for entry in entries]
+    return [
+        labelled(read(entry.source, config.organ_ids, lesions=wanted, trust_hu=config.trust_hu), config)
+        for entry in entries
+    ]
 
 
 def labelled(subject: ReadVolume, config: UtilityConfig) -> Labelled:
@@ -58,7 +61,8 @@ def labelled(subject: ReadVolume, config: UtilityConfig) -> Labelled:
     if subject.organs is None:
         raise InputError(f"{subject.name}: has no organ labels; put organs.nii.gz beside its ct.nii.gz")
     subject = subject if config.spacing is None else resampled(subject, config.spacing)
-    subject = with_tissue(subject) if config.tissue else subject
+    if config.tissue:
+        subject = with_lung(subject) if config.tissue == "lung" else with_tissue(subject)
     assert subject.organs is not None
     annotated = np.array([organ in _drawn(subject) for organ in config.organs])
     if not annotated.any():

@@ -134,7 +134,7 @@ def _load(config: UtilityConfig) -> StudySets:
     entries: dict[str, list[volumes.UsableVolume]] = {}
     for what, folder in (("real_train", config.real_train), ("real_test", config.real_test),
                          ("synthetic", config.synthetic)):  # fmt: skip
-        entries[what] = [] if folder is None else volumes.survey(folder, config.organ_ids)[0]
+        entries[what] = [] if folder is None else volumes.survey(folder, config.organ_ids, trust_hu=config.trust_hu)[0]
     _check(config, entries)
     if config.synthetic_cases is not None:
         entries["synthetic"] = entries["synthetic"][: config.synthetic_cases]

@@ -16,6 +16,7 @@ MUSCLE, BONE = "gluteus_maximus_left", "femur_left"  # names that lesion types k
 _MUSCLE_HU = (10.0, 130.0)  # on 5 mm; fat streaks within muscle pass a lower limit and would count as noise
 _SEEN_MM = 5.0
 _BONE_HU = 200.0
+_AERATED_HU = -500.0
 _LEAST_ML = 10.0  # smaller pieces are skin, vessels and the table
 _FWHM = 2.355  # of a Gaussian, in SD
 
@@ -75,6 +76,15 @@ def with_tissue(subject: ReadVolume) -> ReadVolume:
     if clash := sorted(set(added) & set(names)):
         raise ValueError(f"label id {clash[0]} is taken")
     return replace(subject, organs=LabelMap(out, subject.affine, {**names, **added}))
+
+
+def with_lung(subject: ReadVolume) -> ReadVolume:
+    """With aerated lung told by its HU, where nothing is labelled: for crops that show lung and no air outside."""
+    assert subject.organs is not None
+    ids = subject.organs.ids.astype(np.uint8)
+    number = next(n for n in range(254, 0, -1) if n not in subject.organs.names)
+    ids[_large(subject.hu < _AERATED_HU, subject) & (ids == 0)] = number
+    return replace(subject, organs=LabelMap(ids, subject.affine, {**subject.organs.names, number: "lung"}))
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from evals import volumes
-from evals.utility.tissue import BONE, MUSCLE, resampled, with_tissue
+from evals.utility.tissue import BONE, MUSCLE, resampled, with_lung, with_tissue
 from evals.volumes import LESION, ReadVolume
+from synth.errors import InputError
 from synth.volumes import nifti
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
@@ -76,3 +77,24 @@ def test_ids_of_lesions_are_named_beside_organs(tmp_path: Path) -> None:
     for names in ({3: LESION}, {3: LESION, 7: "liver"}):
         organs = volumes.read(source, names).organs
         assert organs is not None and organs.mask(LESION).sum() == tumour.sum() and dict(organs.names) == names
+
+
+def test_lung_is_told_by_its_attenuation_and_a_lesion_in_it_is_none() -> None:
+    hu = np.full((40, 40, 40), -850, np.int16)
+    hu[:8] = 40  # a chest wall
+    hu[30:33, 5:8] = 30  # a vessel
+    lesion = np.zeros(hu.shape, np.uint8)
+    lesion[20:24, 20:24, 20:24] = 1
+    found = with_lung(ReadVolume("crop", "crop", hu, np.eye(4), LabelMap(lesion, np.eye(4), {1: LESION}))).organs
+    assert found is not None
+    assert (found.mask("lung") == ((hu < -500) & (lesion == 0))).all() and (found.mask(LESION) == (lesion > 0)).all()
+
+
+def test_a_volume_that_is_cut_off_is_read_where_that_is_trusted(tmp_path: Path) -> None:
+    hu = np.random.default_rng(0).normal(0, 900, (20, 20, 20)).clip(-1000, 400)
+    (tmp_path / "a").mkdir()
+    nifti.write_volume(tmp_path / "a/ct.nii.gz", Volume(np.rint(hu).astype(np.int16), np.eye(4)))
+    with pytest.raises(InputError, match="cut off at 400"):
+        volumes.survey(tmp_path)
+    ((one, *rest), bad) = volumes.survey(tmp_path, trust_hu=True)
+    assert one.shape == (20, 20, 20) and not rest and not bad
