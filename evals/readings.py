@@ -189,7 +189,8 @@ def visible(case: Case, number: int) -> bool:
     margin = [math.ceil(_SHELL_MM / s) + 1 for s in case.ct.spacing]
     wide = tuple(slice(max(0, b.start - m), b.stop + m) for b, m in zip(box, margin, strict=True))
     mask = case.lesions.ids[wide] == number
-    near = ndimage.distance_transform_edt(~mask, sampling=case.ct.spacing) <= _SHELL_MM
+    reach = max(_SHELL_MM, float(case.ct.spacing.max()))  # a voxel at least
+    near = ndimage.distance_transform_edt(~mask, sampling=case.ct.spacing) <= reach
     organs = case.organs.ids[wide]
     home = np.bincount(organs[near & ~mask].ravel()).argmax()
     shell = near & (case.lesions.ids[wide] == 0) & (organs == home)

@@ -56,7 +56,8 @@ class Inserter:
             self.config.findings,
             names=host.organs.names,
             redraw=self.redraw,
-            trust_labels=self.config.trust_labels or bool(self.config.tissue),  # muscle and bone told by HU have no sides
+            trust_labels=self.config.trust_labels
+            or bool(self.config.tissue),  # muscle and bone told by HU have no sides
         )
         insert.set_random_state(seed=seed)
         affine = torch.from_numpy(host.organs.affine)

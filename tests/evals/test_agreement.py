@@ -74,6 +74,14 @@ def test_a_case_that_obeys_agrees_at_every_place(tmp_path: Path) -> None:
     assert links["finding side"] == ["1/1"] * 5 and links["finding kind"][:3] == ["1/1", "-", "1/1"]
 
 
+def test_on_voxels_larger_than_its_shell_a_lesion_is_held_against_the_voxel_beside_it() -> None:
+    for hu, seen in ((0.0, True), (100.0, False)):
+        fine = make(hu=hu)
+        coarse = np.diag([8.0, 8.0, 8.0, 1.0])
+        maps = (LabelMap(m.ids, coarse, m.names) for m in (fine.organs, fine.lesions))
+        assert readings.visible(Case(Volume(fine.ct.hu, coarse), *maps), 1) is seen
+
+
 @pytest.mark.parametrize(
     ("case", "attribute", "asked", "got"),
     [
