@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from synth.errors import InputError
 from synth.volumes import anatomy, labels
@@ -108,3 +109,16 @@ def test_the_table_of_anatomy_is_that_of_the_labels() -> None:
     for name, believable in table.items():
         if name.endswith(("_left", "_right")) and labels.mirror(name) in table and believable.place[0] is not None:
             assert believable.place[0] * (-1 if name.endswith("_left") else 1) > 0
+
+
+def test_one_wall_of_a_lung_does_not_tell_where_its_labels_should_lie() -> None:
+    """Lung up to -500 HU ends before its wall is as bright as tissue: moved into the wall, it has the larger step."""
+    x, y, z = np.indices((120, 120, 60))
+    hu = np.where(x < 85 + 6 * np.sin(y / 14) + 4 * np.cos(z / 9), -850.0, 40.0)
+    for at in ((20, 30), (40, 70), (30, 100)):  # vessels
+        hu[(x - at[0]) ** 2 + (y - at[1]) ** 2 < 9] = 30
+    hu = ndimage.gaussian_filter(hu, 1.0) + 15 * np.random.default_rng(0).standard_normal(hu.shape)
+    lung = ndimage.binary_opening(hu < -500).astype(np.uint8)
+    ct, affine = Volume(np.rint(hu).astype(np.int16), np.eye(4)), np.eye(4)
+    assert misfit(ct, LabelMap(lung, affine, {1: "lung_upper_lobe_left"})) is None
+    assert "moved" in str(misfit(ct, LabelMap(np.roll(lung, 12, axis=1), affine, {1: "lung_upper_lobe_left"})))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from nibabel.orientations import aff2axcodes
@@ -85,7 +84,7 @@ def misfit(ct: Volume, labels: LabelMap) -> str | None:
         step = _step(hu, faces, axis, move)
         if step is None or step.all <= best or not step.better_than(as_is):
             continue
-        if move.func is _flip or step.better_at_both_ends(as_is, axis):
+        if step.better_at_both_ends(as_is, axis):
             best, how = step.all, words
     if how:
         return f"the outlines fit the CT better {how} ({best:.0f} HU across them in place of {as_is.all:.0f})"
@@ -140,7 +139,7 @@ def _step(hu: np.ndarray, faces: _Faces, axis: int, move: Move) -> _Step | None:
     return _Step(float(steps.mean()), by_axis, by_end)
 
 
-def _moves(ct: Volume) -> Iterator[tuple[int, partial[Any], str]]:
+def _moves(ct: Volume) -> Iterator[tuple[int, Move, str]]:
     """Where labels may have been meant to lie, each along one axis and with its words."""
     spacing, ends = voxel_spacing(ct.affine), aff2axcodes(ct.affine)
     for axis in range(3):

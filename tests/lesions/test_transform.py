@@ -186,6 +186,15 @@ def test_the_noise_of_a_patch_of_lung_is_that_between_its_vessels() -> None:
         assert found.tissue == "lung" and 0.7 * sd < found.sd < sd  # the quietest patches
 
 
+def test_what_fills_most_of_a_lung_is_not_its_noise() -> None:
+    rng = np.random.default_rng(0)
+    hu = -860 + 10 * rng.standard_normal((SIZE,) * 3)
+    hu[10:] += 60 * np.sin(np.arange(10, SIZE))[:, None, None]  # walls of small airways, say
+    host = Volume(np.rint(hu).astype(np.int16), np.eye(4))
+    found = measure_noise(host, LabelMap(np.ones(hu.shape, np.uint8), np.eye(4), {1: "lung"}))
+    assert found.sd < 12
+
+
 def test_any_number_of_workers_draws_the_same_by_numbers_of_the_samples(make: Callable[..., InsertLesiond]) -> None:
     drawn = []
     for workers in (0, 1, 3):

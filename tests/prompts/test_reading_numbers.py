@@ -19,6 +19,10 @@ SAID = {
         ("tumour", "liver", None, "2", (30.0,)),
         ("tumour", "liver", None, "6", (14.0,)),
     ],
+    "HCC segment VII 33 mm, and an 11 mm satellite in segment IV": [
+        ("tumour", "liver", None, "7", (33.0,)),
+        ("tumour", "liver", None, "4", (11.0,)),
+    ],
     "ascites, spleen 14 cm": [("ascites", "peritoneum", None, None, None)],
     "cirrhosis and ascites, splenic size 14.5 cm": [
         ("cirrhosis", "liver", None, None, None),
