@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 from urllib.parse import urlparse
 
 from prompts.llm import SCHEMA, Model
@@ -13,6 +14,7 @@ from synth.errors import InputError
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _TOKENS = 2048
 _SECONDS = 120
+_HUB_SECONDS = 10
 
 
 def model_of(name: str) -> Model:
@@ -55,6 +57,7 @@ def _endpoint(where: str, name: str) -> Model:
 def _transformers(where: str, name: str) -> Model:
     from transformers import pipeline
 
+    _require_known(where, name)
     try:
         generator = pipeline("text-generation", model=where)
     except (OSError, ValueError) as error:
@@ -67,3 +70,18 @@ def _transformers(where: str, name: str) -> Model:
         return str(made[0]["generated_text"])
 
     return ask
+
+
+def _require_known(where: str, name: str) -> None:
+    """A folder, a model that was fetched before, or one that the hub answers for at once: transformers asks a hub that
+    is out of reach for minutes."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if Path(where).is_dir():
+        return
+    try:
+        if not isinstance(try_to_load_from_cache(where, "config.json"), str):
+            HfApi().model_info(where, timeout=_HUB_SECONDS)
+    except Exception as error:  # of requests or of httpx, by the version of huggingface_hub
+        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"--parser {name}: no such model ({line}); give its folder or hub name") from error

@@ -22,7 +22,8 @@ from synth.errors import InputError
 # of seed 103 an empty array of patients, of seed 104 a table of them whose text is none; of
 # seed 201 a plan whose lesion has a number for its structures, a prior without an organ; of seed 301 tags of many
 # values or of a representation that is none, a log nested without end; of
-# seed 110 films of the first CT of three, of which two are not there; of seed 401 a lesion of no organ
+# seed 110 films of the first CT of three, of which two are not there; of seed 401 a lesion of no organ,
+# a language model of a hub out of reach
 ONCE_FAILED = [
     *(
         ("headers", 75, 0),
@@ -42,6 +43,7 @@ ONCE_FAILED = [
         ("dicom", 103, 301),
         ("checkpoints", 9, 301),
         ("cases", 255, 401),
+        ("recipes", 660, 401),
     ),
 ]
 _FEW = 3
