@@ -143,7 +143,8 @@ def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) ->
         raise PromptError(f"'{state.scan.modality.text}' cannot be drawn: only CT can")
     told = merging.without_repeats(state.told)
     if state.scan.is_loose:
-        home = asking.region_of([asking.place_of(t.finding) for t in told if t.finding.status == "present"])
+        places = [asking.place_of(t.finding) for t in told if t.finding.status == "present"]
+        home = asking.region_of([place for place in places if place != Organ.AORTA])  # which either shows
         facts["region"] = scan.wide(facts["region"], home)
     of_findings = asking.asked(told, facts["region"], door)
     findings, assumed = of_findings.findings, of_findings.assumed

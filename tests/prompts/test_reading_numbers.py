@@ -88,6 +88,7 @@ def test_a_solid_component_makes_a_nodule_part_solid(text: str) -> None:
         ("ascending aortic aneurysm 50 mm", Region.CHEST),
         ("hiatal hernia and a thyroid nodule", Region.CHEST),
         ("9 mm LUL nodule. Upper abdomen: normal.", Region.CHEST_ABDOMEN),
+        ("abdomen, calcification of the aorta, 2 cm cyst in the right kidney", Region.ABDOMEN),
     ],
 )
 def test_the_region_shows_the_part_that_is_meant(text: str, region: Region) -> None:
