@@ -77,5 +77,6 @@ class Draft:
         """Why it is not kept, in one line."""
         if self.refusal:
             return self.refusal
-        worst = self.failed[0]
-        return f"{worst.name} = {worst.value:g} is not within {worst.low:g} to {worst.high:g}"
+        first, *others = self.failed
+        more = f" ({len(others)} more of {len(self.checks)} checks fail)" if others else ""
+        return f"{first.name} = {first.value:g} is not within {first.low:g} to {first.high:g}{more}"

@@ -6,6 +6,7 @@ Nothing is unpickled but plain tensors (`weights_only`), nothing of a bundle is 
 from __future__ import annotations
 
 import math
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ NAMES: dict[Role, str] = {
 _BELOW = ("", "models", "bundle", "bundle/models")  # of the folder that is named
 _PICKLES, _SAFE = (".pt", ".pth", ".ckpt", ".bin"), ".safetensors"
 _FEWEST = 10  # tensors of a network
+_ZIP = b"PK\x03\x04"  # how a file of torch begins
+_LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # and how one of before torch 1.6 does
+_POINTER = b"version https://git-lfs"
 _SCALE = "scale_factor"
 
 
@@ -49,7 +53,15 @@ class Held:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Name -> tensor in float32 on the CPU; a file is mapped, not copied. Raises InputError."""
-        found = load_tensors(self.path) if self.path.suffix == _SAFE else _network(_loaded(self.path), self.path)[0]
+        if self.path.suffix == _SAFE:
+            found = load_tensors(self.path)
+        else:
+            _require_sums(self.path)
+            found = _network(_loaded(self.path), self.path)[0]
+        for name, tensor in found.items():
+            if not tensor.is_floating_point():
+                kind = str(tensor.dtype).removeprefix("torch.")
+                raise InputError(f"{self.path}: '{name}' is of {kind}, no weights; give the file as it was released")
         return {name: tensor.float() for name, tensor in found.items()}
 
     def sha256(self) -> str:
@@ -58,9 +70,12 @@ class Held:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Files of a folder, and of those below it that MAISI's are kept in, that may hold weights, in order."""
+    """Files of a folder, and of those below it that MAISI's are kept in, that may hold weights, in order.
+
+    Told by their suffix alone: what cannot be opened, as a link to nothing, is for the reader to refuse.
+    """
     places = [folder / below for below in _BELOW if (folder / below).is_dir()]
-    files = {f for place in places for f in place.iterdir() if f.suffix.lower() in (*_PICKLES, _SAFE) and f.is_file()}
+    files = {f for place in places for f in place.iterdir() if f.suffix.lower() in (*_PICKLES, _SAFE)}
     return sorted(files)
 
 
@@ -77,10 +92,14 @@ def read_file(path: Path) -> Held | None:
 
 def _loaded(path: Path) -> Any:
     """What torch saved, of tensors, numbers and texts alone; mapped, so that a look costs nothing."""
-    with opened(path, kind="a file of weights"):
-        pass  # that it is a regular file
+    with opened(path, kind="a file of weights") as file:
+        start = file.read(len(_POINTER))
+    if start.startswith(_POINTER):
+        raise InputError(f"{path}: is the pointer of a large file, not the file; fetch it (git lfs pull)")
+    if not start.startswith((_ZIP, _LEGACY)):
+        raise InputError(f"{path}: {'no file of torch' if start else 'is empty'}; copy it again")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=start.startswith(_ZIP))
     except Exception as error:  # whatever torch makes of damage, of another format and of what it will not unpickle
         reason = " ".join(str(error).split())
         if "weights_only" in reason.lower() or "unsupported" in reason.lower():
@@ -89,6 +108,19 @@ def _loaded(path: Path) -> Any:
                 "(safetensors, or torch.save of a state_dict)"
             ) from error
         raise InputError(f"{path}: no whole file of torch ({reason[:80]}); copy it again") from error
+
+
+def _require_sums(path: Path) -> None:
+    """Raise InputError where a part of a zip is not what its checksum says: torch does not look."""
+    if not zipfile.is_zipfile(path):
+        return  # of before torch 1.6, without checksums
+    try:
+        with zipfile.ZipFile(path) as archive:
+            wrong = archive.testzip()
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{path}: damaged ({' '.join(str(error).split())[:80]}); copy it again") from error
+    if wrong is not None:
+        raise InputError(f"{path}: damaged ({wrong} is not what its checksum says); copy it again")
 
 
 def _network(content: Any, path: Path) -> tuple[dict[str, torch.Tensor], float | None]:

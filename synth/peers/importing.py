@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save_file
 
 from synth.errors import InputError
@@ -14,6 +15,7 @@ from synth.files.whole import new_folder
 from synth.models.weights import require_finite
 from synth.peers.files import RECORD, Held, Role
 from synth.peers.maisi import NAME, Maisi, record_text
+from synth.peers.networks import built
 from synth.provenance import sha256_of_file
 
 _LICENCES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.txt")
@@ -51,7 +53,8 @@ def _first_line(file: Path) -> str:
 
 
 def _written(held: Held, file: Path) -> dict[str, Any]:
-    """Write a network; what is recorded of it."""
+    """Write a network; what is recorded of it. Raises InputError where its tensors are not of its architecture."""
+    built(held, torch.device("cpu"))
     tensors = held.tensors()
     require_finite(tensors, held.path)
     role: Role = held.role

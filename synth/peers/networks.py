@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 def built(held: Held, device: torch.device) -> torch.nn.Module:
     """A network with the weights of a file, ready to draw. Raises InputError where they are not of its architecture."""
     if find_spec("einops") is None:
-        raise InputError("--model: MONAI's attention needs einops; pip install 'synthct[peers]'")
+        raise InputError("MAISI: MONAI's attention needs einops; pip install 'synthct[peers]'")
     tensors = held.tensors()
     if held.variant == "ddpm":
         unused = [name for name in tensors if UNUSED.fullmatch(name)]

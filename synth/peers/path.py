@@ -17,7 +17,7 @@ from prompts import CaseRequest, Reading
 from synth.case import finished, library
 from synth.case.attempts import each
 from synth.case.doors import parser_options, read_prompt, reading_of
-from synth.case.draft import Draft
+from synth.case.draft import Draft, RejectedError
 from synth.case.order import Order
 from synth.case.plan import PeerPlan, case_name
 from synth.case.weights_folder import Weights
@@ -235,9 +235,21 @@ def _spacing_of(organs: Organs) -> Spacing:
 def _generated(order: PeerOrder, index: int, out: Path, progress: Progress) -> Path:
     folder, plans = out / case_name(index), [order.plan(index, attempt) for attempt in range(ATTEMPTS)]
     if finished.one_of(folder, plans) is None:
-        draft = drawn_until(lambda number: draft_peer(order, index, number, progress), index, progress, ATTEMPTS)
+        draft = _drawn(order, index, progress)
         finished.finish_draft(folder, draft, order.command(index), progress)
     return folder
+
+
+def _drawn(order: PeerOrder, index: int, progress: Progress) -> Draft:
+    """The first draw that passes. Raises RejectedError, with a remedy for weights: no patient is at fault."""
+    try:
+        return drawn_until(lambda number: draft_peer(order, index, number, progress), index, progress, ATTEMPTS)
+    except RejectedError as error:
+        raise RejectedError(
+            f"{case_name(index)}: drawn {ATTEMPTS} times with {order.peer.folder} and rejected, at last because "
+            f"{error.rejections[-1].reason}; try another --seed, more --steps or other weights",
+            error.rejections,
+        ) from error
 
 
 def draft_peer(order: PeerOrder, index: int, attempt: int, progress: Progress) -> Draft:

@@ -121,15 +121,48 @@ def twice(folder: Path) -> None:
     shutil.copy(folder / UNET, folder / "models/unet_again.pt")
 
 
+def pointer(folder: Path) -> None:
+    (folder / UNET).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+def a_page(folder: Path) -> None:
+    (folder / UNET).write_text("<html>404 not found</html>")
+
+
+def no_bytes(folder: Path) -> None:
+    (folder / UNET).write_bytes(b"")
+
+
+def link_to_nothing(folder: Path) -> None:
+    (folder / UNET).unlink()
+    (folder / UNET).symlink_to(folder / "blobs/fetched_never")
+
+
+def one_bit(folder: Path) -> None:
+    content = bytearray((folder / UNET).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / UNET).write_bytes(content)
+
+
+def of_complex_numbers(tensors: dict[str, torch.Tensor]) -> None:
+    tensors["out.0.bias"] = tensors["out.0.bias"].to(torch.complex64)
+
+
 SPOILT: list[tuple[Callable[[Path], None], str]] = [
     (without(UNET), "no diffusion U-Net of MAISI among autoencoder_v1.pt (autoencoder of CT)"),
     (without(CODER), "no autoencoder of CT of MAISI among"),
     (cut, "no whole file of torch"),
     (pickled, "holds more than tensors"),
-    (bare_pickle, "no whole file of torch"),
+    (bare_pickle, "no file of torch"),
+    (pointer, "is the pointer of a large file, not the file; fetch it (git lfs pull)"),
+    (a_page, "diff_unet_3d_rflow-ct.pt: no file of torch; copy it again"),
+    (no_bytes, "diff_unet_3d_rflow-ct.pt: is empty; copy it again"),
+    (link_to_nothing, "diff_unet_3d_rflow-ct.pt: no such file"),
+    (one_bit, "is not what its checksum says); copy it again"),
     (no_scale, "no scale_factor beside the U-Net"),
     (another_variant, "the U-Net is of variant rflow, the ControlNet controlnet_3d_rflow-ct.pt of ddpm"),
     (twice, "are both its diffusion U-Net; keep one"),
+    (changed(UNET, "unet_state_dict", of_complex_numbers), "'out.0.bias' is of complex64, no weights"),
     (changed(UNET, "unet_state_dict", lambda t: t.pop("out.0.bias")), "is no diffusion U-Net of MAISI"),
     (changed(UNET, "unet_state_dict", lambda t: t.update(more=torch.ones(1))), "is no diffusion U-Net of MAISI"),
     (changed(UNET, "unet_state_dict", lambda t: t["out.0.bias"].fill_(torch.nan)), "holds NaN or infinite weights"),
@@ -150,7 +183,16 @@ def test_files_that_are_not_right_are_refused_in_one_line(
     assert cli.main([*typed, "--steps", "1", "--out", str(tmp_path / "out"), "-q"]) == 2
     line = capsys.readouterr().err.strip()
     assert said in line and line.count("\n") == 0
+    typed = ["weights", "import", str(folder), str(tmp_path / "out"), "--licence", "Some Licence 1.0"]
+    assert cli.main(typed) == 2 and said in capsys.readouterr().err
     assert not (tmp_path / "out").exists() and not (folder / "ran").exists()
+
+
+def test_a_file_of_before_zips_is_read(folder: Path) -> None:
+    content = torch.load(folder / UNET, weights_only=True)
+    torch.save(content, folder / UNET, _use_new_zipfile_serialization=False)
+    loaded = Maisi.open(folder).network("unet", CPU).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in content["unet_state_dict"].items())
 
 
 def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:

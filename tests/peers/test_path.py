@@ -89,7 +89,8 @@ def test_what_random_weights_draw_is_refused_by_its_checks(
     typed = ["generate", PROMPT, "--model", str(rflow), "--organs", str(organs), *SMALL, "--out", str(tmp_path / "out")]
     assert cli.main(typed) == 2 and not (tmp_path / "out").exists()
     line = capsys.readouterr().err.strip()
-    assert "drawn 2 times and rejected, at last because" in line and " is not within " in line and "\n" not in line
+    assert f"drawn 2 times with {rflow} and rejected, at last because" in line and "\n" not in line
+    assert " is not within " in line and " checks fail); try another --seed, more --steps or other weights" in line
     peer, told = Maisi.open(rflow), chest.organs()
     hu = sampling.draw(peer, sampling.Conditioning(told.shape, (4.0,) * 3, 1, 2, told), torch.device("cpu"))  # type: ignore[arg-type]
     failed = {c.name for c in check_peer(chest.case_of(hu), sampling.HU[1]) if not c.ok}
