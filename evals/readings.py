@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from prompts import parse
 from prompts.errors import PromptError
 from prompts.request import CaseRequest, FindingRequest
-from prompts.vocabulary import Density, FindingKind, Phase, Texture
+from prompts.vocabulary import Density, FindingKind, Organ, Phase, Texture, structures_of
 from synth.regions import shipped
 from synth.regions.words import side_of, word_of
 from synth.report.lesions import core_of
@@ -147,7 +147,17 @@ def of_volume(case: Case, measured: Measurements, asked: Sequence[FindingRequest
     for target in measured.targets:
         reading |= _target(target.dose_gy, target.side, target.volume_ml)
     reading |= _counts([t.dose_gy for t in measured.targets], len(measured.lesions))
-    return reading | _numbered(asked, [_seen(case, lesion) for lesion in measured.lesions])
+    reading |= _numbered(asked, [_seen(case, lesion) for lesion in measured.lesions])
+    for number, finding in enumerate(asked, start=1):  # pleura and pericardium are no masks: they are about one
+        about = {_organ_of(structure) for structure in structures_of(finding.organ)}
+        if reading.get(name := f"finding {number} organ") in about:
+            reading[name] = finding.organ.value
+    return reading
+
+
+def _organ_of(structure: str | None) -> str:
+    """The first organ, of those that can be asked for, that a label is a part of; its own name where there is none."""
+    return next((organ.value for organ in Organ if structure in structures_of(organ)), str(structure))
 
 
 def _is_framed(case: Case) -> bool:
@@ -158,7 +168,8 @@ def _is_framed(case: Case) -> bool:
 
 
 def _seen(case: Case, lesion: LesionMeasurement) -> Reading:
-    reading = {"organ": lesion.organ, "size": bin_of(lesion.long_axis_mm, SIZES_MM, "mm")}
+    organ = lesion.organ if lesion.organ in set(Organ) else _organ_of(lesion.structure)
+    reading = {"organ": organ, "size": bin_of(lesion.long_axis_mm, SIZES_MM, "mm")}
     for name, value in (("side", lesion.side), ("segment", lesion.segment), ("surface", lesion.margin)):
         if value is not None:
             reading[name] = str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,28 @@ def test_findings_are_paired_by_what_they_are_not_by_their_order() -> None:
     paired = readings._numbered(asked, found)
     order = [finding.side for finding in asked]
     assert [paired[f"finding {i + 1} side"] for i in range(2)] == order
+
+
+@pytest.mark.parametrize(
+    ("structure", "prompt", "organ"),
+    [
+        ("lung_lower_lobe_left", "left pleural effusion", "pleura"),
+        ("lung_lower_lobe_left", "24 mm nodule in the left lower lobe", "lung"),
+        ("heart", "pericardial effusion", "pericardium"),
+        ("liver", "ascites", "peritoneum"),
+        ("colon", "24 mm tumour in the colon", "colorectum"),
+        ("urinary_bladder", "24 mm tumour in the bladder", "bladder"),
+        ("vertebrae_L3", "24 mm lytic metastasis in L3", "bone"),
+        ("gluteus_maximus_left", "24 mm sarcoma in the left gluteal muscle", "muscle"),
+        ("spleen", "left pleural effusion", "spleen"),  # elsewhere: a miss
+        ("liver", "24 mm tumour in the colon", "liver"),
+    ],
+)
+def test_the_organ_of_a_label_is_said_as_prompts_say_it(structure: str, prompt: str, organ: str) -> None:
+    case = make()
+    case = replace(case, organs=LabelMap(case.organs.ids, AFFINE, {2: "kidney_right", 3: structure}))
+    told = readings.of_volume(case, report.measure(case), parse(prompt).findings)
+    assert told["finding 1 organ"] == organ
 
 
 def test_what_was_not_asked_counts_nowhere() -> None:
