@@ -49,9 +49,10 @@ def key_values(pairs: Sequence[str], what: str) -> dict[str, Any]:
 def _first(error: ValidationError, see: str) -> str:
     """The first thing that is wrong, in one line."""
     first = error.errors()[0]
-    where = ".".join(str(part)[:_SHOWN] for part in first["loc"]) or "all of it"
+    where = ".".join(str(part)[:_SHOWN] for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{where}: unknown key; remove it, or see {see} for the keys"
     shown = "" if isinstance(first["input"], (dict, list)) else f" '{str(first['input'])[:_SHOWN]}'"
     message = first["msg"].removeprefix("Value error, ")
-    return f"{where}{shown}: {message[0].lower()}{message[1:]}; see {see}"
+    told = f"{message[0].lower()}{message[1:]}; see {see}"
+    return f"{where}{shown}: {told}" if where else told  # of the whole, a message names its field itself

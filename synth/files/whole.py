@@ -56,8 +56,13 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """An empty file under another name to write to; it takes its place at the end. Raises OutputError."""
+    """An empty file under another name to write to; it takes its place at the end.
+
+    Raises OutputError, and InputError for a device or pipe: root would put a file in the place of /dev/null.
+    """
     with explained(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise InputError(f"{path}: is a device or pipe; choose another --out, a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside(path, lambda partial: partial.touch(exist_ok=False)) as partial:
             yield partial

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from synth.errors import OutputError
+from synth.errors import InputError, OutputError
 from synth.files.whole import sweep, whole_file, whole_folder, write_whole
 
 FILES = 6
@@ -120,3 +120,14 @@ def test_a_file_system_without_locks_will_do(tmp_path: Path, monkeypatch: pytest
 def test_a_name_of_the_longest_kind_can_be_written(tmp_path: Path) -> None:
     write_whole(tmp_path / ("é" * 127), "x")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """Root may rename a file onto /dev/null, or onto what a link such as /dev/stdout leads to."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for place in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{place}: is a device or pipe; choose another --out"):
+            write_whole(tmp_path / place, "x")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
