@@ -47,6 +47,13 @@ def _exchanged(ids: np.ndarray) -> np.ndarray:
     return _renamed(**both)(ids)
 
 
+def _into_lung(ids: np.ndarray) -> np.ndarray:
+    """The liver's label on itself and on a third of its size of lung above: its median stays that of a liver."""
+    grown = ids.copy()
+    grown[:, :, 8:12][grown[:, :, 8:12] == IDS["lung_lower_lobe_right"]] = IDS["liver"]
+    return grown
+
+
 MISTAKES = {
     "2 voxels along x": (_moved(0, 2), r"fit the CT better moved 2 voxels \(4.0 mm\) towards the right"),
     "5 voxels along y": (_moved(1, 5), "fit the CT better moved 5 voxels .* towards the back"),
@@ -55,6 +62,7 @@ MISTAKES = {
     "flipped along z": (lambda ids: ids[:, :, ::-1], "flipped feet to head"),
     "left and right": (_exchanged, "lung_.*_lobe_.* lies .* mm (right|left) of lung_"),
     "liver on lung": (_renamed(lung_upper_lobe_right="liver"), "liver has a median of -8.. HU"),
+    "liver and lung": (_into_lung, r"liver is air in 3\d% of its voxels \(below -500 HU\)"),
     "lung on liver": (_renamed(liver="lung_middle_lobe_right"), "lung_middle_lobe_right has a median of 60 HU"),
     "LiTS": (lambda ids: (ids == IDS["liver"]).astype(np.uint8), "spleen lies .* mm right of the body's midline"),
     "all spleen": (lambda ids: np.full_like(ids, IDS["spleen"]), "spleen has a median of|spleen holds"),

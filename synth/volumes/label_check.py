@@ -26,6 +26,13 @@ _FEWEST = 30  # voxels, and
 _LEAST_ML = 0.3  # mL: a smaller piece is the rim of a structure
 _SHOWN = 3  # findings in one line
 _BODY_HU = -300
+_AIR_HU = -500
+_MOST_AIR = 0.15  # share of a solid organ that may be air: breath blurs lung into the dome of a liver, and no more
+_SOLID = (
+    *("liver", "spleen", "pancreas", "kidney_left", "kidney_right", "heart", "aorta", "brain"),
+    *("autochthon_left", "autochthon_right", "iliopsoas_left", "iliopsoas_right"),
+    *("gluteus_maximus_left", "gluteus_maximus_right"),
+)
 _OPEN_SIDE = 0.3  # share of body in a face of the volume, beside its share of all, with which it goes on beyond it
 _BODY_MM = 300.0  # a volume with an open side shows the middle of the body where it is so wide
 _FAR_OUT = 80.0  # mm from the midline: a structure that lies there never reaches across it
@@ -42,13 +49,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Seen:
-    """One structure as labelled: median HU, mL, centre in RAS mm, whether the field of view cuts it."""
+    """One structure as labelled: median HU, share of air, mL, centre in RAS mm, whether the field of view cuts it."""
 
     expected: Believable
     median: float
     ml: float
     centre: np.ndarray
     cut: bool
+    air: float = 0.0
 
 
 def require_match(
@@ -108,7 +116,8 @@ def _seen(ct: Volume, labels: LabelMap) -> list[_Seen]:
         if stop - start >= _FEWEST and ml >= _LEAST_ML:
             centre = world_of(where[start:stop].mean(axis=0) * steps, ct.affine)
             expected = anatomy.table()[labels.names[number]]
-            found.append(_Seen(expected, float(np.median(values[start:stop])), ml, centre, number in edges))
+            median, air = float(np.median(values[start:stop])), float((values[start:stop] < _AIR_HU).mean())
+            found.append(_Seen(expected, median, ml, centre, number in edges, air))
     return sorted(found, key=lambda one: -one.ml)
 
 
@@ -122,6 +131,8 @@ def _attenuation(one: _Seen) -> Iterator[str]:
     low, high = one.expected.hu
     if not low <= one.median <= high:
         yield f"{one.expected.name} has a median of {one.median:.0f} HU (believable: {low:.0f} to {high:.0f})"
+    elif one.expected.name in _SOLID and one.air > _MOST_AIR:
+        yield f"{one.expected.name} is air in {100 * one.air:.0f}% of its voxels (below {_AIR_HU} HU)"
 
 
 def _volume(one: _Seen) -> Iterator[str]:
