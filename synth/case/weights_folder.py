@@ -110,7 +110,7 @@ class Weights:
 
     def has(self, part: Part) -> bool:
         """Whether a part is there."""
-        return _first(self.folder / part, CONFIG, _RUNS) is not None or (part == "shape" and self.looks is not None)
+        return self._config(part) is not None or (part == "shape" and self.looks is not None)
 
     @property
     def looks(self) -> Path | None:
@@ -126,11 +126,18 @@ class Weights:
 
     def part(self, part: Part) -> Path:
         """The folder of a network; InputError where it is not there. `refine` is the shipped one where it has none."""
-        if file := _first(self.folder / part, CONFIG, _RUNS):
+        if file := self._config(part):
             return file.parent
         if part == "refine" and self.folder != Weights.shipped().folder:
             return Weights.shipped().part("refine")
         raise InputError(f"{self.folder / part}: no weights of '{part}' here; train them with `synthct train {part}`")
+
+    def _config(self, part: Part) -> Path | None:
+        """The config.json of a network, None where it has none. InputError where its tensors are there alone."""
+        file = _first(self.folder / part, CONFIG, _RUNS)
+        if file is None and (tensors := _first(self.folder / part, TENSORS, _RUNS)):
+            raise InputError(f"{tensors.parent / CONFIG}: is missing beside {TENSORS}; copy both, or remove both")
+        return file
 
     @cached_property
     def prior(self) -> Prior | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from synth.case.weights_folder import LOOKS
+from synth.case import library
+from synth.case.weights_folder import LOOKS, Weights
 from synth.errors import InputError
 from synth.models.denoiser import Denoiser
+from synth.models.parts import Part
 from synth.models.tone import Tone
 from synth.models.weights import load_model, load_tensors
 from synth.torso.model import TorsoModel
@@ -86,6 +89,31 @@ def test_damaged_weights_are_one_line(
         load_model(Denoiser, tmp_path)
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("part", ["shape", "base", "refine"])
+def test_tensors_without_their_config_are_no_part_that_is_not_there(tmp_path: Path, part: Part) -> None:
+    """Refine would be drawn by the one that ships, base and shape by none, and anatomy be blamed for it."""
+    for name in ("shape", "base", "refine"):
+        shutil.copytree(Weights.shipped().part(name), tmp_path / name)
+    (tmp_path / part / "config.json").unlink()
+    with pytest.raises(InputError, match=f"{part}/config.json: is missing beside {FILE}"):
+        Weights.open(tmp_path).files()
+
+
+def test_weights_that_changed_on_disk_are_read_again(saved: Path, tmp_path: Path) -> None:
+    """A manifest names the hash of the file: what draws must be that file."""
+    folder = Path(shutil.copytree(saved, tmp_path / "refine"))
+    before = library.load_from(folder)
+    assert library.load_from(folder) is before
+    changed(folder, lambda t: next(iter(t.values())).add_(1))
+    first = next(iter(load_file(folder / FILE)))
+    assert torch.equal(library.load_from(folder).state_dict()[first].float(), load_file(folder / FILE)[first].float())
+    (tmp_path / "tone.json").write_text("{}")
+    library.load_tone(tmp_path / "tone.json")
+    (tmp_path / "tone.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        library.load_tone(tmp_path / "tone.json")
 
 
 @pytest.mark.parametrize("text", ["[]", "{", '{"4": [1]}', '{"x": [1]}', '{"4": null}', '{"4": [NaN]}'])
