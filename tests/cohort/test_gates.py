@@ -129,8 +129,9 @@ def test_arterial_vessels_and_structures_that_are_cut_or_coarse_pass() -> None:
     ids[10:16, 10:16, :] = 52  # an aorta from end to end
     ids[20:24, 20:22, 4:6] = ids[20:24, 20:22, 20:22] = 30  # a vertebra of 32 voxels in two pieces
     ids[2:9, 2:9, 2:9] = ids[2:9, 20:27, 2:9] = 5  # a liver in two pieces
-    hu = np.select([ids == 52, ids == 30, ids == 5], [386, 200, 60], -100)
-    organs = LabelMap(ids, AFFINE, {52: "aorta", 30: "vertebrae_L2", 5: "liver"})
+    ids[2:9, 2:9, 20:27] = ids[2:9, 20:27, 20:27] = 95  # and a rib, as ribs of torsos are drawn
+    hu = np.select([ids == 52, (ids == 30) | (ids == 95), ids == 5], [386, 200, 60], -100)
+    organs = LabelMap(ids, AFFINE, {52: "aorta", 30: "vertebrae_L2", 5: "liver", 95: "rib_left_4"})
     lesions = LabelMap(np.zeros_like(ids), AFFINE, {})
     case = Case(Volume(hu.astype(np.int16), AFFINE), organs, lesions)
     failed = [check.name for check in _organ_checks(Gates(), case, measure(case)) if not check.ok]
