@@ -117,6 +117,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "intercept inf": (lambda d, n: _raw(d, "RescaleIntercept", b"inf ") if n == ODD else None, "0004.dcm"),
     "intercept 1e30": (said(ODD, "RescaleIntercept", "1e30"), r"0004.dcm: up to 1e\+30 is no HU"),
     "intercept 1000 off": (said(ODD, "RescaleIntercept", "1000"), r"0004.dcm: it is \+1000 HU off its neighbours"),
+    "intercept 75 off": (said(ODD, "RescaleIntercept", "75"), r"0004.dcm: it is \+75 HU off its neighbours"),
     "slope -1": (said(ODD, "RescaleSlope", "-1"), "0004.dcm: its numbers run the other way"),
     "slope 2": (said(ODD, "RescaleSlope", "2"), "0004.dcm: (its numbers are 2 times|it is)"),
     "inverted pixels": (stored(lambda p: -p), "0004.dcm: its numbers run the other way"),
