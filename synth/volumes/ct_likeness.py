@@ -35,7 +35,7 @@ _WHOLE = 1e-3  # a stored float this near an integer is that integer
 _POINTS = 4000
 _BIN = 25.0  # HU: bins in which the most frequent difference is sought
 _LEVEL = 0.15  # share of the points that it must have
-# HU: two slices that differ by more do not go together, by less do. Among 51,000 pairs of real slices none differs by 50.
+# HU: two slices that differ by more do not go together, by less do; in 358 real CT no slice is 50 off the next.
 _OFF, _EVEN = 60.0, 50.0
 _ALIKE, _OPPOSED = 0.6, -0.35  # correlation of two slices
 _SLOPE = (0.4, 1.8)
