@@ -6,6 +6,7 @@ import csv
 import io
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,6 +131,9 @@ def prepare_patients(
         kept = Store(folder)
         if split == "train" and not len(kept):
             shutil.rmtree(folder)  # nothing but what was left out, which may be mended
+            with suppress(OSError):  # what else is there stays
+                folder.parent.rmdir()
+                out.rmdir()
             why = "; ".join(f"{name}: {reason}" for name, reason in list(kept.left_out.items())[:_SHOWN])
             more = f" and {len(kept.left_out) - _SHOWN} more" if len(kept.left_out) > _SHOWN else ""
             raise InputError(f"{source}: no scan to train on is left: {why}{more}")
