@@ -21,7 +21,7 @@ from synth.lesions.sibling import SiblingOf
 from synth.models.precision import Precision, default_precision
 from synth.provenance import sha256_of_file, sha256_of_input
 from synth.regions import Region, for_words, shipped, shipped_names
-from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, spacings
+from synth.regions.frame import BASE_SPACING_MM, composed_spacing, spacings
 from synth.regions.given import GivenFile
 from synth.report.style import Style
 from synth.scanner import Scanner
@@ -46,8 +46,8 @@ class Sampling(_Frozen):
     `guidance` is classifier-free (1: none). `contrast_guidance` is the scale of synth.flow.guidance.away_from in
     `base`, away from the same patient without contrast, `prior_guidance` that of `away_from_prior` there,
     `detail_guidance` that of `sharpened` in `refine`: without these two what is drawn varies less than patients do.
-    `redraw_start` is the time to which a painted lesion's detail, and that of a torso's patchwork, is noised before
-    it is drawn anew: 1 forgets it, 0 keeps it. The shifts are those of synth.flow.schedule.sampling_times.
+    `redraw_start` is the time to which a painted lesion's detail is noised before it is drawn anew: 1 forgets it, 0
+    keeps it. The shifts are those of synth.flow.schedule.sampling_times.
     `precision` is the machine's own unless told (synth.models.precision).
     """
 
@@ -144,7 +144,7 @@ class GeneratePlan(_Plan):
         """Sampler steps of all refine levels, for progress bars."""
         region = for_words(self.region)
         patchwork = region is not None and region.scaffold == "patchwork"
-        coarse = LOOK_MM if patchwork else BASE_SPACING_MM
+        coarse = composed_spacing(self.spacing_mm) if patchwork else BASE_SPACING_MM
         return round(math.log2(coarse / self.spacing_mm)) * self.sampling.refine_steps
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +36,6 @@ class Drawn:
     of the region's doses at the base spacing, None where it has none; labels: (1, 1 + organs, X, Y, Z) organ fractions,
     None where no network reads them; scaffold: the deformed mean patient at 8 mm, see synth.shape.
     given: the organs that labels were made to have. atlas: where organs are to be told from, in the torso.
-    details: by spacing of the finer grids that they make, (1, 7, X, Y, Z) in network units, which `refine` starts from.
     trees: (X, Y, Z) uint8 ids of the airways and vessels that were painted (synth/draw/trees.py).
     """
 
@@ -51,5 +48,4 @@ class Drawn:
     scaffold: torch.Tensor | None
     given: Given | None = None
     atlas: Atlas | None = None
-    details: Mapping[float, torch.Tensor] = dataclasses.field(default_factory=dict)
     trees: np.ndarray | None = None

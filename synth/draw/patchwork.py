@@ -12,20 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from prompts.vocabulary import Habitus, Phase
 from synth.case.plan import GeneratePlan
 from synth.draw.drawn import Atlas, Drawn
-from synth.models import wavelet
-from synth.models.scaling import detail_to_network
 from synth.regions import Region
-from synth.regions.frame import BASE_SPACING_MM, FACTOR, LOOK_MM, Frame
+from synth.regions.frame import BASE_SPACING_MM, LOOK_MM, Frame, composed_spacing
 from synth.seeding import derive, numpy_rng
 from synth.shape.deformation import exponential
 from synth.torso.atlas import LUNGS
 from synth.torso.composing import LEAST_SHARE, composed
-from synth.torso.looks import FINE_MM
 from synth.torso.model import TorsoModel
 from synth.torso.places import Places
 from synth.volumes import labels
@@ -41,6 +39,7 @@ _SIZE_SD = 0.25  # of what a word leaves open
 _TEMPERATURE = 0.8  # of the modes: few scans say little about what is rare
 _SEAM = 5.0  # voxels of LOOK_MM over which a scan fades out where it ends
 _LEAST_KNOWN = 0.05
+_READ_MM = 4.0  # the coarsest that scans are read at: averaged from there on, so that nothing aliases
 _BORDER = 0.7  # the same between wall and inside, where scans are in register
 _LEAST_SHARE = 0.25  # of a part that a scan must show to be drawn for it first
 
@@ -60,21 +59,19 @@ class Layer:
 def draw_patchwork(
     plan: GeneratePlan, region: Region, model: TorsoModel, on_step: Callable[[], None] = lambda: None
 ) -> Drawn:
-    """The coarse CT of a plan at LOOK_MM on the part of the region's frame that its prompt shows, the details of finer
-    grids as far as looks hold them, and its atlas."""
+    """The CT of a plan, at its own spacing or the finest that looks hold, on the part of the region's frame that its
+    prompt shows, and its atlas."""
     displacement = exponential(model.velocity(draw_coefficients(plan, model)), model.frame)
     low, high = field(plan, model.frame, Atlas(model.organs, displacement, 0, model.frame.shape[2]))
-    spacing = min(max(float(plan.spacing_mm or LOOK_MM), FINE_MM), LOOK_MM / FACTOR)
-    ct = torch.from_numpy(composed(shares(plan, model), model, Places(displacement, spacing, (low, high))))[None, None]
+    spacing = composed_spacing(plan.spacing_mm)
+    read_at = min(spacing, _READ_MM)
+    ct = torch.from_numpy(composed(shares(plan, model), model, Places(displacement, read_at, (low, high))))[None, None]
+    if spacing > read_at:
+        ct = F.avg_pool3d(ct, round(spacing / read_at))
     on_step()
     frame = Frame((*model.frame.shape[:2], high - low), _lower(low, displacement, model.frame))
-    details = {}
-    while spacing < LOOK_MM:
-        bands = wavelet.forward(ct)
-        ct, details[spacing] = bands[:, :1].contiguous(), detail_to_network(bands[:, 1:])
-        spacing *= FACTOR
     atlas = Atlas(model.organs, displacement, low, high)
-    return Drawn(region, frame, LOOK_MM, ct, None, None, None, atlas=atlas, details=details)
+    return Drawn(region, frame, spacing, ct, None, None, None, atlas=atlas)
 
 
 def draw_coefficients(plan: GeneratePlan, model: TorsoModel) -> np.ndarray:

@@ -52,12 +52,8 @@ def _one_level(plan: GeneratePlan, drawn: Drawn, model: Denoiser, on_step: Calla
     condition = _told(plan, drawn, finer, model)
     noise = normal((1, 7, *drawn.ct.shape[2:]), derive(plan.refine_seed, f"{finer:g} mm"))
     velocity = tiled_velocity(model, condition, plan.sampling.detail_guidance)
-    start = 1.0
-    if finer in drawn.details:
-        start = plan.sampling.redraw_start
-        noise = (1 - start) * drawn.details[finer] + start * noise
     steps, shift = plan.sampling.refine_steps, plan.sampling.refine_shift
-    details = euler(velocity, noise, steps, shift, start=start, on_step=on_step)
+    details = euler(velocity, noise, steps, shift, on_step=on_step)
     del noise  # memory is scarcest from here on
     ct = wavelet.inverse(torch.cat([drawn.ct, detail_from_network(details)], dim=1)).clamp_(-1.0, 1.5)
     labels = drawn.labels

@@ -11,8 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 BASE_SPACING_MM = 16.0
-LOOK_MM = 8.0  # at which a torso is composed
+LOOK_MM = 8.0  # of what a torso's parts are weighed on
+FINE_MM = 2.0  # the finest that looks hold: that of most scans
 FACTOR = 2  # each refine level halves the spacing
+
+
+def composed_spacing(spacing: float) -> float:
+    """mm at which a patchwork is composed for a case of a spacing: what is finer is left to `refine`."""
+    return max(spacing, FINE_MM)
 
 
 @dataclass(frozen=True)

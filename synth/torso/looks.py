@@ -16,12 +16,14 @@ from scipy import ndimage
 
 from synth.files.arrays import Wanted
 from synth.models import intensity, wavelet
-from synth.regions.frame import FACTOR, LOOK_MM, Frame
+from synth.regions.frame import FACTOR, FINE_MM, LOOK_MM, Frame
 from synth.shape.deformation import exponential
 
-FINE_MM = 2.0  # the finest that looks hold: that of most scans
 _LEVELS = 100  # grey levels of the coarsest band per intensity unit: 4 HU of soft tissue, 17 HU of bone
-DETAIL_STEP = 0.04  # intensity units: 16 HU of soft tissue, 68 HU of bone
+# Of the smallest details, intensity units: 2 HU of soft tissue, 8 of lung; coarser ones leave flat places where grain
+# was. Steps grow to three times that, so that 8 bits hold the widest detail that there is (1.25).
+DETAIL_STEP = 0.005
+_WIDEST = 127
 VELOCITY_STEP = 0.05  # mm
 _DETAILS = round(np.log2(LOOK_MM / FINE_MM))  # levels of wavelet bands
 LOOK_ARRAYS = {
@@ -29,6 +31,7 @@ LOOK_ARRAYS = {
     "outline": Wanted(0, "b"),
     "coarse": Wanted(3, "u"),
     "velocity": Wanted(4, "i"),
+    "detail_step": Wanted(0, "f"),
     **{f"details_{i}": Wanted(4, "i") for i in range(_DETAILS)},
 }
 _TILE = FACTOR**_DETAILS  # voxels of FINE_MM that a grid is a multiple of
@@ -45,8 +48,8 @@ class Look:
 
     corner_mm: (3,) of its box, from the lower corner of the frame; outline: whether air lies beyond its sides;
     coarse: (X, Y, Z) uint8 at LOOK_MM, 100 (intensity + 1); details: (7, ..) int8 at LOOK_MM, then at half of it: the
-    wavelet bands that make them FINE_MM, in steps of DETAIL_STEP; velocity: (3, ..) int16 on the base grid of the
-    frame, in steps of VELOCITY_STEP, whose flow carries the mean torso to the scan.
+    wavelet bands that make them FINE_MM, in steps that begin with `detail_step`; velocity: (3, ..) int16 on the base
+    grid of the frame, in steps of VELOCITY_STEP, whose flow carries the mean torso to the scan.
     """
 
     corner_mm: np.ndarray
@@ -54,6 +57,7 @@ class Look:
     coarse: np.ndarray
     details: tuple[np.ndarray, ...]
     velocity: np.ndarray
+    detail_step: float = DETAIL_STEP
 
     @staticmethod
     def of(hu: np.ndarray, corner_mm: np.ndarray, outline: bool, velocity: np.ndarray) -> Look:
@@ -67,7 +71,7 @@ class Look:
         details: list[np.ndarray] = []
         for _ in range(_DETAILS):
             bands = wavelet.forward(unit)
-            details.insert(0, np.rint(bands[0, 1:].numpy() / DETAIL_STEP).clip(-127, 127).astype(np.int8))
+            details.insert(0, _in_steps(bands[0, 1:].numpy()))
             unit = bands[:, :1]
         coarse = np.rint((unit[0, 0].numpy() + 1) * _LEVELS).clip(0, 255).astype(np.uint8)
         steps = np.rint(velocity / VELOCITY_STEP).astype(np.int16)
@@ -76,10 +80,11 @@ class Look:
     def volume(self, spacing: float, part: tuple[slice, ...] = (slice(None),) * 3) -> np.ndarray:
         """(X, Y, Z) float32 intensity + 1 of the scan's box at a spacing from LOOK_MM to FINE_MM; `part`: coarse voxels
         of it."""
-        unit = torch.from_numpy(self.coarse[part]).float()[None, None] / _LEVELS
+        unit, widths = torch.from_numpy(self.coarse[part]).float()[None, None] / _LEVELS, _of_steps(self.detail_step)
         for level, bands in enumerate(self.details[: round(np.log2(LOOK_MM / spacing))]):
             here = (slice(None), *(slice(_times(s.start, level), _times(s.stop, level)) for s in part))
-            unit = wavelet.inverse(torch.cat([unit, torch.from_numpy(bands[here]).float()[None] * DETAIL_STEP], dim=1))
+            details = torch.from_numpy(widths[bands[here].view(np.uint8)])[None]
+            unit = wavelet.inverse(torch.cat([unit, details], dim=1))
         return np.asarray(unit[0, 0].clamp(0.0, 2.5).numpy())
 
     def displacement(self, frame: Frame) -> torch.Tensor:
@@ -114,6 +119,8 @@ class Look:
         """What does not belong together, or None."""
         if self.corner_mm.shape != (3,) or self.velocity.shape != (3, *frame.shape):
             return f"a corner of the shape {self.corner_mm.shape}, a velocity of {self.velocity.shape}"
+        if not 0 < self.detail_step < 1:
+            return f"details in steps of {self.detail_step:g}"
         for level, bands in enumerate(self.details):
             if bands.shape != (7, *(n * FACTOR**level for n in self.coarse.shape)):
                 return f"details of the shape {bands.shape}"
@@ -122,13 +129,33 @@ class Look:
     def arrays(self) -> dict[str, Any]:
         """What it is stored as, see LOOK_ARRAYS."""
         stored = {"corner_mm": self.corner_mm, "outline": self.outline, "coarse": self.coarse}
-        return stored | {"velocity": self.velocity} | {f"details_{i}": bands for i, bands in enumerate(self.details)}
+        stored |= {"velocity": self.velocity, "detail_step": np.array(self.detail_step)}
+        return stored | {f"details_{i}": bands for i, bands in enumerate(self.details)}
 
     @staticmethod
     def from_arrays(arrays: dict[str, np.ndarray]) -> Look:
         """The look of `arrays`."""
         details = tuple(arrays[f"details_{i}"] for i in range(_DETAILS))
-        return Look(arrays["corner_mm"], bool(arrays["outline"]), arrays["coarse"], details, arrays["velocity"])
+        return Look(
+            arrays["corner_mm"],
+            bool(arrays["outline"]),
+            arrays["coarse"],
+            details,
+            arrays["velocity"],
+            float(arrays["detail_step"]),
+        )
+
+
+def _in_steps(details: np.ndarray) -> np.ndarray:
+    """int8 numbers of steps: the inverse of `_of_steps`, to the nearest."""
+    steps = (np.sqrt(1 + 4 * np.abs(details) / (_WIDEST * DETAIL_STEP)) - 1) * _WIDEST / 2
+    return np.asarray((np.sign(details) * np.rint(steps).clip(0, _WIDEST)).astype(np.int8))
+
+
+def _of_steps(first: float) -> np.ndarray:
+    """(256,) float32 details by the bits of an int8: its steps, the first of them `first` wide and the last thrice."""
+    steps = np.arange(256).astype(np.uint8).view(np.int8).astype(np.float32)
+    return np.asarray((first * steps * (1 + np.abs(steps) / _WIDEST)).astype(np.float32))
 
 
 class Sampler:

@@ -36,8 +36,8 @@ _REMEDY = "copy it again, or train again with `synthct train shape`"
 class Donor:
     """What is known of a scan that lends its look.
 
-    outline: its field of view holds the whole skin; sound: no large disease in the chest, so that it may lend that too;
-    size: cross-section at the anchor relative to the others, in SD.
+    outline: its field of view holds the whole skin; sound: no large disease in the chest and voxels fine enough, so
+    that it may lend it too; size: cross-section at the anchor relative to the others, in SD.
     """
 
     name: str

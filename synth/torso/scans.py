@@ -15,7 +15,7 @@ from scipy import ndimage
 from synth.errors import InputError
 from synth.files.arrays import TEXT, Wanted, read_arrays, write_arrays
 from synth.regions import Frame, Region
-from synth.torso.looks import FINE_MM
+from synth.regions.frame import FINE_MM
 from synth.volumes import labels
 from synth.volumes.types import HU_MAX, LabelMap
 

@@ -38,9 +38,9 @@ def fit_patchwork(config: ShapeConfig, region: Region) -> Path:
         if config.rank >= len(scans):
             most = len(scans) - 1
             raise InputError(f"rank {config.rank}: {len(scans)} scans have fewer modes; say rank={most} or less")
-        if unknown := {*config.diseased, *config.native} - {scan.name for scan in scans}:
+        if unknown := {*config.unfit, *config.native} - {scan.name for scan in scans}:
             where = f"no such scan in {config.data}"
-            raise InputError(f"'{min(unknown)}': {where}; name those of `diseased` and `native` as there")
+            raise InputError(f"'{min(unknown)}': {where}; name those of `unfit` and `native` as there")
         group = ScanGroup.of(scans, [blood(scan, region.frame) for scan in scans], region.frame)
         _, velocities = register(group, config.rounds, tell)
         model = build(config, scans, velocities, region.frame, tell)
@@ -75,7 +75,7 @@ def build(
             scan.name,
             scan.contrast not in _NATIVE and scan.name not in config.native,
             scan.whole_outline,
-            scan.name not in config.diseased,
+            scan.name not in config.unfit,
             round(float(size), 2),
         )
         for scan, size in zip(scans, sizes, strict=True)

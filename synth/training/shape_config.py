@@ -19,7 +19,7 @@ class ShapeConfig(BaseModel):
     out: Path = Path("runs/shape")
     rank: int = Field(44, gt=0)
     ridge: float = 0.05
-    diseased: tuple[str, ...] = Field((), description="of a patchwork: scans whose chest is not lent")
+    unfit: tuple[str, ...] = Field((), description="of a patchwork: scans whose chest is not lent, diseased or coarse")
     native: tuple[str, ...] = Field((), description="of a patchwork: without contrast, where no table says so")
     rounds: tuple[Round, ...] = (
         Round(pool=2, sigma=3.0, iterations=12),

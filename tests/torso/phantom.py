@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from synth.regions.frame import LOOK_MM
+from synth.regions.frame import FINE_MM, LOOK_MM
 from synth.torso.atlas import chest_inside
-from synth.torso.looks import FINE_MM, Look
+from synth.torso.looks import Look
 from synth.torso.model import ATLAS_MM, VELOCITY_MM, Donor, TorsoModel
 from synth.volumes import labels
 from tests.regions import TORSO

@@ -121,7 +121,7 @@ def test_what_was_trained_draws(root: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [("rank=2", "rank 2: 2 scans have fewer modes"), ('diseased=["nobody"]', "'nobody': no such scan")],
+    [("rank=2", "rank 2: 2 scans have fewer modes"), ('unfit=["nobody"]', "'nobody': no such scan")],
 )
 def test_a_fit_that_cannot_be_is_one_line(
     root: Path, capsys: pytest.CaptureFixture[str], setting: str, said: str

@@ -30,6 +30,16 @@ def test_the_same_plan_gives_the_same_volume_and_another_seed_another(torso: Tor
     assert first.ct.shape != other.ct.shape or not torch.equal(first.ct, other.ct)
 
 
+def test_a_patchwork_is_composed_at_the_spacing_of_its_case(torso: TorsoModel) -> None:
+    """Down to that of its scans; coarser ones are means of finer voxels, and what is finer is left to `refine`."""
+    of = {mm: Order(parse("CT of the chest"), Weights.shipped("torso"), 1, mm).plan(0) for mm in (1.0, 2.0, 4.0, 8.0)}
+    cts = {mm: draw_patchwork(plan, shipped("torso"), torso) for mm, plan in of.items()}
+    assert [drawn.spacing for drawn in cts.values()] == [2.0, 2.0, 4.0, 8.0]
+    assert torch.equal(cts[1.0].ct, cts[2.0].ct)
+    assert torch.equal(torch.nn.functional.avg_pool3d(cts[4.0].ct, 2), cts[8.0].ct)
+    assert [plan.refine_evaluations() for plan in of.values()] == [of[1.0].sampling.refine_steps, 0, 0, 0]
+
+
 @pytest.mark.parametrize(
     ("region", "shows", "lacks"),
     [

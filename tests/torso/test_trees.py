@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from prompts import parse
 from synth.case.order import Order
@@ -27,13 +26,12 @@ FEW = LungGrowth(pitch=16.0, leaf_mm=0.6)
 
 
 def plan(prompt: str = "contrast-enhanced CT of the chest") -> GeneratePlan:
-    return Order(parse(prompt), Weights.shipped("torso"), 3).plan(0)
+    return Order(parse(prompt), Weights.shipped("torso"), 3, 4.0).plan(0)
 
 
 @pytest.fixture(scope="module")
 def drawn(torso: TorsoModel) -> Drawn:
-    coarse = draw_patchwork(plan(), shipped("torso"), torso)
-    return replace(coarse, spacing=4.0, ct=F.interpolate(coarse.ct, scale_factor=2.0, mode="trilinear"), details=None)
+    return draw_patchwork(plan(), shipped("torso"), torso)
 
 
 @pytest.fixture(scope="module")

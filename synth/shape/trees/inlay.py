@@ -18,6 +18,7 @@ _PLAIN_MM = 10.0  # over which the attenuation of lung without vessels is averag
 _LEVEL = 45.0  # percentile of a lung that is surely no vessel
 _GRAIN_HU = 45.0  # of texture that is kept
 _RIM_MM = (1.0, 5.0)  # from the border of a lung: nothing is made plain, all is
+_POINT_SD_MM = 0.8  # of what a scanner makes of a point; without it the finest vessels are dots that no CT shows
 _HALF = 0.5  # of a voxel, from which it belongs to a tree
 
 
@@ -42,7 +43,8 @@ def inlay_lungs(
     within = depth > 0
     outer, lumen = (within * share_of(t, here.shape, affine) for t in (trees.airways_outside(), trees.airways))
     lumen = np.minimum(lumen, outer)
-    out = out * (1 - outer) + _WALL_HU * (outer - lumen) + _AIR_HU * lumen
+    seen, hollow = (within * _scanned(share, affine) for share in (outer, lumen))
+    out = out * (1 - seen) + _WALL_HU * (seen - hollow) + _AIR_HU * hollow
     ids = np.where(outer >= _HALF, labels.ids()["lung_airways"], 0).astype(np.uint8)
     vessels = {"lung_veins": trees.veins, "lung_arteries": trees.arteries}
     return _laid(hu, box, *_with_vessels(out, ids, affine, within, vessels, blood_hu))
@@ -89,9 +91,16 @@ def _with_vessels(
 ) -> tuple[np.ndarray, np.ndarray]:
     for name, tree in trees.items():
         share = within * share_of(tree, (out.shape[0], out.shape[1], out.shape[2]), affine)
-        out = out * (1 - share) + blood_hu * share
+        seen = within * _scanned(share, affine)
+        out = out * (1 - seen) + blood_hu * seen
         ids[share >= _HALF] = labels.ids()[name]
     return np.asarray(out, np.float32), ids
+
+
+def _scanned(share: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Shares (X, Y, Z) as a scanner shows them: blurred by its point spread, which loses no attenuation."""
+    blurred: np.ndarray = ndimage.gaussian_filter(share, _POINT_SD_MM / voxel_spacing(affine))
+    return blurred
 
 
 def _plain(hu: np.ndarray, depth: np.ndarray, affine: np.ndarray) -> np.ndarray:
