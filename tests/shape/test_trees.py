@@ -177,6 +177,22 @@ def test_inlay_makes_lungs_plain_paints_vessels_and_leaves_the_rest(lungs: LungT
     assert np.median(out[cloud & (ids == 0)]) < -780
 
 
+def test_a_vessel_is_seen_beside_itself(lungs: LungTrees) -> None:
+    """In even lung, voxels that no tree reaches and that touch one are brighter than lung: no CT shows a sharp edge."""
+    coarse, affine = chest()
+    lobes = coarse.repeat(2, 0).repeat(2, 1).repeat(2, 2)
+    affine = affine @ np.diag([0.5, 0.5, 0.5, 1.0])
+    affine[:3, 3] -= MM / 4
+    depth = ndimage.distance_transform_edt(lobes) * MM / 2
+    out, ids = inlay_lungs(np.where(lobes > 0, -860.0, 40.0), affine, depth, lungs, 200.0)
+    trees = (lungs.airways_outside(), lungs.arteries, lungs.veins)
+    none = np.max([share_of(tree, lobes.shape, affine) for tree in trees], axis=0) == 0
+    beside = none & (depth > 2 * MM) & ndimage.binary_dilation(ids == labels.ids()["lung_arteries"])
+    far = none & (depth > 2 * MM) & ~ndimage.binary_dilation(~none, iterations=3)
+    assert beside.sum() > 50 and np.median(out[beside]) > -850
+    np.testing.assert_allclose(out[far], -860, atol=3)
+
+
 def test_vessels_are_as_wide_as_a_scanner_shows_them() -> None:
     """A point spread of 0.8 mm at any spacing; voxels of 2 mm, which blur by themselves, get less of it."""
     share = np.zeros((33, 33, 33), np.float32)
