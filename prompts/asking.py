@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from prompts.findings import Told
 from prompts.phrases import load
+from prompts.places import Place
 from prompts.reading import SEVERAL, Finding
 from prompts.request import CaseRequest, FindingRequest, TargetRequest
 from prompts.vocabulary import (
@@ -43,6 +44,8 @@ _BY_VOLUME = (
     *(FindingKind.EFFUSION, FindingKind.PERICARDIAL_EFFUSION, FindingKind.PNEUMOTHORAX, FindingKind.HYDRONEPHROSIS),
     FindingKind.SPLENOMEGALY,
 )
+_OPPOSITE = {"left": Side.RIGHT, "right": Side.LEFT}
+_SMALLER = (0.5, 0.9)  # of the largest: how long the others are
 _LISTED = 12  # of a closed set, in a message of one line
 _ORGANS = f"{', '.join(list(Organ)[:_LISTED])} and {len(Organ) - _LISTED} more"
 _STATUS = {"possible": "only possible", "past": "past"}
@@ -111,19 +114,65 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if finding.status != "present":
             findings.append(replace(finding, why_not=_STATUS.get(finding.status, "")))
             continue
-        request, why = _request(finding, one, assumed)
-        invalid = request is None and isinstance(why, _Invalid)
-        if request is not None:
-            valid.append(request)
-            if door.draws(request, region):
-                request, half = door.coarse(request)
-                why = "; ".join(note for note in (half, why) if note)
-                requests += _at_each_level(request, finding)
-            else:
-                request, why = None, door.why_not
-        side, drawn = _side_of(finding), request is not None
-        findings.append(replace(finding, side=side, drawn=drawn, why_not=str(why), invalid=invalid))
+        wanted, why = _requests(finding, one, assumed)
+        invalid = not wanted and isinstance(why, _Invalid)
+        valid += wanted
+        drawn = bool(wanted) and all(door.draws(request, region) for request in wanted)
+        if drawn:
+            coarse = [door.coarse(request) for request in wanted]
+            why = "; ".join(note for note in dict.fromkeys([*(half for _, half in coarse), why]) if note)
+            requests += [level for request, _ in coarse for level in _at_each_level(request, finding)]
+        elif wanted:
+            why = door.why_not
+        findings.append(replace(finding, side=_side_of(finding), drawn=drawn, why_not=str(why), invalid=invalid))
     return Asked(requests, valid, findings, assumed)
+
+
+def _requests(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[list[FindingRequest], str]:
+    """The requests that draw a finding, the largest of several first; why not, or what of it is not drawn."""
+    taken: dict[str, Any] = {}
+    whole, why = _request(finding, one, taken)
+    if whole is None:
+        return [], why
+    if whole.kind in EXTENT_KINDS:  # told by how much of an organ there is, not by lengths
+        assumed.update(taken)
+        return [whole], why
+    apart = [_request(part, one, {})[0] for part in _largest_apart(finding, one.draft.places)]
+    known = [request for request in apart if request is not None]
+    if len(known) < 2:
+        assumed.update(taken)
+        return [whole], why
+    low, high = known[1].size_range_mm or (0.0, 0.0)
+    sizes = f"{known[0].size_mm:g} mm of the largest, {low:g} to {high:g} mm of the others"
+    assumed[f"size of {finding.named()}"] = sizes
+    return known, why
+
+
+def _largest_apart(finding: Finding, places: Sequence[Place]) -> list[Finding]:
+    """The largest of several, in the place that is said of it, and the others, which are smaller.
+
+    None where no length is said of the largest, and of one on each side where neither is said to be it.
+    """
+    if finding.attributes.get("size_is") != "largest" or not finding.size_mm or finding.count in (None, 1):
+        return []
+    others = finding.count - 1 if isinstance(finding.count, int) else finding.count
+    at = next((place for place in places if place.largest), None)
+    side, part = (at.side, at.part or next(iter(at.parts), None)) if at else (None, None)
+    of_all = any(place.side or place.part or place.parts for place in places if not place.subset)
+    if finding.side != Side.BILATERAL:
+        side, part = side or finding.side, part or finding.part
+    elif others == 1 and side not in _OPPOSITE:
+        return []
+    rest = (_OPPOSITE[str(side)] if others == 1 else finding.side) if finding.side == Side.BILATERAL else finding.side
+    mm = max(finding.size_mm)
+    said = {name: value for name, value in finding.attributes.items() if name != "size_is"}
+    first = replace(finding, side=side, part=part, count=1, size_mm=(mm,), attributes=said)
+    smaller = (round(_SMALLER[0] * mm, 1), round(_SMALLER[1] * mm, 1))
+    elsewhere = {"side": rest, "part": finding.part} if of_all else {"side": None, "part": None}
+    return [
+        first,
+        replace(finding, **elsewhere, count=others, size_mm=smaller, attributes=said | {"size_is": "range"}),
+    ]
 
 
 def _side_of(finding: Finding) -> str | None:
@@ -303,7 +352,7 @@ def _size(finding: Finding, values: dict[str, Any], assumed: dict[str, Any]) -> 
     if (
         finding.size_mm
         and how in ("range", "below", "above", "largest")
-        and (how != "largest" or finding.count == SEVERAL)
+        and (how != "largest" or finding.count not in (None, 1))
     ):
         low, high = _bounds(finding, str(how))
         values["size_range_mm"] = (low, high)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from prompts.errors import PromptError
+from prompts.naming import name_of, place_of, size_of
 from prompts.request import CaseRequest
 from prompts.vocabulary import Region
 
@@ -58,15 +59,10 @@ class Finding:
         }
 
     def named(self) -> str:
-        """ "18 mm nodule in the right upper lung"."""
-        size = "x".join(f"{mm:g}" for mm in self.size_mm) + " mm" if self.size_mm else self.size or ""
-        if self.size_mm and self.attributes.get("size_is") == "range":
-            size = f"{self.size_mm[0]:g}-{self.size_mm[1]:g} mm"
-        count = "" if self.count in (None, 1) else f"{self.count} x"
-        part = f"segment {self.part}" if self.part and self.part.isdigit() else self.part
-        place = " ".join(w for w in (self.side, part, self.organ) if w)
-        where = f" in the {place}" if place and place != "none" else ""
-        return " ".join(w for w in (count, size, self.kind) if w) + where
+        """ "18 mm nodule in the right upper lobe"."""
+        size = size_of(self.size_mm, self.size, self.attributes.get("size_is"))
+        where = place_of(self.organ, self.side, self.part)
+        return name_of(self.kind, self.count, size) + (f" in {where}" if where else "")
 
 
 @dataclass(frozen=True)

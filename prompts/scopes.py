@@ -13,6 +13,8 @@ from prompts.lexicon import Term
 Scopes = list[set[str]]
 
 _AUXILIARY = frozenset(("been", "be", "being", "now"))
+_LASTING = frozenset(("old", "chronic", "healed", "healing", "remote", "longstanding", "known", "stable", "unchanged",
+                      "residual", "persistent", "prior"))  # fmt: skip
 _PREDICATES = frozenset(("enlarged", "dilated", "increased", "thickened"))
 _NEAR = frozenset(("previous", "prior", "previously", "formerly", "post"))
 _SMALL_REACH = 4
@@ -236,6 +238,8 @@ def opens_anew(items: Sequence[Term], start: int) -> bool:
     if first.has("article") or "side" in opening or "size" in opening or "side" in opening.get("place", {}):
         return True
     if opening.get("count", "0") != "0" and not first.text.lower().startswith("any"):
+        return True
+    if first.text.lower().split()[0] in _LASTING:  # what was there before is there
         return True
     if opening.get("size_word") and not first.text.lower().startswith("signif"):
         return True

@@ -143,9 +143,15 @@ def plan_quickly(
 
 
 def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> tuple[FindingRequest, ...]:
-    """A finding for each lesion; bilateral ones take turns. Raises InputError for more than a case holds."""
+    """A finding for each lesion; bilateral ones take turns, fluid is one layer a side.
+
+    Raises InputError for more than a case holds, or than a side holds of fluid.
+    """
     singles: list[FindingRequest] = []
     for finding in findings:
+        if finding.count is None and _is_fluid(finding):
+            sided = finding.side in (Side.LEFT, Side.RIGHT)  # "effusions" are one on each side
+            finding = finding.model_copy(update={"count": 1} if sided else {"count": 2, "side": Side.BILATERAL})
         count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
         if extent_type_of(finding.kind):
             count = 1  # "ground-glass opacities" are one finding, of a share
@@ -155,7 +161,35 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
         singles += [finding.model_copy(update={"count": 1, "side": side}) for side in sides]
     if len(singles) > MAX_LESIONS:
         raise InputError(f"more than {MAX_LESIONS} lesions: a case holds at most {MAX_LESIONS}; ask for fewer")
-    return tuple(singles)
+    return tuple(_one_layer_a_side(singles))
+
+
+def _is_fluid(finding: FindingRequest) -> bool:
+    """Whether it is free fluid, which fills its side from the lowest point: two would lie in one another."""
+    if extent_type_of(finding.kind):
+        return False
+    kind = type_of(finding.organ, finding.kind)
+    return kind.spans and kind.place == "dependent"
+
+
+def _one_layer_a_side(singles: Sequence[FindingRequest]) -> list[FindingRequest]:
+    """The findings, free fluid without a side on one that has none yet. Raises InputError for two on one side."""
+    out = list(singles)
+    fluid = [i for i, finding in enumerate(out) if _is_fluid(finding)]
+    free = {organ: [Side.RIGHT, Side.LEFT] for organ in {out[i].organ for i in fluid}}
+    for i in sorted(fluid, key=lambda i: out[i].side is None):
+        sides = free[out[i].organ]
+        side = out[i].side or (sides[0] if sides else None)
+        if side not in sides:
+            where = f"on the {side} side" if side else "in all"
+            raise InputError(
+                f"more than one {out[i].organ} {out[i].kind} {where}: free fluid is one layer on each side; "
+                "ask for one of the whole volume"
+            )
+        sides.remove(side)
+        if len(fluid) > 1:
+            out[i] = out[i].model_copy(update={"side": side})
+    return out
 
 
 def _phase(host: PlacementHost, asked: Phase | None) -> ContrastPhase:

@@ -5,7 +5,9 @@ import pytest
 
 from prompts import parse
 from prompts.request import FindingRequest
+from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
+from synth.lesions.planning import one_by_one
 from synth.lesions.wall import BASE
 from synth.report.diameters import longest_in_slice
 from synth.report.measure import measure
@@ -71,3 +73,43 @@ def _heights(mask: np.ndarray, host: Volume) -> np.ndarray:
     """mm by which voxels lie higher in a patient on the back, the base counted as lower, (N,)."""
     points = world_of(np.argwhere(mask), host.affine)
     return np.asarray(points[:, 1] + BASE * points[:, 2])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sides"),
+    [
+        ("small bilateral pleural effusions", ["right", "left"]),
+        ("CT with small bilateral pleural effusion", ["right", "left"]),
+        ("pleural effusions", ["right", "left"]),
+        ("right pleural effusions", ["right"]),
+        ("two pleural effusions", ["right", "left"]),
+        ("large left pleural effusion and a 90 mL right pleural effusion", ["left", "right"]),
+    ],
+)
+def test_fluid_is_one_layer_on_a_side(prompt: str, sides: list[str], host: Volume, organs: LabelMap) -> None:
+    for seed in range(4):
+        singles = one_by_one(parse(prompt).findings, np.random.default_rng(seed))
+        assert [str(finding.side) for finding in singles] == sides
+
+
+def test_fluid_without_a_side_lies_on_the_one_that_has_none() -> None:
+    (left,), (some,) = (parse(p).findings for p in ("left pleural effusion", "pleural effusion"))
+    singles = one_by_one([some, left], np.random.default_rng(0))
+    assert [finding.side for finding in singles] == ["right", "left"]
+
+
+@pytest.mark.parametrize(
+    "prompt", ["three pleural effusions", "two right pleural effusions", "three bilateral pleural effusions"]
+)
+def test_two_layers_on_a_side_are_refused_before_anything_is_drawn(prompt: str) -> None:
+    with pytest.raises(InputError, match="free fluid is one layer on each side"):
+        one_by_one(parse(prompt).findings, np.random.default_rng(0))
+
+
+def test_fluid_on_both_sides_has_the_volumes_that_were_asked_for(host: Volume, organs: LabelMap) -> None:
+    (finding,) = parse("bilateral pleural effusions").findings
+    asked = finding.model_copy(update={"volume_ml": 30.0})
+    plans = plan_lesions([asked], host, organs, np.random.default_rng(1))
+    found = measure(insert(host, organs, plans, keep_painted)).lesions
+    assert [lesion.side for lesion in found] == ["right", "left"]
+    assert [lesion.volume_ml for lesion in found] == [pytest.approx(30, rel=0.1)] * 2
