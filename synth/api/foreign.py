@@ -72,7 +72,9 @@ def generate_with(
     spacing: float | None = None,
     slice_mm: float | None = None,
     steps: int | None = None,
-    masks: Literal["organs", "ours", "none"] | None = None,
+    masks: Literal["organs", "ours", "drawn", "none"] | None = None,
+    mask_steps: int | None = None,
+    slow: bool = False,
     organs: str | Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
     out: str | Path | None = None,
@@ -86,6 +88,7 @@ def generate_with(
         size: voxels, multiples of 32; spacing: mm in a slice; slice_mm: mm of slices; None: as recommended.
         steps: of its sampler; None: as released.
         masks: whence its organs are; organs: a label map; organ_ids: names of its ids.
+        mask_steps: of its mask model ("drawn"); slow: let that run on a CPU, where a mask takes hours.
         out: folder that the case folder is kept in; None: it is kept in memory alone. quiet: no progress bars.
 
     Raises:
@@ -107,6 +110,8 @@ def generate_with(
                 slice_mm=slice_mm,
                 steps=steps,
                 kind=masks,
+                mask_steps=mask_steps,
+                slow=slow,
                 organs=None if organs is None else Path(organs),
                 organ_ids=organ_ids,
                 progress=progress,

@@ -184,7 +184,8 @@ class PeerPlan(_Plan):
     """One case whose CT another generator's weights draw (synth/peers), and which has our findings.
 
     weights: role -> sha256 of its files. size: voxels along right-left, back-front, feet-head. masks: whence its organs
-    are: a label map of the user's, a torso that we draw, or none. words: what of the request reached whom.
+    are: a label map of the user's, a torso that we draw, its own mask model, or none. words: what of the request
+    reached whom. mask_sizes: that its mask model is told (synth.peers.sizes), with mask_seed and mask_steps of its own.
     """
 
     door: Literal["peer"] = "peer"
@@ -194,18 +195,23 @@ class PeerPlan(_Plan):
     size: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     steps: int
-    masks: Literal["organs", "ours", "none"]
+    masks: Literal["organs", "ours", "drawn", "none"]
     organs_sha256: str | None = None
     noise_seed: int = 0
     words: dict[str, tuple[str, ...]] = {}
+    mask_seed: int = 0
+    mask_steps: int | None = None
+    mask_sizes: tuple[float, ...] = ()
     sibling: None = None
 
     def _silent(self) -> set[str]:
-        return super()._silent() | {"sibling"}
+        of_masks = set() if self.masks == "drawn" else {"mask_seed", "mask_steps", "mask_sizes"}
+        return super()._silent() | {"sibling"} | of_masks
 
     def seeds(self) -> dict[str, int]:
         """As of either door, and of the noise that it starts from."""
-        return {**super().seeds(), "noise": self.noise_seed}
+        masks = {"masks": self.mask_seed} if self.masks == "drawn" else {}
+        return {**super().seeds(), "noise": self.noise_seed, **masks}
 
 
 CasePlan = GeneratePlan | InsertPlan | AdoptPlan | PeerPlan

@@ -17,6 +17,7 @@ from synth.cli.options import (
     FollowUpOption,
     GrowthOption,
     MasksOption,
+    MaskStepsOption,
     ModelFolder,
     OrganIds,
     Parser,
@@ -25,6 +26,7 @@ from synth.cli.options import (
     ReportStyle,
     Seed,
     SizeOption,
+    SlowOption,
     Spacing,
     Start,
     StepsOption,
@@ -74,6 +76,8 @@ def generate(
     size: SizeOption = None,
     steps: StepsOption = None,
     masks: MasksOption = None,
+    mask_steps: MaskStepsOption = None,
+    slow: SlowOption = False,
     strict: Strict = False,
     by: Parser = "grammar",
     quiet: Quiet = False,
@@ -91,9 +95,11 @@ def generate(
         raise InputError(f"--organ-ids {organ_ids}: names the ids of a label map; give the map too, with --organs")
     table = None if organ_ids is None else nifti.parse_organ_ids(organ_ids)
     siblings = siblings_asked(twin=twin, follow_up=follow_up, growth=growth, change=change or ())
-    peers = {"size": size, "steps": steps, "masks": masks}
+    peers = {"size": size, "steps": steps, "masks": masks, "mask_steps": mask_steps, "slow": slow or None}
     if unused := [name for name, value in peers.items() if value is not None and model is None]:
-        raise InputError(f"--{unused[0]}: is for other people's weights; name their folder with --model")
+        raise InputError(
+            f"--{unused[0].replace('_', '-')}: is for other people's weights; name their folder with --model"
+        )
     if model is not None:
         if siblings or weights is not None:
             raise InputError(
@@ -115,6 +121,8 @@ def generate(
             slice_mm=slice_mm,
             steps=steps,
             masks=masks,
+            mask_steps=mask_steps,
+            slow=slow,
             organs=organs,
             organ_ids=table,
         )

@@ -109,6 +109,8 @@ def with_peer(
     slice_mm: float | None,
     steps: int | None,
     masks: Masks | None,
+    mask_steps: int | None,
+    slow: bool,
     organs: Path | None,
     organ_ids: Mapping[int, str] | None,
 ) -> list[Path]:
@@ -128,6 +130,8 @@ def with_peer(
             slice_mm=slice_mm,
             steps=steps,
             kind=None if masks is None else masks.value,
+            mask_steps=mask_steps,
+            slow=slow,
             organs=organs,
             organ_ids=organ_ids,
             style=style.value,

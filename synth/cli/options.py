@@ -65,6 +65,7 @@ class Masks(StrEnum):
 
     organs = "organs"
     ours = "ours"
+    drawn = "drawn"
     none = "none"
 
 
@@ -86,8 +87,22 @@ StepsOption = Annotated[
 
 MasksOption = Annotated[
     Masks | None,
-    typer.Option(help="Organs with --model: those of --organs, ours as we draw them, or none.", show_default=False),
+    typer.Option(
+        help="Organs with --model: those of --organs, ours as we draw them, drawn by its mask model, or none.",
+        show_default=False,
+    ),
 ]
+
+
+MaskStepsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1000, help="Steps of the mask model (--masks drawn); as released when left out.", show_default=False
+    ),
+]
+
+
+SlowOption = Annotated[bool, typer.Option("--slow", help="Run the mask model (--masks drawn) on a CPU, for hours.")]
 
 
 OrganIds = Annotated[

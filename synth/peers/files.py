@@ -19,7 +19,7 @@ from synth.files.content import opened
 from synth.models.weights import load_tensors, tensor_shapes
 from synth.provenance import sha256_of_file
 
-Role = Literal["autoencoder", "unet", "controlnet", "mask_autoencoder", "mask_unet", "text_unet"]
+Role = Literal["autoencoder", "unet", "controlnet", "mask_autoencoder", "mask_unet", "later_mask_unet", "text_unet"]
 Variant = Literal["rflow", "ddpm"]
 Tensors = Mapping[str, torch.Tensor]
 
@@ -30,6 +30,7 @@ NAMES: dict[Role, str] = {
     "controlnet": "ControlNet",
     "mask_autoencoder": "autoencoder of masks",
     "mask_unet": "diffusion U-Net of masks",
+    "later_mask_unet": "diffusion U-Net of masks of a later release, which is told 19 numbers and is not read",
     "text_unet": "diffusion U-Net that is told a text",
 }
 _BELOW = ("", "models", "bundle", "bundle/models")  # of the folder that is named
@@ -39,6 +40,7 @@ _ZIP = b"PK\x03\x04"  # how a file of torch begins
 _LEGACY = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."  # and how one of before torch 1.6 does
 _POINTER = b"version https://git-lfs"
 _SCALE = "scale_factor"
+_LATER = 19  # numbers that a mask U-Net is told which was announced with other networks around it
 
 
 @dataclass(frozen=True)
@@ -162,8 +164,11 @@ def _role(shapes: Mapping[str, tuple[int, ...]]) -> tuple[Role, Variant | None] 
     variant: Variant = "rflow" if "class_embedding.weight" in shapes else "ddpm"
     if "controlnet_cond_embedding.conv_in.conv.weight" in shapes:
         return "controlnet", variant
-    if any(".attn2.to_k." in name for name in shapes):
-        return ("text_unet" if "spacing_layer.0.weight" in shapes else "mask_unet"), None
+    told = {shape[-1:] for name, shape in shapes.items() if name.endswith(".attn2.to_k.weight")}
+    if told:
+        if "spacing_layer.0.weight" not in shapes:
+            return "mask_unet", None
+        return ("later_mask_unet" if told == {(_LATER,)} else "text_unet"), None
     if "spacing_layer.0.weight" in shapes and (variant == "rflow" or "top_region_index_layer.0.weight" in shapes):
         return "unet", variant
     return None

@@ -16,6 +16,7 @@ from synth.models.weights import require_finite
 from synth.peers.files import RECORD, Held, Role
 from synth.peers.maisi import NAME, Maisi, record_text
 from synth.peers.networks import built
+from synth.peers.sizes import TABLES, Sizes
 from synth.provenance import sha256_of_file
 
 _LICENCES = ("LICENSE", "LICENSE.md", "LICENSE.txt", "LICENCE", "LICENCE.txt")
@@ -23,12 +24,12 @@ _FIRST_LINE = 120  # letters
 
 
 def import_weights(folder: Path, out: Path, licence: str | None) -> Path:
-    """Write `out` with a safetensors file a network and peer.json; the folder.
+    """Write `out` with a safetensors file a network, its table of sizes of organs and peer.json; the folder.
 
     licence: its name, where no file LICENSE lies beside the weights; that file is copied. Raises InputError where the
     weights are not whole, or nothing says under what licence they are.
     """
-    peer = Maisi.open(folder)
+    peer, sizes = Maisi.open(folder), Sizes.of(folder)
     text = next((folder / name for name in _LICENCES if (folder / name).is_file()), None)
     named = (licence or "").strip() or (_first_line(text) if text else "")
     if not named:
@@ -39,6 +40,10 @@ def import_weights(folder: Path, out: Path, licence: str | None) -> Path:
 
     def write(partial: Path) -> None:
         files = {role: _written(held, partial / f"{role}.safetensors") for role, held in peer.files.items()}
+        if "mask_unet" in files:
+            files["mask_unet"]["scale_factor"] = peer.mask_scale()
+        if sizes.file is not None:
+            shutil.copyfile(sizes.file, partial / TABLES[0])
         if text is not None:
             shutil.copyfile(text, partial / text.name)
         (partial / RECORD).write_text(

@@ -15,10 +15,12 @@ from synth.errors import InputError
 from synth.files.documents import read_table
 from synth.peers import networks
 from synth.peers.files import NAMES, RECORD, Held, Role, Variant, read_file, weight_files
+from synth.provenance import sha256_of_file
 
 NAME = "maisi"
 _NEEDED: tuple[Role, ...] = ("autoencoder", "unet")
-_USED: tuple[Role, ...] = (*_NEEDED, "controlnet")
+OF_MASKS: tuple[Role, ...] = ("mask_autoencoder", "mask_unet")
+_USED: tuple[Role, ...] = (*_NEEDED, "controlnet", *OF_MASKS)
 _REMEDY = (
     "give a folder of NVIDIA's NV-Generate-CT or of MONAI's bundle maisi_ct_generative, or one of `weights import`"
 )
@@ -26,10 +28,11 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class Maisi:
-    """The files of one variant, by role: autoencoder and U-Net, and the ControlNet that masks need, where it is there.
+    """The files of one variant, by role: autoencoder and U-Net; the ControlNet that masks need, and the two networks
+    that draw masks, where they are there.
 
-    scale_factor: of the latents. unused: other files of theirs, told in docs and manifest. licence: as it was recorded
-    when the weights were imported, None where they were not.
+    scale_factor: of the latents of CT. licence: as it was recorded when the weights were imported, None where they were
+    not.
     """
 
     folder: Path
@@ -60,7 +63,7 @@ class Maisi:
             )
         record = _record(folder)
         _require_recorded(folder, files, record)
-        return Maisi(folder, variant, files, _scale(folder, files["unet"], record), record.get("licence"))
+        return Maisi(folder, variant, files, _scale(files["unet"], record), record.get("licence"))
 
     def network(self, role: Role, device: torch.device) -> torch.nn.Module:
         """One of its networks, loaded once."""
@@ -77,13 +80,28 @@ class Maisi:
         """Whether it can be given organs."""
         return "controlnet" in self.files
 
-    def hashes(self) -> dict[str, str]:
-        """Role -> sha256 of its file."""
-        return {f"{NAME}_{role}": held.sha256() for role, held in self.files.items()}
+    def require_masks(self) -> None:
+        """Raise InputError where the folder does not hold what draws masks."""
+        if missing := [role for role in OF_MASKS if role not in self.files]:
+            held = [found for path in weight_files(self.folder) if (found := read_file(path)) is not None]
+            raise InputError(
+                f"--model {self.folder}: no {NAMES[missing[0]]} of MAISI among {_listed(self.folder, held)}; add its "
+                "file, or say --masks ours"
+            )
+        self.mask_scale()
 
-    def paths(self) -> dict[str, Path]:
-        """Role -> file."""
-        return {f"{NAME}_{role}": held.path for role, held in self.files.items()}
+    def mask_scale(self) -> float:
+        """scale_factor of the latents of masks."""
+        return _scale(self.files["mask_unet"], _entry(_record(self.folder), "mask_unet"))
+
+    def hashes(self, *, masks: bool = False) -> dict[str, str]:
+        """Role -> sha256 of its file. masks: with those that draw masks."""
+        return {role: sha256_of_file(path) for role, path in self.paths(masks=masks).items()}
+
+    def paths(self, *, masks: bool = False) -> dict[str, Path]:
+        """Role -> file. masks: with those that draw masks."""
+        used = {role: held for role, held in self.files.items() if masks or role not in OF_MASKS}
+        return {f"{NAME}_{role}": held.path for role, held in used.items()}
 
 
 def _variant(folder: Path, held: list[Held]) -> Variant:
@@ -99,11 +117,18 @@ def _variant(folder: Path, held: list[Held]) -> Variant:
     return variant
 
 
-def _scale(folder: Path, unet: Held, record: Mapping[str, Any]) -> float:
+def _scale(unet: Held, record: Mapping[str, Any]) -> float:
     scale = record.get("scale_factor", unet.scale_factor)
     if not isinstance(scale, int | float):
         raise InputError(f"{unet.path}: no scale_factor beside the U-Net; give the file as it was released")
     return float(scale)
+
+
+def _entry(record: Mapping[str, Any], role: Role) -> Mapping[str, Any]:
+    """What is recorded of a file; nothing where nothing is."""
+    files = record.get("files")
+    entry = files.get(role) if isinstance(files, Mapping) else None
+    return entry if isinstance(entry, Mapping) else {}
 
 
 def _record(folder: Path) -> dict[str, Any]:
@@ -116,10 +141,8 @@ def _require_recorded(folder: Path, files: Mapping[Role, Held], record: Mapping[
     """Raise InputError where an imported file is not that which was recorded."""
     if not record:
         return
-    told = record.get("files")
     for role, held in files.items():
-        entry = told.get(role) if isinstance(told, Mapping) else None
-        if not isinstance(entry, Mapping) or entry.get("sha256") != held.sha256():
+        if _entry(record, role).get("sha256") != held.sha256():
             raise InputError(f"{held.path}: is not the {NAMES[role]} that {RECORD} recorded; import the weights again")
 
 

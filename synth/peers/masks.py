@@ -95,8 +95,9 @@ def drawn_organs(
 
     draft = draft_anatomy(order.plan(index, attempt), order, progress)
     case, affine = draft.case, grid(size, spacing)
-    where = _nearest(case.ct, size, affine)
-    ids, body = _taken(case.organs.ids, where), _taken(body_of(case.ct.hu).astype(np.uint8), where) > 0
+    middle = geometry.world_of((np.array(case.ct.hu.shape) - 1) / 2, case.ct.affine)
+    where = nearest(case.ct.hu.shape, case.ct.affine, size, affine, middle)
+    ids, body = taken(case.organs.ids, where), taken(body_of(case.ct.hu).astype(np.uint8), where) > 0
     names = {n: name for n, name in case.organs.names.items() if (ids == n).any()}
     labels = LabelMap(ids, affine, names)
     told, _ = to_maisi(labels, body)
@@ -106,8 +107,13 @@ def drawn_organs(
 
 
 def body_of(hu: np.ndarray) -> np.ndarray:
-    """Mask (X, Y, Z) of the body: the largest piece of what is no air, slice by slice without its holes."""
-    dense = ndimage.binary_opening(hu > _BODY_HU)
+    """Mask (X, Y, Z) of the body, of what is no air."""
+    return largest_body(hu > _BODY_HU)
+
+
+def largest_body(dense: np.ndarray) -> np.ndarray:
+    """The largest piece of a mask (X, Y, Z), opened; slice by slice without its holes."""
+    dense = ndimage.binary_opening(dense)
     pieces, count = ndimage.label(dense)
     if count == 0:
         return dense
@@ -119,18 +125,27 @@ def body_of(hu: np.ndarray) -> np.ndarray:
     return body
 
 
-def _nearest(ct: Volume, size: tuple[int, int, int], affine: np.ndarray) -> list[np.ndarray]:
-    """For each axis the index in a CT (RAS) of the voxel nearest to each of the grid's, -1 beyond it; middles meet."""
-    middle = geometry.world_of((np.array(ct.hu.shape) - 1) / 2, ct.affine)
+def nearest(
+    shape: tuple[int, ...],
+    source: np.ndarray,
+    size: tuple[int, int, int],
+    affine: np.ndarray,
+    middle: np.ndarray,
+) -> list[np.ndarray]:
+    """For each axis the index in a volume (RAS) of the voxel nearest to each of the grid's, -1 beyond it.
+
+    shape, source: of the volume and its affine; size, affine: of the grid, whose origin lies on `middle`, in the
+    volume's mm.
+    """
     found = []
     for axis, count in enumerate(size):
         mm = affine[axis, axis] * np.arange(count) + affine[axis, 3] + middle[axis]
-        index = np.rint((mm - ct.affine[axis, 3]) / ct.affine[axis, axis]).astype(int)
-        found.append(np.where((index >= 0) & (index < ct.hu.shape[axis]), index, -1))
+        index = np.rint((mm - source[axis, 3]) / source[axis, axis]).astype(int)
+        found.append(np.where((index >= 0) & (index < shape[axis]), index, -1))
     return found
 
 
-def _taken(array: np.ndarray, where: list[np.ndarray]) -> np.ndarray:
+def taken(array: np.ndarray, where: list[np.ndarray]) -> np.ndarray:
     """Voxels (X, Y, Z) at indices of each axis, 0 beyond the array."""
     taken = array[np.ix_(*(np.maximum(index, 0) for index in where))]
     for axis, index in enumerate(where):

@@ -17,6 +17,7 @@ import torch
 from synth.errors import InputError
 from synth.models.weights import require_finite
 from synth.peers.files import NAMES, Held
+from synth.volumes.labels import maisi_channels
 
 UNUSED = re.compile(r".*\.attn\.out_proj\.(weight|bias)")
 """Of the DDPM variant: its released files hold projections that its configuration builds no layer for."""
@@ -24,6 +25,8 @@ UNUSED = re.compile(r".*\.attn\.out_proj\.(weight|bias)")
 _GROUPS = 32  # channels of a norm's groups; numbers of channels are multiples of it
 _HEAD = 32  # channels of an attention head
 _LATENT = 4
+MASK_BITS = 8  # of an id, which the autoencoder of masks is given
+MASK_SIZES = 10  # that the diffusion U-Net of masks is told
 _REMEDY = "give the files as they were released"
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -57,11 +60,16 @@ def _build(held: Held, device: torch.device) -> torch.nn.Module:
     from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
     from monai.apps.generation.maisi.networks.controlnet_maisi import ControlNetMaisi
     from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
+    from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 
     if held.role == "autoencoder":
         return AutoencoderKlMaisi(**autoencoder_numbers(held.shapes, device))
+    if held.role == "mask_autoencoder":
+        return AutoencoderKlMaisi(**mask_autoencoder_numbers(held.shapes, device))
     if held.role == "controlnet":
         return ControlNetMaisi(**controlnet_numbers(held, device))
+    if held.role == "mask_unet":
+        return DiffusionModelUNet(**mask_unet_numbers(held.shapes, device))
     return DiffusionModelUNetMaisi(**unet_numbers(held, device))
 
 
@@ -113,6 +121,47 @@ def autoencoder_numbers(shapes: Shapes, device: torch.device) -> dict[str, Any]:
         "num_splits": 1,
         "save_mem": False,
     }
+
+
+def mask_autoencoder_numbers(shapes: Shapes, device: torch.device) -> dict[str, Any]:
+    """Arguments of AutoencoderKlMaisi for masks: ids as bits go in, a channel a structure comes out.
+
+    That its grids are doubled by transposed convolutions shapes do not tell.
+    """
+    numbers = autoencoder_numbers(shapes, device) | {"use_convtranspose": True}
+    wanted = {"in_channels": MASK_BITS, "out_channels": len(maisi_channels()), "latent_channels": _LATENT}
+    _require(numbers, wanted)
+    return numbers
+
+
+def mask_unet_numbers(shapes: Shapes, device: torch.device) -> dict[str, Any]:
+    """Arguments of MONAI's DiffusionModelUNet for latents of masks, which is told ten sizes."""
+    levels = _numbered(shapes, r"down_blocks\.(\d+)\.resnets\.0\.conv1\.conv\.weight")
+    within = "attentions.0.transformer_blocks.0.attn2.to_k.weight"
+    attention = tuple(f"down_blocks.{n}.{within}" in shapes for n in levels)
+    numbers = {
+        "spatial_dims": 3,
+        "in_channels": _size(shapes, "conv_in.conv.weight", 1),
+        "out_channels": _size(shapes, "out.2.conv.weight", 0),
+        "channels": tuple(_size(shapes, f"down_blocks.{n}.resnets.0.conv1.conv.weight", 0) for n in levels),
+        "num_res_blocks": len(_numbered(shapes, r"down_blocks\.0\.resnets\.(\d+)\.conv1\.conv\.weight")),
+        "attention_levels": attention,
+        "num_head_channels": tuple(_HEAD if there else 0 for there in attention),
+        "norm_num_groups": _GROUPS,
+        "with_conditioning": True,
+        "upcast_attention": True,
+        "cross_attention_dim": _size(shapes, "middle_block.attention.transformer_blocks.0.attn2.to_k.weight", 1),
+        "use_flash_attention": device.type == "cuda",
+    }
+    _require(numbers, {"in_channels": _LATENT, "out_channels": _LATENT, "cross_attention_dim": MASK_SIZES})
+    return numbers
+
+
+def _require(numbers: Mapping[str, Any], wanted: Mapping[str, int]) -> None:
+    """Raise ValueError where a number of a network is not that which all of its kind have."""
+    wrong = [f"{name} {numbers[name]}, not {number}" for name, number in wanted.items() if numbers[name] != number]
+    if wrong:
+        raise ValueError(wrong[0])
 
 
 def _shared(held: Held, device: torch.device) -> dict[str, Any]:

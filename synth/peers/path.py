@@ -23,20 +23,22 @@ from synth.case.plan import PeerPlan, case_name
 from synth.case.weights_folder import Weights
 from synth.draw.generated import drawn_until
 from synth.errors import InputError
-from synth.peers import masks, sampling
+from synth.peers import drawn_masks, mask_model, masks, sampling
 from synth.peers.checks import check_peer
 from synth.peers.maisi import NAME, Maisi
 from synth.peers.masks import Organs
+from synth.peers.sizes import Sizes
+from synth.peers.sizes import told as told_sizes
 from synth.progress import Progress
 from synth.provenance import command_line, sha256_of_file
 from synth.report.style import Style, style_options
-from synth.seeding import derive
+from synth.seeding import derive, numpy_rng
 from synth.volumes import nifti
 from synth.volumes.types import Case, LabelMap, Volume
 
 DOOR = "insert"  # whose findings are drawn: they are put into what the peer drew
 ATTEMPTS = 4  # draws of a case: each takes all steps
-Masks = Literal["organs", "ours", "none"]
+Masks = Literal["organs", "ours", "drawn", "none"]
 Size = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 
@@ -51,14 +53,19 @@ _USUAL_SPACING: dict[str, Spacing] = {
 }  # mm, by region, as MAISI's authors recommend
 _ELSE: Spacing = (0.781, 0.781, 2.981)
 _LEARNED_MM = ((0.5, 3.0), (0.5, 3.0), (0.5, 5.0))
+_ROUNDED_MM = 0.5
+_WATER_HU = 0
 _COARSE_MM = 4.0  # spacing from which organs are drawn at 4 mm too
 _OF_PATIENT = ("region", "phase", "sex", "age", "habitus", "extent")
-_BY_OUR_ORGANS = ("region", "habitus")
+_BY_ORGANS: dict[Masks, tuple[str, ...]] = {"ours": ("region", "habitus"), "drawn": ("region",)}
 
 
 @dataclass(frozen=True)
 class PeerOrder:
-    """Cases of one request from one peer. organs: a label map of the user's, on the grid that is drawn."""
+    """Cases of one request from one peer. organs: a label map of the user's, on the grid that is drawn.
+
+    mask_steps: of its mask model, None: as released; slow: whether that may run on a CPU.
+    """
 
     peer: Maisi
     request: CaseRequest
@@ -70,15 +77,18 @@ class PeerOrder:
     organs: Organs | None = None
     organ_ids: str | None = None
     style: Style = "structured"
+    mask_steps: int | None = None
+    slow: bool = False
 
     @cached_property
     def words(self) -> dict[str, tuple[str, ...]]:
-        """Which words of the request reached whom: the peer, the organs that we draw, the findings, nobody."""
+        """Which words of the request reached whom: the organs that are drawn, the findings, nobody."""
         said = [name for name in _OF_PATIENT if getattr(self.request, name) is not None]
         shown = [f"{name}: {getattr(self.request, name)}" for name in said]
-        ours = [w for n, w in zip(said, shown, strict=True) if self.kind == "ours" and n in _BY_OUR_ORGANS]
+        reach = _BY_ORGANS.get(self.kind, ())
+        organs = [w for n, w in zip(said, shown, strict=True) if n in reach]
         findings = [f"{f.organ} {f.kind}" for f in self.request.findings]
-        told = {"organs": ours, "findings": findings, "not read": [w for w in shown if w not in ours]}
+        told = {"organs": organs, "findings": findings, "not read": [w for w in shown if w not in organs]}
         return {to: tuple(words) for to, words in told.items() if words}
 
     @cached_property
@@ -94,9 +104,26 @@ class PeerOrder:
         coarse = min(self.spacing) >= _COARSE_MM
         return Order(request, weights, self.seed, _COARSE_MM if coarse else None)
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """Whence the sizes of organs are that its mask model is told."""
+        return Sizes.of(self.peer.folder)
+
+    @property
+    def draws_masks(self) -> bool:
+        """Whether its mask model draws the organs."""
+        return self.kind == "drawn"
+
     def plan(self, index: int, attempt: int) -> PeerPlan:
         """Of the index-th case."""
         case = case_name(index)
+        of_masks: dict[str, Any] = {}
+        if self.draws_masks:
+            of_masks = {
+                "mask_seed": derive(self.seed, case, "masks", attempt),
+                "mask_steps": self.mask_steps or sampling.TRAIN_STEPS,
+                "mask_sizes": self.sizes.draw(numpy_rng(derive(self.seed, case, "mask sizes", attempt))),
+            }
         return PeerPlan(
             case=case,
             seed=self.seed,
@@ -108,7 +135,7 @@ class PeerOrder:
             style=self.style,
             peer=NAME,
             variant=self.peer.variant,
-            weights=self.peer.hashes(),
+            weights=self.peer.hashes(masks=self.draws_masks),
             size=self.size,
             spacing_mm=self.spacing,
             steps=self.steps,
@@ -116,6 +143,7 @@ class PeerOrder:
             organs_sha256=sha256_of_file(self.organs.inputs["organs"]) if self.organs else None,
             noise_seed=derive(self.seed, case, "peer", attempt),
             words=self.words,
+            **of_masks,
         )
 
     def require(self) -> None:
@@ -124,6 +152,9 @@ class PeerOrder:
         if (self.kind == "organs") != (self.organs is not None):
             goes = "with" if self.kind == "organs" else "without"
             raise InputError(f"--masks {self.kind}: goes {goes} a label map --organs")
+        if not self.draws_masks and (self.slow or self.mask_steps is not None):
+            option = "--mask-steps" if self.mask_steps is not None else "--slow"
+            raise InputError(f"{option}: is of MAISI's mask model; say --masks drawn with it, or leave it out")
         if self.kind != "none" and not self.peer.takes_masks:
             folder = self.peer.folder
             raise InputError(f"--model {folder}: no ControlNet, which organs need; add its file, or say --masks none")
@@ -135,6 +166,31 @@ class PeerOrder:
             )
         if self.kind == "ours":
             self.anatomies.weights.files()  # all there, or refused before anything is drawn
+        if self.draws_masks:
+            self._require_mask_model()
+
+    def _require_mask_model(self) -> None:
+        """Raise InputError for what its mask model cannot draw."""
+        self.peer.require_masks()
+        self.sizes  # noqa: B018  # a table that is none is refused before anything is drawn
+        if self.request.region is not None and self.request.region not in drawn_masks.OF_REGION:
+            known = ", ".join(region.replace("_", " and ") for region in drawn_masks.OF_REGION)
+            raise InputError(
+                f"'{self.request.region.replace('_', ' ')}' with --masks drawn: MAISI's mask model is told sizes of "
+                f"organs of the abdomen, and no region; say one of {known}, or give --organs"
+            )
+        long, field = self.size[2] * self.spacing[2], mask_model.field_mm()
+        if long > field + _ROUNDED_MM:
+            raise InputError(
+                f"field of {long:.0f} mm from feet to head with --masks drawn: MAISI's mask model draws {field:.0f} "
+                "mm; ask for fewer voxels with --size, or thinner slices with --slice-mm"
+            )
+        if library.device().type == "cpu" and not self.slow:
+            minutes = mask_model.MINUTES * (self.mask_steps or sampling.TRAIN_STEPS) / sampling.TRAIN_STEPS
+            raise InputError(
+                f"--masks drawn on a CPU: a mask takes about {max(minutes, 1):.0f} minutes of a core; wait for it with "
+                "--slow, run on a GPU, or say --masks ours"
+            )
 
     def command(self, index: int) -> str:
         """The command that makes the index-th case again."""
@@ -144,7 +200,7 @@ class PeerOrder:
             options |= {"slice_mm": f"{self.spacing[2]:g}"}
         else:
             options |= {"organs": self.organs.inputs["organs"], "organ_ids": self.organ_ids}
-        options |= {"steps": self.steps, "masks": self.kind}
+        options |= {"steps": self.steps, "masks": self.kind, "mask_steps": self.mask_steps, "slow": self.slow or None}
         options |= style_options(self.style) | parser_options(self.request.prompt, DOOR)
         return command_line("generate", self.request.prompt, **options)
 
@@ -164,6 +220,8 @@ def generate(
     kind: Masks | None = None,
     organs: Path | None = None,
     organ_ids: Mapping[int, str] | None = None,
+    mask_steps: int | None = None,
+    slow: bool = False,
     style: Style = "structured",
     progress: Progress | None = None,
 ) -> list[Path]:
@@ -171,7 +229,8 @@ def generate(
 
     size: voxels right to left, back to front, feet to head; spacing: mm in a slice, slice_mm: of slices; None: as
     recommended for the region, slices as thick as `spacing` where that is said alone. steps: None: as released.
-    kind: whence the organs are; None: `organs` where a label map is given, else ours, else none.
+    kind: whence the organs are; None: `organs` where a label map is given, else ours, else none. mask_steps: of the
+    mask model that draws those of kind `drawn`; slow: draw them on a CPU too.
 
     Raises InputError before anything is drawn for what cannot be, RejectedError where every draw fails a check.
     """
@@ -195,6 +254,8 @@ def generate(
         organs=given,
         organ_ids=nifti.written_ids(organ_ids),
         style=style,
+        mask_steps=mask_steps,
+        slow=slow,
     )
     order.require()
     shown = progress or Progress(quiet=True)
@@ -253,12 +314,17 @@ def _drawn(order: PeerOrder, index: int, progress: Progress) -> Draft:
 
 
 def draft_peer(order: PeerOrder, index: int, attempt: int, progress: Progress) -> Draft:
-    """What the peer draws for a plan, and its checks. Organs of ours that fail theirs are thrown away before."""
+    """What the peer draws for a plan, and its checks. Organs that were drawn and fail theirs are thrown away before."""
     plan, organs = order.plan(index, attempt), order.organs
     if order.kind == "ours":
         organs, drawn = masks.drawn_organs(order.anatomies, index, attempt, order.size, order.spacing, progress)
         if not drawn.passed:
             return replace(drawn, plan=plan, refusal=f"its organs, as we drew them: {drawn.why_not()}")
+    elif order.draws_masks:
+        organs = drawn_masks.drawn_by_peer(order.peer, plan, library.device(), progress)
+        shown = Draft(plan, _case(_as_told(organs.ids), organs, order), organs.checks)
+        if not shown.passed:
+            return replace(shown, refusal=f"its organs, as MAISI's mask model drew them: {shown.why_not()}")
     told = sampling.Conditioning(
         order.size, order.spacing, plan.noise_seed, order.steps, None if organs is None else organs.ids
     )
@@ -266,9 +332,14 @@ def draft_peer(order: PeerOrder, index: int, attempt: int, progress: Progress) -
         hu = sampling.draw(order.peer, told, library.device(), step.advance)
     case = _case(hu, organs, order)
     checks = (*(organs.checks if organs else ()), *check_peer(case, sampling.HU[1]))
-    files = {**order.peer.paths(), **(organs.weights if organs else {})}
+    files = {**order.peer.paths(masks=order.draws_masks), **(organs.weights if organs else {})}
     inputs = organs.inputs if organs else {}
-    return Draft(plan, case, checks, inputs, more={"peer": _told(order)}, drawn_by=files)
+    return Draft(plan, case, checks, inputs, more={"peer": _told(order, plan)}, drawn_by=files)
+
+
+def _as_told(ids: np.ndarray) -> np.ndarray:
+    """HU (X, Y, Z) of organs that are thrown away before a CT is drawn of them."""
+    return np.where(ids > 0, _WATER_HU, sampling.HU[0]).astype(np.int16)
 
 
 def _case(hu: np.ndarray, organs: Organs | None, order: PeerOrder) -> Case:
@@ -278,8 +349,13 @@ def _case(hu: np.ndarray, organs: Organs | None, order: PeerOrder) -> Case:
     return Case(ct, nothing, nothing) if organs is None else Case(ct, organs.labels, organs.lesions)
 
 
-def _told(order: PeerOrder) -> dict[str, Any]:
+def _told(order: PeerOrder, plan: PeerPlan) -> dict[str, Any]:
     """`peer` of the manifest."""
+    by_masks: dict[str, Any] = {}
+    if order.draws_masks:
+        table = order.sizes.file
+        of = {"table": table.name, "table_sha256": sha256_of_file(table)} if table else {"table": None}
+        by_masks = {"mask_model": {"steps": plan.mask_steps, "sizes": told_sizes(plan.mask_sizes), **of}}
     beyond = [
         f"{axis} {mm:g} mm"
         for axis, mm, (low, high) in zip("xyz", order.spacing, _LEARNED_MM, strict=True)
@@ -291,6 +367,7 @@ def _told(order: PeerOrder) -> dict[str, Any]:
         "licence": order.peer.licence or "not recorded; see the folder that the weights came in",
         "steps": order.steps,
         "masks": order.kind,
+        **by_masks,
         "words": order.words,
         "hu": list(sampling.HU),
         **({"beyond what it learned": beyond} if beyond else {}),

@@ -22,7 +22,7 @@ from synth.threads import one_thread
 LATENT_MM, CHANNELS = 4, 4  # voxels a voxel of the latent along an axis; its channels
 HU = (-1000.0, 1000.0)  # of the ends of what the decoder says, 0 and 1
 STEPS: dict[Variant, int] = {"rflow": 30, "ddpm": 1000}  # as released
-_TRAIN_STEPS = 1000
+TRAIN_STEPS = 1000
 _CT = 1  # class of the rectified flow's U-Net
 _SPACING = 100.0  # times mm, as the networks are told it
 _WINDOW, _OVERLAP = 48, 0.4  # latent voxels that are decoded at once, and share of them that two windows have in common
@@ -48,7 +48,7 @@ def draw(peer: Maisi, told: Conditioning, device: torch.device, on_step: OnStep 
 
     The same seed gives the same voxels on any number of threads of one machine.
     """
-    with _computing(device):
+    with computing(device):
         latent = draw_latent(peer, told, device, on_step)
         share = decode(peer, latent, device)
     hu = HU[0] + share.clamp(0, 1).double().cpu().numpy() * (HU[1] - HU[0])
@@ -62,13 +62,18 @@ def scheduler(variant: Variant, steps: int, latent: tuple[int, ...]) -> Any:
     if variant == "rflow":
         from monai.networks.schedulers.rectified_flow import RFlowScheduler
 
-        flow = RFlowScheduler(_TRAIN_STEPS, use_discrete_timesteps=False, use_timestep_transform=True)
+        flow = RFlowScheduler(TRAIN_STEPS, use_discrete_timesteps=False, use_timestep_transform=True)
         flow.set_timesteps(steps, input_img_size_numel=int(np.prod(latent)))
         return flow
+    return ddpm_scheduler(steps)
+
+
+def ddpm_scheduler(steps: int) -> Any:
+    """MONAI's, as MAISI's DDPM variant and its mask model learned it."""
     from monai.networks.schedulers.ddpm import DDPMScheduler
 
     ddpm = DDPMScheduler(
-        _TRAIN_STEPS, schedule="scaled_linear_beta", beta_start=0.0015, beta_end=0.0195, clip_sample=False
+        TRAIN_STEPS, schedule="scaled_linear_beta", beta_start=0.0015, beta_end=0.0195, clip_sample=False
     )
     ddpm.set_timesteps(steps)
     return ddpm
@@ -138,7 +143,7 @@ def decode(peer: Maisi, latent: torch.Tensor, device: torch.device) -> torch.Ten
 
 
 @contextmanager
-def _computing(device: torch.device) -> Iterator[None]:
+def computing(device: torch.device) -> Iterator[None]:
     """Without gradients; in half precision on a GPU, where it was trained so; on one thread of a CPU."""
     half = torch.autocast(device.type, torch.float16, enabled=device.type == "cuda")
     with torch.no_grad(), one_thread(), half:

@@ -95,6 +95,11 @@ def contradictions(ct: Volume, labels: LabelMap, *, placed: bool = True) -> list
     return found
 
 
+def out_of_place(labels: LabelMap) -> list[str]:
+    """Structures that lie on the wrong side of others, as their names say; of labels (X, Y, Z) without a CT."""
+    return _misplaced(_seen(Volume(np.zeros(labels.ids.shape, np.int16), labels.affine), labels), None)
+
+
 def _seen(ct: Volume, labels: LabelMap) -> list[_Seen]:
     """Every named structure that has more than a rim, the largest first."""
     thin = max(1, int(np.ceil((ct.hu.size / _LOOKED_AT) ** 0.5)))

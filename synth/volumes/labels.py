@@ -57,6 +57,7 @@ def ids() -> dict[str, int]:
 
 
 MAISI_BODY = 200  # MAISI's id of every voxel of the body that has no other
+MAISI_KIDNEY_MASS = 129  # which its mask model alone draws
 _MAISI_BESIDE = {
     23: "lung_tumour",
     24: "pancreas_tumour",
@@ -78,6 +79,17 @@ def maisi_ids() -> dict[str, int]:
 def maisi_names() -> dict[int, str]:
     """Id in label maps of MAISI -> name here; beside those of both tables its lesions, airways and hepatic vessels."""
     return {number: name for name, number in maisi_ids().items()} | _MAISI_BESIDE
+
+
+@cache
+def maisi_channels() -> tuple[int, ...]:
+    """Id in label maps of MAISI that each of the 125 channels of its mask autoencoder stands for, in order of ids.
+
+    They are nothing, the structures of both tables but the cysts of kidneys, its own beside them, masses of kidneys
+    and the body, as the table label_dict_124_to_132.json of MONAI's bundle maisi_ct_generative has it.
+    """
+    shared = {number for name, number in maisi_ids().items() if not name.startswith("kidney_cyst")}
+    return tuple(sorted({0, *shared, *_MAISI_BESIDE, MAISI_KIDNEY_MASS, MAISI_BODY}))
 
 
 def is_lesion_name(name: str) -> bool:

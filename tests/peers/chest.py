@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from synth.peers import sampling
+from synth.peers.conditions import to_maisi
 from synth.volumes import anatomy, labels, nifti
 from synth.volumes.labels import MAISI_BODY, maisi_names
 from synth.volumes.types import Case, LabelMap, Volume
@@ -32,6 +33,16 @@ def organs() -> np.ndarray:
     ids[((x - 10) / 12) ** 2 + (y / 14) ** 2 + ((z + 29) / 8) ** 2 < 1] = table["liver"]
     ids[(x**2 + (y + 14) ** 2) < 5] = table["spinal_cord"]
     return ids
+
+
+def trunk() -> np.ndarray:
+    """Ids of MAISI (X, Y, Z) of the same body with all five lobes and a heart."""
+    ids, table = organs(), labels.ids()
+    x, y, z = np.meshgrid(*(np.arange(SIDE) - 31.5,) * 3, indexing="ij")
+    ids[(ids == table["lung_upper_lobe_right"]) & (z < 8)] = table["lung_middle_lobe_right"]
+    ids[(x / 3) ** 2 + ((y - 6) / 6) ** 2 + ((z - 2) / 8) ** 2 < 1] = table["heart"]
+    names = {n: name for n, name in labels.names().items() if (ids == n).any() and n != MAISI_BODY}
+    return to_maisi(LabelMap(np.where(ids == MAISI_BODY, 0, ids), AFFINE, names), ids > 0)[0]
 
 
 def write(folder: Path) -> Path:

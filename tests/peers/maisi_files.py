@@ -9,6 +9,7 @@ import torch
 from monai.apps.generation.maisi.networks.autoencoderkl_maisi import AutoencoderKlMaisi
 from monai.apps.generation.maisi.networks.controlnet_maisi import ControlNetMaisi
 from monai.apps.generation.maisi.networks.diffusion_model_unet_maisi import DiffusionModelUNetMaisi
+from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 
 NV_RFLOW = {
     "autoencoder": "models/autoencoder_v1.pt",
@@ -30,6 +31,11 @@ OLD_BUNDLE = {
     "unet": "models/input_unet3d_data-all_steps1000size512ddpm_random_current_inputx_v1.pt",
     "controlnet": "models/controlnet-20datasets-e20wl100fold0bc_noi_dia_fsize_current.pt",
 }
+OF_MASKS = {
+    "mask_autoencoder": "models/mask_generation_autoencoder.pt",
+    "mask_unet": "models/mask_generation_diffusion_unet.pt",
+}  # the same in both releases
+MASK_SCALE = 1.5
 NAMINGS = {"rflow": NV_RFLOW, "ddpm": NV_DDPM, "bundle": BUNDLE, "old": OLD_BUNDLE}
 VARIANTS = {"rflow": "rflow", "ddpm": "ddpm", "bundle": "rflow", "old": "ddpm"}
 _LEVELS: dict[str, Any] = {
@@ -82,6 +88,50 @@ def controlnet(variant: str) -> torch.nn.Module:
             **_OF[variant],
         )
     )
+
+
+def mask_autoencoder(channels: int = 125) -> AutoencoderKlMaisi:
+    torch.manual_seed(4)
+    return AutoencoderKlMaisi(
+        spatial_dims=3,
+        in_channels=8,
+        out_channels=channels,
+        latent_channels=4,
+        num_channels=(32, 32, 32),
+        num_res_blocks=(1, 1, 1),
+        attention_levels=(False, False, False),
+        norm_num_groups=32,
+        use_convtranspose=True,
+        num_splits=1,
+        save_mem=False,
+    ).eval()
+
+
+def mask_unet(sizes: int = 10) -> torch.nn.Module:
+    torch.manual_seed(5)
+    return shaken(
+        DiffusionModelUNet(
+            spatial_dims=3,
+            in_channels=4,
+            out_channels=4,
+            channels=(32, 32, 32, 64),
+            attention_levels=(False, False, True, True),
+            num_head_channels=(0, 0, 32, 32),
+            num_res_blocks=1,
+            with_conditioning=True,
+            upcast_attention=True,
+            cross_attention_dim=sizes,
+        )
+    )
+
+
+def save_masks(folder: Path) -> Path:
+    """The two files that draw masks; the folder."""
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    torch.save(mask_autoencoder().state_dict(), folder / OF_MASKS["mask_autoencoder"])
+    about = {"scale_factor": torch.tensor(MASK_SCALE), "epoch": 7}
+    torch.save({"unet_state_dict": mask_unet().state_dict(), **about}, folder / OF_MASKS["mask_unet"])
+    return folder
 
 
 def shaken(model: torch.nn.Module) -> torch.nn.Module:
