@@ -71,8 +71,10 @@ def test_words_become_a_case_with_organs_of_the_mask_model(
     model: Path, tmp_path: Path, masks: list[np.ndarray]
 ) -> None:
     masks.append(chest.trunk())
+    masks[0][40:43, 30:33, 4:6] = 26  # a tumour that nobody asked for
     assert made(model, tmp_path / "out", "--slow") == 0
     case, plan, report, manifest = read_case(tmp_path / "out/case_00000")
+    assert np.array_equal(case.organs.mask("liver"), chest.trunk() == maisi_ids()["liver"])
     assert np.array_equal(case.organs.ids > 0, (chest.trunk() > 0) & (chest.trunk() != MAISI_BODY))
     lobe, where = case.organs.mask("lung_upper_lobe_left"), chest.trunk() == maisi_ids()["lung_upper_lobe_left"]
     assert np.array_equal(lobe, where) and np.argwhere(lobe)[:, 0].max() < 32  # RAS
