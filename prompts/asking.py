@@ -21,7 +21,6 @@ from prompts.vocabulary import (
     EXTENT_KINDS,
     HOME_REGION,
     KIND_ORGANS,
-    LIVER_SIDES,
     PATTERNS,
     REGION_ORGANS,
     SEGMENTS,
@@ -57,8 +56,7 @@ _ABDOMINAL = re.compile(r"\babdominal|\baaa\b|\b(?:infra|supra|juxta)-?renal", r
 @dataclass(frozen=True)
 class Door:
     """What one command can draw today. `findings`: (organ, kind) pairs, None for all that a request can hold;
-    `by_region`: the same by the region of the CT, where that makes a difference. `halves`: organs whose segments it
-    does not tell apart, only their right and left half.
+    `by_region`: the same by the region of the CT, where that makes a difference.
 
     `why_not` is said of the others. The tables of synth/case/doors.py make them.
     """
@@ -67,16 +65,6 @@ class Door:
     findings: frozenset[tuple[str, str]] | None = None
     why_not: str = "not drawn yet"
     by_region: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    halves: frozenset[str] = frozenset()
-
-    def coarse(self, request: FindingRequest) -> tuple[FindingRequest, str]:
-        """The request as it is drawn, and what is said of that: a segment of an organ in `halves` by its half."""
-        if request.segment is None or request.organ not in self.halves:
-            return request, ""
-        side = request.side or LIVER_SIDES.get(request.segment)
-        where = f"in the {side} {request.organ}" if side else f"anywhere in the {request.organ}"
-        drawn = request.model_copy(update={"segment": None, "side": side})
-        return drawn, f"segment {request.segment} is not told apart: {where}"
 
     def draws(self, request: FindingRequest, region: str | None = None) -> bool:
         """Whether a finding is in the table."""
@@ -119,9 +107,7 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         valid += wanted
         drawn = bool(wanted) and all(door.draws(request, region) for request in wanted)
         if drawn:
-            coarse = [door.coarse(request) for request in wanted]
-            why = "; ".join(note for note in dict.fromkeys([*(half for _, half in coarse), why]) if note)
-            requests += [level for request, _ in coarse for level in _at_each_level(request, finding)]
+            requests += [level for request in wanted for level in _at_each_level(request, finding)]
         elif wanted:
             why = door.why_not
         findings.append(replace(finding, side=_side_of(finding), drawn=drawn, why_not=str(why), invalid=invalid))

@@ -90,7 +90,8 @@ class OrganFacts:
 class VolumeFacts:
     """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot.
 
-    `lobes` is "approximate" where lungs are labelled whole; `enhanced` whether organs show contrast.
+    `lobes` is "approximate" where lungs are labelled whole, `segments` where segments of the liver are told; `enhanced`
+    whether organs show contrast.
     """
 
     spacing: tuple[float, float, float]
@@ -98,6 +99,7 @@ class VolumeFacts:
     region: str | None = None
     lobes: str | None = None
     enhanced: bool | None = None
+    segments: str | None = None
 
 
 @dataclass(frozen=True)
@@ -238,7 +240,8 @@ def technique_sentence(facts: VolumeFacts) -> str:
     contrast = {None: "", True: " with intravenous contrast", False: " without intravenous contrast"}[facts.enhanced]
     spacing = " x ".join(f"{mm:.2f}".rstrip("0").rstrip(".") for mm in facts.spacing)
     text = f"CT{region}{contrast}, voxel spacing {spacing} mm."
-    return f"{text} Lungs are labelled whole, lobes are approximate." if facts.lobes else text
+    text += " Lungs are labelled whole, lobes are approximate." if facts.lobes else ""
+    return f"{text} Segments of the liver are approximate." if facts.segments else text
 
 
 def impression_of(facts: LesionFacts) -> str:

@@ -177,7 +177,7 @@ def test_sex_age_and_ruled_out_findings_change_nothing_that_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("prompt", "reason"),
     [
-        ("20 mm tumour in liver segment 4", "Couinaud segments are in no label map"),
+        ("20 mm tumour in liver segment 4", "segment 4 of the liver: segments are told apart by gallbladder and"),
         ("20 mm tumour in the left liver", "gallbladder and inferior vena cava, which the label map lacks"),
         ("20 mm liver tumour with wall thickening", "only hollow organs have a wall"),
         ("9 mm nodule in the right lung", "the label map has no lung_upper_lobe_right"),  # it has the left one, whole

@@ -15,18 +15,17 @@ from synth.lesions.spaces import SPACES
 from synth.regions import Region, shipped, shipped_names
 
 _Pairs = frozenset[tuple[str, str]]
-_HALVES = frozenset((Organ.LIVER.value,))  # Couinaud segments are in no label map that is read
 _NOT_GENERATED = "a generated CT has no mask to put it in, or too rough a one; use synthct insert"
 
 
 def door(name: str, weights: Path | None = None) -> Door:
     """The door of a command, or what a request can hold. `weights`: that draw, where they are not those that ship."""
     if name == "insert":
-        return Door("insert", inserted(), "no lesion type draws it yet", halves=_HALVES)
+        return Door("insert", inserted(), "no lesion type draws it yet")
     if name != "generate":
         return ANYWHERE
     if weights is not None:
-        return Door("generate", generated(Weights.open(weights).region), _NOT_GENERATED, halves=_HALVES)
+        return Door("generate", generated(Weights.open(weights).region), _NOT_GENERATED)
     around = Weights.around()
     return _generate_door(around.region if around else None)
 
@@ -42,7 +41,7 @@ def inserted() -> _Pairs:
 def _generate_door(around: Region | None) -> Door:
     regions = [*(shipped(name) for name in shipped_names()), *([around] if around else [])]
     by_region = {word: generated(region) for region in regions for word in region.answers}
-    return Door("generate", frozenset(), _NOT_GENERATED, by_region, _HALVES)
+    return Door("generate", frozenset(), _NOT_GENERATED, by_region)
 
 
 @cache

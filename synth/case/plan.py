@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from prompts import CaseRequest
-from prompts.vocabulary import Organ, Phase
+from prompts.vocabulary import Phase
 from synth.case import folder as case_folder
 from synth.case.doors import generated, reading_of
 from synth.case.weights_folder import Weights
@@ -373,11 +373,6 @@ def check_request(request: CaseRequest, of: Region) -> str:
             raise InputError(
                 f"'{finding.organ} {finding.kind}' in a generated {region} CT: it has no mask to put it in; "
                 "use `synthct insert` on a CT that shows the organ"
-            )
-        if finding.organ is Organ.LIVER and finding.segment:  # said before anything is drawn
-            raise InputError(
-                f"liver segment {finding.segment} in a generated {region} CT: Couinaud segments are in none of its "
-                "masks; ask for the right or left liver, or for the liver as a whole"
             )
     _check_nested(request)
     if undrawn := [t for t in request.targets if int(t.dose_gy) not in of.doses_gy]:

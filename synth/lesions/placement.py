@@ -16,6 +16,7 @@ from synth.lesions.lesion_types import Place
 from synth.lesions.spaces import with_spaces
 from synth.lesions.wall import BASE
 from synth.report import location
+from synth.report.couinaud import couinaud
 from synth.report.location import Box
 from synth.volumes.geometry import world_of
 from synth.volumes.types import HU_MIN, LabelMap, Volume
@@ -29,6 +30,10 @@ _UNUSUAL_SHARE = 0.12  # of the ball: above it, a centre sits on vessels or bron
 _INVASION_DEPTH = (0.35, 0.75)  # of the radius: how deep in the organ an invading lesion is centred
 _WALL_DEPTH = (0.45, 0.8)  # of the radius: how deep a mass is centred that grows from a wall
 _INVADED_SHARE = 0.05  # of the ball: tissue outside the organ that an invading lesion must reach
+_BY_CAVA = (
+    "are told apart by gallbladder and inferior vena cava, which the label map lacks, as it does the spinal cord; "
+    "label them, or ask for the liver"
+)
 _EXTREME_SHARE = 0.03  # of the allowed centres: the lowest, the most lateral or the deepest ones
 
 
@@ -123,26 +128,24 @@ def with_fat(organ: np.ndarray, hu: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def _in_part(finding: FindingRequest, host: PlacementHost, points: np.ndarray) -> np.ndarray:
-    """Which points lie in the asked kidney pole or half of the liver (lung lobes are structures of their own)."""
+    """Which points lie in the asked kidney pole, segment or half of the liver (lobes of the lung are structures)."""
     if finding.organ is Organ.KIDNEY and finding.segment:
         return location.Poles.of(points).part(points) == location.POLES.index(finding.segment.value)
+    if finding.organ is Organ.LIVER and finding.segment:
+        planes = couinaud(host.organs, host.present)
+        if planes is None:
+            raise InputError(f"segment {finding.segment} of the liver: segments {_BY_CAVA} as a whole")
+        return planes.segment(points) == int(finding.segment.value)
     if finding.organ is Organ.LIVER and finding.side in (Side.LEFT, Side.RIGHT):
         plane = location.cantlie_plane(host.organs, host.present)
         if plane is None:
-            raise InputError(
-                f"'{finding.side}' liver: its halves are told apart by gallbladder and inferior vena cava, which the "
-                "label map lacks, as it does the spinal cord; label them, or ask for the liver without a side"
-            )
+            raise InputError(f"'{finding.side}' liver: its halves {_BY_CAVA} without a side")
         return plane.is_left(points) == (finding.side is Side.LEFT)
     return np.ones(len(points), bool)
 
 
 def structures_for(finding: FindingRequest, host: PlacementHost, side: Side | None) -> tuple[str, ...]:
     """Names of the structures in the label map that the finding can lie in. Raises InputError where there is none."""
-    if finding.organ is Organ.LIVER and finding.segment:
-        raise InputError(
-            f"liver segment {finding.segment}: Couinaud segments are in no label map that is read; {_instead(host)}"
-        )
     wanted = structures_of(finding.organ, side, finding.segment)
     found = tuple(name for name in wanted if name in host.present)
     if not found:
@@ -151,13 +154,6 @@ def structures_for(finding: FindingRequest, host: PlacementHost, side: Side | No
             f"it has: {location.list_names(list(host.present))}"
         )
     return found
-
-
-def _instead(host: PlacementHost) -> str:
-    """What can be asked for in place of a liver segment, in this host."""
-    if location.cantlie_plane(host.organs, host.present) is None:
-        return "ask for the liver as a whole"
-    return "ask for the right or left liver, or for the liver as a whole"
 
 
 def choose_centre(

@@ -12,6 +12,7 @@ from prompts import report as language
 from prompts.vocabulary import FindingKind, Organ
 from synth.report import location
 from synth.report.attributes import RAGGED, measure_attributes
+from synth.report.couinaud import couinaud
 from synth.report.diameters import axial_diameters, longest_diameter, sphericity
 from synth.report.extents import extent_kind, measure_extent
 from synth.report.lobes import is_whole, with_lobes
@@ -216,11 +217,14 @@ def _side(scene: Scene, structure: str | None, centre: np.ndarray) -> Side | Non
 
 
 def _segment(scene: Scene, structure: str | None, centre: np.ndarray) -> str | None:
-    """Lung lobe or kidney pole."""
+    """Lobe of the lung, pole of a kidney, segment of the liver."""
     if structure and is_whole(structure):
         structure = _lobe(scene, centre)
     if structure and structure.startswith("lung_") and "lobe" in structure:
         return structure.split("_")[1]
+    if structure == "liver":
+        planes = couinaud(scene.case.organs, scene.present)
+        return None if planes is None else str(planes.segment(centre))
     if structure in ("kidney_left", "kidney_right"):
         number, box = scene.present[structure]
         points = location.points_of(scene.case.organs.ids[box] == number, box, scene.case.organs.affine)

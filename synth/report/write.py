@@ -19,7 +19,6 @@ from synth.report.measurements import (
     OrganMeasurement,
     RuledOut,
     TargetMeasurement,
-    VolumeMeasurement,
 )
 from synth.report.style import Style
 
@@ -79,7 +78,7 @@ class Report(_Frozen):
 
 def write(measurements: Measurements, prior: PriorStudy | None = None, style: Style = "structured") -> Report:
     """The report of a measured case, with what changed since a `prior` CT."""
-    sentences = [_technique(measurements.volume)]
+    sentences = [_technique(measurements)]
     sentences += [_lesion(lesion) for lesion in measurements.lesions]
     sentences += [_target(target) for target in measurements.targets]
     sentences += [_normal(one) for one in measurements.ruled_out]
@@ -89,9 +88,11 @@ def write(measurements: Measurements, prior: PriorStudy | None = None, style: St
     return Report(sentences=tuple(sentences), style=style)
 
 
-def _technique(volume: VolumeMeasurement) -> ReportSentence:
-    text = language.technique_sentence(_volume_facts(volume))
-    return ReportSentence(id="volume", section="technique", text=text, masks=(), facts=volume.model_dump(mode="json"))
+def _technique(measured: Measurements) -> ReportSentence:
+    text = language.technique_sentence(_volume_facts(measured))
+    return ReportSentence(
+        id="volume", section="technique", text=text, masks=(), facts=measured.volume.model_dump(mode="json")
+    )
 
 
 def _lesion(lesion: LesionMeasurement) -> ReportSentence:
@@ -143,7 +144,7 @@ def _impression(measurements: Measurements) -> Iterator[ReportSentence]:
     facts: dict[str, JsonValue] = {"lesions": len(measurements.lesions), "targets": len(measurements.targets)}
     masks = (*(lesion.name for lesion in measurements.lesions), *_target_masks(measurements))
     case = language.CaseFacts(
-        _volume_facts(measurements.volume),
+        _volume_facts(measurements),
         tuple(_lesion_facts(lesion) for lesion in measurements.lesions),
         tuple(_target_facts(target) for target in measurements.targets),
     )
@@ -155,8 +156,17 @@ def _target_masks(measurements: Measurements) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for target in measurements.targets for name in target.masks))
 
 
-def _volume_facts(volume: VolumeMeasurement) -> language.VolumeFacts:
-    return language.VolumeFacts(volume.spacing_mm, volume.extent_mm, volume.region, volume.lobes, volume.enhanced)
+def _volume_facts(measured: Measurements) -> language.VolumeFacts:
+    volume = measured.volume
+    by_planes = any(lesion.organ == "liver" and lesion.segment for lesion in measured.lesions)
+    return language.VolumeFacts(
+        volume.spacing_mm,
+        volume.extent_mm,
+        volume.region,
+        volume.lobes,
+        volume.enhanced,
+        segments="approximate" if by_planes else None,
+    )
 
 
 def _lesion_facts(lesion: LesionMeasurement) -> language.LesionFacts:

@@ -12,6 +12,7 @@ from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
 from synth.report.diameters import longest_in_slice
 from synth.report.location import POLES, Poles
+from synth.report.measure import measure
 from synth.volumes import labels
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap, Volume
@@ -178,7 +179,7 @@ def test_a_sarcoma_takes_the_shape_of_a_compartment_that_holds_no_such_ball(host
         (FindingRequest(kind="cyst", organ="liver", size_mm=1.0), "pixels of this CT are 1.5 mm; ask for 3 mm or more"),
         (
             FindingRequest(kind="cyst", organ="liver", segment="7"),
-            "segments are in no label map .*; ask for the liver as a whole",
+            "gallbladder and inferior vena cava, which .* ask for the liver as a whole",
         ),
         (FindingRequest(kind="cyst", organ="liver", side="left"), "gallbladder"),
         (FindingRequest(kind="stone", organ="lung"), "no such lesion type"),
@@ -204,3 +205,18 @@ def test_halves_of_the_liver_part_at_gallbladder_and_cava(host: Volume, organs: 
             asked = FindingRequest(kind="cyst", organ="liver", side=side, size_mm=8)
             (lesion,) = plan_lesions([asked], host, parted, np.random.default_rng(seed))
             assert (lesion.centre[0] > 31) is left  # x runs to the left, the plane stands at x = 31
+
+
+@pytest.mark.parametrize("segment", ["3", "4", "5", "6", "7", "8"])
+def test_a_lesion_lies_in_the_segment_of_the_liver_that_was_asked_for(
+    host: Volume, organs: LabelMap, segment: str
+) -> None:
+    ids = organs.ids.copy()
+    ids[30:33, 64:68, 5:8] = labels.ids()["gallbladder"]
+    ids[30:33, 22:26, 2:12] = labels.ids()["inferior_vena_cava"]
+    parted = LabelMap(ids, organs.affine, organs.names)
+    asked = FindingRequest(kind="cyst", organ="liver", segment=segment, size_mm=6)
+    (lesion,) = plan_lesions([asked], host, parted, np.random.default_rng(1))
+    (found,) = measure(insert(host, parted, [lesion], keep_painted)).lesions
+    assert found.segment == segment
+    assert found.side == ("left" if segment in "1234" else "right")
