@@ -92,6 +92,8 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"segment": True}
     if word == "each" and index and ("size" in items[index - 1].means or index + 1 == len(items)):
         return {"ordinary": True}  # "two nodules, 5 mm each"
+    if word == "each" and index + 1 < len(items) and (items[index + 1].has("with") or items[index + 1].is_finite):
+        return {"ordinary": True}  # "20 scans, each with a nodule"
     if word == "thick" and index and items[index - 1].text.lower().endswith("wall"):
         return {"finding": kind_named("wall thickening")}  # "bladder wall thick"
     if word == "one" and index and "size" in items[index - 1].means:
@@ -133,7 +135,7 @@ def _answers(items: Sequence[Term], index: int) -> bool:
     if behind is not None and "size" in behind.means and len(letters) > 1:
         return True  # "R 3 cm L 2 cm"
     opens = index == 0 or "mark" in items[index - 1].means
-    named = behind is not None and ("organ" in behind.means or "level" in behind.means)
+    named = behind is not None and not {"organ", "level", "place"}.isdisjoint(behind.means)
     named = named or (items[index].text.isupper() and behind is not None and "finding" in behind.means)  # "R effusion"
     return named or (opens and behind is not None and behind.means.get("mark") in (":", ","))
 

@@ -96,7 +96,8 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
     for one in told:
         if one.finding.organ and not (one.draft.kind and one.draft.kind.device):
             organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
-    places = [_with_organ(one, organs, region) for one in told]
+    home = region or _chest_of([place_of(one.finding) for one in told if one.finding.status == "present"])
+    places = [_with_organ(one, organs, home) for one in told]
     region = region or region_of([place_of(finding) for finding in places if finding.status == "present"])
     for one, finding in zip(told, places, strict=True):
         if finding.status != "present":
@@ -112,6 +113,16 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
             why = door.why_not
         findings.append(replace(finding, side=_side_of(finding), drawn=drawn, why_not=str(why), invalid=invalid))
     return Asked(requests, valid, findings, assumed)
+
+
+_IN_THE_CHEST = frozenset(("lung", "pleura", "pulmonary artery", "mediastinum", "heart", "pericardium", "coronary",
+                           "bronchus", "airway"))  # fmt: skip
+
+
+def _chest_of(organs: Sequence[str | None]) -> Region | None:
+    """The chest where organs in it are named and none elsewhere ("pulmonary emboli, stable 6 mm nodule")."""
+    named = {organ for organ in organs if organ}
+    return Region.CHEST if named and named <= _IN_THE_CHEST else None
 
 
 def _requests(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[list[FindingRequest], str]:

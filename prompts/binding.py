@@ -25,6 +25,7 @@ def bind(
     widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
     calibres = {} if widened else _calibres(items, drafts)
     # "the heart is normal and no mass ..": no mass of the heart; "nodule on the right, left lobe normal"; "duct 3 mm"
+    places = _of_extents(items, drafts, places)
     normal = [p for p in places if p.first < begin or _is_normal(items, p)]
     places = [p for p in places if p not in normal and p.last - 1 not in calibres]
 
@@ -47,10 +48,27 @@ def bind(
             continue
         describe(owner(index), item, index, items, scopes, index in of_place)
     for draft in drafts:
-        _same_measure(draft)
+        _same_measure(draft, items)
         _told_of(draft, drafts)
     _share_places(items, drafts)
     return normal
+
+
+_ALONG = frozenset(("dissection", "intramural hematoma"))
+
+
+def _of_extents(items: Sequence[Term], drafts: Sequence[Draft], places: Sequence[Place]) -> list[Place]:
+    """ "dissection from the left subclavian to the celiac artery": how far it goes, and not where it is twice."""
+    if not any(d.kind and d.kind.name in _ALONG for d in drafts):
+        return list(places)
+    ends: set[int] = set()
+    for a, b in zip(places, places[1:], strict=False):
+        before = [i for i in items[max(a.first - 3, 0) : a.first] if not i.has("definite")]
+        led = bool(before) and before[-1].text.lower().split()[-1] in ("from", "between")
+        between = [i for i in items[a.last : b.first] if not i.has("definite")]
+        if led and len(between) == 1 and between[0].text.lower().split()[0] in ("to", "and", "until", "into"):
+            ends |= {a.first, b.first}
+    return [replace(p, weak=True) if p.first in ends else p for p in places]
 
 
 _GROUND = ("cirrhotic", "emphysematous", "fatty", "steatotic", "fibrotic")
@@ -119,11 +137,21 @@ def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:
         draft.status = "past"
 
 
-def _same_measure(draft: Draft) -> None:
-    """ "short axes of 35 mm on the right and 37 mm on the left": what the first length is, the others are."""
+def _same_measure(draft: Draft, items: Sequence[Term]) -> None:
+    """ "short axes of 35 mm on the right and 37 mm on the left": what the first length is, the others are.
+
+    An aneurysm of 58 mm "and a length of 8 cm" is as long, and no second one.
+    """
+    if draft.kind is not None and draft.kind.name not in FOCAL and len(draft.sizes) > 1:
+        for index, size in draft.sizes[1:]:
+            said = " ".join(i.text.lower() for i in items[max(index - 2, 0) : index])
+            behind = " ".join(i.text.lower() for i in items[index + 1 : index + 3])
+            if size["is"] is None and (said.endswith(("length of", "length")) or behind.startswith("in length")):
+                size["is"] = "length"
     measures = ("short axis", "thickness", "largest")
-    for (_, first), (_, second) in zip(draft.sizes, draft.sizes[1:], strict=False):
-        if first["is"] in measures and second["is"] is None:
+    for (a, first), (b, second) in zip(draft.sizes, draft.sizes[1:], strict=False):
+        closed = any(is_mark(i, ")") for i in items[a:b]) and not any(is_mark(i, "(") for i in items[b:][:1])
+        if first["is"] in measures and second["is"] is None and not (closed and first["is"] == "largest"):
             second["is"] = first["is"]
 
 
@@ -150,6 +178,7 @@ def describe(
         draft.attributes.setdefault("contact_degrees", means["degrees"])
     elif "share" in means or "ratio" in means:
         draft.attributes.update(means)
+        draft.shares += [means["share"]] if "share" in means else []
     elif "attributes" not in means:
         if item.has("unchanged") or item.has("changed"):
             draft.attributes.setdefault("change", item.text.lower())
@@ -201,6 +230,7 @@ def sized(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> dict
     after = _before_first(items[index + 1 : index + 1 + _NEAR])
     before = [i for i in before if not i.text.lower().startswith(("thick-wall", "thick wall"))]
     words_before = {w for i in before for w in i.text.lower().replace("-", " ").split()}
+    after = [i for i in after if not i.text.lower().startswith(("thick-wall", "thick wall"))]
     words_after = {w for i in after for w in i.text.lower().replace("-", " ").split()}
     if said["is"] == "earlier" or _is_earlier(items, index):
         said["is"] = "earlier"
@@ -240,7 +270,7 @@ def _is_distance(after: Sequence[Term]) -> bool:
     words = " ".join(i.text.lower() for i in after[:2])
     if words == "from":  # "2.8 cm from 3.3 cm"
         return False
-    return words.startswith(("away", "from", "proximal to", "distal to", "above", "below", "distance"))
+    return words.startswith(("away", "from", "proximal to", "distal to", "above", "below", "beyond", "distance"))
 
 
 def _is_earlier(items: Sequence[Term], index: int) -> bool:
@@ -347,6 +377,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
         elif leading and _shares(draft):
             draft.places += leading
     opening = next((p for p in drafts[0].places if _opens(items, p)), None)
+    followed: set[int] = set()  # heads that go with the one before them
     for before, draft in zip(drafts, drafts[1:], strict=False):
         if opening is not None and not any(p.side for p in draft.places):
             draft.places = [replace(p, side=opening.side) for p in draft.places] or [opening]
@@ -354,7 +385,7 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
         _within(before, draft)
         _around(items, before, draft)
         if not any(d is not draft and d.kind and draft.kind and d.kind.name == draft.kind.name for d in drafts):
-            _follow(items, before, draft)
+            _follow(items, before, draft, followed)
         _same_side(before, draft)
 
 
@@ -385,14 +416,23 @@ _FOLLOWING = frozenset(
 )
 
 
-def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
-    """ "left effusion with adjacent atelectasis": what goes with a finding is on its side."""
-    if (
-        draft.kind is None
-        or before.kind is None
-        or draft.kind.organ not in ("lung", "pleura")
-        or any(p.side for p in draft.places)
-    ):
+def _follow(items: Sequence[Term], before: Draft, draft: Draft, followed: set[int]) -> None:
+    """ "left effusion with adjacent atelectasis": what goes with a finding is on its side.
+
+    So are all of a list: "right upper lobe volume loss with bands, bronchiectasis and granulomas".
+    """
+    if draft.kind is None or before.kind is None or any(p.side for p in draft.places):
+        return
+    between = items[before.last : draft.first]
+    listed = bool(between) and all(
+        i.coordinates or not {"attributes", "size_word", "count"}.isdisjoint(i.means) for i in between
+    )
+    if before.head in followed and listed and draft.status == before.status:
+        if not draft.places and (draft.kind.organ == "lung" or draft.kind.name in FOCAL) and not draft.kind.always:
+            draft.places = [replace(p) for p in before.places if not p.weak]
+            followed.add(draft.head)
+        return
+    if draft.kind.organ not in ("lung", "pleura"):
         return
     side = next((p.side for p in before.places if p.side and not p.weak), None)
     words = {i.text.lower() for i in items[before.last : draft.last]}
@@ -406,6 +446,7 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft) -> None:
             draft.places = [replace(p, absent=False) for p in before.places]
             return
         if before.kind.organ == draft.kind.organ == "lung" and not kept:  # "lower lobe bronchiectasis with plugging"
+            followed.add(draft.head)
             draft.places = [replace(p) for p in before.places if not p.weak]
             return
         draft.places = [replace(p, side=side) for p in kept] or [
@@ -446,11 +487,22 @@ def _within(before: Draft, draft: Draft) -> None:
     if before.kind.name == "goiter" and draft.kind.name in FOCAL and not any(p.organ for p in draft.places[:1]):
         first = draft.places[0] if draft.places else Place(draft.head, draft.head)
         draft.places = [replace(first, organ="thyroid"), *draft.places[1:]]
+    if draft.kind.name == "ascites" and not draft.kind.always and before.kind.name in ("effusion", "ascites"):
+        _of_the_same_space(before, draft)
     if draft.kind.name != "thrombosis" or _placed(draft):
         return
     if before.kind.name in ("aneurysm", "dissection"):
         organ = next((p.organ for p in before.places if p.organ and not p.weak), before.kind.organ)
         draft.places = [Place(draft.head, draft.head, organ=organ)]
+
+
+def _of_the_same_space(before: Draft, draft: Draft) -> None:
+    """ "fluid in the right pleural space, and no fluid on the left"."""
+    assert draft.kind and before.kind
+    home = before.kind.organ if before.kind.always else None
+    organ = next((p.organ for p in before.places if p.organ and not p.weak), home)
+    if organ in draft.kind.elsewhere and not any(p.organ for p in draft.places):
+        draft.places = [replace(p, organ=organ) for p in draft.places] or [Place(draft.head, draft.head, organ=organ)]
 
 
 def _same_side(before: Draft, draft: Draft) -> None:

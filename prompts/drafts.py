@@ -21,7 +21,10 @@ FOCAL = frozenset(
 )
 _OF_PARTS = ("pacemaker", "surgical material")  # with leads; wires and clips
 _MAYBE = ("likely", "probably", "probable", "most likely", "more likely")
+_HOLLOW = ("cavity", "bulla", "collection")
+_TWO = ("vs", "versus")
 _LABEL = 5  # items before the name of a lesion that a line opens with
+_BECOMES = {"collection": ("abscess", "hematoma", "cyst"), "wall thickening": ("tumour",)}
 _RANK = ("nodule", "mass", "tumour", "adenoma", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
 # findings that are an adjective before the name of a lesion
 
@@ -44,6 +47,7 @@ class Draft:
     places: list[Place] = field(default_factory=list)
     sizes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     volumes: list[float] = field(default_factory=list)
+    shares: list[float] = field(default_factory=list)
     size_word: str | None = None
     counts: list[Term] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -106,7 +110,12 @@ def _is_example(items: Sequence[Term], a: Draft, b: Draft) -> bool:
 
 def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "enlarged right hilar and subcarinal nodes": the adjective is no dilatation."""
-    if a.kind is None or b.kind is None or not a.kind.needs_place or b.kind.name not in {*FOCAL, "lymph node"}:
+    if (
+        a.kind is None
+        or b.kind is None
+        or not a.kind.needs_place
+        or b.kind.name not in {*FOCAL, *_HOLLOW, "lymph node"}
+    ):
         return False
     if b.status != a.status or not a.text.lower().startswith(("enlarg", "thick")):
         return False
@@ -139,7 +148,7 @@ def _draft(item: Term, index: int, items: Sequence[Term], scopes: Scopes) -> Dra
     before = items[index - 1] if index else None
     definite = before is not None and (before.has("definite") or before.has("it") or before.has("largest"))
     draft.anaphor = definite or "largest" in scopes[index]
-    draft.explains = not {"equal", "due", "possible"}.isdisjoint(scopes[index])
+    draft.explains = not {"equal", "due", "possible"}.isdisjoint(scopes[index]) or _is_considered(items, draft)
     return draft
 
 
@@ -216,6 +225,10 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
     a = _told_by(items, found, b)
     if a is None or a.status == "absent" or a.kind is None or b.kind is None:
         return False
+    if a.kind.generic and b.status == "possible" and any(i.text.lower() in _TWO for i in items[b.last : b.last + 1]):
+        a.attributes.setdefault("suspected", b.kind.name)  # "opacity, infarct versus pneumonia"
+        a.used |= b.used
+        return True
     between = items[a.last : b.first]
     labelled = a.kind.generic or ({a.kind.name, b.kind.name} <= FOCAL and a.first < _LABEL)
     told = any("size" in i.means or "count" in i.means for i in between)  # "metastatic cancer: 5 liver lesions"
@@ -223,6 +236,8 @@ def _retypes(items: Sequence[Term], scopes: Scopes, found: Sequence[Draft], b: D
         return _told(a, b, certain=True)  # "Target lesion 1: lymph node"
     if _is_apposition(items, a, b):
         return _told(a, b, certain=True)
+    if (word := _predicate(items, a, b)) is not None:
+        return _told(a, b, certain=word.has("equal"))
     opened = sum(is_mark(i, "(") for i in between) > sum(is_mark(i, ")") for i in between)
     opened = opened or (is_mark(items[b.first - 1], ",") and b.last < len(items) and is_mark(items[b.last], "?"))
     suggests = any(i.has("suggests") for i in between)
@@ -264,10 +279,30 @@ def _is_apposition(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     """ "3 cm mass at the bifurcation, paraganglioma": a finer name alone between commas."""
     assert a.kind and b.kind
     named = {i.text.lower() for i in items[: b.first - 1] if "organ" in i.means}
-    again = b.first > 1 and items[b.first - 1].text.lower() in named  # "in the right kidney, kidney stones"
-    alone = is_mark(items[b.first - 1 - again], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
+    first = b.first
+    while first > a.last + 1 and "attributes" in items[first - 1].means:  # "typical hemangioma"
+        first -= 1
+    again = first > 1 and items[first - 1].text.lower() in named  # "in the right kidney, kidney stones"
+    alone = is_mark(items[first - 1 - again], ",") and (b.last == len(items) or is_mark(items[b.last], ","))
     vague = a.kind.name in ("mass", "nodule", "lesion") or a.kind.generic
     return alone and vague and b.kind.name in _RANK[2:] and (a.plural or not b.plural)
+
+
+def _predicate(items: Sequence[Term], a: Draft, b: Draft) -> Term | None:
+    """ "The hypodensity is new and concerning for metastasis", "... is small but likely a cyst": what says so."""
+    assert a.kind and b.kind
+    if not (a.kind.generic or a.kind.name in ("mass", "nodule")) or b.kind.name not in FOCAL or b.plural != a.plural:
+        return None
+    between = items[a.last : b.first]
+    verb = next((k for k, i in enumerate(between) if i.is_finite), None)
+    if verb is None or any("size" in i.means or "count" in i.means for i in between[verb:]):
+        return None
+    if any(is_place(i) for i in between[verb:]) or any(is_place(i) for i in items[b.last : b.last + 3]):
+        return None
+    said = [i for i in between[verb:] if not i.has("article") and "attributes" not in i.means]
+    there = any(i.text.lower().startswith("there") for i in said)
+    tells = said[-1].has("equal") or said[-1].has("possible before") or said[-1].has("suggests")
+    return said[-1] if tells and not there else None
 
 
 def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
@@ -275,12 +310,16 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     if a.kind is None or b.kind is None or a.status != "present":
         return False
     between = [i for i in items[a.last : b.first] if not i.has("article")]
-    hollow = a.kind.name in (*FOCAL, "cavity", "bulla")
+    hollow = a.kind.name in (*FOCAL, *_HOLLOW)
     if hollow and b.kind.needs_place and b.text.lower().startswith("thick") and between and between[-1].has("with"):
         a.attributes["wall"] = "thick"
         a.used |= b.used
         return True
-    if a.kind.name == b.kind.name and a.kind.name not in FOCAL and between and all(i.has("with") for i in between):
+    apart = [i for i in between if not i.has("with") and "share" not in i.means]
+    shared = len(apart) < len(between) and all(
+        i.has("joins") for i in apart
+    )  # "fractures with 40% and 20% height loss"
+    if a.kind.name == b.kind.name and a.kind.name not in FOCAL and shared:
         return _told(a, b, certain=True)
     if a.kind.name not in FOCAL:
         return False
@@ -309,10 +348,13 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
 
 def _is_considered(items: Sequence[Term], b: Draft) -> bool:
     """ "..., gallstones are considered": what stands before is a gallstone."""
-    following = items[b.last] if b.last < len(items) else None
+    behind = b.last
+    if behind < len(items) and is_mark(items[behind], "("):  # "viral pneumonia (COVID-19) is considered"
+        behind = next((k + 1 for k in range(behind, len(items)) if is_mark(items[k], ")")), behind)
+    following = items[behind] if behind < len(items) else None
     if following is None or not following.has("equal"):
         return False
-    last = b.last + 1 == len(items) or is_mark(items[b.last + 1], ",", ";")
+    last = behind + 1 == len(items) or is_mark(items[behind + 1], ",", ";")
     return is_finite_text(following.text) or (last and following.text.lower() == "considered")
 
 
@@ -334,6 +376,11 @@ def _told(a: Draft, b: Draft, certain: bool) -> bool:
         if not certain:
             a.attributes["suspected"] = True
     elif certain and {a.kind.name, b.kind.name} <= FOCAL:
+        a.kind = b.kind
+    elif certain and b.kind.name in _BECOMES.get(a.kind.name, ()):
+        if a.kind.name in ADJECTIVES:
+            name, value = ADJECTIVES[a.kind.name]
+            a.attributes.setdefault(name, value)
         a.kind = b.kind
     elif certain and a.kind.name in FOCAL and b.kind.name == "lymph node":
         a.attributes.setdefault("suspected", b.kind.name)

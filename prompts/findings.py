@@ -84,13 +84,46 @@ def findings_of(draft: Draft, items: Sequence[Term], heading: Term | None) -> li
     """The findings that a head of a sentence stands for; `heading` is the organ that the sentence stands under."""
     assert draft.kind
     strange = _strange(draft, items)
+    sided = heading is not None and heading.means.get("side") and not any(p.own_organ or p.side for p in draft.places)
+    if heading is not None and sided and not _is_elsewhere(draft.kind, _under(heading).organ):
+        draft.places = [_under(heading), *draft.places]  # "Right kidney: 3 cysts, the largest in the lower pole"
     places, conflicts = _places(draft, items, heading)
     split = _split(draft, places, items)
     found = [_finding(draft, place, size, count) for place, size, count in split]
     kept = _without_doubles([f for f in found if f is not None])
+    kept = _with_own_share(kept, draft)
+    kept = [replace(f, count=SEVERAL) if _on_both(f, draft, items) else f for f in kept]
     if draft.kind.also:
         kept += [replace(kept[0], kind=draft.kind.also, organ=kind_named(draft.kind.also).organ)]
     return [Told(f, draft, (*draft.conflicts, *conflicts), strange) for f in kept]
+
+
+def _with_own_share(found: list[Finding], draft: Draft) -> list[Finding]:
+    """ "L1 and L3 compression fractures with 40% and 20% height loss": one a level, each with its share."""
+    if len(found) == len(draft.shares) > 1:
+        pairs = zip(found, draft.shares, strict=True)
+        return [replace(f, attributes={**f.attributes, "share": share}) for f, share in pairs]
+    levels = str(found[0].attributes.get("segment", "")).split(",") if len(found) == 1 else []
+    if len(draft.shares) < 2 or len(levels) != len(draft.shares) or not all(_levels(name) == 1 for name in levels):
+        return found
+    said = {name: value for name, value in found[0].attributes.items() if name not in ("segment", "share")}
+    own = zip(levels, draft.shares, strict=True)
+    return [replace(found[0], part=name, count=1, attributes={**said, "share": share}) for name, share in own]
+
+
+_BOTH = frozenset(("both", "bilateral", "bilaterally", "bilat", "bil", "b/l", "both sides", "on both sides"))
+
+
+def _on_both(finding: Finding, draft: Draft, items: Sequence[Term]) -> bool:
+    """ "b/l renal cyst", "axillary LN both sides": one on each at least; not "a nodule in the lungs"."""
+    if finding.side != "bilateral" or finding.count != 1 or draft.counts or finding.status == "absent":
+        return False
+    if finding.kind not in (*FOCAL, "lymph node"):
+        return False
+    begin = min([draft.first, *(p.first for p in draft.places)])
+    article = any(i.has("article") for i in items[max(begin - 1, 0) : draft.first])
+    said = {i.text.lower().replace(" ", "") for p in draft.places for i in items[p.first : p.last]}
+    return not article and bool(said & {w.replace(" ", "") for w in _BOTH})
 
 
 def _strange(draft: Draft, items: Sequence[Term]) -> str:
@@ -129,14 +162,24 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     for place in found:
         if place.part is None and place.level and (plain(place.organ or own_organ) or "") in _LEVELLED:
             place.part = "interpolar" if (place.organ, place.level) == ("kidney", "middle") else place.level
+    if not found and draft.kind and draft.kind.means.get("device") == "chest tube":  # "its tip in the left apex"
+        found = [Place(p.first, p.last, side=p.side) for p in draft.places if p.weak and p.side][:1]
     if not found and draft.kind and not (draft.kind.organ or draft.kind.device) and draft.kind.name != "lymph node":
         found = [p for p in draft.places if p.weak][:1]
     if heading is not None:
         under = _under(heading)
-        found = found or [under]
+        elsewhere = draft.kind is not None and _is_elsewhere(draft.kind, under.organ)
+        found = found or [replace(under, side=None) if elsewhere else under]
         for place in found:
+            if not elsewhere and place.organ in (None, under.organ):
+                place.side = place.side or under.side
             place.organ = place.organ or under.organ
     return found, conflicts
+
+
+def _is_elsewhere(kind: Kind, organ: str | None) -> bool:
+    """ "Right kidney: .. Gallstones.": what can be in one organ alone, under the heading of another."""
+    return kind.always and kind.organ != organ
 
 
 def _is_soft_tissue(items: Sequence[Term], place: Place) -> bool:
@@ -147,7 +190,8 @@ def _under(heading: Term) -> Place:
     """The place that a heading names ("Station 4R:")."""
     place = heading.means.get("place", {})
     segments = [place["segment"]] if "segment" in place else []
-    return Place(0, 0, heading.means.get("organ") or place.get("organ"), place.get("side"), segments=segments)
+    side = heading.means.get("side") or place.get("side")
+    return Place(0, 0, heading.means.get("organ") or place.get("organ"), side, segments=segments)
 
 
 def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:
@@ -251,6 +295,8 @@ def _split(draft: Draft, places: list[Place], items: Sequence[Term]) -> list[Pie
         expanded = _sides_in_order(expanded[0], items)
     if (each_its_own := _counts_of(draft, expanded, items)) and not sizes:
         return [(p, None, n) for p, n in zip(expanded, each_its_own, strict=True)]
+    if own := _in_parentheses(draft, expanded, items):
+        return own
     if len(expanded) <= 1:
         place = expanded[0] if expanded else None
         if lists:
@@ -292,6 +338,27 @@ def _counts_of(draft: Draft, places: Sequence[Place], items: Sequence[Term]) -> 
     starts = [*(items[p.first].start for p in places), len(items[-1].text) + items[-1].end]
     behind = all(a < t.start < b for t, (a, b) in zip(said, pairwise(starts), strict=True))
     return [int(t.means["count"]) for t in said] if behind else []
+
+
+def _in_parentheses(draft: Draft, places: Sequence[Place], items: Sequence[Term]) -> list[Piece]:
+    """ "metastases: liver (x3, up to 25 mm), lung (8 mm and 11 mm)": number and lengths of each of several places."""
+    starts = [p.first for p in places]
+    if len(places) < 2 or starts != sorted(set(starts)) or places[-1].last > len(items):
+        return []
+    if sum(p.last < len(items) and is_mark(items[p.last], "(") for p in places) < 2:
+        return []
+    found: list[Piece] = []
+    for place, end in zip(places, [*starts[1:], len(items)], strict=True):
+        sizes = [s for i, s in draft.sizes if place.last <= i < end and s["is"] in _OWN_SIZE]
+        counts = [t for t in draft.counts if items[place.last - 1].end <= t.start < items[end - 1].end]
+        number = next((int(t.means["count"]) for t in counts if t.means["count"].isdigit()), None)
+        if len(sizes) > 1 and number in (None, len(sizes)):
+            found += [(place, size, 1) for size in sizes]
+            continue
+        bounded = bool(sizes) and sizes[0]["is"] in ("largest", "below", "range")
+        several = SEVERAL if counts or bounded or not sizes else 1
+        found.append((place, sizes[0] if sizes else None, number or several))
+    return found
 
 
 def _each_side(places: list[Place]) -> list[Place]:
@@ -351,8 +418,9 @@ def counted(draft: Draft) -> int | str | None:
         numbers = [t for t in said if t.means["count"].isdigit()]
         value = (numbers or said)[0].means["count"]
         return int(value) if value.isdigit() else SEVERAL
-    if draft.plural and (levels := _named_levels(draft.places)) and all(levels):
-        return sum(levels) if sum(levels) > 1 else SEVERAL
+    broken = draft.kind.name == "fracture"  # "compression fracture of T12 and L1": each has its own
+    if (draft.plural or broken) and (levels := _named_levels(draft.places)) and all(levels):
+        return sum(levels) if sum(levels) > 1 else SEVERAL if draft.plural else 1
     if draft.plural or draft.kind.several:
         return SEVERAL
     return None if draft.kind.mass else 1
@@ -442,6 +510,7 @@ def _other_length(attributes: dict[str, Any], size: dict[str, Any]) -> None:
         "short axis": "short_axis_mm",
         "earlier": "earlier_mm",
         "distance": "distance_mm",
+        "length": "length_mm",
     }
     if "was" in size:
         attributes.setdefault("earlier_mm", size["was"])

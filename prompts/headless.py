@@ -133,7 +133,16 @@ def _of_the_last(items: Sequence[Term], where: Sequence[Place], told: Told, sent
 def _tell(state: Text, told: Told, items: Sequence[Term], spread: Scopes, where: list[Place], taken: set[int]) -> None:
     """Add the words of a sentence to a finding that stands."""
     draft = replace(
-        told.draft, places=[], sizes=[], counts=[], attributes={}, conflicts=[], used=set(), volumes=[], size_word=None
+        told.draft,
+        places=[],
+        sizes=[],
+        counts=[],
+        attributes={},
+        conflicts=[],
+        used=set(),
+        volumes=[],
+        size_word=None,
+        shares=[],
     )
     draft.places = [p for p in where if not p.weak]
     for place in where:
@@ -180,7 +189,7 @@ def normal(state: Text, items: Sequence[Term], where: Sequence[Place], number: i
     state.understood = True
     organs = [p for p in where if p.organ and not p.weak]
     if not organs and sentence.organ is not None:
-        organs = [Place(0, 0, organ=organ_of(sentence.organ))]
+        organs = [Place(0, 0, organ=organ_of(sentence.organ), side=sentence.organ.means.get("side"))]
     start, end = state.source.raw_span(items[0].start, items[-1].end)
     dilated = any(i.has("normal") and _DILATED.search(i.text) for i in items)
     for place in organs:

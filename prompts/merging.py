@@ -8,12 +8,15 @@ from dataclasses import replace
 from prompts.drafts import FOCAL, Draft, finer
 from prompts.findings import Told, findings_of
 from prompts.lexicon import Term
+from prompts.places import Place
 from prompts.reading import SEVERAL, Finding
 from prompts.sections import Sentence
 from prompts.text import Text
 
 _GENERIC = frozenset(("lesion", "lung opacity"))
+_OF_A_WHOLE = frozenset(("bowel obstruction",))  # its length is a width of loops
 _FAMILY = {"interstitial lung disease": "fibrosis"}  # a word for what the other is
+_NAMES = ("tumour", "sarcoma", "metastasis", "adenoma", "hemangioma")  # what a mass turns out to be
 _DEPTH = 6  # how many findings back "the lesion" may speak of
 _SIZE_TOLERANCE = 0.06  # 17.6 mm is repeated as 18 mm
 
@@ -29,6 +32,21 @@ def shared_with_others(state: Text, items: Sequence[Term], drafts: Sequence[Draf
         last = state.told[-1].finding if state.told and before is None else None
         if last is not None and last.side and draft.places and not any(p.side or p.own_organ for p in draft.places):
             draft.places = [replace(p, side=last.side, organ=p.organ or last.organ) for p in draft.places]
+
+
+def in_the_same(state: Text, items: Sequence[Term], drafts: Sequence[Draft]) -> None:
+    """ "two satellite nodules in the same lobe": where the last finding is; "on the same side": on its side."""
+    at = next((k for k, i in enumerate(items) if i.text.lower() in ("same", "the same")), len(items) - 1)
+    said = items[at + 1].means if at + 1 < len(items) else {}
+    word = items[at + 1].text.lower() if at + 1 < len(items) else ""
+    last = next((t.finding for t in reversed(state.told) if t.finding.status == "present" and t.finding.side), None)
+    if last is None or not ({"noun", "organ", "segment"} & set(said) or word.startswith("side")):
+        return
+    for draft in drafts:
+        if draft.status == "present" and not any(p.side or p.part for p in draft.places):
+            part = last.part if "noun" in said or "segment" in said else None
+            organ = last.organ if part or not draft.places else draft.places[0].organ
+            draft.places = [Place(draft.head, draft.head, organ=organ, side=last.side, part=part)]
 
 
 def add(state: Text, draft: Draft, items: Sequence[Term], sentence: Sentence) -> None:
@@ -100,21 +118,33 @@ def within_sentence(told: list[Told], number: int) -> None:
             (_FAMILY.get(f.kind, f.kind), f.organ, f.side, f.part, f.status, f.attributes.get("device")), one
         )
         before = told[first : next(k for k, t in enumerate(told) if t is one)]
-        fewer = [t for t in before if _says_less(t.finding, f)]
+        fewer = [t for t in before if _says_less(t.finding, f) and not _two_of_a_sort(t.draft, one.draft)]
         again = fewer[0] if again is one and fewer else again
-        again_in_place = again is not one and not (
-            one.draft.kind and one.draft.kind.device and f.attributes.get("device") != "surgical material"
+        again_in_place = (
+            again is not one
+            and not _two_of_a_sort(again.draft, one.draft)
+            and not (one.draft.kind and one.draft.kind.device and f.attributes.get("device") != "surgical material")
         )
-        if again_in_place and f.kind not in FOCAL and not f.size_mm and not again.finding.size_mm:
+        measured = (f.size_mm or again.finding.size_mm) if f.kind not in _OF_A_WHOLE else None
+        if again_in_place and f.kind not in FOCAL and not measured:
             merged(again, one)
             told[:] = [t for t in told if t is not one]
 
 
 def _says_less(a: Finding, b: Finding) -> bool:
     """ "A compression fracture causing height loss is seen in L1": one is told without a place."""
-    if (a.kind, a.status) != (b.kind, b.status) or not _fits(a.organ, b.organ):
+    alike = _FAMILY.get(a.kind, a.kind) == _FAMILY.get(b.kind, b.kind) and a.status == b.status
+    if not alike or not _fits(a.organ, b.organ):
         return False
     return not (a.side or a.part) or not (b.side or b.part)
+
+
+def _two_of_a_sort(a: Draft, b: Draft) -> bool:
+    """ "an umbilical hernia and inguinal hernias": one noun, each with a word of its own."""
+    one, other = a.text.lower().split(), b.text.lower().split()
+    if len(one) != 2 or len(other) != 2 or one[0] == other[0]:
+        return False
+    return one[1].rstrip("s") == other[1].rstrip("s") == "hernia"
 
 
 def _measured_again(told: Sequence[Told], one: Told) -> Told | None:
@@ -146,6 +176,8 @@ def without_repeats(told: Sequence[Told]) -> list[Told]:
         else:
             if one.finding.size_mm is not None:
                 answered.add(id(earlier))
+            for other in _all_named(kept, earlier, one):
+                other.become(kind=one.finding.kind)
             merged(earlier, one)
     return kept
 
@@ -173,10 +205,22 @@ def _repeated(kept: Sequence[Told], one: Told, answered: set[int]) -> Told | Non
     there = [k for k in kept if k.draft.section != "impression" or k.finding == one.finding]
     alike = [k for k in there if _alike(k.finding, one.finding)]
     if one.finding.size_mm is None:  # a summary speaks of all that are alike
-        return alike[0] if alike else None
+        named = [k for k in alike if k.finding.kind == one.finding.kind]
+        longest = max(alike, key=lambda k: max(k.finding.size_mm or (0.0,)), default=None)
+        return named[0] if named else longest
     fresh = [k for k in alike if id(k) not in answered]
     exact = [k for k in fresh if _same_size(k.finding, one.finding) is True]
     return next(iter(exact or fresh), None)
+
+
+def _all_named(kept: Sequence[Told], earlier: Told, one: Told) -> list[Told]:
+    """ "lesions of 22 and 15 mm ... two lesions, likely metastases": all that a plural gives a name to."""
+    new = one.finding
+    if new.count in (None, 1) or new.size_mm is not None or finer("nodule", new.kind) != new.kind:
+        return []
+    kinds = ("lesion", "nodule", "mass")
+    return [k for k in kept if k is not earlier and k.finding.kind in kinds and earlier.finding.kind in kinds
+            and k.draft.section != "impression" and _alike(k.finding, new)]  # fmt: skip
 
 
 def _alike(a: Finding, b: Finding) -> bool:
@@ -189,8 +233,10 @@ def _alike(a: Finding, b: Finding) -> bool:
 
 def _renamed(a: Finding, b: Finding) -> bool:
     """ "3 cm mass in segment 5 ... HCC in segment 5": a lesion in the same place under the name of what it is."""
-    same = a.organ == b.organ and a.side == b.side and a.part == b.part and (a.side or a.part)
-    return bool(same and {a.kind, b.kind} <= FOCAL and b.size_mm is None and finer(a.kind, b.kind) == b.kind)
+    if a.organ != b.organ or b.size_mm is not None or not {a.kind, b.kind} <= FOCAL or finer(a.kind, b.kind) != b.kind:
+        return False
+    vague = a.kind in ("nodule", "mass") and b.kind in _NAMES and _sides(a.side, b.side) and _fits(a.part, b.part)
+    return vague or bool(a.side == b.side and a.part == b.part and (a.side or a.part))
 
 
 def _fits(a: str | None, b: str | None) -> bool:

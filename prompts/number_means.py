@@ -9,7 +9,10 @@ Means = dict[str, Any]
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 SIGNED = rf"(?:(?<![\w).])-\s?)?{NUMBER}"
-MM = r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?)(?![a-wyz\d^]|x(?!\s?\d))"
+MM = (
+    r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|in\.(?=\s|$|,|;|\))|um|microns?|micromet(?:er|re)s?)"
+    r"(?![a-wyz\d^]|x(?!\s?\d))"
+)
 GAP = r"[\s-]*"
 _ROMAN = {"i": 1, "ii": 2, "iii": 3, "iv": 4, "v": 5, "vi": 6, "vii": 7, "viii": 8, "ix": 9}
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -32,7 +35,10 @@ def _values(text: str) -> list[float]:
 
 
 def _scale(unit: str) -> float:
-    return 10.0 if unit.lower().startswith("c") else 25.4 if unit.lower().startswith("i") else 1.0
+    unit = unit.lower()
+    if unit.startswith(("u", "micro")):
+        return 1e-3
+    return 10.0 if unit.startswith("c") else 25.4 if unit.startswith("i") else 1.0
 
 
 def _sized(text: str) -> list[float]:
@@ -119,6 +125,12 @@ def _bound(said: str | None) -> str | None:
     return "largest" if re.search(r"up to|reach|max", said) else None
 
 
+def inches(match: re.Match[str]) -> Means:
+    """ "3/4 inch", "1 1/2 in.", with a whole number before the fraction or none."""
+    whole = value(match["whole"]) if match["whole"] else 0.0
+    return {"size": {"axes": (round(25.4 * (whole + int(match["over"]) / int(match["under"])), 6),), "is": None}}
+
+
 def volumes(match: re.Match[str]) -> Means:
     """mL, one or more."""
     return {"volume": tuple(_values(re.sub(r"cm(?:3|\^3|\s3)", "", match[0], flags=re.I)))}
@@ -191,7 +203,8 @@ def vertebra(match: re.Match[str]) -> Means:
 
 def ribs(match: re.Match[str]) -> Means:
     """Ribs by their numbers: "ribs 5 to 7", "the 4th and 6th ribs"."""
-    numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", match["list"].lower())
+    said = match.groupdict()
+    numbers = re.sub(r"(?<=\d)(?:st|nd|rd|th)", "", str(said["list"] or said.get("bracketed")).lower())
     numbers = re.sub(r"[a-z]+", lambda m: str(_NTH.index(m[0]) + 1) if m[0] in _NTH else m[0], numbers)
     numbers = re.sub(r"\s*(?:-|to|through)\s*", "-", numbers)
     numbers = re.sub(r"\s*(?:,|/|and|&)\s*", ",", numbers)

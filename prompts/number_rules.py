@@ -24,6 +24,7 @@ from prompts.number_means import (
     earlier,
     grown,
     grown_or_range,
+    inches,
     length,
     length_range,
     lengths_listed,
@@ -64,7 +65,7 @@ _DOSE = rf"[1-9]\d{_NOT_A_DOSE}"
 _GY = r"(?:[\s-]*(?:gy|grays?))?"
 _AGE = r"(?P<age>-?\s?\d{1,3})"
 _SEX = r"(?:\W{0,2}(?P<sex>[mf])\b)?"
-_UNITS = "mm cm millim centim inch"
+_UNITS = "mm cm millim centim inch in. um micro"
 
 
 def _rule(
@@ -84,7 +85,7 @@ _BOUND = (
 )
 _SECTION = (
     r"(?:slices?|slice\s+thickness|sections?|section\s+thickness|spacing|voxels?|"
-    r"thick(?:\s+(?:slices?|sections?))?|collimation|intervals?|cuts?|reconstruction\w*)"
+    r"thick(?:\s+(?:slices?|sections?))?(?![\s-]*wall)|collimation|intervals?|cuts?|reconstruction\w*)"
 )
 _PEOPLE = "(?:man|male|gentleman|boy|woman|female|lady|girl)"
 RULES = (
@@ -118,6 +119,14 @@ RULES = (
     ),
     _rule(r"[1-5][\s-]*phases?|[1-5][\s-]*phasic", read_alone, needs="phas"),
     _rule(r"n?tl\s?[-#]?\s?\d{1,2}(?=\W)", lambda m: {"label": True}, needs="tl"),
+    _rule(r"\d+(?:\.\d+)?[\s-]*(?:py|pack[\s-]*(?:years?|yrs?))", read_alone, needs="py pack"),
+    _rule(r"\d{1,2}(?::\d{2})?(?:\s*-\s*\d{1,2}(?::\d{2})?)?\s*o'?\s?clock(?:\s+position)?", read_alone, needs="clock"),
+    _rule(
+        r"\d+(?=[\s-]+(?:(?:different|separate|random|synthetic|more)\s+)?"
+        r"(?:cts?|ct\s+scans?|scans?|volumes?|patients?|cases?|studies|examples?|samples?)(?!\w))",
+        read_alone,
+        needs="ct scan volume patient case stud example sample",
+    ),
     # where in the study
     _rule(
         rf"stations?\s+(?P<list>{_STATION}(?:\s*(?:[-/,]|,?\s*and)\s*{_STATION}(?!\s*[cm]m))*)",
@@ -163,7 +172,7 @@ RULES = (
     _rule(
         (
             r"(?:bosniak|li-?\s?rads|lr|lung-?\s?rads|bi-?\s?rads|pi-?\s?rads|ti-?\s?rads|o-?\s?rads|c-?rads|cad-?\s?rads|"
-            r"co-?rads|figo|birads|tirads|stanford|debakey|aast|child(?:-pugh)?|ajcc|ishak|siewert|bclc|forrest|hinchey|"
+            r"co-?rads|figo|birads|tirads|stanford|debakey|aast|child-pugh|child(?=[\s:-]*(?:class|grade)?[\s:-]*[abc](?!\w))|ajcc|ishak|siewert|bclc|forrest|hinchey|"
             r"balthazar|category|cat)[\s:-]*(?:category|class|type|grade|score|stage)?[\s:-]*(?:\d[a-z]?|"
             r"[ivx]+[abcf]?|[a-dm]|tr(?:\s+viable)?|tr-?m|2f)"
         ),
@@ -297,7 +306,7 @@ RULES = (
     ),
     _rule(r"(?P<bronchus>b)(?P<list>10|[1-9])[a-c]?(?![\d.])", segments, needs="b1 b2 b3 b4 b5 b6 b7 b8 b9"),
     _rule(
-        r"(?:vertebrae?_)?(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|,?\s*and|to|,)\s*(?:[ctlds]\s?\d{1,2}|\d{1,2}\b))*)(?!\s*[cm]m)",
+        r"(?:vertebrae?_)?(?P<level>[ctld]\s?\d{1,2}(?:\s*(?:-|/|,?\s*and|to|,)\s*(?:[ctlds]\s?\d{1,2}|\d{1,2}\b(?!\s*%)))*)(?!\s*[cm]m)",
         vertebra,
     ),
     _rule(
@@ -317,7 +326,12 @@ RULES = (
         left=r"(?:(?<=rib fractures )|(?<=rib fracture )|(?<=ribs fractures ))",
         needs="rib",
     ),
-    _rule(rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?P<list>{_RIBS})(?!\s*[cm]m)", ribs, needs="rib"),
+    _rule(
+        rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?:\(\s*(?P<bracketed>{_RIBS})\s*\)|(?P<list>{_RIBS})(?!\s*[cm]m))",
+        ribs,
+        left=r"(?<!\w)",
+        needs="rib",
+    ),
     _rule(
         rf"(?P<list>{_RIBS})(?=\s+(?:(?:left|right|anterior|posterior|lateral)\s+){{0,2}}ribs?\b)", ribs, needs="rib"
     ),
@@ -332,6 +346,12 @@ RULES = (
         needs="tall height weight bmi",
     ),
     # volumes and lengths
+    _rule(
+        r"(?:(?P<whole>\d)[\s-]+)?(?P<over>\d)/(?P<under>[2-9]|16)[\s-]*(?:inch(?:es)?|in\b\.?)",
+        inches,
+        left=r"(?<![\w./])",
+        needs="in",
+    ),
     _rule(
         rf"(?P<words>{WORDED}(?:\s*(?:x|by|times|(?P<to>to))\s*{WORDED}){{0,2}})[\s-]+(?P<unit>{MM})",
         worded,
@@ -396,11 +416,16 @@ RULES = (
         count,
         left=r"(?:(?<=mets )|(?<=metastases )|(?<=nodules )|(?<=lesions )|(?<=cysts )|(?<=stones ))",
     ),
+    _rule(r"(?P<count>\d{1,2})\s+in\s+(?:total\s+)?(?:number|total|all)", count, needs="number total all"),
     _rule(r"\(?\bn\s*=\s*(?P<count>\d{1,2})\)?(?!\d)", count, left="", needs="="),
     _rule(
         r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z])|(?<=[a-z]\s\s)|(?<=[a-z]\s\s\s))", needs="("
     ),
-    _rule(r"\d{1,2}[.)](?=\s+[A-Za-z])(?!\s*[cm]m\b)", read_alone, left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())"),
+    _rule(
+        r"\d{1,2}[.)](?=\s+(?:[A-Za-z]|\d+(?:[.,]\d+)?\s?(?:[cm]m|x\s?\d|-\s?\d)))(?!\s*[cm]m\b)",
+        read_alone,
+        left=r"(?:(?<=^)|(?<=[\n.:;] )|(?<=\n)|(?<=\())",
+    ),
     _rule(r"#\s*\d+", read_alone, left="", needs="#"),
     _rule(
         r"\d{1,2}\s?(?:-|to)\s?\d{1,2}(?=\s+[a-z])(?!\s+(?:m|in|with|on|at)\b)",

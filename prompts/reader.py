@@ -23,7 +23,7 @@ from prompts.lexicon import Term, function_words
 from prompts.places import places
 from prompts.reading import Finding, Reading, Status
 from prompts.request import FindingRequest
-from prompts.scopes import scopes
+from prompts.scopes import Scopes, scopes
 from prompts.sections import Sentence
 from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
@@ -102,6 +102,7 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     where = places(items, spread, taken)
     drafts = drafts_of(items, spread, taken)
     state.excepted = state.excepted or any(i.has("stop") and _EXCEPT.match(i.text) for i in items)
+    state.excepted = state.excepted or _of_others(items, spread)
     state.bare_target = state.bare_target or any("target" in i.means for i in items)
     if not drafts:
         headless.read(state, items, spread, where, sentence, taken, number)
@@ -113,6 +114,7 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     if state.pending and not state.told:
         headless.take_pending(state, drafts[0])
     merging.shared_with_others(state, items, drafts)
+    merging.in_the_same(state, items, drafts)
     for draft in drafts:
         draft.sentence, draft.section = number, section
         if any(term.means["count"] == "0" for term in draft.counts):
@@ -123,6 +125,16 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     merging.within_sentence(state.told, number)
     for draft in drafts:
         state.use(items, draft.used)
+
+
+_OTHERS = ("new", "other", "additional", "further")
+
+
+def _of_others(items: Sequence[Term], spread: Scopes) -> bool:
+    """ "stable nodules, and no newly developed nodule": what is ruled out is none of those that are there."""
+    return any(
+        "absent" in scope and item.text.lower().startswith(_OTHERS) for item, scope in zip(items, spread, strict=True)
+    )
 
 
 def _exemplify(state: Text, items: Sequence[Term], drafts: Sequence[Draft], number: int) -> None:

@@ -68,9 +68,12 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         if (
             name in contexts
             and not named
+            and not (name == "beside" and _is_adjective(items, index))
             and not (name == "example" and any("finding" in i.means for i in items[index:]))
         ):
             reach(found, scope, _places(items, index))
+    if items[index].text.lower() in ("vs", "versus"):
+        reach(found, "possible", _other_of_two(items, index))
     if "suggests" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "largest" in contexts:
@@ -83,6 +86,23 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     for name in ("equal", "due"):
         if name in contexts:
             reach(found, name, forward(items, index))
+
+
+def _is_adjective(items: Sequence[Term], index: int) -> bool:
+    """ "Adjacent sigmoid colon wall thickening": a place that a finding follows is its own."""
+    if items[index].text.lower() not in ("adjacent", "neighboring", "neighbouring", "surrounding"):
+        return False
+    behind = next((k for k in range(index + 1, len(items)) if not is_place(items[k])), len(items))
+    return index + 1 < behind < len(items) and "finding" in items[behind].means
+
+
+def _other_of_two(items: Sequence[Term], index: int) -> list[int]:
+    """ "2 cm opacity, infarct versus pneumonia": neither is certain where what is seen was told before."""
+    first = next((k for k in range(index - 1, -1, -1) if "finding" in items[k].means), None)
+    if first is None or any(not ("attributes" in i.means or is_place(i)) for i in items[first + 1 : index]):
+        return []
+    opens = next((k for k in range(first, -1, -1) if is_mark(items[k], ",", ":", "(")), None)
+    return [first] if opens is not None and any("finding" in i.means for i in items[:opens]) else []
 
 
 def _no_device(items: Sequence[Term], indices: Sequence[int]) -> list[int]:
@@ -347,6 +367,9 @@ def _of_one(items: Sequence[Term], index: int) -> list[int]:
         item = items[j]
         if item.has("stop") or ("finding" in item.means and j > index + 2):
             break
+        following = _chunk_after(items, j + 1) if is_mark(item, ",") and j > index + 1 else []
+        if following and is_place(following[0]) and any("finding" in i.means for i in following):
+            break  # "the largest 11 mm in the lower pole, bladder stone"
         inside.append(j)
     return inside
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from prompts.lexicon import Term, phrases
@@ -24,6 +24,20 @@ _UNENDED = (
 )
 _EXPECTING = frozenset(_UNENDED.split())
 _ASKED = ("indication", "history")
+_DICTATED = ("findings", "impression")
+_SPOKEN = frozenset(("finding", "impression", "conclusion"))
+_VERBS = (
+    "is are was were has have had of in on at by for from with and or to as that which who suggest suggestive "
+    "suggesting consistent compatible concerning favor favoring represent may could can should would will likely most "
+    "probably indicate reflect due related above below described noted seen , ( ) / - : ."
+)
+_ADJECTIVES = (
+    "the a an no this these those other additional clinical extrinsic mass diagnostic imaging my our his her ct key "
+    "main significant abnormal acute incidental positive negative overall and or of in with for : , ("
+)
+_NO_HEADING = frozenset(_VERBS.split())  # behind a word that is no heading there
+_BEFORE_NO_HEADING = frozenset(_ADJECTIVES.split())
+_LONG_BREATH = 12  # words without a mark: dictated
 _OPENS_A_LINE = frozenset("-*\u2022")
 
 
@@ -100,6 +114,7 @@ def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int
     first, opens = 0, True
     for index, token in enumerate(tokens):
         new_line = index > first and _breaks_line(source, tokens[index - 1], token)
+        new_line = new_line or _dictated(source, tokens, first, index)
         new_line = new_line or (index in labels and index > first and tokens[index - 1].text == ",")
         if new_line:
             yield first, index, opens
@@ -113,6 +128,15 @@ def _stretches(source: Source, terms: Sequence[Term]) -> Iterator[tuple[int, int
             first, opens = index + 1, False
     if first < len(tokens):
         yield first, len(tokens), opens
+
+
+def _dictated(source: Source, tokens: Sequence[Token], first: int, index: int) -> bool:
+    """ "... no effusion impression chronic infection": a heading in the middle of what was dictated without a mark."""
+    if index == first or tokens[index].key not in _SPOKEN or index + 1 >= len(tokens):
+        return False
+    before, behind = tokens[index - 1], tokens[index + 1]
+    opens = "\n" in source.text[before.end : tokens[index].start] or index - first >= _LONG_BREATH
+    return opens and before.key not in _BEFORE_NO_HEADING and behind.key not in _NO_HEADING
 
 
 def _ends(source: Source, tokens: Sequence[Token], index: int) -> bool:
@@ -165,6 +189,9 @@ def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> t
     if name is None and term is not None and {"organ", "place"} & set(term.means) and "region" not in term.means:
         organ, behind = term, term.last
         name = "organ"
+    sided = at.get(term.last) if name is None and term is not None and set(term.means) == {"side"} else None
+    if sided is not None and "organ" in sided.means and term is not None:  # "Right kidney:"
+        organ, behind, name = replace(sided, means={**sided.means, "side": term.means["side"]}), sided.last, "organ"
     if name is None:
         return None
     words = " ".join(t.text for t in tokens[first:behind])
@@ -172,11 +199,18 @@ def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> t
         return name, behind + 1, organ
     alone = behind == last and name not in ("organ", "detail")
     shouted = words.isupper() and len(words) > 3 and name not in ("organ", "detail") and behind < last
+    if name in _DICTATED and _opens_dictation(tokens, first, behind, last):
+        return name, behind, organ
     if alone and (words.isupper() or _alone_on_line(source, tokens, first, behind)):
         return name, behind, organ
     if shouted and not tokens[behind].text.isupper() and tokens[behind].text[0].isalnum():
         return name, behind, organ
     return None
+
+
+def _opens_dictation(tokens: Sequence[Token], first: int, behind: int, last: int) -> bool:
+    """ "impression fatty liver", as dictated: the bare word, and behind it what was found and no verb."""
+    return behind == first + 1 < last and tokens[first].key in _SPOKEN and tokens[behind].key not in _NO_HEADING
 
 
 def _alone_on_line(source: Source, tokens: Sequence[Token], first: int, behind: int) -> bool:

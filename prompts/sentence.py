@@ -46,12 +46,20 @@ def named_again(items: Sequence[Term], told: Sequence[Kind]) -> list[Term]:
     """ "Cyst in the left kidney. A second one in the upper pole.": another of the last of `told`."""
     found = list(items)
     for index, item in enumerate(items):
-        if not item.has("another") or any("finding" in i.means for i in items[index + 1 : index + 3]):
+        named = any("finding" in i.means for i in items[index + 1 : index + 3])
+        if named or not item.has("another") or _is_largest(found, index):
             continue
         kinds = [i.means["finding"] for i in found[:index] if "finding" in i.means] or told
         if kinds:
             found[index] = replace(item, means={"finding": kinds[-1], "another": True})
     return found
+
+
+def _is_largest(items: Sequence[Term], index: int) -> bool:
+    """ "multiple stones, the larger one 12 mm": one of those, behind which its length stands."""
+    several = any("finding" in i.means and i.plural for i in items[:index])
+    sized = any("size" in i.means for i in items[index + 1 : index + 3])
+    return several and sized and items[index].has("largest") and items[index].text.lower().startswith("the ")
 
 
 def as_attributes(items: Sequence[Term]) -> list[Term]:
