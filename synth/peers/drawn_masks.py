@@ -27,7 +27,7 @@ OF_REGION: dict[Region, tuple[str, ...]] = {
     Region.CHEST: _CHEST,
     Region.ABDOMEN: _ABDOMEN,
     Region.CHEST_ABDOMEN: (*_CHEST, *_ABDOMEN),
-}  # structures that a mask of the region must have; of other regions it is not known how to get them
+}  # structures that a mask of the region must have; of no other region can one be asked for
 _LEAST_ML, _MOST_ML = 1.0, 1e5
 _MOST_STRUCTURES = 200
 _AT_SIDES = 0.01  # share of the left, right, front and back faces of its own field that may be body

@@ -20,7 +20,7 @@ from synth.volumes.labels import maisi_channels
 
 SIDE = 64  # latent voxels along each axis, as it learned them
 MM = 1.5  # of a voxel of a mask
-MINUTES = 480  # on one core of a CPU, about, in all steps
+_STEP_S, _DECODE_S = 29, 360  # of one core
 _CORE, _HALO = {"cpu": 32, "cuda": SIDE}, 4  # latent voxels that are decoded at once, and those around them
 _SLAB = 16  # voxels whose channels are in memory at once
 
@@ -33,6 +33,11 @@ def field_mm() -> float:
 def pieces() -> int:
     """That a mask is decoded in at most, for progress bars."""
     return int(np.ceil(SIDE / _CORE["cpu"])) ** 3
+
+
+def minutes(steps: int) -> int:
+    """That a mask takes on one core of a CPU, about."""
+    return round((steps * _STEP_S + _DECODE_S) / 60)
 
 
 def draw_ids(

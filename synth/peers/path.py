@@ -54,6 +54,7 @@ _USUAL_SPACING: dict[str, Spacing] = {
 _ELSE: Spacing = (0.781, 0.781, 2.981)
 _LEARNED_MM = ((0.5, 3.0), (0.5, 3.0), (0.5, 5.0))
 _ROUNDED_MM = 0.5
+_FEW = 50  # steps of the mask model
 _WATER_HU = 0
 _COARSE_MM = 4.0  # spacing from which organs are drawn at 4 mm too
 _OF_PATIENT = ("region", "phase", "sex", "age", "habitus", "extent")
@@ -173,11 +174,11 @@ class PeerOrder:
         """Raise InputError for what its mask model cannot draw."""
         self.peer.require_masks()
         self.sizes  # noqa: B018  # a table that is none is refused before anything is drawn
-        if self.request.region is not None and self.request.region not in drawn_masks.OF_REGION:
+        if self.request.region not in drawn_masks.OF_REGION:
             known = ", ".join(region.replace("_", " and ") for region in drawn_masks.OF_REGION)
             raise InputError(
-                f"'{self.request.region.replace('_', ' ')}' with --masks drawn: MAISI's mask model is told sizes of "
-                f"organs of the abdomen, and no region; say one of {known}, or give --organs"
+                f"'{self.request.prompt}' with --masks drawn: MAISI's mask model is told no region, but sizes of "
+                f"organs of the abdomen; say one of {known}, or give --organs"
             )
         long, field = self.size[2] * self.spacing[2], mask_model.field_mm()
         if long > field + _ROUNDED_MM:
@@ -186,9 +187,10 @@ class PeerOrder:
                 "mm; ask for fewer voxels with --size, or thinner slices with --slice-mm"
             )
         if library.device().type == "cpu" and not self.slow:
-            minutes = mask_model.MINUTES * (self.mask_steps or sampling.TRAIN_STEPS) / sampling.TRAIN_STEPS
+            minutes = mask_model.minutes(self.mask_steps or sampling.TRAIN_STEPS)
+            quicker = "" if self.mask_steps else f" ({mask_model.minutes(_FEW)} with --mask-steps {_FEW})"
             raise InputError(
-                f"--masks drawn on a CPU: a mask takes about {max(minutes, 1):.0f} minutes of a core; wait for it with "
+                f"--masks drawn on a CPU: a mask takes about {minutes} minutes of a core{quicker}; wait for it with "
                 "--slow, run on a GPU, or say --masks ours"
             )
 

@@ -129,8 +129,9 @@ def test_masks_that_fail_are_refused_before_a_ct_is_drawn(
     monkeypatch.setattr(sampling, "draw", lambda *told: drawn.append(1) or real(*told))
     draft = path.draft_peer(order, 0, 0, Progress(quiet=True))
     assert f"its organs, as MAISI's mask model drew them: {fails}" in draft.why_not() and not drawn
-    draft = path.draft_peer(order, 0, 1, Progress(quiet=True))
-    assert draft.passed and drawn == [1]
+    assert path.draft_peer(order, 0, 1, Progress(quiet=True)).passed and drawn == [1]
+    plans = [order.plan(index, attempt) for index, attempt in ((0, 0), (0, 1), (1, 0))]
+    assert len({plan.mask_seed for plan in plans}) == len({plan.mask_sizes for plan in plans}) == 3
 
 
 def test_masks_that_fail_are_drawn_again_from_python_too(rflow: Path, masks: list[np.ndarray]) -> None:
@@ -208,7 +209,10 @@ def test_what_cannot_be_asked_of_the_mask_model(
 
     assert "--masks drawn on a CPU: a mask takes about" in said()
     assert "wait for it with --slow, run on a GPU, or say --masks ours" in said()
-    assert "'head neck' with --masks drawn: MAISI's mask model is told" in said("--slow", prompt="CT of the neck")
+    assert "about 489 minutes of a core (30 with --mask-steps 50); wait" in said_of_all_steps(rflow, tmp_path, capsys)
+    for elsewhere in ("CT of the neck", "CT head", "CT of the pelvis"):
+        line = said("--slow", prompt=elsewhere)
+        assert f"'{elsewhere}' with --masks drawn: MAISI's mask model" in line and "chest, abdomen, chest and" in line
     assert "field of 512 mm from feet to head with --masks drawn" in said("--slow", "--slice-mm", "8")
     assert "--mask-steps: is of MAISI's mask model; say --masks drawn" in said("--masks", "ours")
     (rflow / TABLES[1]).parent.mkdir()
@@ -221,6 +225,11 @@ def test_what_cannot_be_asked_of_the_mask_model(
     assert cli.main([*typed, "--slow"]) == 2 and "--size: is for other people's weights" in capsys.readouterr().err
     assert cli.main(["generate", PROMPT, "--mask-steps", "3", "--out", str(tmp_path / "out")]) == 2
     assert "--mask-steps: is for other people's weights" in capsys.readouterr().err
+
+
+def said_of_all_steps(model: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    assert cli.main(["generate", "chest CT", "--model", str(model), *DRAWN[:2], *GRID, "--out", str(folder / "o")]) == 2
+    return capsys.readouterr().err
 
 
 def cut(file: Path) -> None:

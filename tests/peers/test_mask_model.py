@@ -167,8 +167,13 @@ def test_fewer_steps_end_where_the_noise_is_told_rightly(
 
 def test_the_same_seed_is_the_same_mask_on_one_and_two_threads(peer: Maisi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mask_model, "SIDE", 16)
-    decode = mask_model.decode
-    monkeypatch.setattr(mask_model, "decode", lambda peer, z, *more: decode(peer, z[:, :, :4, :4, :4], *more))
+    decode, computing = mask_model.decode, []
+
+    def of_a_corner(peer: Maisi, latent: torch.Tensor, *more: Any) -> np.ndarray:
+        computing.append((torch.get_num_threads(), torch.is_grad_enabled()))
+        return decode(peer, latent[:, :, :4, :4, :4], *more)
+
+    monkeypatch.setattr(mask_model, "decode", of_a_corner)
     before = torch.get_num_threads()
     try:
         drawn = []
@@ -180,6 +185,7 @@ def test_the_same_seed_is_the_same_mask_on_one_and_two_threads(peer: Maisi, monk
     assert (
         np.array_equal(*drawn) and drawn[0].shape == (16, 16, 16) and set(np.unique(drawn[0])) <= set(maisi_channels())
     )
+    assert set(computing) == {(1, False)}
     swapped = (TOLD[1], TOLD[0], *TOLD[2:])
     for told, seed, steps in ((TOLD, 6, 2), (swapped, 5, 2), (TOLD, 5, 3)):
         assert not np.array_equal(mask_model.draw_ids(peer, told, seed, steps, CPU), drawn[0])
