@@ -91,7 +91,7 @@ def wanted(request: CaseRequest) -> dict[str, tuple[str, ...]]:
     """What a mask must show of -> the structures of which one must be there: of the region each, of a finding any."""
     of_region = {name: (name,) for name in OF_REGION.get(request.region, ())} if request.region else {}
     of_findings = {
-        "_".join(filter(None, (finding.organ, finding.side))): known
+        "_".join(filter(None, (finding.organ, finding.side))).replace(" ", "_"): known
         for finding in request.findings
         if (known := tuple(n for n in structures_of(finding.organ, finding.side, finding.segment) if n in maisi_ids()))
     }

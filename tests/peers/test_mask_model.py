@@ -179,7 +179,7 @@ def test_the_same_seed_is_the_same_mask_on_one_and_two_threads(peer: Maisi, monk
         drawn = []
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            drawn.append(mask_model.draw_ids(peer, TOLD, 5, 2, CPU))
+            drawn.append(mask_model.draw_ids(peer, TOLD, 5, 1, CPU))
     finally:
         torch.set_num_threads(before)
     assert (
@@ -187,7 +187,7 @@ def test_the_same_seed_is_the_same_mask_on_one_and_two_threads(peer: Maisi, monk
     )
     assert set(computing) == {(1, False)}
     swapped = (TOLD[1], TOLD[0], *TOLD[2:])
-    for told, seed, steps in ((TOLD, 6, 2), (swapped, 5, 2), (TOLD, 5, 3)):
+    for told, seed, steps in ((TOLD, 6, 1), (swapped, 5, 1), (TOLD, 5, 2)):
         assert not np.array_equal(mask_model.draw_ids(peer, told, seed, steps, CPU), drawn[0])
 
 
