@@ -96,12 +96,22 @@ def _by_word(items: Sequence[Term], index: int, named: Set[str]) -> dict[str, An
         return {"ordinary": True}  # "20 scans, each with a nodule"
     if word == "thick" and index and items[index - 1].text.lower().endswith("wall"):
         return {"finding": kind_named("wall thickening")}  # "bladder wall thick"
+    if word == "ca" and _is_circa(items, index):
+        return {"ordinary": True}
     if word == "one" and index and "size" in items[index - 1].means:
         before = [i.means["finding"] for i in items[:index] if "finding" in i.means]
         return {"finding": before[-1]} if before else None
     if word == "calcified" and _alone_with_organ(items, index):
         return {"finding": kind_named("calcification")}
     return None
+
+
+def _is_circa(items: Sequence[Term], index: int) -> bool:
+    """ "ca. 2.8 cm mass": a length follows, and no organ that has it stands before ("colon ca. 3 cm")."""
+    dot = index + 1 < len(items) and items[index + 1].means.get("mark") == "."
+    behind = items[index + 1 + dot] if index + 1 + dot < len(items) else None
+    placed = index > 0 and not {"organ", "place", "side", "segment"}.isdisjoint(items[index - 1].means)
+    return bool(dot) and behind is not None and "size" in behind.means and not placed
 
 
 def _organs(items: Sequence[Term]) -> set[str]:

@@ -50,6 +50,7 @@ _ORGANS = f"{', '.join(list(Organ)[:_LISTED])} and {len(Organ) - _LISTED} more"
 _STATUS = {"possible": "only possible", "past": "past"}
 
 
+_OF_RIBS = re.compile(r"\bR\d|\bribs?\b")
 _ABDOMINAL = re.compile(r"\babdominal|\baaa\b|\b(?:infra|supra|juxta)-?renal", re.I)
 
 
@@ -423,6 +424,9 @@ def place_of(finding: Finding) -> str | None:
     if finding.organ == Organ.AORTA and _ABDOMINAL.search(finding.text):
         return "abdominal aorta"
     bone = _part(Organ.BONE, finding) if finding.organ == Organ.BONE else None
+    named = str(finding.attributes.get("segment", finding.text))  # "ribs 6 to 8", "rib fractures"
+    if bone is None and finding.organ == Organ.BONE and _OF_RIBS.search(named):
+        return Segment.RIB
     return bone or finding.organ
 
 

@@ -142,11 +142,13 @@ def _same_measure(draft: Draft, items: Sequence[Term]) -> None:
 
     An aneurysm of 58 mm "and a length of 8 cm" is as long, and no second one.
     """
-    if draft.kind is not None and draft.kind.name not in FOCAL and len(draft.sizes) > 1:
-        for index, size in draft.sizes[1:]:
+    if draft.kind is not None and draft.kind.name not in FOCAL:
+        for index, size in draft.sizes:
             said = " ".join(i.text.lower() for i in items[max(index - 2, 0) : index])
             behind = " ".join(i.text.lower() for i in items[index + 1 : index + 3])
-            if size["is"] is None and (said.endswith(("length of", "length")) or behind.startswith("in length")):
+            along = behind.startswith(("in length", "segment", "length"))  # "a thickened 8 cm segment"
+            also = len(draft.sizes) > 1 and index != draft.sizes[0][0] and said.endswith(("length of", "length"))
+            if size["is"] is None and (also or along):
                 size["is"] = "length"
     measures = ("short axis", "thickness", "largest")
     for (a, first), (b, second) in zip(draft.sizes, draft.sizes[1:], strict=False):
@@ -394,6 +396,7 @@ def _goes_on(item: Term) -> bool:
     return item.coordinates or item.text.lower() in ("accompanied by", "with", "and accompanying")
 
 
+_LEFT = frozenset(("leaving", "residual", "with residual"))  # "consolidation has resolved, leaving scarring"
 _FOLLOWING = frozenset(
     (
         "adjacent",
@@ -412,6 +415,8 @@ _FOLLOWING = frozenset(
         "basilar",
         "accompanying",
         "associated",
+        "leaving",
+        "residual",
     )
 )
 
@@ -439,10 +444,10 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft, followed: set[in
     if (
         side
         and (words & _FOLLOWING or {"with", "with adjacent"} & words)
-        and (before.status == draft.status or before.kind.history)
+        and (before.status == draft.status or before.kind.history or (before.status == "past" and words & _LEFT))
     ):
         kept = [p for p in draft.places if not p.weak]
-        if before.kind.history and not kept:  # "left upper lobe resection with scarring"
+        if (before.kind.history or before.status == "past") and not kept:  # "left upper lobe resection with scarring"
             draft.places = [replace(p, absent=False) for p in before.places]
             return
         if before.kind.organ == draft.kind.organ == "lung" and not kept:  # "lower lobe bronchiectasis with plugging"
@@ -470,7 +475,8 @@ def _around(items: Sequence[Term], before: Draft, draft: Draft) -> None:
         draft.places = [replace(p, weak=False) for p in before.places if p.last in (where, where - 1)] or draft.places
         return
     behind = items[draft.last : draft.last + 3]
-    pointed = any(i.has("beside") for i in behind[:1]) and any(i.text.lower() in _IT for i in behind[1:])
+    after_it = " ".join(i.text.lower() for i in behind[:2]).startswith("behind it")
+    pointed = after_it or any(i.has("beside") for i in behind[:1]) and any(i.text.lower() in _IT for i in behind[1:])
     related = any(i.text.lower() in ("which", "satellite") for i in [*between, *items[draft.first - 1 : draft.first]])
     if (pointed or related) and not draft.kind.always:
         draft.places = [replace(p) for p in before.places if not p.weak]
@@ -489,7 +495,14 @@ def _within(before: Draft, draft: Draft) -> None:
         draft.places = [replace(first, organ="thyroid"), *draft.places[1:]]
     if draft.kind.name == "ascites" and not draft.kind.always and before.kind.name in ("effusion", "ascites"):
         _of_the_same_space(before, draft)
-    if draft.kind.name != "thrombosis" or _placed(draft):
+    if _placed(draft):
+        return
+    if draft.kind.name == "wall thickening" and before.kind.organ in _TUBES and not draft.kind.always:
+        home = [replace(p) for p in before.places if p.organ in _TUBES and not p.weak]
+        draft.places = home or [Place(draft.head, draft.head, organ=before.kind.organ)]
+    if draft.kind.name == "arterial wall calcification" and before.kind.name in ("stenosis", "aneurysm"):
+        draft.places = [replace(p) for p in before.places if p.organ and not p.weak]
+    if draft.kind.name != "thrombosis":
         return
     if before.kind.name in ("aneurysm", "dissection"):
         organ = next((p.organ for p in before.places if p.organ and not p.weak), before.kind.organ)
@@ -531,9 +544,11 @@ def _organs(draft: Draft) -> frozenset[str]:
     if draft.kind.device:
         return frozenset({str(draft.kind.means["device"])})
     said = {p.organ for p in draft.places if p.organ and not p.weak and not draft.kind.always}
+    said -= {"vertebra"} if len(said) > 1 else set()  # "at L3 level in the upper ureter"
     return frozenset(said) if said else frozenset({draft.kind.organ} if draft.kind.organ else ())
 
 
+_TUBES = ("colorectum", "bowel", "stomach", "esophagus", "gallbladder", "bladder")
 _COUPLED = (frozenset(("kidney", "ureter")), frozenset(("chest tube", "pleura")))
 
 

@@ -119,6 +119,9 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     if b.status != a.status or not a.text.lower().startswith(("enlarg", "thick")):
         return False
+    commas = [k for k in range(a.last, b.first) if is_mark(items[k], ",")]
+    if any("count" in items[k + 1].means or items[k + 1].has("article") for k in commas):
+        return False  # "thickened terminal ileum, 2 abscesses"
     return not any(i.is_finite or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
 
@@ -311,6 +314,10 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     between = [i for i in items[a.last : b.first] if not i.has("article")]
     hollow = a.kind.name in (*FOCAL, *_HOLLOW)
+    if a.kind.name in FOCAL and b.kind.name == "cavity" and between and between[-1].has("with") and not b.plural:
+        a.attributes["cavitary"] = "yes"
+        a.used |= b.used
+        return True
     if hollow and b.kind.needs_place and b.text.lower().startswith("thick") and between and between[-1].has("with"):
         a.attributes["wall"] = "thick"
         a.used |= b.used
@@ -321,7 +328,7 @@ def _described(items: Sequence[Term], a: Draft, b: Draft) -> bool:
     )  # "fractures with 40% and 20% height loss"
     if a.kind.name == b.kind.name and a.kind.name not in FOCAL and shared:
         return _told(a, b, certain=True)
-    if a.kind.name not in FOCAL:
+    if a.kind.name not in FOCAL or a.kind.name == "stone":
         return False
     listed = b.text.lower().replace("-", " ") == "ground glass" and is_mark(items[b.first - 1], ",")
     if (

@@ -46,6 +46,7 @@ _OWN_SIZE = (None, "largest", "below", "above", "range")
 _BODY = frozenset(("chest", "abdomen", "pelvis"))
 _REGIONS = frozenset(("chest", "abdomen", "pelvis", "neck"))
 _LEVELLED = frozenset(("lung", "kidney", "esophagus"))
+_SKELETAL = ("bone", "vertebra", "disc", "joint")
 _NODAL = frozenset(("mediastinum", "hilum", "axilla", "retroperitoneum", "neck", "inguinal"))
 _FLUID = ("effusion", "ascites")
 _SPREAD = frozenset(("steatosis", "cirrhosis", "emphysema", "mosaic attenuation", "pulmonary edema", "osteopenia"))
@@ -92,9 +93,14 @@ def findings_of(draft: Draft, items: Sequence[Term], heading: Term | None) -> li
     found = [_finding(draft, place, size, count) for place, size, count in split]
     kept = _without_doubles([f for f in found if f is not None])
     kept = _with_own_share(kept, draft)
+    lithiasis = draft.text.lower().endswith("lithiasis")  # "nephrolithiasis up to 6 mm"
+    if lithiasis and not draft.counts:
+        kept = [replace(f, count=SEVERAL) if f.attributes.get("size_is") == "largest" else f for f in kept]
     kept = [replace(f, count=SEVERAL) if _on_both(f, draft, items) else f for f in kept]
     if draft.kind.also:
         kept += [replace(kept[0], kind=draft.kind.also, organ=kind_named(draft.kind.also).organ)]
+        if draft.kind.name == "bile duct dilatation":  # "double duct sign: CBD 15 mm, pancreatic duct 7 mm"
+            kept[-1] = replace(kept[-1], size_mm=None)
     return [Told(f, draft, (*draft.conflicts, *conflicts), strange) for f in kept]
 
 
@@ -155,6 +161,8 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
     conflicts: list[str] = []
     for place in own:
         _add(found, place, items, conflicts)
+    if draft.kind and draft.kind.organ not in _SKELETAL and any(p.organ not in (None, *_SKELETAL) for p in found):
+        found = [p for p in found if p.organ != "vertebra"]  # "at L3 level in the upper ureter"
     own_organ = draft.kind.organ if draft.kind else None
     for place in found[1:]:  # "in the left kidney, 2 cm in the upper and 1 cm in the lower pole"
         if place.side is None and place.part and not place.own_organ and found[0].organ == place.organ:
@@ -219,7 +227,9 @@ def _with_own_length(items: Sequence[Term], a: Place, b: Place) -> bool:
     """ "18 mm in the subcarinal and 14 mm in the right hilar area": two places of nodes, each with its length."""
     between = items[a.last : b.first]
     nodal = a.organ in _NODAL and b.organ in _NODAL and a.own_organ and b.own_organ
-    return nodal and any("size" in i.means for i in between) and any(i.has("joins") for i in between)
+    sized = any("size" in i.means for i in items[b.last : b.last + 2])
+    listed = any(i.has("joins") for i in between) or (sized and any(is_mark(i, ",", ";") for i in between))
+    return nodal and any("size" in i.means for i in between) and listed
 
 
 def _compatible(a: Place, b: Place) -> bool:

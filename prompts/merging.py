@@ -228,14 +228,24 @@ def _alike(a: Finding, b: Finding) -> bool:
     if a.status != b.status or _same_size(a, b) is False:
         return False
     kinds = a.kind == b.kind or b.kind in _GENERIC or (a.kind in _GENERIC and b.kind in FOCAL) or _renamed(a, b)
+    if (a.kind, b.kind) == ("collection", "abscess"):
+        return kinds
     return kinds and _fits(a.organ, b.organ) and _sides(a.side, b.side) and _fits(a.part, b.part)
 
 
 def _renamed(a: Finding, b: Finding) -> bool:
     """ "3 cm mass in segment 5 ... HCC in segment 5": a lesion in the same place under the name of what it is."""
+    if (a.kind, b.kind) == ("collection", "abscess"):
+        return _fits(a.organ, b.organ) or b.organ is None
     if a.organ != b.organ or b.size_mm is not None or not {a.kind, b.kind} <= FOCAL or finer(a.kind, b.kind) != b.kind:
         return False
-    vague = a.kind in ("nodule", "mass") and b.kind in _NAMES and _sides(a.side, b.side) and _fits(a.part, b.part)
+    cystic = a.kind == "cyst" and b.kind == "tumour" and "mass" in a.text.lower()  # "complex cystic mass"
+    vague = (
+        (cystic or a.kind in ("nodule", "mass"))
+        and b.kind in _NAMES
+        and _sides(a.side, b.side)
+        and _fits(a.part, b.part)
+    )
     return vague or bool(a.side == b.side and a.part == b.part and (a.side or a.part))
 
 
@@ -259,8 +269,9 @@ def merged(a: Told, b: Told) -> None:
     """What `b` says of `a` is told of it: "A mass is seen. The lesion measures 3 cm."; a number beats "several"."""
     old, new = a.finding, b.finding
     numbered = old.count == SEVERAL and isinstance(new.count, int) and bool(b.draft.counts)
+    pus = (old.kind, new.kind) == ("collection", "abscess")
     a.become(
-        kind=new.kind if old.kind in (*_GENERIC, *_FAMILY) else finer(old.kind, new.kind),
+        kind=new.kind if old.kind in (*_GENERIC, *_FAMILY) or pus else finer(old.kind, new.kind),
         organ=old.organ or new.organ,
         side=old.side or new.side,
         part=old.part or new.part,

@@ -10,7 +10,7 @@ Means = dict[str, Any]
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|\.\d+)"
 SIGNED = rf"(?:(?<![\w).])-\s?)?{NUMBER}"
 MM = (
-    r"(?:mm|cm|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|in\.(?=\s|$|,|;|\))|um|microns?|micromet(?:er|re)s?)"
+    r"(?:mms?|cms?|millimet(?:er|re)s?|centimet(?:er|re)s?|inch(?:es)?|in\.(?=\s|$|,|;|\))|um|microns?|micromet(?:er|re)s?)"
     r"(?![a-wyz\d^]|x(?!\s?\d))"
 )
 GAP = r"[\s-]*"
@@ -19,6 +19,8 @@ _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
           "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty")  # fmt: skip
 _NTH = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh",
         "twelfth")  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+WORDED_AGE = rf"(?:{'|'.join(_TENS)})(?:[\s-]+(?:{'|'.join(_WORDS[1:10])}))?|(?:{'|'.join(_WORDS[1:20])})"
 WORDED = rf"(?:{'|'.join(_WORDS)}|half\s+an?)(?:\s+point\s+(?:{'|'.join(_WORDS[:10])}))?"
 
 
@@ -157,6 +159,13 @@ def person(match: re.Match[str]) -> Means:
     sex = (groups.get("sex") or "").lower()
     means: Means = {"age": int(re.sub(r"\s", "", match["age"]))}
     return {"person": means | ({"sex": {"f": "female", "w": "female"}.get(sex, "male")} if sex else {})}
+
+
+def worded_age(match: re.Match[str]) -> Means:
+    """ "seventy-two year old"."""
+    ten, _, one = re.sub(r"[\s-]+", " ", match["words"].lower()).partition(" ")
+    age = 10 * (_TENS.index(ten) + 2) if ten in _TENS else _WORDS.index(ten)
+    return {"person": {"age": age + (_WORDS.index(one) if one else 0)}}
 
 
 def named_person(match: re.Match[str]) -> Means:

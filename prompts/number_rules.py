@@ -14,6 +14,7 @@ from prompts.number_means import (
     NUMBER,
     SIGNED,
     WORDED,
+    WORDED_AGE,
     Means,
     axes,
     axes_with_unit,
@@ -43,6 +44,7 @@ from prompts.number_means import (
     vertebra,
     volumes,
     worded,
+    worded_age,
 )
 
 Rule = tuple[str, Callable[[re.Match[str]], Means], tuple[str, ...]]
@@ -280,6 +282,7 @@ RULES = (
         named_person,
         needs="man male boy lady girl",
     ),
+    _rule(rf"(?P<words>{WORDED_AGE})[\s-]+year(?:s|[\s-]+old)", worded_age, left=r"(?<![\w-])", needs="year"),
     _rule(rf"aged?:?\s*{_AGE}(?:\s*(?:years?|yrs?|y))?", person, needs="age"),
     _rule(r"(?P<age>\d{1,3})[\s-]*(?:months?|mo)[\s-]*old", months, needs="mo"),
     _rule(rf"{_AGE}\s?y(?=\W|$)", person, left=r"(?<![\w.])"),
@@ -330,6 +333,13 @@ RULES = (
         rf"ribs?[\s_]+(?:(?:left|right)[\s_]+)?(?:no\.?\s*)?(?:\(\s*(?P<bracketed>{_RIBS})\s*\)|(?P<list>{_RIBS})(?!\s*[cm]m))",
         ribs,
         left=r"(?<!\w)",
+        needs="rib",
+    ),
+    _rule(
+        r"(?P<count>\d{1,2})(?=\s+(?:(?:displaced|old|healed|acute|left|right|anterior|posterior|lateral)\s+){0,2}"
+        r"(?:rib\s+(?:fractures|fxs?)|ribs\s+(?:fractured|broken)|(?:fractured|broken)\s+ribs))",
+        count,
+        left=r"(?<![\w.,/-])(?<!and )(?<!to )(?<!\d, )(?<!rib )(?<!ribs )",
         needs="rib",
     ),
     _rule(

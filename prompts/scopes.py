@@ -78,7 +78,8 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "largest" in contexts:
         reach(found, "largest", _of_one(items, index))
-    if "invades" in contexts:  # "splenic vein invasion": of a neighbour
+    moved = items[index].text.lower() == "displaced" and not any("finding" in i.means for i in items[:index])
+    if "invades" in contexts and not moved:  # "splenic vein invasion": of a neighbour
         reach(found, "beside", _places_before(items, index))
     if not named and items[index].means.get("attributes", {}).get("invasion") == "close relationship":
         led = index + 1 < len(items) and (items[index + 1].has("with") or items[index + 1].has("in"))

@@ -8,6 +8,7 @@ from functools import cache
 
 from prompts.lexicon import Term, phrases
 from prompts.phrases import load
+from prompts.places import within
 from prompts.source import Source, Token
 
 UNTITLED = "text"
@@ -87,6 +88,8 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
 def _names_the_scan(source: Source, term: Term | None) -> bool:
     """ "Indication: r/o PE. CTPA: no filling defect.": what was found follows what was asked."""
     behind = source.tokens[term.last].text if term is not None and term.last < len(source.tokens) else ""
+    if term is not None and source.tokens[term.first].text in ("CT", "CTA", "NECT", "CECT", "HRCT"):
+        return True  # "Reason: fall. CT brain without contrast."
     return term is not None and "region" in term.means and behind == ":"
 
 
@@ -192,6 +195,8 @@ def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> t
     sided = at.get(term.last) if name is None and term is not None and set(term.means) == {"side"} else None
     if sided is not None and "organ" in sided.means and term is not None:  # "Right kidney:"
         organ, behind, name = replace(sided, means={**sided.means, "side": term.means["side"]}), sided.last, "organ"
+    if name == "organ" and organ is not None and (last_of := _second_organ(source, at, organ, behind, last)):
+        behind = last_of
     if name is None:
         return None
     words = " ".join(t.text for t in tokens[first:behind])
@@ -206,6 +211,15 @@ def _heading(source: Source, at: Mapping[int, Term], first: int, last: int) -> t
     if shouted and not tokens[behind].text.isupper() and tokens[behind].text[0].isalnum():
         return name, behind, organ
     return None
+
+
+def _second_organ(source: Source, at: Mapping[int, Term], organ: Term, behind: int, last: int) -> int | None:
+    """ "Lungs and airways:", "Mediastinum/hila:": of two organs of which one holds the other, the first."""
+    joined = behind < last and source.tokens[behind].key in ("and", "/", "&")
+    other = at.get(behind + 1) if joined else None
+    if other is None or other.last >= last or source.tokens[other.last].text != ":":
+        return None
+    return other.last if within(other.means.get("organ"), organ.means.get("organ")) else None
 
 
 def _opens_dictation(tokens: Sequence[Token], first: int, behind: int, last: int) -> bool:

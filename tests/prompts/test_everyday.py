@@ -231,3 +231,63 @@ def test_sinuses() -> None:
         ("sinusitis", "pharynx", "left", None, None, 1),
         ("cyst", "pharynx", "right", None, 9, 1),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ca. 3.1 cm mass in the LUL", [("mass", "lung", "left", "upper", 31, 1)]),
+        ("right tonsil ca 2 cm", [("tumour", "pharynx", "right", None, 20, 1)]),
+        ("renal cysts upto 4cms on the left", [("cyst", "kidney", "left", None, 40, "several")]),
+        ("3 rib fractures on the right", [("fracture", "bone", "right", None, None, 3)]),
+        ("effusion, 3 rib fractures on the right",
+         [("effusion", "pleura", None, None, None, 1), ("fracture", "bone", "right", None, None, 3)]),
+        ("cystic fibrosis: bronchiectasis", [("bronchiectasis", "lung", None, None, None, 1)]),
+        ("LUL mass with cavitation", [("mass", "lung", "left", "upper", None, 1)]),
+        ("The right-sided arteries opacify normally.", []),
+        ("The consolidation in the right upper lobe has resolved, leaving minimal scarring.",
+         [("fibrotic sequela", "lung", "right", "upper", None, 1)]),
+        ("Left nephrolithiasis measuring up to 7 mm.", [("stone", "kidney", "left", None, 7, "several")]),
+        ("Right hydronephrosis with an 8 mm calculus at L4 level in the ureter.",
+         [("hydronephrosis", "kidney", "right", None, None, 1), ("stone", "ureter", "right", None, 8, 1)]),
+        ("Obstruction of the left lower lobe bronchus.", [("airway stenosis", "lung", "left", "lower", None, 1)]),
+        ("Lymph nodes: subcarinal 21 mm, right hilar 17 mm, left paratracheal 9 mm.",
+         [(NODE, MEDIASTINUM, None, None, 21, 1), (NODE, MEDIASTINUM, "right", None, 17, 1),
+          (NODE, MEDIASTINUM, "left", None, 9, 1)]),
+        ("Subarachnoid hemorrhage in the right sylvian fissure.", [("hematoma", "brain", "right", None, None, 1)]),
+        ("Fluid in the left mastoid air cells.", [("sinusitis", "pharynx", "left", None, None, 1)]),
+        ("Lungs and airways: Left upper lobe nodule measures 7 mm.\nImpression: Left upper lobe nodule.",
+         [("nodule", "lung", "left", "upper", 7, 1)]),
+        ("Sigmoid diverticulosis with wall thickening.",
+         [("diverticulosis", "colorectum", None, "sigmoid", None, 1),
+          ("wall thickening", "colorectum", None, "sigmoid", None, 1)]),
+        ("Findings: 3.2 x 2 cm fluid collection.\nImpression: Abscess.", [("abscess", None, None, None, 32, 1)]),
+        ("Left kidney displaced with mild hydronephrosis.", [("hydronephrosis", "kidney", "left", None, None, 1)]),
+        ("thickened jejunum, 2 interloop abscesses",
+         [("wall thickening", "bowel", None, None, None, 1), ("abscess", "peritoneum", None, None, None, 2)]),
+        ("Double duct sign: CBD 14 mm, pancreatic duct 6 mm.",
+         [("bile duct dilatation", "bile duct", None, None, 14, 1),
+          ("pancreatic duct dilatation", "pancreas", None, None, None, 1)]),
+        ("Left internal carotid stenosis with calcified plaque.",
+         [("stenosis", "carotid artery", "left", None, None, 1),
+          ("arterial wall calcification", "carotid artery", "left", None, None, 1)]),
+    ],
+)  # fmt: skip
+def test_slips_that_put_a_finding_elsewhere(text: str, expected: list[Row]) -> None:
+    assert rows(text) == expected
+
+
+def test_ages_in_words_and_the_scan_behind_the_reason() -> None:
+    case = read("seventy-two year old woman, CT chest, 8 mm RUL nodule").request
+    assert (case.age, case.sex) == (72, "female")
+    head = read("Reason: fall. CT brain without contrast. Thin right subdural hematoma.")
+    assert (head.region, head.request.phase) == ("head", "non_contrast")
+
+
+def test_ribs_are_in_the_chest() -> None:
+    for text in (
+        "healed fractures of right ribs 6 to 8",
+        "3 rib fractures on the left",
+        "left 9th and 10th rib fractures",
+    ):
+        assert read(text).region == "chest"
