@@ -67,6 +67,11 @@ class Door:
     why_not: str = "not drawn yet"
     by_region: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
+    @property
+    def draws_case(self) -> bool:
+        """Whether the CT is drawn too, and not the user's."""
+        return self.name == "generate"
+
     def draws(self, request: FindingRequest, region: str | None = None) -> bool:
         """Whether a finding is in the table."""
         drawn = self.by_region.get(region or "", self.findings)
@@ -233,6 +238,12 @@ def _is_drawn_there(request: FindingRequest) -> bool:
     if not only or request.segment is None:
         return True
     return any(name.split("_")[0] in only for name in structures_of(request.organ, request.side, request.segment))
+
+
+def shows_with_contrast(requests: Sequence[FindingRequest]) -> str | None:
+    """The first kind that shows in enhanced CT alone (`with contrast` of words/asked.yaml)."""
+    kinds = load("words/asked.yaml")["with contrast"]
+    return next((str(request.kind) for request in requests if request.kind in kinds), None)
 
 
 def _drawn_as(finding: Finding) -> str | None:

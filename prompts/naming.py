@@ -64,6 +64,8 @@ def _lobe(organ: str, side: str | None, part: str) -> str:
 
 def plural(noun: str) -> str:
     """ "metastases", "masses", "opacities"."""
+    if noun.endswith("embolism"):
+        return f"{noun[:-3]}i"
     if noun.endswith("sis"):
         return f"{noun[:-2]}es"
     if noun.endswith(("s", "x", "ch", "sh")):

@@ -164,6 +164,8 @@ def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) ->
     region = facts["region"]
     if region is None:
         region = _assumed_region(state, findings, bool(targets), assumed)
+    if facts["phase"] is None and door.draws_case and (kind := asking.shows_with_contrast(of_findings.requests)):
+        assumed["phase"] = f"enhanced (without contrast there is no {kind} to see)"
     assumed |= {f"'{word}'": f"did you mean '{guess}'?" for word, guess in corrections.items()}
     findings += _targets_not_drawn(state, wrong, bool(targets))
     request = _request(text, facts, of_findings, targets, findings, state)

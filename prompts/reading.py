@@ -9,7 +9,7 @@ from typing import Any, Literal
 from prompts.errors import PromptError
 from prompts.naming import name_of, place_of, size_of
 from prompts.request import CaseRequest
-from prompts.vocabulary import Region
+from prompts.vocabulary import Phase, Region
 
 Status = Literal["present", "absent", "possible", "past"]
 SEVERAL = "several"
@@ -96,10 +96,13 @@ class Reading:
 
     @property
     def case_request(self) -> CaseRequest:
-        """The request with the region that was assumed, where none was said and one can be drawn."""
-        if self.request.region is not None or self.region not in list(Region):
-            return self.request
-        return self.request.model_copy(update={"region": Region(self.region)})
+        """The request with the region and the contrast that were assumed, where they were not said."""
+        taken: dict[str, Any] = {}
+        if self.request.region is None and self.region in list(Region):
+            taken["region"] = Region(self.region)
+        if self.request.phase is None and "phase" in self.assumed:
+            taken["phase"] = Phase.ENHANCED
+        return self.request.model_copy(update=taken) if taken else self.request
 
     def drawable(self, strict: bool = False) -> Reading:
         """This reading, if anything in it can be drawn; `strict`: if all of it can.

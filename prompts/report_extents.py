@@ -72,6 +72,8 @@ def _told(kind: str, organ: str, side: str | None, volume_ml: float, facts: Exte
         text = _BY_FIGURE[kind](facts.figures, facts.median_hu, one_side)
     elif kind == FindingKind.FRACTURE:
         text = _fracture(facts)
+    elif kind == FindingKind.PULMONARY_EMBOLISM:
+        text = _embolism(facts, side)
     elif kind in _BY_VOLUME:
         text = f"{one_side if organ in ('pleura', 'kidney') else ''}{kind} of {_ml(volume_ml)} mL"
     elif kind in _BANDS:
@@ -139,6 +141,15 @@ def _fracture(facts: ExtentFacts) -> str:
         height = "" if lost is None else f", {percent(lost)} of its height lost in front"
         return f"compression fracture of vertebra {words[1]}{height}"
     return f"fracture of the {_readable(part)}"
+
+
+def _embolism(facts: ExtentFacts, side: str | None) -> str:
+    """ "Pulmonary embolism in arteries of the right lower lobe, in 3 places"."""
+    lobes = _lobes(facts)
+    where = lobes[0] if len(lobes) == 1 else f"{side} lung" if side in ("left", "right") else "both lungs"
+    of = where if where == "both lungs" else f"the {where}"
+    count = round(facts.figures.get("defects", 1))
+    return f"pulmonary embolism in arteries of {of}, in {'one place' if count == 1 else f'{count} places'}"
 
 
 _BY_FIGURE: dict[str, Callable[[Mapping[str, float], float, str], str]] = {

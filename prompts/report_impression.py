@@ -9,7 +9,18 @@ from prompts.vocabulary import FindingKind
 
 NOTHING = "No lesion or other finding is labelled in this volume."
 _ORDER: Sequence[str] = (
-    *("pneumothorax", "dissection", "aneurysm", "tumour", "mass", "sarcoma", "metastasis", "consolidation", "nodule"),
+    *(
+        "pneumothorax",
+        "pulmonary embolism",
+        "dissection",
+        "aneurysm",
+        "tumour",
+        "mass",
+        "sarcoma",
+        "metastasis",
+        "consolidation",
+        "nodule",
+    ),
     *("lesion", "lymph node", "crazy paving", "ground-glass opacity", "effusion", "pericardial effusion", "ascites"),
     *("fracture", "atelectasis", "hydronephrosis", "dilated duct", "fibrosis", "interlobular septal thickening"),
     *(

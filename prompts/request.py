@@ -163,7 +163,11 @@ def _check_place(organ: Organ, side: Side | None, segment: Segment | None) -> No
         raise ValueError(f"'{side}' {segment}: it lies in the midline; leave the side out")
     if side is Side.MIDLINE and (organ is not Organ.BONE or segment):
         raise ValueError(f"'midline' in the {organ}: say left, right or bilateral")
-    if organ is Organ.LUNG and segment is Segment.MIDDLE and side in (Side.LEFT, Side.BILATERAL):
+    if (
+        organ in (Organ.LUNG, Organ.PULMONARY_ARTERY)
+        and segment is Segment.MIDDLE
+        and side in (Side.LEFT, Side.BILATERAL)
+    ):
         raise ValueError(f"'{side} middle lobe': only the right lung has a middle lobe; say right, upper or lower")
     home = LIVER_SIDES.get(segment) if segment else None
     if organ is Organ.LIVER and side and home and side is not home:

@@ -90,15 +90,16 @@ class Organ(StrEnum):
     HEART = "heart"
     PERICARDIUM = "pericardium"
     AORTA = "aorta"
+    PULMONARY_ARTERY = "pulmonary artery"
 
 
-NOT_A_MASS = frozenset({Organ.HEART, Organ.PERICARDIUM, Organ.AORTA})
+NOT_A_MASS = frozenset({Organ.HEART, Organ.PERICARDIUM, Organ.AORTA, Organ.PULMONARY_ARTERY})
 """Organs that have findings, and no bodies such as a nodule or a mass among them."""
 INSERTABLE_ORGANS: tuple[Organ, ...] = tuple(o for o in Organ if o not in NOT_A_MASS)
 
 _CHEST = (
     *(Organ.LUNG, Organ.ESOPHAGUS, Organ.BONE, Organ.MUSCLE, Organ.MEDIASTINUM, Organ.PLEURA, Organ.THYROID),
-    *(Organ.HEART, Organ.PERICARDIUM, Organ.AORTA),
+    *(Organ.HEART, Organ.PERICARDIUM, Organ.AORTA, Organ.PULMONARY_ARTERY),
 )
 _ABDOMEN = (
     *(Organ.LIVER, Organ.KIDNEY, Organ.GALLBLADDER, Organ.PANCREAS, Organ.STOMACH, Organ.COLORECTUM, Organ.BONE),
@@ -133,6 +134,7 @@ HOME_REGION: dict[Organ, Region] = {
     Organ.HEART: Region.CHEST,
     Organ.PERICARDIUM: Region.CHEST,
     Organ.AORTA: Region.CHEST,
+    Organ.PULMONARY_ARTERY: Region.CHEST,
 }
 """The region to draw when a finding's organ was said and no region."""
 
@@ -181,6 +183,7 @@ class FindingKind(StrEnum):
     CHEST_TUBE = "chest tube"
     DISSECTION = "dissection"
     FRACTURE = "fracture"
+    PULMONARY_EMBOLISM = "pulmonary embolism"
 
 
 KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
@@ -218,6 +221,7 @@ KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
     FindingKind.CHEST_TUBE: (Organ.PLEURA,),
     FindingKind.DISSECTION: (Organ.AORTA,),
     FindingKind.FRACTURE: (Organ.BONE,),
+    FindingKind.PULMONARY_EMBOLISM: (Organ.PULMONARY_ARTERY,),
 }
 """Where the kinds that exist in few places are; the others may be anywhere. Lines and leads end in the heart."""
 
@@ -328,6 +332,7 @@ _MUSCLES: dict[Segment, tuple[str, ...]] = {
 }
 SEGMENTS: dict[Organ, tuple[Segment, ...]] = {
     Organ.LUNG: (Segment.UPPER, Segment.MIDDLE, Segment.LOWER),
+    Organ.PULMONARY_ARTERY: (Segment.UPPER, Segment.MIDDLE, Segment.LOWER),
     Organ.KIDNEY: (Segment.UPPER, Segment.INTERPOLAR, Segment.LOWER),
     Organ.LIVER: tuple(s for s in Segment if s.value.isdigit()),
     Organ.BONE: (*_MIDLINE_BONES, *_GROUPS, *_PAIRED_BONES),
@@ -350,6 +355,7 @@ LIVER_SIDES: dict[Segment, Side] = {
 
 SIDED_ORGANS: tuple[Organ, ...] = (
     *(Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.BONE, Organ.MUSCLE, Organ.PLEURA, Organ.ADRENAL),
+    Organ.PULMONARY_ARTERY,
 )
 
 
@@ -420,7 +426,7 @@ def structures_of(organ: Organ, side: Side | None = None, segment: Segment | Non
     about liver and spleen.
     """
     sides = (Side.RIGHT, Side.LEFT) if side in (None, Side.BILATERAL) else (side,)
-    if organ in (Organ.LUNG, Organ.PLEURA):
+    if organ in (Organ.LUNG, Organ.PLEURA, Organ.PULMONARY_ARTERY):  # arteries by the lobe that they lie in
         lobes = (segment,) if segment else SEGMENTS[Organ.LUNG]
         return tuple(
             f"lung_{lobe}_lobe_{s}" for s in sides for lobe in lobes if (lobe, s) != (Segment.MIDDLE, Side.LEFT)

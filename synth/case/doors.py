@@ -9,6 +9,7 @@ from typing import Any
 from prompts import ANYWHERE, Door, Reading, read
 from prompts.vocabulary import Organ, structures_of
 from synth.case.weights_folder import Weights
+from synth.lesions.embolism import ARTERIES
 from synth.lesions.extent_types import extent_types
 from synth.lesions.lesion_types import lesion_types
 from synth.lesions.spaces import SPACES
@@ -58,7 +59,9 @@ def generated(region: Region) -> _Pairs:
 
 
 def _is_drawn(structure: str, region: Region) -> bool:
-    """A space between organs is where one that it lies beside is."""
+    """A space between organs is where one that it lies beside is, arteries of the lungs where a patchwork has lungs."""
+    if structure == ARTERIES:
+        return region.scaffold == "patchwork" and bool(region.named_like("lung_*_lobe_*"))
     beside = SPACES[structure].anchors if structure in SPACES else (structure,)
     return any(name in region.structures for name in beside)
 

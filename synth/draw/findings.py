@@ -73,7 +73,8 @@ def with_lesions(plan: _P, host: Host, attempt: int = 0) -> _P:
     singles = one_by_one(plan.request.findings, numpy_rng(plan.lesion_seed))
     rng = numpy_rng(derive(plan.lesion_seed, "attempt", attempt))
     kept = {lesion.id: lesion for lesion in plan.lesions}
-    drawn = plan_each(singles, host.ct, host.organs, rng, plan.request.phase, kept)
+    trees = None if host.trees is None else host.trees.ids
+    drawn = plan_each(singles, host.ct, host.organs, rng, plan.request.phase, kept, trees)
     return plan.model_copy(update={"lesions": drawn})
 
 

@@ -59,6 +59,8 @@ def _place(plan: ExtentPlan, found: LesionMeasurement) -> Iterator[Check]:
         return
     if plan.asked.side in (Side.LEFT, Side.RIGHT):
         yield Check(f"is_{plan.asked.side.value}", float(found.side == plan.asked.side.value), 1.0, 1.0)
+    elif plan.asked.side is Side.BILATERAL and plan.asked.organ is Organ.PULMONARY_ARTERY:
+        yield Check("is_bilateral", float(found.side == "bilateral"), 1.0, 1.0)
     if plan.asked.segment and plan.asked.organ is Organ.BONE:
         yield Check(f"is_{plan.asked.segment.value}", float(found.structure in plan.structures), 1.0, 1.0)
     elif plan.asked.segment:

@@ -15,6 +15,7 @@ from synth.lesions.changed import Changed, mixed
 from synth.lesions.collapse import lobar_atelectasis
 from synth.lesions.diffuse import Affected, affected
 from synth.lesions.dissection import dissection
+from synth.lesions.embolism import embolism, with_arteries
 from synth.lesions.emphysema import emphysema
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types
@@ -79,6 +80,7 @@ WAYS: dict[str, Way] = {
     "coronary_calcification": calcium.coronary_calcification,
     "dissection": dissection,
     "fracture": fracture,
+    "embolism": embolism,
 }
 
 
@@ -112,7 +114,7 @@ def with_extents(
     """
     masks = np.zeros(host.hu.shape, np.uint8)
     for plan in plans:
-        changed = draw_extent(plan, host, organs, noise)
+        changed = draw_extent(plan, host, with_arteries(organs, trees), noise)
         hu = host.hu.copy()
         stored = np.rint(changed.hu).clip(HU_MIN, HU_MAX).astype(np.int16)
         hu[changed.box][changed.touched] = stored[changed.touched]

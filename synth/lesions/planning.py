@@ -79,15 +79,16 @@ def plan_each(
     rng: np.random.Generator,
     phase: Phase | None = None,
     kept: Mapping[int, AnyPlan] | None = None,
+    trees: np.ndarray | None = None,
 ) -> tuple[AnyPlan, ...]:
     """One plan for each of the findings of `one_by_one`; those that are `kept`, by id, are not drawn again.
 
     Findings that are told by their extent come first, each in the host with those before it; bodies lie in the host
-    with all of them.
+    with all of them. `trees`: (X, Y, Z) ids of the host's airways and vessels.
     """
     in_phase = _phase(PlacementHost.of(host, organs), phase)
     plans: dict[int, AnyPlan] = dict(kept or {})
-    host, organs = _plan_extents(singles, host, organs, in_phase, plans, rng)
+    host, organs = _plan_extents(singles, host, organs, in_phase, plans, rng, trees)
     looked_up = PlacementHost.of(host, organs, singles)
     for number, finding in enumerate(singles, start=1):
         if number not in plans:
@@ -103,6 +104,7 @@ def _plan_extents(
     phase: ContrastPhase,
     plans: dict[int, AnyPlan],
     rng: np.random.Generator,
+    trees: np.ndarray | None,
 ) -> tuple[Volume, LabelMap]:
     """Plan the findings that are told by their extent; the host and its organs with them."""
     kinds = {number: extent_type_of(f.kind) for number, f in enumerate(singles, start=1)}
@@ -113,8 +115,8 @@ def _plan_extents(
             plans[number] = plan_extent(number, kind, finding, PlacementHost.of(host, organs, [finding]), phase, rng)
         plan = plans[number]
         if isinstance(plan, ExtentPlan) and (place < len(extents) or len(extents) < len(singles)):
-            done = with_extents(host, organs, [plan], None)
-            host, organs = done.ct, done.organs
+            done = with_extents(host, organs, [plan], None, trees)
+            host, organs, trees = done.ct, done.organs, done.trees
     return host, organs
 
 
@@ -155,7 +157,8 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
         count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
         if extent_type_of(finding.kind):
             count = 1  # "ground-glass opacities" are one finding, of a share
-        diffuse = finding.organ is Organ.LUNG and extent_type_of(finding.kind) is not None  # one in both lungs
+        in_lungs = finding.organ in (Organ.LUNG, Organ.PULMONARY_ARTERY)
+        diffuse = in_lungs and extent_type_of(finding.kind) is not None  # one in both lungs
         both = finding.side is Side.BILATERAL and not diffuse
         sides = [(Side.RIGHT, Side.LEFT)[i % 2] if both else finding.side for i in range(max(count, 2 if both else 1))]
         singles += [finding.model_copy(update={"count": 1, "side": side}) for side in sides]

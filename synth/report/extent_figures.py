@@ -185,6 +185,17 @@ def _broken(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, 
     return {} if lost is None else {"height_lost": lost}
 
 
+def _emboli(scene: Scene, number: int, box: Box, mask: np.ndarray) -> dict[str, float]:
+    """How many filling defects there are, and the longest one's extent, mm."""
+    pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    spacing = scene.case.ct.spacing
+    extents = [
+        float(np.linalg.norm([(s.stop - s.start) * mm for s, mm in zip(piece, spacing, strict=True)]))
+        for piece in ndimage.find_objects(pieces)
+    ]
+    return {"defects": float(count), "longest_mm": max(extents, default=0.0)}
+
+
 FIGURES: dict[str, Figure] = {
     "cardiomegaly": _heart,
     "splenomegaly": _spleen,
@@ -194,4 +205,5 @@ FIGURES: dict[str, Figure] = {
     "dilated duct": _width,
     "dissection": _dissected,
     "fracture": _broken,
+    "pulmonary embolism": _emboli,
 }

@@ -25,7 +25,9 @@ Window = tuple[int, int]  # HU, black and white
 SOFT_TISSUE: Window = (-160, 240)  # level 40, width 400
 LUNG: Window = (-1350, 150)  # level -600, width 1500
 BONE: Window = (-450, 1050)  # level 300, width 1500
-WINDOW_NAMES = {SOFT_TISSUE: "soft tissue", LUNG: "lung window", BONE: "bone window"}
+VESSELS: Window = (-100, 600)  # level 250, width 700
+WINDOW_NAMES = {SOFT_TISSUE: "soft tissue", LUNG: "lung window", BONE: "bone window", VESSELS: "vessels"}
+_IN_VESSELS = frozenset(("embolism", "dissection"))  # which bright blood shows
 _FLUID = frozenset(("effusion", "ascites"))
 _BRIGHT = frozenset(("calcification", "pacemaker", "port", "stone", "gallstone"))
 _BONES = ("vertebrae", "rib", "sacrum", "sternum", "hip", "femur", "humerus", "scapula", "clavicula", "skull")
@@ -103,10 +105,12 @@ def is_reach(case: RasCase, number: int) -> bool:
 
 
 def window_of(case: RasCase, lesion: LesionBox) -> Window:
-    """The window of the organ that a finding is in: of bone and metal, of the lung, else of soft tissue."""
+    """The window of the organ that a finding is in: of vessels, of bone and metal, of the lung, else of soft tissue."""
     words = set(case.lesion_names.get(lesion.id, "").split("_"))
     if words & _FLUID:
         return SOFT_TISSUE
+    if words & _IN_VESSELS:
+        return VESSELS
     near = tuple(slice(max(0, s.start - 3), s.stop + 3) for s in lesion.box)
     inside = case.lesions[near] == lesion.id
     if words & _BRIGHT or _in_bone(case, near, inside):

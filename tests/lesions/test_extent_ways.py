@@ -105,7 +105,7 @@ def drawn(finding: FindingRequest, trunk: tuple[Volume, LabelMap], seed: int = 1
 
 AMOUNTS = {"cardiomegaly": {"ratio": 0.5}, "splenomegaly": {"volume_ml": 330}, "aneurysm": {"size_mm": 34}}
 ELSEWHERE = [t for t in extent_types().values() if t.unit != "share"]
-OWN_TESTS = ("cardiomegaly", "dissection", "fracture")
+OWN_TESTS = ("cardiomegaly", "dissection", "fracture", "pulmonary_embolism")
 EACH = [(t.name, p) for t in ELSEWHERE for p in t.patterns if t.name not in OWN_TESTS]
 
 
