@@ -459,6 +459,7 @@ def _follow(items: Sequence[Term], before: Draft, draft: Draft, followed: set[in
         ]
 
 
+_OF_VESSELS = ("arterial", "aortic", "vascular", "vessel")
 _IT = frozenset(("it", "them", "this", "these", "which"))
 
 
@@ -480,6 +481,8 @@ def _around(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     related = any(i.text.lower() in ("which", "satellite") for i in [*between, *items[draft.first - 1 : draft.first]])
     if (pointed or related) and not draft.kind.always:
         draft.places = [replace(p) for p in before.places if not p.weak]
+    elif draft.text.lower().startswith(_OF_VESSELS):
+        return  # "cardiomegaly and arterial wall calcification"
     elif before.kind and before.kind.organ in draft.kind.elsewhere and any(i.has("joins") for i in between):
         draft.places = [Place(draft.head, draft.head, organ=before.kind.organ)]  # "duct dilatation and atrophy"
     elif draft.kind.needs_place:

@@ -169,3 +169,13 @@ def test_a_part_that_an_organ_has_not_is_named_and_the_finding_drawn() -> None:
 def test_what_was_taken_out_is_told() -> None:
     (finding,) = read("gallbladder surgically absent").findings
     assert (finding.kind, finding.organ, finding.status) == ("operation", "gallbladder", "past")
+
+
+@pytest.mark.parametrize(
+    "first", ["coronary calcification", "cardiomegaly", "pericardial effusion", "pleural thickening"]
+)
+@pytest.mark.parametrize("second", ["arterial wall calcification", "aortic calcification", "vascular calcification"])
+def test_a_finding_that_names_its_vessels_is_in_them(first: str, second: str) -> None:
+    found = present(f"CT of the chest with {first} and {second}")
+    assert [(f.kind, f.organ) for f in found][1:] == [("arterial wall calcification", "aorta")]
+    assert [f.kind for f in found][:1] == [first]
