@@ -12,7 +12,7 @@ from types import TracebackType
 
 from synth.errors import InputError
 from synth.files.content import require_text
-from synth.files.whole import refused
+from synth.files.whole import known_as, refused
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 DEBUG = "--debug"  # anywhere among the arguments: the traceback too
@@ -80,7 +80,7 @@ def _told(error: Exception) -> tuple[str, int]:
     if isinstance(error, MemoryError) or any(words in str(error).lower() for words in _NO_MEMORY):
         return f"out of memory; {_REMEDIES[errno.ENOMEM]}", EXIT_BAD_INPUT
     if (number := refused(error)) is not None:
-        name = str(getattr(error, "filename", None) or "a file")[:_SHOWN]
+        name = known_as(str(getattr(error, "filename", None) or "a file"))[:_SHOWN]
         return f"{name}: {os.strerror(number)}; {_REMEDIES.get(number, 'check path and disk')}", EXIT_BAD_INPUT
     while type(error).__name__ == "Abort" and isinstance(error.__cause__, Exception):
         error = error.__cause__  # typer takes an early end of any file for one of the input

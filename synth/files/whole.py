@@ -22,6 +22,7 @@ from synth.errors import InputError, OutputError
 from synth.files.flock import taken
 
 _OURS = re.compile(r"\..+\.[0-9a-f]{12}(\.old)?\.partial")  # names of what is half-written
+_ASIDE = re.compile(r"(^|/)\.([^/]+)\.[0-9a-f]{12}(?:\.old)?\.partial")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SAID = re.compile(r"(?:os error|errno) (\d+)", re.IGNORECASE)  # as safetensors and Arrow say it
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -55,6 +56,25 @@ def explained(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """A folder, made with those above it; what was made goes again where an exception leaves it empty."""
+    made = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for one in made:
+                one.rmdir()
+        raise
+
+
+def known_as(path: str) -> str:
+    """A path as its reader knows it: what is written aside under its place."""
+    return _ASIDE.sub(r"\1\2", path)
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """An empty file under another name to write to; it takes its place at the end.
 
@@ -63,8 +83,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     with explained(path):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise InputError(f"{path}: is a device or pipe; choose another --out, a file")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside(path, lambda partial: partial.touch(exist_ok=False)) as partial:
+        with _inside(path.parent), aside(path, lambda partial: partial.touch(exist_ok=False)) as partial:
             yield partial
             partial.replace(path)
 
@@ -98,11 +117,9 @@ def whole_folder(path: Path, stays: Callable[[], bool]) -> Iterator[Path]:
     `stays` is asked where something has come to stand there by then: True keeps that and drops what was written, False
     puts what was written in its place, an exception does neither. Raises OutputError.
     """
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside(path) as partial:
-            yield partial
-            _put(partial, path, stays)
+    with explained(path), _inside(path.parent), aside(path) as partial:
+        yield partial
+        _put(partial, path, stays)
 
 
 @contextmanager
@@ -111,14 +128,12 @@ def added_to(folder: Path) -> Iterator[Path]:
 
     Nothing is moved where an exception ends it. Raises OutputError.
     """
-    with explained(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with aside(folder) as partial:
-            yield partial
-            for file in sorted(path for path in partial.rglob("*") if path.is_file()):
-                target = folder / file.relative_to(partial)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                file.replace(target)
+    with explained(folder), _inside(folder.parent), aside(folder) as partial:
+        yield partial
+        for file in sorted(path for path in partial.rglob("*") if path.is_file()):
+            target = folder / file.relative_to(partial)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.replace(target)
 
 
 def sweep(folder: Path) -> None:
@@ -164,7 +179,11 @@ def _claimed(path: Path, make: Callable[[Path], None]) -> tuple[Path, int]:
     name = path.name.encode()[:_NAME_BYTES].decode(errors="ignore")
     while True:
         partial = path.with_name(f".{name}.{secrets.token_hex(6)}.partial")
-        make(partial)
+        try:
+            make(partial)
+        except FileNotFoundError:  # another writer failed, and its empty folder with it
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            continue
         try:
             file = os.open(partial, os.O_RDONLY)
         except FileNotFoundError:

@@ -14,7 +14,7 @@ import pytest
 from safetensors import SafetensorError
 
 from synth.errors import InputError, OutputError
-from synth.files.whole import sweep, whole_file, whole_folder, write_whole
+from synth.files.whole import aside, known_as, new_folder, sweep, whole_file, whole_folder, write_whole
 
 FILES = 6
 
@@ -131,3 +131,42 @@ def test_a_pipe_or_device_is_not_replaced_by_a_file(tmp_path: Path) -> None:
             write_whole(tmp_path / place, "x")
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_folders_that_a_failure_leaves_empty_go_with_it(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def full(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    for out in (tmp_path / "new/deeper/case", tmp_path / "there/case"):
+        with pytest.raises(OutputError, match="no space left"):
+            new_folder(out, full)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+    new_folder(tmp_path / "new/deeper/case", lambda partial: (partial / "a").touch())
+    assert (tmp_path / "new/deeper/case/a").exists()
+
+
+def test_a_folder_that_another_writer_took_with_it_is_made_again(tmp_path: Path) -> None:
+    def gone(partial: Path) -> None:
+        if not again:
+            again.append(partial.parent.rmdir())
+        partial.mkdir()
+
+    again: list[None] = []
+    (tmp_path / "out").mkdir()
+    with aside(tmp_path / "out/case", gone) as partial:
+        assert partial.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("/a/.data.0123456789ab.partial/x.npy", "/a/data/x.npy"),
+        (".out.0123456789ab.old.partial", "out"),
+        ("/a/.hidden/x", "/a/.hidden/x"),
+        ("/a/data.partial", "/a/data.partial"),
+    ],
+)
+def test_a_place_aside_is_called_by_the_name_that_it_gets(path: str, known: str) -> None:
+    assert known_as(path) == known
