@@ -103,7 +103,8 @@ def asked(told: Sequence[Told], region: str | None, door: Door) -> Asked:
         if one.finding.organ and not (one.draft.kind and one.draft.kind.device):
             organs.setdefault(one.finding.kind, set()).add(one.finding.organ)
     home = region or _chest_of([place_of(one.finding) for one in told if one.finding.status == "present"])
-    places = [_with_organ(one, organs, home) for one in told]
+    wide = home or region_of([place_of(one.finding) for one in told if one.finding.status == "present"])
+    places = [_with_organ(t, organs, wide if t.finding.kind == FindingKind.LYMPH_NODE else home) for t in told]
     region = region or region_of([place_of(finding) for finding in places if finding.status == "present"])
     for one, finding in zip(told, places, strict=True):
         if finding.status != "present":

@@ -127,15 +127,16 @@ def _bound(said: str | None) -> str | None:
     return "largest" if re.search(r"up to|reach|max", said) else None
 
 
-def inches(match: re.Match[str]) -> Means:
-    """ "3/4 inch", "1 1/2 in.", with a whole number before the fraction or none."""
-    whole = value(match["whole"]) if match["whole"] else 0.0
-    return {"size": {"axes": (round(25.4 * (whole + int(match["over"]) / int(match["under"])), 6),), "is": None}}
+def fraction(match: re.Match[str]) -> Means:
+    """ "3/4 inch", "1 1/2 cm", with a whole number before the fraction or none."""
+    number = (value(match["whole"]) if match["whole"] else 0.0) + int(match["over"]) / int(match["under"])
+    return {"size": {"axes": (round(_scale(match["unit"]) * number, 6),), "is": None}}
 
 
 def volumes(match: re.Match[str]) -> Means:
     """mL, one or more."""
-    return {"volume": tuple(_values(re.sub(r"cm(?:3|\^3|\s3)", "", match[0], flags=re.I)))}
+    said = re.sub(r"cm(?:3|\^3|\s3)", "", match[0], flags=re.I)
+    return {"volume": tuple(_values(re.sub(r"^([1-9])\s(?=\d{3}(?!\d))", r"\1", said)))}
 
 
 def doses(match: re.Match[str]) -> Means:

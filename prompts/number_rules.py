@@ -23,9 +23,9 @@ from prompts.number_means import (
     degrees,
     doses,
     earlier,
+    fraction,
     grown,
     grown_or_range,
-    inches,
     length,
     length_range,
     lengths_listed,
@@ -357,10 +357,16 @@ RULES = (
     ),
     # volumes and lengths
     _rule(
-        r"(?:(?P<whole>\d)[\s-]+)?(?P<over>\d)/(?P<under>[2-9]|16)[\s-]*(?:inch(?:es)?|in\b\.?)",
-        inches,
+        r"(?:(?P<whole>\d)[\s-]+)?(?P<over>\d)/(?P<under>[2-9]|16)[\s-]*(?P<unit>inch(?:es)?|in\b\.?)",
+        fraction,
         left=r"(?<![\w./])",
         needs="in",
+    ),
+    _rule(
+        r"(?:(?P<whole>\d)[\s-]+)?(?P<over>1(?=/[24])|3(?=/4))/(?P<under>[24])[\s-]*(?P<unit>cms?|centimet(?:er|re)s?)",
+        fraction,
+        left=r"(?<![\w./])",
+        needs="cm centi",
     ),
     _rule(
         rf"(?P<words>{WORDED}(?:\s*(?:x|by|times|(?P<to>to))\s*{WORDED}){{0,2}})[\s-]+(?P<unit>{MM})",
@@ -369,7 +375,7 @@ RULES = (
     ),
     *(
         _rule(rf"{numbers}[\s-]*{_ML}", volumes, needs="ml cc cm milli cubic")
-        for numbers in (rf"{NUMBER}(?:{_AND}{NUMBER})+", SIGNED)
+        for numbers in (rf"{NUMBER}(?:{_AND}{NUMBER})+", r"[1-9]\s\d{3}", SIGNED)
     ),
     _rule(
         rf"(?P<axes>{NUMBER}(?:{_BY}{NUMBER}){{1,2}})(?:\s*,?\s*(?P<unit>{MM})|\s*\(\s*(?P<apart>{MM})\s*\))",

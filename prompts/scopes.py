@@ -264,7 +264,9 @@ def opens_anew(items: Sequence[Term], start: int) -> bool:
         return True
     if opening.get("size_word") and not first.text.lower().startswith("signif"):
         return True
-    if any(i.has("equal") for i in chunk):
+    if (
+        any(i.has("equal") for i in chunk) or first.has("possible before") or is_mark(first, "?")
+    ):  # "no effusion, possible PE"
         return True
     return any("size" in i.means for i in chunk) or any(i.has("in") for i in chunk[named[0] :])
 

@@ -19,6 +19,7 @@ _ONE = {
     **dict.fromkeys(_BULLETS, "\u2022"),
     **dict.fromkeys(_QUOTES, "'"),
     **dict.fromkeys(_DOUBLE, '"'),
+    **{"\u00bd": ".5", "\u00bc": ".25", "\u00be": ".75", "\u2153": ".33", "\u2154": ".67", "\u215b": ".125"},
     "\u2044": "/",
     "\u2215": "/",
     "\u2264": "<=",
