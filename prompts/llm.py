@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prompts import asking, lexicon
@@ -57,7 +57,8 @@ def read_with(model: Model, text: str, door: Door = ANYWHERE) -> Reading:
     answer = _answer(model, text)
     if answer is None:
         return replace(plain, notes=(*plain.notes, "the language model gave no valid JSON; read by the grammar"))
-    told = [one for value in answer if (one := _checked(value, text)) is not None]
+    said = _said(text)
+    told = [one for value in answer if (one := _checked(value, text, said)) is not None]
     dropped = len(answer) - len(told)
     of_findings = asking.asked(told, plain.request.region, door)
     request = plain.request.model_copy(update={"findings": tuple(of_findings.requests)})
@@ -100,7 +101,33 @@ def _instructions(text: str) -> str:
     )
 
 
-def _checked(value: Any, text: str) -> Told | None:
+@dataclass(frozen=True)
+class _Words:
+    """What the words of a text name, wherever they stand."""
+
+    organs: frozenset[str]
+    sides: frozenset[str]
+    parts: frozenset[str]
+    counts: frozenset[str]
+
+
+def _said(text: str) -> _Words:
+    """The organs, sides, parts and numbers that a text names."""
+    source = normalised(text)
+    organs, sides, parts, counts = set[Any](), set[Any](), set[Any](), set[Any](("1",))
+    for term in lexicon.terms(source, numbers_of(source)):
+        means = {**term.means, **term.means.get("place", {})}
+        kind = means.get("finding")
+        organs |= {means.get("organ"), kind.organ if kind is not None else None}
+        sides.add(means.get("side"))
+        parts |= {means.get("part"), means.get("level"), means.get("vertebra"), means.get("bare")}
+        parts |= set(means.get("couinaud", ()))
+        counts.add(means.get("count"))
+    sides |= {"bilateral"} if {"left", "right"} <= sides else set()
+    return _Words(*(frozenset(x for x in group if x) for group in (organs, sides, parts, counts)))
+
+
+def _checked(value: Any, text: str, said: _Words) -> Told | None:
     """A finding of which every value is in the text; None where its quote, kind or status is none."""
     if not isinstance(value, Mapping):
         return None
@@ -109,15 +136,15 @@ def _checked(value: Any, text: str) -> Told | None:
     if start < 0 or kind not in lexicon.kinds() or status not in _STATUSES:
         return None
     of = lexicon.kind_named(str(kind))
-    organs = load("words/places.yaml")["organs"]
-    organ = value.get("organ") if value.get("organ") in organs else of.organ
-    side = value.get("side") if value.get("side") in ("left", "right", "bilateral", "midline") else None
-    count = value.get("count")
+    organ = value.get("organ") if value.get("organ") in said.organs else of.organ
+    side = value.get("side") if value.get("side") in said.sides else None
+    part = str(value.get("part")) if str(value.get("part")) in said.parts else None
+    count = value.get("count") if str(value.get("count")) in said.counts else None
     finding = Finding(
         kind=of.name,
         organ=organ,
         side=side,
-        part=value.get("part") if isinstance(value.get("part"), str) else None,
+        part=part,
         size_mm=_sizes(value.get("size_mm"), str(quote)),
         count=count if isinstance(count, int) or count == SEVERAL else None,
         status=status,

@@ -61,8 +61,14 @@ class Finding:
     def named(self) -> str:
         """ "18 mm nodule in the right upper lobe"."""
         size = size_of(self.size_mm, self.size, self.attributes.get("size_is"))
+        name = name_of(str(self.attributes.get("device", self.kind)), self.count, size)  # "pacemaker"
+        if self.organ in (None, "none") and self.side in ("left", "right", "bilateral") and not self.part:
+            return f"{name} on {'both sides' if self.side == 'bilateral' else f'the {self.side}'}"
         where = place_of(self.organ, self.side, self.part)
-        return name_of(self.kind, self.count, size) + (f" in {where}" if where else "")
+        return f"{name} in {where}" if where else name
+
+
+_SHOWN = 10  # words without meaning in one line
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class Reading:
         }
 
     def line(self) -> str:
-        """One line, "read as: ...": what is drawn, then what is noted but not drawn."""
+        """One line, "read as: ...": what is drawn, what is noted but not drawn, ruled out, assumed, not understood."""
         request = self.request
         facts: list[Any] = [self.region and self.region.replace("_", " "), request.phase, request.extent, request.sex]
         facts += [request.age and f"{request.age} years", request.habitus and f"{request.habitus} habitus"]
@@ -155,6 +161,10 @@ class Reading:
         if self.ruled_out:
             parts.append(f"ruled out: {', '.join(f.named() for f in self.ruled_out)}")
         parts += [f"assumed {name}: {value}" for name, value in self.assumed.items()]
+        words = [f"'{' '.join(said.split())}'" for said in self.ignored_words()]
+        if words:
+            more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+            parts.append(f"not understood: {', '.join(words[:_SHOWN])}{more}")
         return "; ".join(parts)
 
     def with_findings(self, findings: tuple[Finding, ...]) -> Reading:

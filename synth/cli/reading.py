@@ -28,11 +28,16 @@ def _words(text: str) -> str:
         return text
     path = Path(text)
     try:
-        if not path.is_file():
+        if not path.is_file() and not _is_path(text):
             return text
     except OSError:
         return text
     return text_of(path)
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text that names no file was meant to: one word that ends as the name of a text does."""
+    return len(text.split()) == 1 and text.lower().endswith((".txt", ".md", ".rtf", ".json", ".csv", ".rpt"))
 
 
 def _lines(reading: Reading) -> list[str]:

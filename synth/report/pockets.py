@@ -127,6 +127,9 @@ def low_share(case: CoarsePockets, lungs: tuple[str, ...]) -> float:
 def length_mm(case: Case, number: int, box: Box) -> float:
     """Extent of a structure along its longest axis, voxel to voxel and one more."""
     points = points_of(case.organs.ids[box] == number, box, case.organs.affine)
+    voxel = float(case.ct.spacing[slice_axis(case.ct.affine)])
+    if len(points) < 2:  # the edge of a structure that the field cuts
+        return voxel
     _, vectors = np.linalg.eigh(np.cov(points.T))
     along = points @ vectors[:, -1]
-    return float(np.ptp(along)) + float(case.ct.spacing[slice_axis(case.ct.affine)])
+    return float(np.ptp(along)) + voxel

@@ -291,3 +291,22 @@ def test_ribs_are_in_the_chest() -> None:
         "left 9th and 10th rib fractures",
     ):
         assert read(text).region == "chest"
+
+
+def test_characters() -> None:
+    for text, mm in (("1\u00bd cm nodule RUL", 15), ("\u00bd inch nodule RUL", 12.7), ("1 1/2 cm nodule RUL", 15)):
+        assert [row[4] for row in rows(text)] == [pytest.approx(mm)]
+    for space in ("\u202f", " "):
+        assert present(f"right effusion 1{space}500 mL")[0].attributes["volume_ml"] == 1500
+
+
+@pytest.mark.parametrize("said", ["possible PE", "?PE", "possible infiltrate in the RLL"])
+def test_what_is_possible_behind_a_negation_is_possible(said: str) -> None:
+    assert [f.status for f in read(f"no effusion, {said}").findings] == ["absent", "possible"]
+
+
+def test_the_line_says_all() -> None:
+    line = read("CT chest, 8 mm nodule RUL, pacemaker on the left, no effusion, r/o PE, spork").line()
+    for words in ("8 mm nodule in the right upper lobe", "pacemaker on the left", "(only possible)", "ruled out: effusion",
+                  "not understood: 'spork'"):  # fmt: skip
+        assert words in line

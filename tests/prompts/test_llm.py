@@ -55,6 +55,13 @@ def test_what_is_not_in_the_text_goes() -> None:
     assert "3 of the model's findings" in reading.notes[0]
 
 
+def test_places_sides_and_numbers_that_the_text_does_not_name_go() -> None:
+    wrong = {**NODULE, "side": "right", "organ": "liver", "part": "upper", "count": 7, "status": "present"}
+    model, _ = stub(answer(wrong))
+    (found,) = [f for f in read_with(model, TEXT).findings if f.status == "present"]
+    assert (found.organ, found.side, found.part, found.count) == ("lung", None, None, None)
+
+
 def test_one_more_try_then_the_grammar() -> None:
     model, asked = stub("I cannot", answer({**NODULE, "status": "present"}))
     assert read_with(model, TEXT).parser == "llm" and len(asked) == 2

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from synth.report import Report, check, measure, write
+from synth.report import Report, check, measure, pockets, write
 from synth.report.extent_figures import aortic_widths, head_foot_mm
 from synth.report.normals import LUNGS
 from synth.volumes.types import Case, LabelMap, Volume
@@ -181,3 +181,12 @@ def test_a_lymph_node_is_in_the_space_about_it_whatever_it_touches(healthy: Case
     assert (found.kind, found.organ, found.side, found.segment, found.pleura_mm) == (
         "lymph node", organ, None, None, None,
     )  # fmt: skip
+
+
+def test_a_kidney_of_one_voxel_is_as_long_as_its_voxel(healthy: Case) -> None:
+    ids = np.where(healthy.organs.ids == 2, 0, healthy.organs.ids)
+    ids[32, 52, 20] = 2
+    cut = replace(healthy, organs=LabelMap(ids, AFFINE, NAMES))
+    box = (slice(32, 33), slice(52, 53), slice(20, 21))
+    assert pockets.length_mm(cut, 2, box) == pytest.approx(MM)
+    assert "kidney length" not in told(cut)
