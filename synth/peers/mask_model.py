@@ -20,8 +20,8 @@ from synth.volumes.labels import maisi_channels
 
 SIDE = 64  # latent voxels along each axis, as it learned them
 MM = 1.5  # of a voxel of a mask
-_STEP_S, _DECODE_S = 29, 360  # of one core
-_CORE, _HALO = {"cpu": 32, "cuda": SIDE}, 4  # latent voxels that are decoded at once, and those around them
+_STEP_S, _DECODE_S = 29, 400  # of one core
+_CORE, _HALO = {"cpu": 22, "cuda": SIDE}, 4  # latent voxels that are decoded at once, and those around them
 _SLAB = 16  # voxels whose channels are in memory at once
 
 

@@ -196,7 +196,7 @@ def test_what_cannot_be_asked_of_the_mask_model(
 
     assert "--masks drawn on a CPU: a mask takes about" in said()
     assert "wait for it with --slow, run on a GPU, or say --masks ours" in said()
-    assert "about 489 minutes of a core (30 with --mask-steps 50); wait" in said_of_all_steps(rflow, tmp_path, capsys)
+    assert "about 490 minutes of a core (31 with --mask-steps 50); wait" in said_of_all_steps(rflow, tmp_path, capsys)
     for elsewhere in ("CT of the neck", "CT head", "CT of the pelvis"):
         line = said("--slow", prompt=elsewhere)
         assert f"'{elsewhere}' with --masks drawn: MAISI's mask model" in line and "chest, abdomen, chest and" in line

@@ -348,5 +348,5 @@ def test_networks_of_other_numbers_are_refused(tmp_path: Path, model: torch.nn.M
 
 
 def test_a_field_is_a_cube_about_the_middle() -> None:
-    assert mask_model.field_mm() == 384 and mask_model.pieces() == 8
+    assert mask_model.field_mm() == 384 and mask_model.pieces() == 27
     assert np.allclose(grid((256,) * 3, (1.5,) * 3)[:3, 3], -191.25)
