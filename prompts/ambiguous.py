@@ -144,6 +144,9 @@ def _answers(items: Sequence[Term], index: int) -> bool:
     letters = {i.text for i in items if i.text in ("R", "L")}
     if behind is not None and "size" in behind.means and len(letters) > 1:
         return True  # "R 3 cm L 2 cm"
+    ends = behind is None or "mark" in behind.means or behind.has("joins")
+    if index and "size" in items[index - 1].means and ends and len(letters) > 1:
+        return True  # "4 cm R and 3 cm L"
     opens = index == 0 or "mark" in items[index - 1].means
     named = behind is not None and not {"organ", "level", "place"}.isdisjoint(behind.means)
     named = named or (items[index].text.isupper() and behind is not None and "finding" in behind.means)  # "R effusion"

@@ -328,6 +328,15 @@ def _boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place]
         return max(strong) if chained and not described and items[max(strong) + 1 : last] else last
     if strong or commas:
         return max([*strong, *commas])
+    closed = next((i for i in range(b.first - 1, a.last, -1) if is_mark(items[i], ")")), None)
+    opened = next((i for i in range(a.last, closed or a.last) if is_mark(items[i], "(")), None)
+    if closed is not None and opened is not None and not any("size" in i.means for i in items[a.last : opened]):
+        behind = items[closed + 1 : b.first]  # "3 HCCs (2, 3 and 5 cm) cirrhosis"
+        plain = all("attributes" in i.means or "size_word" in i.means for i in behind)
+    else:
+        plain = False
+    if closed is not None and plain:
+        return closed
     verb = next((i for i in range(a.last, b.first) if items[i].is_finite), None)
     if verb is not None and not _of_the_first(items, a.last, verb):
         return _subject(items, a.last, verb)

@@ -119,8 +119,9 @@ def _is_enlarged(items: Sequence[Term], a: Draft, b: Draft) -> bool:
         return False
     if b.status != a.status or not a.text.lower().startswith(("enlarg", "thick")):
         return False
-    commas = [k for k in range(a.last, b.first) if is_mark(items[k], ",")]
-    if any("count" in items[k + 1].means or items[k + 1].has("article") for k in commas):
+    commas = [k for k in range(a.last, b.first) if items[k].coordinates]
+    opening = [items[k + 1] for k in commas]
+    if any({"count", "size"} & set(i.means) or i.has("article") for i in opening):
         return False  # "thickened terminal ileum, 2 abscesses"
     return not any(i.is_finite or i.has("stop") or i.has("with") for i in items[a.last : b.first])
 
@@ -404,7 +405,11 @@ def _without_causes(found: list[Draft], items: Sequence[Term]) -> list[Draft]:
     seen = [d for d in found if d.kind and not d.kind.cause and d.status == "present"]
     kept = []
     for draft in found:
-        placed = draft.head > 0 and (is_place(items[draft.head - 1]) or items[draft.head - 1].has("with"))
+        after = " ".join(i.text.lower() for i in items[max(draft.head - 3, 0) : draft.head])
+        sequel = "sequel" in after and " of" in after  # "sequelae of pulmonary tuberculosis"
+        placed = (
+            draft.head > 0 and not sequel and (is_place(items[draft.head - 1]) or items[draft.head - 1].has("with"))
+        )
         if draft.kind and draft.kind.cause and seen and draft.status != "absent" and not placed:
             nearest = min(seen, key=lambda d: abs(d.head - draft.head))
             nearest.attributes.setdefault("cause", draft.text.lower())

@@ -180,7 +180,7 @@ def _places(draft: Draft, items: Sequence[Term], heading: Term | None) -> tuple[
         found = found or [replace(under, side=None) if elsewhere else under]
         for place in found:
             if not elsewhere and place.organ in (None, under.organ):
-                place.side = place.side or under.side
+                place.side, place.part = place.side or under.side, place.part or under.part  # "Rectum: mass"
             place.organ = place.organ or under.organ
     return found, conflicts
 
@@ -199,7 +199,7 @@ def _under(heading: Term) -> Place:
     place = heading.means.get("place", {})
     segments = [place["segment"]] if "segment" in place else []
     side = heading.means.get("side") or place.get("side")
-    return Place(0, 0, heading.means.get("organ") or place.get("organ"), side, segments=segments)
+    return Place(0, 0, heading.means.get("organ") or place.get("organ"), side, place.get("part"), segments=segments)
 
 
 def _add(found: list[Place], place: Place, items: Sequence[Term], conflicts: list[str]) -> None:

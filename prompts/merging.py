@@ -36,9 +36,10 @@ def shared_with_others(state: Text, items: Sequence[Term], drafts: Sequence[Draf
 
 def in_the_same(state: Text, items: Sequence[Term], drafts: Sequence[Draft]) -> None:
     """ "two satellite nodules in the same lobe": where the last finding is; "on the same side": on its side."""
-    at = next((k for k, i in enumerate(items) if i.text.lower() in ("same", "the same")), len(items) - 1)
-    said = items[at + 1].means if at + 1 < len(items) else {}
-    word = items[at + 1].text.lower() if at + 1 < len(items) else ""
+    at = next((k for k, i in enumerate(items) if i.text[-4:].lower() == "same"), len(items) - 1)
+    if at + 1 == len(items):
+        return
+    said, word = items[at + 1].means, items[at + 1].text.lower()
     last = next((t.finding for t in reversed(state.told) if t.finding.status == "present" and t.finding.side), None)
     if last is None or not ({"noun", "organ", "segment"} & set(said) or word.startswith("side")):
         return

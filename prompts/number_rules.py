@@ -125,9 +125,9 @@ RULES = (
     _rule(r"\d{1,2}(?::\d{2})?(?:\s*-\s*\d{1,2}(?::\d{2})?)?\s*o'?\s?clock(?:\s+position)?", read_alone, needs="clock"),
     _rule(
         r"\d+(?=[\s-]+(?:(?:different|separate|random|synthetic|more)\s+)?"
-        r"(?:cts?|ct\s+scans?|scans?|volumes?|patients?|cases?|studies|examples?|samples?)(?!\w))",
+        r"(?:cts|ct\s+scans?|scans?|volumes?|patients?|cases?|studies|examples?|samples?)(?!\w))",
         read_alone,
-        needs="ct scan volume patient case stud example sample",
+        needs="cts scan volume patient case studies example sample",
     ),
     # where in the study
     _rule(
@@ -360,13 +360,13 @@ RULES = (
         r"(?:(?P<whole>\d)[\s-]+)?(?P<over>\d)/(?P<under>[2-9]|16)[\s-]*(?P<unit>inch(?:es)?|in\b\.?)",
         fraction,
         left=r"(?<![\w./])",
-        needs="in",
+        needs="/",
     ),
     _rule(
         r"(?:(?P<whole>\d)[\s-]+)?(?P<over>1(?=/[24])|3(?=/4))/(?P<under>[24])[\s-]*(?P<unit>cms?|centimet(?:er|re)s?)",
         fraction,
         left=r"(?<![\w./])",
-        needs="cm centi",
+        needs="/",
     ),
     _rule(
         rf"(?P<words>{WORDED}(?:\s*(?:x|by|times|(?P<to>to))\s*{WORDED}){{0,2}})[\s-]+(?P<unit>{MM})",
@@ -432,7 +432,7 @@ RULES = (
         count,
         left=r"(?:(?<=mets )|(?<=metastases )|(?<=nodules )|(?<=lesions )|(?<=cysts )|(?<=stones ))",
     ),
-    _rule(r"(?P<count>\d{1,2})\s+in\s+(?:total\s+)?(?:number|total|all)", count, needs="number total all"),
+    _rule(r"(?P<count>\d{1,2})\s+in\s+(?:number|total)", count, needs="number total"),
     _rule(r"\(?\bn\s*=\s*(?P<count>\d{1,2})\)?(?!\d)", count, left="", needs="="),
     _rule(
         r"\((?P<count>\d{1,2})\)", count, left=r"(?:(?<=[a-z]\s)|(?<=[a-z])|(?<=[a-z]\s\s)|(?<=[a-z]\s\s\s))", needs="("

@@ -50,7 +50,8 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     if "normal" in contexts and behind_it is not None and behind_it.name == "lymph node":
         found[index + 1].add("absent")  # "non-enlarged lymph nodes"
     if "normal" in contexts and index and (answers or verb or _links(items[index - 1])):
-        reach(found, "absent", _no_device(items, backward(items, index if verb else index - 1)))
+        said = backward(items, index if verb else index - 1)
+        reach(found, "absent", _no_device(items, _of_the_subject(items, said, index)))
     behind = "possible before" not in contexts or (closes and index > 0) or items[index].text.lower().startswith("can")
     if "possible before" in contexts and not ("possible after" in contexts and behind):
         reach(found, "possible", _to_comma(items, forward(items, index)))
@@ -72,14 +73,13 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
             and not (name == "example" and any("finding" in i.means for i in items[index:]))
         ):
             reach(found, scope, _places(items, index))
-    if items[index].text.lower() in ("vs", "versus"):
+    if "possible before" in contexts and items[index].text.lower() in ("vs", "versus"):
         reach(found, "possible", _other_of_two(items, index))
     if "suggests" in contexts:
         reach(found, "possible", _to_comma(items, forward(items, index)))
     if "largest" in contexts:
         reach(found, "largest", _of_one(items, index))
-    moved = items[index].text.lower() == "displaced" and not any("finding" in i.means for i in items[:index])
-    if "invades" in contexts and not moved:  # "splenic vein invasion": of a neighbour
+    if "invades" in contexts and not _is_moved(items, index):  # "splenic vein invasion": of a neighbour
         reach(found, "beside", _places_before(items, index))
     if not named and items[index].means.get("attributes", {}).get("invasion") == "close relationship":
         led = index + 1 < len(items) and (items[index + 1].has("with") or items[index + 1].has("in"))
@@ -87,6 +87,30 @@ def _spread(items: Sequence[Term], index: int, contexts: Sequence[str], found: S
     for name in ("equal", "due"):
         if name in contexts:
             reach(found, name, forward(items, index))
+
+
+def _of_the_subject(items: Sequence[Term], said: list[int], index: int) -> list[int]:
+    """ "effusion and the pleural spaces are clear", "metastases the adrenals are normal": not what stands before it."""
+    kept: list[int] = []
+    places = False
+    for j in said:
+        item = items[j]
+        other = "finding" in item.means and items[j + 1].has("definite")
+        if places and (other or (item.has("joins") and _ends_in_finding(items, j))):
+            break
+        places = places or is_place(item)
+        kept.append(j)
+    return kept
+
+
+def _ends_in_finding(items: Sequence[Term], index: int) -> bool:
+    """Whether a finding stands right before an "and" and none behind it."""
+    return index > 0 and "finding" in items[index - 1].means and items[index + 1].has("definite")
+
+
+def _is_moved(items: Sequence[Term], index: int) -> bool:
+    """ "Left kidney displaced, with hydronephrosis": what is moved is where the finding is."""
+    return items[index].text.lower() == "displaced" and not any("finding" in i.means for i in items[:index])
 
 
 def _is_adjective(items: Sequence[Term], index: int) -> bool:

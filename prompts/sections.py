@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -38,6 +39,7 @@ _ADJECTIVES = (
 )
 _NO_HEADING = frozenset(_VERBS.split())  # behind a word that is no heading there
 _BEFORE_NO_HEADING = frozenset(_ADJECTIVES.split())
+_LOOSE = frozenset(("examination", "exam", "procedure", "study", "scan", "comparison"))
 _LONG_BREATH = 12  # words without a mark: dictated
 _OPENS_A_LINE = frozenset("-*\u2022")
 
@@ -62,6 +64,8 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
     at = {term.first: term for term in terms}
     found: list[Sentence] = []
     section, organ, detail = UNTITLED, None, False
+    loose = False  # a heading that names the scan, behind which a text may go on without another
+    titled = any(name == "findings" for name in _names(source))
     for first, last, opens_line in _stretches(source, terms):
         if section in _ASKED and _names_the_scan(source, at.get(first)):
             section, organ, detail = UNTITLED, None, False
@@ -70,6 +74,9 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
             if heading is None:
                 break
             name, behind, of = heading
+            loose = source.tokens[first].key in _LOOSE
+            if name == "recommendation" and not found and first == 0:
+                name = "findings"  # "Follow-up: the nodule has grown", where a text begins
             if name == "detail":
                 detail = True
             elif of is not None:
@@ -79,10 +86,30 @@ def sentences(source: Source, terms: Sequence[Term]) -> list[Sentence]:
             first = behind
         else:
             continue
+        if section in ("technique", "comparison") and loose and not titled and found and found[-1].section == section:
+            section = UNTITLED if _tells(terms, first, last) else section
         for start, end in _listed(source, terms, first, last) if section == "target" else [(first, last)]:
             found.append(Sentence(start, end, section, organ, detail, opens_line))
         detail = False
     return found
+
+
+def _names(source: Source) -> set[str]:
+    """The sections that have a heading with a colon, or alone on a line."""
+    tokens, table = source.tokens, _headings()
+    found = set[str]()
+    for index, token in enumerate(tokens):
+        if (token.text == ":" or "\n" in source.text[tokens[index - 1].end : token.start]) and index:
+            for length in range(1, min(4, index) + 1):
+                found.add(table.get(tuple(t.key for t in tokens[index - length : index]), ""))
+    return found
+
+
+def _tells(terms: Sequence[Term], first: int, last: int) -> bool:
+    """Whether a sentence under "Examination:" tells of what was found: a finding, and nothing of how it was made."""
+    inside = terms[bisect_left(terms, first, key=lambda t: t.first) : bisect_left(terms, last, key=lambda t: t.first)]
+    made = any({"phase", "ct", "spacing"} & set(t.means) for t in inside)
+    return any("finding" in t.means for t in inside) and not made
 
 
 def _names_the_scan(source: Source, term: Term | None) -> bool:

@@ -310,3 +310,38 @@ def test_the_line_says_all() -> None:
     said = ("8 mm nodule in the right upper lobe", "pacemaker on the left", "(only possible)", "ruled out: effusion")
     for words in (*said, "not understood: 'spork'"):
         assert words in line
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Examination: CT abdomen. Gallstones. Enlarged retrocaval node.",
+         [("stone", "gallbladder", None, None, None, "several"), (NODE, "retroperitoneum", None, None, None, 1)]),
+        ("Comparison: CT of 2020. 8 mm nodule in the RUL.", [("nodule", "lung", "right", "upper", 8, 1)]),
+        ("Follow-up: new 7 mm nodule in the LUL.", [("nodule", "lung", "left", "upper", 7, 1)]),
+        ("Technique: CT chest with contrast. The images were reviewed for PE.\nImpression: 8 mm nodule RUL.",
+         [("nodule", "lung", "right", "upper", 8, 1)]),
+        ("Findings: 8 mm nodule RUL.\nFollow-up: CT in 3 months for metastasis.",
+         [("nodule", "lung", "right", "upper", 8, 1)]),
+        ("There is a small pericardial effusion and the lungs are clear.",
+         [("pericardial effusion", "pericardium", None, None, None, 1)]),
+        ("the liver shows metastases the adrenals are normal", [("metastasis", "liver", None, None, None, "several")]),
+        ("Right renal pelvis filling defect of 12 mm.", [("lesion", "kidney", "right", None, 12, 1)]),
+        ("Filling defect in the right pulmonary artery.",
+         [("pulmonary embolism", "pulmonary artery", "right", None, None, 1)]),
+        ("3 HCCs (2, 3 and 5 cm) cirrhosis, PV thrombus",
+         [("tumour", "liver", None, None, 20, 1), ("tumour", "liver", None, None, 30, 1),
+          ("tumour", "liver", None, None, 50, 1), ("cirrhosis", "liver", None, None, None, None),
+          ("thrombosis", "vessel", None, None, None, 1)]),
+        ("lung masses 4cm R and 3cm L",
+         [("mass", "lung", "right", None, 40, 1), ("mass", "lung", "left", None, 30, 1)]),
+        ("bladder wall thickened + 3 cm mass of the rectum",
+         [("wall thickening", "bladder", None, None, None, 1), ("mass", "colorectum", None, "rectum", 30, 1)]),
+        ("Rectum: mass 5 cm. Perirectal nodes.",
+         [("mass", "colorectum", None, "rectum", 50, 1), (NODE, "retroperitoneum", None, "rectum", None, "several")]),
+        ("Sequelae of pulmonary tuberculosis in the right apex.",
+         [("fibrotic sequela", "lung", "right", "upper", None, "several")]),
+    ],
+)  # fmt: skip
+def test_nothing_is_swallowed(text: str, expected: list[Row]) -> None:
+    assert rows(text) == expected
