@@ -275,7 +275,7 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
         left_out.append(f"'{finding.part}' is not drawn: anywhere in the {organ}")
     if finding.side and _has_side(organ, part, finding.side):
         values["side"] = finding.side
-    elif finding.side:
+    elif finding.side and not _tells_side(part):
         left_out.append(f"side '{finding.side}' is not drawn in the {part or organ}")
     left_out += _not_drawn(finding, part)
     values["count"] = None if finding.count == SEVERAL else 1 if finding.count is None else finding.count
@@ -293,18 +293,38 @@ def _values(finding: Finding, assumed: dict[str, Any]) -> tuple[dict[str, Any], 
     return values, left_out
 
 
+def _tells_side(part: str | None) -> bool:
+    """ "Station 4R" is on the right."""
+    return part is not None and part.startswith("station") and part[-1] in "RL"
+
+
 def _at_each_level(request: FindingRequest, finding: Finding) -> list[FindingRequest]:
     """One of "three lesions in T7, T9 and L2" in each of them."""
-    levels = _levels_of(finding) if request.organ is Organ.BONE else []
-    one_each = len(levels) > 1 and request.count == len(levels)
+    levels = _levels_of(finding) if request.organ in (Organ.BONE, Organ.MEDIASTINUM) else []
+    counts = (len(levels), None) if request.organ is Organ.MEDIASTINUM else (len(levels),)  # "nodes at 4R and 7"
+    one_each = len(levels) > 1 and request.count in counts
     return [request.model_copy(update={"segment": level, "count": 1}) for level in levels] if one_each else [request]
 
 
 def _levels_of(finding: Finding) -> list[Segment]:
-    """The vertebrae of a list, as far as all of it are."""
+    """The vertebrae or stations of a list, as far as all of it are."""
     said = str(finding.attributes.get("segment", "")).split(",")
     known = SEGMENTS[Organ.BONE]
+    if finding.organ == Organ.MEDIASTINUM:
+        said, known = _stations_said(finding), SEGMENTS[Organ.MEDIASTINUM]
     return [Segment(level) for level in said] if all(level in known for level in said) else []
+
+
+def _stations_said(finding: Finding) -> list[str]:
+    """Stations of lymph nodes, by number ("4R, 7 AND 10L") or by name (`stations` of words/asked.yaml)."""
+    numbers = re.findall(r"\b\d{1,2}[RLAP]?\b", str(finding.attributes.get("segment", "")))
+    if numbers:
+        return [f"station {number}" for number in numbers]
+    side = {"right": "R", "left": "L"}.get(finding.side or "", "")
+    named = load("words/asked.yaml")["stations"].items()
+    text = finding.text.lower()
+    found = [number.format(side) for words, number in named if re.search(rf"\b(?:{words})\b", text)]
+    return [f"station {number}" for number in found]
 
 
 def _not_drawn(finding: Finding, part: str | None) -> list[str]:
@@ -316,7 +336,7 @@ def _not_drawn(finding: Finding, part: str | None) -> list[str]:
         for name, value in finding.attributes.items()
         if name in table and value not in (part, "False", False) and value != drawn.get(name)
     }
-    if finding.organ == Organ.BONE and _levels_of(finding):
+    if finding.organ in (Organ.BONE, Organ.MEDIASTINUM) and _levels_of(finding):
         said.pop("segment", None)
     return [f"{table[name].format(value)} not drawn" for name, value in said.items()]
 
@@ -327,6 +347,9 @@ _NAMED = (Organ.BONE, Organ.MUSCLE)
 
 def _part(organ: Organ, finding: Finding) -> str | None:
     """What a request calls the part that was said; of lungs, liver and kidney any word, to be refused there."""
+    if organ is Organ.MEDIASTINUM:
+        levels = _levels_of(finding)
+        return str(levels[0]) if len(levels) == 1 else None
     if organ in _NAMED:
         said = (finding.part, finding.attributes.get("segment"))
         return next((str(s) for s in said if s in SEGMENTS[organ]), None)

@@ -64,7 +64,9 @@ class Finding:
         name = name_of(str(self.attributes.get("device", self.kind)), self.count, size)  # "pacemaker"
         if self.organ in (None, "none") and self.side in ("left", "right", "bilateral") and not self.part:
             return f"{name} on {'both sides' if self.side == 'bilateral' else f'the {self.side}'}"
-        where = place_of(self.organ, self.side, self.part)
+        station = str(self.attributes.get("segment", ""))
+        told = station.startswith("station ") and self.organ == "mediastinum"
+        where = f"{station} of the mediastinum" if told else place_of(self.organ, self.side, self.part)
         return f"{name} in {where}" if where else name
 
 

@@ -90,8 +90,8 @@ class OrganFacts:
 class VolumeFacts:
     """The grid: voxel spacing and extent in mm along right-left, front-back and head-foot.
 
-    `lobes` is "approximate" where lungs are labelled whole, `segments` where segments of the liver are told; `enhanced`
-    whether organs show contrast.
+    `lobes` is "approximate" where lungs are labelled whole, `segments` where segments of the liver are told, `stations`
+    where stations of lymph nodes are; `enhanced`: whether organs show contrast.
     """
 
     spacing: tuple[float, float, float]
@@ -100,6 +100,7 @@ class VolumeFacts:
     lobes: str | None = None
     enhanced: bool | None = None
     segments: str | None = None
+    stations: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,8 @@ def technique_sentence(facts: VolumeFacts) -> str:
     spacing = " x ".join(f"{mm:.2f}".rstrip("0").rstrip(".") for mm in facts.spacing)
     text = f"CT{region}{contrast}, voxel spacing {spacing} mm."
     text += " Lungs are labelled whole, lobes are approximate." if facts.lobes else ""
-    return f"{text} Segments of the liver are approximate." if facts.segments else text
+    text += " Segments of the liver are approximate." if facts.segments else ""
+    return f"{text} Lymph node stations are approximate." if facts.stations else text
 
 
 def impression_of(facts: LesionFacts) -> str:
@@ -267,6 +269,8 @@ def place_phrase(facts: LesionFacts) -> str:
         return f"in the {one_side}{organ}"
     if segment.isdigit():
         return f"in segment {segment} of the {organ}"
+    if segment.startswith("station"):
+        return f"in {segment} of the {organ}"
     if organ == "lung":
         return f"in the {one_side}{segment} lobe"
     part = "interpolar region" if segment == "interpolar" else f"{segment} pole"

@@ -261,7 +261,7 @@ class Severity(StrEnum):
 
 
 class Segment(StrEnum):
-    """Part of an organ: lobe, pole, Couinaud segment, named bone or muscle; which organ has which: SEGMENTS."""
+    """Part of an organ: lobe, pole, Couinaud segment, bone, muscle, station; which organ has which: SEGMENTS."""
 
     UPPER = "upper"
     MIDDLE = "middle"
@@ -285,6 +285,10 @@ class Segment(StrEnum):
     VERTEBRA_S1 = "S1"
     RIB, R1, R2, R3, R4, R5, R6 = "rib", "rib 1", "rib 2", "rib 3", "rib 4", "rib 5", "rib 6"
     R7, R8, R9, R10, R11, R12 = "rib 7", "rib 8", "rib 9", "rib 10", "rib 11", "rib 12"
+    N1R, N1L, N2R, N2L = "station 1R", "station 1L", "station 2R", "station 2L"
+    N3A, N3P, N4R, N4L, N5, N6 = "station 3A", "station 3P", "station 4R", "station 4L", "station 5", "station 6"
+    N7, N8, N9R, N9L = "station 7", "station 8", "station 9R", "station 9L"
+    N10R, N10L = "station 10R", "station 10L"
     PSOAS, GLUTEUS, PARASPINAL = "psoas", "gluteus", "paraspinal"
 
 
@@ -337,6 +341,7 @@ SEGMENTS: dict[Organ, tuple[Segment, ...]] = {
     Organ.LIVER: tuple(s for s in Segment if s.value.isdigit()),
     Organ.BONE: (*_MIDLINE_BONES, *_GROUPS, *_PAIRED_BONES),
     Organ.MUSCLE: tuple(_MUSCLES),
+    Organ.MEDIASTINUM: tuple(s for s in Segment if s.value.startswith("station")),
 }
 
 BONE_REGION: dict[Segment, Region] = {

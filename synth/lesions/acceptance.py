@@ -80,5 +80,5 @@ def _place(asked: FindingRequest, found: LesionMeasurement) -> Iterator[tuple[st
     if asked.segment and asked.organ in (Organ.BONE, Organ.MUSCLE):
         named = structures_of(asked.organ, asked.side, asked.segment)
         yield f"is_{asked.segment.value}", found.structure in named, _YES
-    elif asked.segment and asked.organ in (Organ.LUNG, Organ.KIDNEY, Organ.LIVER):
+    elif asked.segment and asked.organ in (Organ.LUNG, Organ.KIDNEY, Organ.LIVER, Organ.MEDIASTINUM):
         yield f"is_{asked.segment.value}", found.segment == asked.segment.value, _YES

@@ -18,6 +18,7 @@ from synth.lesions.wall import BASE
 from synth.report import location
 from synth.report.couinaud import couinaud
 from synth.report.location import Box
+from synth.report.stations import STATIONS, stations
 from synth.volumes.geometry import world_of
 from synth.volumes.types import HU_MIN, LabelMap, Volume
 
@@ -136,6 +137,14 @@ def _in_part(finding: FindingRequest, host: PlacementHost, points: np.ndarray) -
         if planes is None:
             raise InputError(f"segment {finding.segment} of the liver: segments {_BY_CAVA} as a whole")
         return planes.segment(points) == int(finding.segment.value)
+    if finding.organ is Organ.MEDIASTINUM and finding.segment:
+        borders = stations(host.organs, host.present)
+        if borders is None:
+            raise InputError(
+                f"{finding.segment}: stations are told by trachea, aorta and lungs, which the label map lacks; "
+                "label them, or ask for the mediastinum as a whole"
+            )
+        return borders.station(points) == STATIONS.index(finding.segment.removeprefix("station "))
     if finding.organ is Organ.LIVER and finding.side in (Side.LEFT, Side.RIGHT):
         plane = location.cantlie_plane(host.organs, host.present)
         if plane is None:

@@ -20,6 +20,7 @@ from synth.report.location import Box
 from synth.report.margin import margin_width
 from synth.report.measurements import Attributes, LesionMeasurement, Side, rounded
 from synth.report.scene import Scene
+from synth.report.stations import STATIONS, stations
 from synth.report.vessels import vessel_contacts
 from synth.volumes.geometry import world_of
 
@@ -62,7 +63,7 @@ def measure_lesion(scene: Scene, number: int, box: Box) -> LesionMeasurement:
         structure=structure,
         organ=organ,
         side=None if node else _side(scene, structure, centre),
-        segment=None if node else _segment(scene, structure, centre),
+        segment=_station(scene, organ, centre) if node else _segment(scene, structure, centre),
         voxels=int(mask.sum()),
         centre_mm=(x, y, z),
         volume_ml=rounded(mask.sum() * case.ct.voxel_ml),
@@ -230,6 +231,13 @@ def _segment(scene: Scene, structure: str | None, centre: np.ndarray) -> str | N
         points = location.points_of(scene.case.organs.ids[box] == number, box, scene.case.organs.affine)
         return location.POLES[int(location.Poles.of(points).part(centre))]
     return None
+
+
+def _station(scene: Scene, organ: str, centre: np.ndarray) -> str | None:
+    """ "station 4R" of a node in the mediastinum, where it has one and trachea, aorta and lungs are labelled."""
+    borders = stations(scene.case.organs, scene.present) if organ == Organ.MEDIASTINUM.value else None
+    index = -1 if borders is None else int(borders.station(centre))
+    return None if index < 0 else f"station {STATIONS[index]}"
 
 
 def _edge_width(scene: Scene, number: int, box: Box, structure: str | None) -> float | None:

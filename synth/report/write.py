@@ -158,14 +158,15 @@ def _target_masks(measurements: Measurements) -> tuple[str, ...]:
 
 def _volume_facts(measured: Measurements) -> language.VolumeFacts:
     volume = measured.volume
-    by_planes = any(lesion.organ == "liver" and lesion.segment for lesion in measured.lesions)
+    told = {lesion.organ for lesion in measured.lesions if lesion.segment}
     return language.VolumeFacts(
         volume.spacing_mm,
         volume.extent_mm,
         volume.region,
         volume.lobes,
         volume.enhanced,
-        segments="approximate" if by_planes else None,
+        segments="approximate" if "liver" in told else None,
+        stations="approximate" if "mediastinum" in told else None,
     )
 
 

@@ -83,6 +83,8 @@ def test_what_was_there_before_ends_what_is_ruled_out(text: str, there: set[str]
         (Finding("mass", "bone", "right", "femur", (30.0, 20.0)), "30x20 mm mass in the right femur"),
         (Finding("metastasis", "bone", part="T7", count=1), "metastasis in T7"),
         (Finding("emphysema", "lung", "bilateral", count="several"), "emphysema in both lungs"),
+        (Finding("lymph node", "mediastinum", "right", size_mm=(14.0,), count=1, attributes={"segment": "station 4R"}),
+         "14 mm lymph node in station 4R of the mediastinum"),
         (Finding("mass"), "mass"),
     ],
 )  # fmt: skip
