@@ -34,14 +34,27 @@ def foreign(text: str) -> str | None:
         name = scripts.most_common(1)[0][0]
         return _SCRIPTS.get(name)
     words = re.findall(r"[^\W\d_]{2,}", text.lower())  # "w/o contrast w/ ..." is not Polish
-    table = _table()
-    scores = {language: sum(w in small for w in words) for language, small in table.items()}
+    table, of_word = _table(), _languages_of()
+    scores = dict.fromkeys(table, 0)
+    for word in words:
+        for language in of_word.get(word, ()):
+            scores[language] += 1
     english = scores.pop("English")
     best = max(scores, key=lambda language: scores[language])
     if len(words) <= _FEW and not english:  # one word in another language is enough, if it is not also ours
         return next((name for name, small in table.items() if any(w in small and _strange(w) for w in words)), None)
     enough = max(_FEWEST, 0.12 * len(words))
     return best if scores[best] >= enough and scores[best] > english else None
+
+
+@cache
+def _languages_of() -> dict[str, tuple[str, ...]]:
+    """The languages that have a word among their small ones."""
+    found: dict[str, tuple[str, ...]] = {}
+    for language, small in _table().items():
+        for word in small:
+            found[word] = (*found.get(word, ()), language)
+    return found
 
 
 def _strange(word: str) -> bool:

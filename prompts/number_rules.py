@@ -431,6 +431,7 @@ RULES = (
         r"(?P<count>\d{1,2})(?=\s*(?:$|[.,;)]))",
         count,
         left=r"(?:(?<=mets )|(?<=metastases )|(?<=nodules )|(?<=lesions )|(?<=cysts )|(?<=stones ))",
+        needs="mets metastases nodules lesions cysts stones",
     ),
     _rule(r"(?P<count>\d{1,2})\s+in\s+(?:number|total)", count, needs="number total"),
     _rule(r"\(?\bn\s*=\s*(?P<count>\d{1,2})\)?(?!\d)", count, left="", needs="="),

@@ -59,8 +59,9 @@ def _matches(text: str, taken: bytearray) -> Iterator[tuple[re.Match[str], Means
     for start, end in pairwise(ends):
         if _WITH_NUMBER.search(text, start, end):
             words = text[start:end].lower()
+            there = {word for word in _needed() if word in words}
             for pattern, read, needs in _rules():
-                if needs and not any(word in words for word in needs):
+                if needs and there.isdisjoint(needs):
                     continue
                 at = start
                 while match := pattern.search(text, at, end):
@@ -71,6 +72,12 @@ def _matches(text: str, taken: bytearray) -> Iterator[tuple[re.Match[str], Means
                     else:  # "segments 3 and 6, 11 and 24 mm": a list may begin behind what is taken
                         free = taken.find(0, held, b)
                         at = b if free < 0 else free
+
+
+@cache
+def _needed() -> frozenset[str]:
+    """All words without one of which some rule reads nothing."""
+    return frozenset(word for _, _, needs in _rules() for word in needs)
 
 
 @cache

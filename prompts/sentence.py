@@ -46,8 +46,9 @@ def named_again(items: Sequence[Term], told: Sequence[Kind]) -> list[Term]:
     """ "Cyst in the left kidney. A second one in the upper pole.": another of the last of `told`."""
     found = list(items)
     for index, item in enumerate(items):
-        named = any("finding" in i.means for i in items[index + 1 : index + 3])
-        if named or not item.has("another") or _is_largest(found, index):
+        if not item.has("another"):
+            continue
+        if any("finding" in i.means for i in items[index + 1 : index + 3]) or _is_largest(found, index):
             continue
         kinds = [i.means["finding"] for i in found[:index] if "finding" in i.means] or told
         if kinds:
