@@ -21,8 +21,8 @@ from prompts.vocabulary import (
     EXTENT_KINDS,
     HOME_REGION,
     KIND_ORGANS,
-    KINDS,
-    ORGANS,
+    KIND_WORDS,
+    ORGAN_WORDS,
     PATTERNS,
     REGION_ORGANS,
     SEGMENTS,
@@ -213,13 +213,13 @@ def _request(finding: Finding, one: Told, assumed: dict[str, Any]) -> tuple[Find
     """The request that draws a finding, and why not, or what of it is not drawn."""
     general = _drawn_as(finding)
     finding = _in_words_of_a_request(finding)
-    if finding.kind not in KINDS:
+    if finding.kind not in KIND_WORDS:
         return None, f"{finding.kind} is not drawn yet"
     if finding.organ is None:
         if one.strange:
             return None, _Invalid(f"organ '{one.strange}' is not known: say one of {_ORGANS}")
         return None, _Invalid(f"'{one.draft.text}' in which organ? say one of {_ORGANS}")
-    if finding.organ not in ORGANS:
+    if finding.organ not in ORGAN_WORDS:
         return None, f"nothing is drawn in '{finding.organ}' yet"
     if one.conflicts:
         return None, _Invalid(one.conflicts[0])
@@ -479,7 +479,7 @@ def region_of(organs: Sequence[str | None]) -> str | None:
         return "abdomen_pelvis"
     if regions and regions <= {"chest", "abdomen", "pelvis"}:
         return "torso"
-    said = {Organ(o) for o in organs if o in ORGANS}
+    said = {Organ(o) for o in organs if o in ORGAN_WORDS}
     return next((str(r) for r in _WIDE if said and said <= set(REGION_ORGANS[r]) and len(regions) > 1), None)
 
 
@@ -508,8 +508,8 @@ def absent_name(finding: Finding) -> str:
         return "pleural effusion"
     if finding.kind == FindingKind.LYMPH_NODE:
         return "lymphadenopathy"
-    anywhere = finding.kind in KINDS and FindingKind(finding.kind) not in KIND_ORGANS
-    if anywhere and finding.organ in ORGANS:
+    anywhere = finding.kind in KIND_WORDS and FindingKind(finding.kind) not in KIND_ORGANS
+    if anywhere and finding.organ in ORGAN_WORDS:
         return f"{finding.organ} {finding.kind}"
     return finding.kind
 

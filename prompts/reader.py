@@ -28,7 +28,7 @@ from prompts.sections import Sentence
 from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
 from prompts.text import Text
-from prompts.vocabulary import ORGANS, Dose, Organ, Region
+from prompts.vocabulary import ORGAN_WORDS, Dose, Organ, Region
 
 MAX_CHARACTERS = 200_000
 EXAMPLES = "'head and neck CT with a 70 Gy target on the left' or '18 mm nodule in the right upper lobe'"
@@ -208,7 +208,7 @@ def _request(
     """The request, or the line that refuses it."""
     known = {**facts, "region": facts["region"] if facts["region"] in list(Region) else None}
     if known["region"] is None and not findings and not targets and state.organs:
-        home = asking.region_of([o for o in state.organs if o in ORGANS])
+        home = asking.region_of([o for o in state.organs if o in ORGAN_WORDS])
         known["region"] = home if home in list(Region) else None
     requests, valid = of_findings.requests, of_findings.valid
     beyond = asking.outside(known["region"], valid)

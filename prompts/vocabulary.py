@@ -225,8 +225,8 @@ KIND_ORGANS: dict[FindingKind, tuple[Organ, ...]] = {
 }
 """Where the kinds that exist in few places are; the others may be anywhere. Lines and leads end in the heart."""
 
-KINDS: frozenset[str] = frozenset(FindingKind)
-ORGANS: frozenset[str] = frozenset(Organ)
+KIND_WORDS: frozenset[str] = frozenset(FindingKind)
+ORGAN_WORDS: frozenset[str] = frozenset(Organ)
 """For the question whether a word is one: members of an enum are found one by one."""
 EXTENT_KINDS = frozenset(list(FindingKind)[list(FindingKind).index(FindingKind.GROUND_GLASS_OPACITY) :])
 """Kinds that are told by how much of an organ they take, or by a figure of their own, and not by two diameters."""

@@ -17,7 +17,7 @@ import numpy as np
 from synth.errors import InputError
 from synth.files.documents import read_json
 
-ORGANS = ("gallbladder", "liver", "stomach", "pancreas", "colon")
+SIZED = ("gallbladder", "liver", "stomach", "pancreas", "colon")
 TUMOURS = ("lung_tumour", "pancreas_tumour", "liver_tumour", "colorectum_tumour", "bone_lesion")
 ABSENT = -1.0
 TABLES = (
@@ -48,7 +48,7 @@ class Sizes:
         return Sizes() if file is None else Sizes(_read(file), file)
 
     def draw(self, rng: np.random.Generator) -> tuple[float, ...]:
-        """Ten numbers: of `ORGANS`, then of `TUMOURS`, which are absent."""
+        """Ten numbers: of `SIZED`, then of `TUMOURS`, which are absent."""
         known = self.table
         organs = rng.uniform(*np.transpose(_USUAL)) if known is None else known[rng.integers(len(known))]
         return (*(round(float(size), 6) for size in organs), *(ABSENT,) * len(TUMOURS))
@@ -56,7 +56,7 @@ class Sizes:
 
 def told(sizes: Sequence[float]) -> dict[str, float]:
     """Name -> size, of what is not absent, for a manifest."""
-    return {name: size for name, size in zip((*ORGANS, *TUMOURS), sizes, strict=True) if size != ABSENT}
+    return {name: size for name, size in zip((*SIZED, *TUMOURS), sizes, strict=True) if size != ABSENT}
 
 
 def _read(file: Path) -> np.ndarray:
@@ -64,16 +64,16 @@ def _read(file: Path) -> np.ndarray:
     if not isinstance(rows, list):
         raise InputError(f"{file}: is no list of patients; {_REMEDY}")
     patients = np.array([_sizes(row, number, file) for number, row in enumerate(rows, 1)]).reshape(-1, 10)
-    organs = patients[:, : len(ORGANS)]
+    organs = patients[:, : len(SIZED)]
     whole = organs[((organs >= 0) & (organs <= 1)).all(axis=1)]
     if not len(whole):
-        raise InputError(f"{file}: no patient in it has all of {', '.join(ORGANS)} between 0 and 1; {_REMEDY}")
+        raise InputError(f"{file}: no patient in it has all of {', '.join(SIZED)} between 0 and 1; {_REMEDY}")
     return whole
 
 
 def _sizes(row: Any, number: int, file: Path) -> list[float]:
     sizes = row.get(_KEY) if isinstance(row, dict) else None
-    if not isinstance(sizes, list) or len(sizes) != len(ORGANS) + len(TUMOURS) or not all(map(_is_size, sizes)):
+    if not isinstance(sizes, list) or len(sizes) != len(SIZED) + len(TUMOURS) or not all(map(_is_size, sizes)):
         raise InputError(f"{file}: patient {number} has no {_KEY} of ten numbers, each 0 or more or -1; {_REMEDY}")
     return [float(size) for size in sizes]
 
