@@ -153,7 +153,7 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
     for finding in findings:
         if finding.count is None and _is_fluid(finding):
             sided = finding.side in (Side.LEFT, Side.RIGHT)  # "effusions" are one on each side
-            finding = finding.model_copy(update={"count": 1} if sided else {"count": 2, "side": Side.BILATERAL})
+            finding = finding.model_copy(update={"count": 1 if sided else 2})
         count = finding.count or int(rng.integers(_SEVERAL[0], _SEVERAL[1] + 1))
         if extent_type_of(finding.kind):
             count = 1  # "ground-glass opacities" are one finding, of a share

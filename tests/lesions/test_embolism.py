@@ -44,8 +44,9 @@ def host(blood: int = BLOOD) -> tuple[Volume, LabelMap, LabelMap]:
         for middle in (20, 58):
             tube = np.zeros(SHAPE, bool)
             tube[8:46, y, middle] = tube[64:102, y, middle] = True
-            near = ndimage.distance_transform_edt(~tube) * MM <= 4.5
-            trees[near], hu[near] = number, blood
+            away = ndimage.distance_transform_edt(~tube) * MM
+            trees[away <= 4.5], hu[away <= 4.5] = number, blood
+            hu[(away > 3.9) & (away <= 4.5)] = (blood - 850) // 2  # half lung
     names = {i: name for i, name in labels.names().items() if (ids == i).any()}
     noise = np.random.default_rng(0).normal(0, 8, SHAPE)
     return (
@@ -74,6 +75,8 @@ def test_clots_lie_in_arteries_of_the_side_that_was_asked_for(side: str, seed: i
     assert (x > 55).all() if side == "left" else (x < 55).all()
     assert not (case.ct.hu != ct.hu)[trees.ids != ARTERY].any()
     assert np.median(case.ct.hu[mask]) < 100 < np.median(ct.hu[mask])
+    brighter = case.ct.hu.astype(int) - ct.hu
+    assert brighter.max() < 60, "half-filled voxels of the border stay as dark as they were"
     (found,) = measure(case).lesions
     assert not [c for c in extent_checks(plan, found) if not c.ok]
     assert found.side == side and found.extent and 1 <= found.extent.figures["defects"] <= round(plan.amount)

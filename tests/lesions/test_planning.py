@@ -10,6 +10,7 @@ from prompts.request import FindingRequest
 from prompts.vocabulary import Density, Invasion, Segment, Shape, Side, Surface, Texture
 from synth.errors import InputError
 from synth.lesions import LesionPlan, insert, keep_painted, plan_lesions
+from synth.lesions.acceptance import attribute_checks
 from synth.report.diameters import longest_in_slice
 from synth.report.location import POLES, Poles
 from synth.report.measure import measure
@@ -219,4 +220,9 @@ def test_a_lesion_lies_in_the_segment_of_the_liver_that_was_asked_for(
     (lesion,) = plan_lesions([asked], host, parted, np.random.default_rng(1))
     (found,) = measure(insert(host, parted, [lesion], keep_painted)).lesions
     assert found.segment == segment
+    elsewhere = found.model_copy(update={"segment": "1"})
+    assert [[c.name for c in attribute_checks(asked, f) if not c.ok] for f in (found, elsewhere)] == [
+        [],
+        [f"is_{segment}"],
+    ]
     assert found.side == ("left" if segment in "1234" else "right")

@@ -9,6 +9,7 @@ from prompts import read
 from prompts.request import FindingRequest
 from synth.errors import InputError
 from synth.lesions import insert, keep_painted, plan_lesions
+from synth.lesions.acceptance import attribute_checks
 from synth.report import location, measure, write
 from synth.report.stations import STATIONS, Stations, stations
 from synth.volumes import labels
@@ -83,6 +84,8 @@ def test_a_node_lies_in_the_station_that_was_asked_for_and_reads_back(station: s
     measured = measure(insert(ct, organs, plans, keep_painted))
     (found,) = measured.lesions
     assert found.segment == f"station {station}" and found.organ == "mediastinum"
+    elsewhere = found.model_copy(update={"segment": "station 10L"})
+    assert [all(c.ok for c in attribute_checks(asked, f)) for f in (found, elsewhere)] == [True, False]
     text = write(measured).text()
     assert f"in station {station} of the mediastinum" in text and "stations are approximate" in text
     (again,) = read(text).request.findings
