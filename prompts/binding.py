@@ -120,6 +120,10 @@ def _chunks(items: Sequence[Term]) -> list[list[int]]:
 
 
 _OF_A_SPLEEN = 100.0  # mm, and more is no lesion of it
+_UNPAIRED = frozenset(
+    ("heart", "pericardium", "coronary", "aorta", "esophagus", "liver", "gallbladder", "spleen", "stomach", "pancreas")
+    + ("peritoneum", "retroperitoneum", "bladder", "prostate", "uterus", "brain")
+)
 _WHOLE = frozenset(("spleen", "liver", "kidney", "heart", "prostate", "uterus", "thyroid", "pancreas"))
 _DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
@@ -583,7 +587,8 @@ def _beside(items: Sequence[Term], before: Draft, draft: Draft) -> None:
     both = [p for p in before.places if p.side == "bilateral" and not p.own_organ and p.last == before.first]
     joined = [i for i in between if i.coordinates]
     plain = all(i.coordinates or "size_word" in i.means or "attributes" in i.means for i in between)
-    if both and not _placed(draft) and joined and plain and not any(is_mark(i, ",") for i in between):
+    one = draft.kind is not None and draft.kind.organ in _UNPAIRED  # "bilateral effusions and cardiomegaly"
+    if both and not one and not _placed(draft) and joined and plain and not any(is_mark(i, ",") for i in between):
         draft.places += [replace(p, organ=None) for p in both]  # "bilateral ground glass and small effusions"
     if _placed(draft) or not _shares(draft) or not between or not all(i.coordinates for i in between):
         return

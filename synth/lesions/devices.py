@@ -198,6 +198,8 @@ def _pocket(host: Volume, organs: LabelMap, side: str) -> tuple[np.ndarray, np.n
     patch = host.hu[max(i - 4, 0) : i + 5, :, k]
     body = ndimage.binary_opening(patch > _SKIN_HU, iterations=2)
     column = np.flatnonzero(body.any(axis=0))
+    if not len(column):
+        raise InputError(f"device of the chest: no chest wall is seen where it would lie on the {side}; leave it out")
     ends = world_of(np.array([[i, column.min(), k], [i, column.max(), k]]), host.affine)
     skin = ends[ends[:, 1].argmax()]
     out = np.array([0.25 * sign, 0.95, 0.0])

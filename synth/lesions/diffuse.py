@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from synth.errors import InputError
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import Coarse, smoothstep
 from synth.lesions.lung_space import LungSpace
@@ -37,11 +38,21 @@ def affected(plan: ExtentPlan, space: LungSpace) -> Affected:
 
 
 def by_share(score: np.ndarray, space: LungSpace, share: float, edge: float) -> Affected:
-    """The voxels of the highest score within the parts, as many as the share says; an `edge` is in score."""
-    limit = float(np.quantile(score[space.inside], 1 - min(share, 0.999)))
-    weight = smoothstep(score, limit - edge, limit + edge) * space.paintable
+    """The voxels of the highest score within the parts that are free, as many as the share says of the parts.
+
+    An `edge` is in score. Raises InputError where less is free: two findings cannot have one voxel of a label map.
+    """
+    free = space.inside & space.free
+    left = float(free.sum() / space.inside.sum())
+    if share > left:
+        raise InputError(
+            f"diffuse findings of the lungs: {share:.0%} of a part asked for, and other findings leave {left:.0%} of "
+            "it; ask for less"
+        )
+    limit = float(np.quantile(score[free], 1 - min(share / left, 0.999)))
+    weight = smoothstep(score, limit - edge, limit + edge) * (space.paintable & space.free)
     weight[weight < _LEAST_WEIGHT] = 0
-    return Affected((score >= limit) & space.inside, weight)
+    return Affected((score >= limit) & free, weight)
 
 
 def score_of(plan: ExtentPlan, space: LungSpace) -> np.ndarray:

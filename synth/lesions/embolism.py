@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from scipy import ndimage
@@ -14,6 +14,7 @@ from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.grids import smoothstep
 from synth.lesions.lung_space import bounding
 from synth.report import location
+from synth.report.lobes import nearest_lobe, with_lobes
 from synth.report.noise import NoiseModel
 from synth.volumes import labels
 from synth.volumes.types import LabelMap, Volume
@@ -25,6 +26,7 @@ _SPARED, _SOFT = 0.15, 0.15  # of the radius: about the border of a clot
 _TAPER_MM = 4.0
 _NARROWER = 0.6  # of the widest artery of a part, where none is as wide as planned
 _APART = 1.2  # of the length of two clots
+_ABOUT_MM, _LUNG_SHARE = 6.0, 0.6  # of what lies about an artery in the lung
 _CLOT = 0.5  # share from which a voxel is clot
 
 
@@ -57,10 +59,13 @@ def embolism(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel
             f"pulmonary embolism: blood in the arteries has {blood:.0f} HU, and a clot shows from {_BRIGHT_HU:.0f}; "
             "ask for an arterial phase"
         )
-    lobe = _nearest_lobe(organs, box)
-    wanted = [i for i, name in organs.names.items() if name in plan.structures]
+    organs = with_lobes(organs)
+    lobe, names = nearest_lobe(organs, box)
+    wanted = [i for i, name in names.items() if name in plan.structures]
+    allowed = np.isin(lobe, wanted) & _within_lung(organs.ids[box], names, inside, host.spacing)
+    left = np.isin(lobe, [i for i, name in names.items() if name.endswith("_left")])
     share = np.zeros(inside.shape, np.float32)
-    for centre, long_mm in _places(plan, organs, inside & np.isin(lobe, wanted), width, lobe, host.spacing):
+    for centre, long_mm in _places(plan, allowed, width, left, host.spacing):
         share = np.maximum(share, _clot(plan, inside, width, centre, long_mm, host.spacing))
     clot = np.minimum(hu, plan.numbers["clot_hu"])  # contrast gives way; lung in half-filled voxels stays
     mask = (share > _CLOT) & (hu > clot)
@@ -71,21 +76,16 @@ def embolism(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel
     return mixed(plan, box, hu, clot, share, mask, noise)
 
 
-def _nearest_lobe(organs: LabelMap, box: location.Box) -> np.ndarray:
-    """The label of the lung that lies nearest to each voxel of a crop (x, y, z)."""
-    ids = organs.ids[box]
-    lungs = [i for i, name in organs.names.items() if name.startswith("lung_") and name.endswith(("_left", "_right"))]
-    nearest = ndimage.distance_transform_edt(~np.isin(ids, lungs), return_distances=False, return_indices=True)
-    return np.asarray(ids[tuple(nearest)])
+def _within_lung(ids: np.ndarray, lobes: Iterable[int], arteries: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Voxels of arteries (x, y, z) with more lung than other tissue about them: beyond the hilum."""
+    sigma = _ABOUT_MM / spacing
+    lung = ndimage.gaussian_filter((np.isin(ids, list(lobes)) & ~arteries).astype(np.float32), sigma)
+    other = ndimage.gaussian_filter((~arteries).astype(np.float32), sigma)
+    return np.asarray(arteries & (lung > _LUNG_SHARE * other))
 
 
 def _places(
-    plan: ExtentPlan,
-    organs: LabelMap,
-    allowed: np.ndarray,
-    width: np.ndarray,
-    lobe: np.ndarray,
-    spacing: np.ndarray,
+    plan: ExtentPlan, allowed: np.ndarray, width: np.ndarray, left: np.ndarray, spacing: np.ndarray
 ) -> list[tuple[np.ndarray, float]]:
     """Voxels (3,) in arteries and lengths in mm, apart from each other; on both sides by turns where asked."""
     if not allowed.any():
@@ -94,12 +94,12 @@ def _places(
     least = min(plan.numbers["radius_mm"], _NARROWER * float(width[allowed].max()))
     free = np.argwhere(allowed & (width >= least))
     free = free[rng.permutation(len(free))]
-    left = np.isin(lobe[tuple(free.T)], [i for i, name in organs.names.items() if name.endswith("_left")])
+    on_left = left[tuple(free.T)]
     both = plan.asked is not None and plan.asked.side is Side.BILATERAL
     found: list[tuple[np.ndarray, float]] = []
     for number in range(max(round(plan.amount), 2 if both else 1)):
         long_mm = float(rng.uniform(0.6, 1.0)) * plan.numbers["long_mm"]
-        here = free[left == (number % 2 == 1)] if both else free
+        here = free[on_left == (number % 2 == 1)] if both else free
         place = next((voxel for voxel in here if _is_apart(voxel, found, long_mm, spacing)), None)
         if place is not None:
             found.append((place, long_mm))

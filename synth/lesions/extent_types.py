@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -16,6 +16,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from prompts.vocabulary import PATTERNS, FindingKind, Organ, Severity
 from synth.lesions.lesion_plan import ContrastPhase
 from synth.lesions.lesion_types import Range, Share
+
+Changes = Literal["shape", "volume", "tissue", "detail"]
+"""What a finding changes of its host, in the order of drawing: what moves organs would move the others' masks."""
+
+CHANGES: tuple[Changes, ...] = get_args(Changes)
 
 ONLY = "only"
 """Name of the pattern of kinds that have one."""
@@ -49,7 +54,8 @@ class ExtentType(_Entry):
     sees: what a reader should see.
     needs: structures that drawing it asks for beside those of its organ.
     in_generated: whether masks of generated CT are fine enough for it.
-    draw: the way it is drawn, see `synth.lesions.extents.WAYS`.
+    changes: what it changes of its host, which says when it is drawn.
+    draw: the way it is drawn, see `synth.lesions.extents`.
     unit: what `amount` is in, which a request may give: share of the organ, mL, ratio, mm, or a number of things.
     amount: its range by severity, `amount_of` that of a pattern; `typical` weighs severities where none was said.
     numbers: of the drawing, for every pattern; `patterns` adds those that one pattern has.
@@ -63,6 +69,7 @@ class ExtentType(_Entry):
     needs: tuple[str, ...] = ()
     in_generated: bool = True
     kinds: tuple[FindingKind, ...]
+    changes: Changes = "tissue"
     draw: str
     unit: str
     amount: dict[Severity, Range]

@@ -26,25 +26,27 @@ from synth.report.noise import NoiseModel
 from synth.volumes.types import HU_MAX, HU_MIN, LabelMap, Volume
 
 Way = Callable[[ExtentPlan, Volume, LabelMap, NoiseModel | None], Changed]
-Texture = Callable[[ExtentPlan, LungSpace, Affected], tuple[np.ndarray, np.ndarray]]
+Texture = Callable[[ExtentPlan, LungSpace], tuple[Affected, np.ndarray, np.ndarray]]
+"""Where a diffuse finding of the lung is; (X, Y, Z) its HU, and the share of the host that they replace."""
 
 
-def in_lung(texture: Texture) -> Way:
-    """The way to draw a diffuse finding of the lung whose place follows from its score."""
+def _in_lung(
+    texture: Texture, plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None, taken: np.ndarray
+) -> Changed:
+    """A diffuse finding of the lung, where it has no other finding's mask."""
+    space = lung_space(host, organs, plan.structures, taken)
+    where, target, share = texture(plan, space)
+    return mixed(plan, space.grid.box, space.hu, target, share, where.mask, noise)
 
-    def draw(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
-        space = lung_space(host, organs, plan.structures)
+
+def _where_it_scores(texture: Callable[[ExtentPlan, LungSpace, Affected], tuple[np.ndarray, np.ndarray]]) -> Texture:
+    """The texture of a finding whose place follows from its score."""
+
+    def draw(plan: ExtentPlan, space: LungSpace) -> tuple[Affected, np.ndarray, np.ndarray]:
         where = affected(plan, space)
-        target, share = texture(plan, space, where)
-        return mixed(plan, space.grid.box, space.hu, target, share, where.mask, noise)
+        return (where, *texture(plan, space, where))
 
     return draw
-
-
-def _emphysema(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
-    space = lung_space(host, organs, plan.structures)
-    where, target, share = emphysema(plan, space)
-    return mixed(plan, space.grid.box, space.hu, target, share, where.mask, noise)
 
 
 def _atelectasis(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
@@ -52,14 +54,16 @@ def _atelectasis(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseM
     return draw(plan, host, organs, noise)
 
 
+IN_LUNG: dict[str, Texture] = {
+    "glass": _where_it_scores(lung_textures.glass),
+    "paving": _where_it_scores(lung_textures.paving),
+    "consolidation": _where_it_scores(lung_textures.consolidation),
+    "mosaic": _where_it_scores(lung_textures.mosaic),
+    "septal": _where_it_scores(lung_textures.septal),
+    "reticulation": _where_it_scores(lung_textures.reticulation),
+    "emphysema": emphysema,
+}
 WAYS: dict[str, Way] = {
-    "glass": in_lung(lung_textures.glass),
-    "paving": in_lung(lung_textures.paving),
-    "consolidation": in_lung(lung_textures.consolidation),
-    "mosaic": in_lung(lung_textures.mosaic),
-    "septal": in_lung(lung_textures.septal),
-    "reticulation": in_lung(lung_textures.reticulation),
-    "emphysema": _emphysema,
     "cardiomegaly": shape_ways.cardiomegaly,
     "splenomegaly": shape_ways.splenomegaly,
     "aneurysm": shape_ways.aneurysm,
@@ -84,47 +88,62 @@ WAYS: dict[str, Way] = {
 }
 
 
-def draw_extent(plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None) -> Changed:
-    """One finding in its host. Raises InputError where the host has no place for it."""
-    return WAYS[extent_types()[plan.kind].draw](plan, host, organs, noise)
+def draw_extent(
+    plan: ExtentPlan, host: Volume, organs: LabelMap, noise: NoiseModel | None, taken: np.ndarray
+) -> Changed:
+    """One finding in its host, in which some voxels are `taken` (X, Y, Z) by masks of others.
+
+    Raises InputError where the host has no place for it.
+    """
+    draw = extent_types()[plan.kind].draw
+    if draw in IN_LUNG:
+        return _in_lung(IN_LUNG[draw], plan, host, organs, noise, taken)
+    return WAYS[draw](plan, host, organs, noise)
 
 
 @dataclass(frozen=True)
 class Extended:
     """A host with its findings: CT, organs, and the findings' masks (X, Y, Z) uint8, ids of their plans; its trees,
-    where it has them."""
+    where it has them. `taken`: (X, Y, Z) boolean, masks that diffuse findings leave alone: all but those of a shape,
+    which are what moved."""
 
     ct: Volume
     organs: LabelMap
     masks: np.ndarray
+    taken: np.ndarray
     trees: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, ct: Volume, organs: LabelMap, trees: np.ndarray | None = None) -> Extended:
+        """A host without any. `trees`: (X, Y, Z) ids of airways and vessels."""
+        return cls(ct, organs, np.zeros(ct.hu.shape, np.uint8), np.zeros(ct.hu.shape, bool), trees)
 
-def with_extents(
-    host: Volume,
-    organs: LabelMap,
-    plans: Sequence[ExtentPlan],
-    noise: NoiseModel | None,
-    trees: np.ndarray | None = None,
-) -> Extended:
-    """The host with findings drawn one upon the other, in order. A voxel of two has the later one's id.
 
-    Without `noise`, what a finding takes of the host's is not made up for: enough to plan by. `trees`: (X, Y, Z) ids of
-    airways and vessels.
+def with_extent(host: Extended, plan: ExtentPlan, noise: NoiseModel | None) -> Extended:
+    """A host with one more finding; a voxel of two has the later one's id.
+
+    Without `noise`, what a finding takes of the host's is not made up for: enough to plan by.
     """
-    masks = np.zeros(host.hu.shape, np.uint8)
+    organs, trees = host.organs, host.trees
+    changed = draw_extent(plan, host.ct, with_arteries(organs, trees), noise, host.taken)
+    hu, masks, taken = host.ct.hu.copy(), host.masks.copy(), host.taken.copy()
+    stored = np.rint(changed.hu).clip(HU_MIN, HU_MAX).astype(np.int16)
+    hu[changed.box][changed.touched] = stored[changed.touched]
+    if trees is not None:
+        trees = trees.copy()
+        trees[changed.box] = changed.trees(trees, organs.ids)
+    if changed.ids is not None:
+        ids = organs.ids.copy()
+        ids[changed.box] = changed.ids
+        organs = LabelMap(ids, organs.affine, organs.names)
+    masks[changed.box][changed.mask] = plan.id
+    if extent_types()[plan.kind].changes != "shape":
+        taken[changed.box] |= changed.mask
+    return Extended(Volume(hu, host.ct.affine), organs, masks, taken, trees)
+
+
+def with_extents(host: Extended, plans: Sequence[ExtentPlan], noise: NoiseModel | None) -> Extended:
+    """A host with findings drawn one upon the other, in order (`with_extent`)."""
     for plan in plans:
-        changed = draw_extent(plan, host, with_arteries(organs, trees), noise)
-        hu = host.hu.copy()
-        stored = np.rint(changed.hu).clip(HU_MIN, HU_MAX).astype(np.int16)
-        hu[changed.box][changed.touched] = stored[changed.touched]
-        host = Volume(hu, host.affine)
-        if trees is not None:
-            trees = trees.copy()
-            trees[changed.box] = changed.trees(trees, organs.ids)
-        if changed.ids is not None:
-            ids = organs.ids.copy()
-            ids[changed.box] = changed.ids
-            organs = LabelMap(ids, organs.affine, organs.names)
-        masks[changed.box][changed.mask] = plan.id
-    return Extended(host, organs, masks, trees)
+        host = with_extent(host, plan, noise)
+    return host

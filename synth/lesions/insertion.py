@@ -9,7 +9,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.lesions.extent_plan import ExtentPlan
-from synth.lesions.extents import with_extents
+from synth.lesions.extents import Extended, with_extents
 from synth.lesions.lesion_plan import LesionPlan
 from synth.lesions.mass_effect import displace, moved_hu, moved_ids
 from synth.lesions.plans import AnyPlan
@@ -72,7 +72,7 @@ def insert(
         return Case(host, organs, LabelMap(np.zeros(host.hu.shape, np.uint8), host.affine, names), trees)
     noise = noise or measure_noise(host, organs)
     extents = [plan for plan in plans if isinstance(plan, ExtentPlan)]
-    extended = with_extents(host, organs, extents, noise, None if trees is None else trees.ids)
+    extended = with_extents(Extended.of(host, organs, None if trees is None else trees.ids), extents, noise)
     host, organs, lesions = extended.ct, extended.organs, extended.masks
     bodies = [plan for plan in plans if isinstance(plan, LesionPlan)]
     working = with_spaces(host, organs, [name for plan in bodies for name in plan.structures])

@@ -30,6 +30,7 @@ class LungSpace:
     inside: (X, Y, Z) boolean, the parts of the lungs that the finding is in.
     paintable: (X, Y, Z) boolean, those and what lies between them and other labels: outlines of lungs end short of the
         pleura, and a finding does not.
+    free: (X, Y, Z) boolean, where no other finding's mask is.
     inside_c: `inside` on the coarse grid.
     wide_c: `paintable` and a voxel round it.
     lungs_c: both lungs.
@@ -41,6 +42,7 @@ class LungSpace:
     hu: np.ndarray
     inside: np.ndarray
     paintable: np.ndarray
+    free: np.ndarray
     inside_c: np.ndarray
     wide_c: np.ndarray
     lungs_c: np.ndarray
@@ -53,8 +55,11 @@ class LungSpace:
         return self.grid.up(values)
 
 
-def lung_space(host: Volume, organs: LabelMap, structures: Sequence[str]) -> LungSpace:
-    """The lungs of a host. Raises InputError where none of the structures has a voxel."""
+def lung_space(host: Volume, organs: LabelMap, structures: Sequence[str], taken: np.ndarray | None = None) -> LungSpace:
+    """The lungs of a host. `taken`: (X, Y, Z) boolean, masks of other findings.
+
+    Raises InputError where none of the structures has a voxel.
+    """
     organs = with_lobes(organs)
     lungs = [i for i, name in organs.names.items() if name.startswith("lung_") and name != "lung_nodule"]
     wanted = [i for i, name in organs.names.items() if name in structures]
@@ -73,7 +78,8 @@ def lung_space(host: Volume, organs: LabelMap, structures: Sequence[str]) -> Lun
     hu = np.ascontiguousarray(host.hu[box], np.float32)
     paintable = inside | (widened(inside, _RIM_VOXELS) & (ids == 0) & (hu < _RIM_HU))
     inside_c = grid.down(inside)
-    return LungSpace(grid, hu, inside, paintable, inside_c, widened(inside_c, 2), lungs_c, depth, height, back)
+    free = np.ones_like(inside) if taken is None else ~taken[box]
+    return LungSpace(grid, hu, inside, paintable, free, inside_c, widened(inside_c, 2), lungs_c, depth, height, back)
 
 
 def widened(mask: np.ndarray, by: int) -> np.ndarray:

@@ -14,8 +14,8 @@ from synth.errors import InputError
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_planning import plan_extent
-from synth.lesions.extent_types import extent_type_of
-from synth.lesions.extents import with_extents
+from synth.lesions.extent_types import CHANGES, extent_type_of
+from synth.lesions.extents import Extended, with_extent
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
 from synth.lesions.lesion_types import BorderModel, LesionType, ProtrusionModel, Range, type_of
 from synth.lesions.placement import (
@@ -88,8 +88,8 @@ def plan_each(
     """
     in_phase = _phase(PlacementHost.of(host, organs), phase)
     plans: dict[int, AnyPlan] = dict(kept or {})
-    host, organs = _plan_extents(singles, host, organs, in_phase, plans, rng, trees)
-    looked_up = PlacementHost.of(host, organs, singles)
+    extended = _plan_extents(singles, Extended.of(host, organs, trees), in_phase, plans, rng)
+    looked_up = PlacementHost.of(extended.ct, extended.organs, singles)
     for number, finding in enumerate(singles, start=1):
         if number not in plans:
             bodies = tuple(plan for plan in plans.values() if isinstance(plan, LesionPlan))
@@ -99,25 +99,23 @@ def plan_each(
 
 def _plan_extents(
     singles: Sequence[FindingRequest],
-    host: Volume,
-    organs: LabelMap,
+    host: Extended,
     phase: ContrastPhase,
     plans: dict[int, AnyPlan],
     rng: np.random.Generator,
-    trees: np.ndarray | None,
-) -> tuple[Volume, LabelMap]:
-    """Plan the findings that are told by their extent; the host and its organs with them."""
+) -> Extended:
+    """Plan the findings that are told by their extent; the host with them."""
     kinds = {number: extent_type_of(f.kind) for number, f in enumerate(singles, start=1)}
     extents = [number for number, kind in kinds.items() if kind]
     for place, number in enumerate(extents, start=1):
         finding, kind = singles[number - 1], kinds[number]
         if number not in plans and kind:
-            plans[number] = plan_extent(number, kind, finding, PlacementHost.of(host, organs, [finding]), phase, rng)
+            looked_up = PlacementHost.of(host.ct, host.organs, [finding])
+            plans[number] = plan_extent(number, kind, finding, looked_up, phase, rng)
         plan = plans[number]
         if isinstance(plan, ExtentPlan) and (place < len(extents) or len(extents) < len(singles)):
-            done = with_extents(host, organs, [plan], None, trees)
-            host, organs, trees = done.ct, done.organs, done.trees
-    return host, organs
+            host = with_extent(host, plan, None)
+    return host
 
 
 def plan_quickly(
@@ -164,7 +162,17 @@ def one_by_one(findings: Sequence[FindingRequest], rng: np.random.Generator) -> 
         singles += [finding.model_copy(update={"count": 1, "side": side}) for side in sides]
     if len(singles) > MAX_LESIONS:
         raise InputError(f"more than {MAX_LESIONS} lesions: a case holds at most {MAX_LESIONS}; ask for fewer")
-    return tuple(_one_layer_a_side(singles))
+    return tuple(_in_order(_one_layer_a_side(singles)))
+
+
+def _in_order(singles: Sequence[FindingRequest]) -> list[FindingRequest]:
+    """The findings, those that are told by their extent in the order of what they change: a heart that grows over
+    arteries would take an embolism's mask, and leave it where the clot was."""
+    out = list(singles)
+    rank = {i: CHANGES.index(kind.changes) for i, f in enumerate(out) if (kind := extent_type_of(f.kind))}
+    for place, i in zip(sorted(rank), sorted(rank, key=lambda i: (rank[i], i)), strict=True):
+        out[place] = singles[i]
+    return out
 
 
 def _is_fluid(finding: FindingRequest) -> bool:

@@ -8,14 +8,16 @@ from prompts.vocabulary import EXTENT_KINDS, KIND_ORGANS, FindingKind
 from synth.report import location
 from synth.report.diameters import axial_diameters
 from synth.report.extent_figures import figures_of
-from synth.report.lobes import with_lobes
+from synth.report.lobes import nearest_lobe, with_lobes
 from synth.report.location import Box
 from synth.report.measurements import Attributes, ExtentMeasurements, LesionMeasurement, Side, rounded
 from synth.report.scene import Scene
+from synth.volumes.geometry import voxel_spacing
 from synth.volumes.types import LabelMap
 
 _SIDED = 0.9  # of a finding that is called one-sided
 _CALCIFIED_HU = 130.0
+_AROUND_MM = 25.0  # of an artery: how far the lung about it is looked for
 
 
 _KINDS = {kind.replace("-", " "): kind.value for kind in EXTENT_KINDS}
@@ -33,7 +35,7 @@ def measure_extent(scene: Scene, number: int, box: Box, kind: str) -> LesionMeas
     mask = case.lesions.ids[box] == number
     values = case.ct.hu[box][mask].astype(np.float64)
     organs = with_lobes(case.organs)
-    affected, parts = _parts(organs, case.ct.voxel_ml, box, mask)
+    affected, parts = _parts(organs, case.ct.voxel_ml, _structures(organs, box, mask, kind))
     structure = max(affected, key=lambda part: affected[part]) if affected else None
     centre = location.points_of(mask, box, case.ct.affine).mean(axis=0)
     axial = axial_diameters(mask, spacing, axis)
@@ -75,10 +77,21 @@ def measure_extent(scene: Scene, number: int, box: Box, kind: str) -> LesionMeas
     )
 
 
-def _parts(organs: LabelMap, voxel_ml: float, box: Box, mask: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
-    """mL of the finding in each labelled structure, and of the structures that it is in and others of their organ."""
+def _structures(organs: LabelMap, box: Box, mask: np.ndarray, kind: str) -> np.ndarray:
+    """The label of each voxel of a crop's mask (N,); of an embolism, whose artery may have one, the lobe's about it."""
+    if kind != FindingKind.PULMONARY_EMBOLISM:
+        return np.asarray(organs.ids[box][mask])
+    wide = location.grown(box, organs.ids.shape, voxel_spacing(organs.affine), _AROUND_MM)
+    nearest, _ = nearest_lobe(organs, wide)
+    within = tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, wide, strict=True))
+    return np.asarray(nearest[within][mask])
+
+
+def _parts(organs: LabelMap, voxel_ml: float, ids: np.ndarray) -> tuple[dict[str, float], dict[str, float]]:
+    """mL of the finding, whose voxels have `ids` (N,), in each labelled structure, and of the structures that it is in
+    and others of their organ."""
     size = int(organs.ids.max()) + 1
-    inside = np.bincount(organs.ids[box][mask], minlength=size)
+    inside = np.bincount(ids, minlength=size)
     there = {name: int(i) for i, name in organs.names.items() if 0 < i < size and inside[i]}
     groups = {_organ(name) for name in there}
     alike = {name: i for i, name in organs.names.items() if 0 < i < size and _organ(name) in groups}

@@ -9,7 +9,9 @@ horizontal one along the fourth rib), and checked on the lobes of one labelled p
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 
+from synth.report.location import Box
 from synth.volumes.geometry import world_of
 from synth.volumes.types import LabelMap
 
@@ -54,6 +56,21 @@ def with_lobes(organs: LabelMap) -> LabelMap:
         words = [f"lung_{part}_lobe_{'right' if side else 'left'}" for part in ("upper", "middle", "lower")]
         ids[tuple(index[right == side].T)] = np.array([numbers.get(word, 0) for word in words], np.uint16)[lobe]
     return LabelMap(ids, organs.affine, table | {number: name for name, number in numbers.items()})
+
+
+def nearest_lobe(organs: LabelMap, box: Box) -> tuple[np.ndarray, dict[int, str]]:
+    """The lobe that lies nearest to each voxel of a crop, (x, y, z) ids, and their names; 0 without a lobe in it.
+
+    A vessel that has a label of its own lies in the lobe about it.
+    """
+    organs = with_lobes(organs)
+    lobes = {i: name for i, name in organs.names.items() if "_lobe_" in name}
+    ids = organs.ids[box]
+    there = np.isin(ids, list(lobes))
+    if not there.any():
+        return np.zeros_like(ids), lobes
+    nearest = ndimage.distance_transform_edt(~there, return_distances=False, return_indices=True)
+    return np.asarray(ids[tuple(nearest)]), lobes
 
 
 def _is_right(organs: LabelMap, index: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -64,6 +64,16 @@ def drawn(prompt: str, seed: int = 1) -> tuple[ExtentPlan, Case]:
     return plan, insert(ct, organs, [plan], keep_painted, trees=trees)
 
 
+@pytest.mark.parametrize("first", ["small pulmonary embolism in the right lung", "cardiomegaly"])
+def test_a_heart_that_grows_leaves_clots_their_masks(first: str) -> None:
+    """What moves organs is drawn before what lies in them, whichever was said first."""
+    ct, organs, trees = host()
+    other = {"cardiomegaly": "pulmonary embolism in the right lung"}.get(first, "cardiomegaly")
+    asked = [*parse(f"CTPA: {first}").findings, *parse(f"CTPA: {other}").findings]
+    singles = one_by_one(asked, np.random.default_rng(1))
+    assert [f.kind for f in singles] == ["cardiomegaly", "pulmonary embolism"]
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_clots_lie_in_arteries_of_the_side_that_was_asked_for(side: str, seed: int) -> None:

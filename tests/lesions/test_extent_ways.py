@@ -233,3 +233,42 @@ def test_a_chest_tube_is_on_its_side(trunk: tuple[Volume, LabelMap]) -> None:
     finding = FindingRequest(kind="chest tube", organ=Organ.PLEURA, side=Side.LEFT)
     _, case = drawn(finding, trunk)
     assert (_points()[..., 0][case.lesions.ids > 0] < 0).all()
+
+
+PAIRS = [
+    ("ground_glass_opacity", "interlobular_septal_thickening"),
+    ("mosaic_attenuation", "emphysema"),
+    ("crazy_paving", "fibrosis"),
+    ("coronary_calcification", "cardiomegaly"),
+    ("pacemaker", "cardiomegaly"),
+    ("arterial_wall_calcification", "aneurysm"),
+    ("chest_tube", "pneumothorax"),
+    ("emphysema", "pneumothorax"),
+]
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=" and ".join)
+def test_two_findings_keep_each_its_mask_and_its_figure(names: tuple[str, str], trunk: tuple[Volume, LabelMap]) -> None:
+    """What moves organs is drawn first, whichever was said first; diffuse findings leave each other's lung alone."""
+    kinds = [extent_types()[name] for name in names]
+    asked = [FindingRequest(kind=k.kinds[0], organ=k.organ, **AMOUNTS.get(k.name, {})) for k in kinds]
+    plans = plan_lesions(asked, *trunk, np.random.default_rng(3))
+    case = insert(*trunk, plans, keep_painted)
+    found = {lesion.id: lesion for lesion in measure(case).lesions}
+    for plan in plans:
+        assert isinstance(plan, ExtentPlan)
+        failed = [c for c in extent_checks(plan, found[plan.id]) if not c.ok]
+        assert not failed, (plan.name, failed)
+
+
+def test_more_than_all_of_the_lungs_is_one_line(trunk: tuple[Volume, LabelMap]) -> None:
+    kinds = [extent_types()[name] for name in ("ground_glass_opacity", "crazy_paving")]
+    asked = [FindingRequest(kind=k.kinds[0], organ=k.organ, share=0.6) for k in kinds]
+    with pytest.raises(InputError, match=r"60% of a part asked for, and other findings leave 40% of it"):
+        insert(*trunk, plan_lesions(asked, *trunk, np.random.default_rng(3)), keep_painted)
+
+
+def test_every_amount_of_a_kind_can_be_planned() -> None:
+    for kind in extent_types().values():
+        for ranges in (kind.amount, *kind.amount_of.values()):
+            assert all(low > 0 for low, _ in ranges.values()), kind.name

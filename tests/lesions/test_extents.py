@@ -7,11 +7,10 @@ from prompts import parse
 from prompts.request import FindingRequest
 from prompts.vocabulary import EXTENT_KINDS, FindingKind, Organ, Side
 from synth.errors import InputError
-from synth.lesions import insert, keep_painted, plan_lesions
+from synth.lesions import extents, insert, keep_painted, plan_lesions
 from synth.lesions.extent_acceptance import extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types, read_extents
-from synth.lesions.extents import WAYS
 from synth.lesions.variation import later
 from synth.report import write
 from synth.report.measure import measure
@@ -115,7 +114,7 @@ def test_an_amount_of_another_unit_is_refused_in_one_line(host: Volume, organs: 
 
 def test_the_table_names_ways_and_kinds_that_exist() -> None:
     for entry in extent_types().values():
-        assert entry.draw in WAYS and set(entry.kinds) <= EXTENT_KINDS
+        assert entry.draw in {*extents.WAYS, *extents.IN_LUNG} and set(entry.kinds) <= EXTENT_KINDS
     kinds = [k for t in extent_types().values() for k in t.kinds]
     assert len(kinds) == len(set(kinds))
 

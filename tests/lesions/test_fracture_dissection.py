@@ -47,7 +47,7 @@ def drawn(
     assert kind is not None
     looked_up = PlacementHost.of(ct, organs, [finding])
     plan = plan_extent(1, kind, finding, looked_up, phase, np.random.default_rng(1))  # type: ignore[arg-type]
-    return with_extents(ct, organs, [plan], None)
+    return with_extents(Extended.of(ct, organs), [plan], None)
 
 
 def fracture(segment: Segment, side: Side | None = None, share: float | None = None) -> FindingRequest:

@@ -35,6 +35,13 @@ MEDIASTINUM = "mediastinum"
             "Station 4L: 17 x 11 mm. Station 7: 21 mm.",
             [(NODE, MEDIASTINUM, "left", None, 17, 1), (NODE, MEDIASTINUM, None, None, 21, 1)],
         ),
+        (
+            "Small bilateral pleural effusions and cardiomegaly.",
+            [
+                ("effusion", "pleura", "bilateral", None, None, "several"),
+                ("cardiomegaly", "heart", None, None, None, None),
+            ],
+        ),
         ("Aortocaval: 19 x 13 mm", [(NODE, "retroperitoneum", None, None, 19, 1)]),
         ("Target 1 (liver segment 7): 26 mm, nadir 20 mm.", [("lesion", "liver", None, "7", 26, 1)]),
         ("Target lesion 1: left para-aortic node 24 mm", [(NODE, "retroperitoneum", "left", None, 24, 1)]),
