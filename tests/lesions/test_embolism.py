@@ -9,7 +9,6 @@ import pytest
 from scipy import ndimage
 
 from prompts import parse
-from prompts.request import FindingRequest
 from synth.case.doors import ask
 from synth.errors import InputError
 from synth.lesions import insert, keep_painted
@@ -111,6 +110,21 @@ def test_a_lobe_is_kept_to() -> None:
     assert (where[:, 0] < 55).all() and (where[:, 2] < 39).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_arteries_that_lie_in_no_lung_are_of_no_lobe(seed: int) -> None:
+    ct, organs, trees = host()
+    central = (slice(48, 52), slice(20, 30), slice(2, 38))  # as wide as any, beside the right lower lobe
+    ids = trees.ids.copy()
+    ids[central], ct.hu[central] = ARTERY, BLOOD
+    trees = LabelMap(ids, trees.affine, trees.names)
+    asked = parse("severe pulmonary embolism in the right lower lobe").findings
+    (plan,) = plan_each(asked, ct, organs, np.random.default_rng(seed), None, None, trees.ids)
+    case = insert(ct, organs, [plan], keep_painted, trees=trees)
+    (found,) = measure(case).lesions
+    assert isinstance(plan, ExtentPlan) and not [c for c in extent_checks(plan, found) if not c.ok]
+    assert (case.lesions.ids > 0).any() and not (case.lesions.ids > 0)[central].any()
+
+
 def test_what_it_needs_is_said_in_one_line() -> None:
     ct, organs, trees = host()
     (asked,) = parse("pulmonary embolism").findings
@@ -128,9 +142,12 @@ def test_a_host_that_labels_its_arteries_needs_no_trees() -> None:
     ct, organs, trees = host()
     ids = np.where(trees.ids == ARTERY, ARTERY, organs.ids).astype(np.uint8)
     own = LabelMap(ids, organs.affine, {**organs.names, ARTERY: "lung_arteries"})
-    (plan,) = plan_each([FindingRequest(kind="pulmonary embolism", organ="pulmonary artery")], ct, own,
-                        np.random.default_rng(0))  # fmt: skip
+    (asked,) = parse("pulmonary embolism in the right lower lobe").findings
+    (plan,) = plan_each([asked], ct, own, np.random.default_rng(0))
+    assert isinstance(plan, ExtentPlan)
     case = insert(ct, own, [plan], keep_painted)
+    (found,) = measure(case).lesions
+    assert not [c for c in extent_checks(plan, found) if not c.ok], "the lobe is that about the artery"
     assert (case.lesions.ids > 0).any() and (trees.ids[case.lesions.ids > 0] == ARTERY).all()
     assert (case.organs.ids == own.ids).all()
 

@@ -14,6 +14,7 @@ from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.extent_acceptance import extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ONLY, extent_types
+from synth.lesions.extents import Extended, with_extents
 from synth.report import write
 from synth.report.extent_figures import thorax_width_mm
 from synth.report.measure import measure
@@ -259,6 +260,12 @@ def test_two_findings_keep_each_its_mask_and_its_figure(names: tuple[str, str], 
         assert isinstance(plan, ExtentPlan)
         failed = [c for c in extent_checks(plan, found[plan.id]) if not c.ok]
         assert not failed, (plan.name, failed)
+
+
+def test_lung_that_a_heart_moved_is_free_for_others(trunk: tuple[Volume, LabelMap]) -> None:
+    plan, _ = drawn(FindingRequest(kind="cardiomegaly", organ="heart", ratio=0.5), trunk)
+    one = with_extents(Extended.of(*trunk), [plan], None)
+    assert (one.masks > 0).any() and not one.taken.any()
 
 
 def test_more_than_all_of_the_lungs_is_one_line(trunk: tuple[Volume, LabelMap]) -> None:
