@@ -1,5 +1,5 @@
-# Everything from a fresh clone: `make view`, `make demo`, `make test`, `make lint`, `make docs`. Nothing is to be set up
-# by hand.
+# Everything from a fresh clone: `make view`, `make demo`, `make test`, `make test-all`, `make lint`, `make docs`. Nothing is
+# to be set up by hand.
 # torch is pinned where there is no GPU: a looser range would pull the CUDA libraries. On a GPU machine any
 # torch from 2.10 will do; choose one with `make TORCH="torch==2.11.0"`.
 
@@ -9,7 +9,7 @@ TORCH ?= $(if $(shell command -v nvidia-smi),torch>=2.10,torch==2.13.0)
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check
 STAMP = $(VENV)/.installed
 
-.PHONY: demo view test lint format docs setup clean-setup
+.PHONY: demo view test test-all lint format docs setup clean-setup
 
 demo: $(STAMP)
 	$(VENV)/bin/python -m synth.demo --out demo
@@ -22,8 +22,14 @@ view: $(STAMP)
 	$(VENV)/bin/synthct generate "$$PROMPT" --out "$$OUT"
 	$(VENV)/bin/synthct view "$$OUT" --open
 
+PYTEST = $(VENV)/bin/python -m pytest -n auto --maxprocesses 4
+
+# What one runs while writing; test-all adds those that take ten seconds and more: trainings, pages and notebooks as they say.
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto --maxprocesses 4
+	$(PYTEST) -m "not slow"
+
+test-all: $(STAMP)
+	$(PYTEST)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -101,6 +101,7 @@ def test_the_scaffold_follows_from_plan_and_seed_and_ends_with_the_field_of_view
     assert int(scanned.sum()) in (20, 21)  # 160 mm by 8 mm
 
 
+@pytest.mark.slow
 def test_of_several_shapes_the_one_of_the_sizes_that_were_asked_is_kept() -> None:
     """With the weights that ship: the neck comes nearer to what was asked in the mean, and may not go further off."""
     model, apart = Weights.shipped().shape, []

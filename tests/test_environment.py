@@ -46,6 +46,7 @@ for words in json.load(sys.stdin):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="becomes another user, as root alone can")
 @pytest.mark.parametrize("home", [None, "/usr"])  # which is there, and cannot be written into
 def test_a_user_without_a_name_or_a_home(open_to_all: Path, home: str | None) -> None:

@@ -125,6 +125,7 @@ def test_a_liver_segment_is_drawn(door: str, segment: str, number: str) -> None:
     assert reading.findings[0].drawn and f"segment {number} of the liver" in reading.line()
 
 
+@pytest.mark.slow
 def test_a_place_that_no_anatomy_has_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prompt = "CT of the chest with a 250 mm mass in the left upper lobe"
     assert cli.main(["generate", prompt, "--spacing", "8", "--out", str(tmp_path / "x"), "--quiet"]) == 2

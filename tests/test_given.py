@@ -146,6 +146,7 @@ def given_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     library.forget()
 
 
+@pytest.mark.slow
 def test_a_case_has_the_organs_as_given_and_says_how_far_its_ct_shows_them(given_path: Path, tmp_path: Path) -> None:
     options = {"seed": 1, "spacing": 8.0, "organs": given_path}
     (folder,) = pipeline.generate(PROMPT, out=tmp_path / "a", **options)  # type: ignore[arg-type]

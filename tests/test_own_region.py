@@ -20,6 +20,8 @@ from synth.training.placed import PlacedScaffolds
 from synth.training.requests import TextBank
 from synth.training.tasks import BaseTask
 
+pytestmark = pytest.mark.slow
+
 _TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"
 _TRAINED = ["steps=4", "batch=2", "volumes_a_frame=1", "validate_every=4", "log_every=4", "prior_rank=0"]
 

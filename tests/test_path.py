@@ -95,6 +95,7 @@ def test_the_same_command_again_leaves_the_files_alone(pair: list[Path], monkeyp
     assert [state(folder) for folder in pair] == before
 
 
+@pytest.mark.slow
 def test_another_folder_gets_the_same_bytes_and_so_does_a_case_alone(pair: list[Path], tmp_path: Path) -> None:
     for folder, again in zip(pair, generate(tmp_path / "again", count=2), strict=True):
         assert content(again) == content(folder)

@@ -84,6 +84,7 @@ def test_import_is_quick_and_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_scans_and_films_are_those_of_the_commands(case: Any, tmp_path: Path) -> None:
     low = synth.scan(case, dose=0.25, seed=3)
     assert low.ct.hu.shape == case.ct.hu.shape and (low.ct.hu != case.ct.hu).any() and low.clean is case.ct

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from synth import cli
 from synth.case.folder import read_case
@@ -35,6 +36,7 @@ def test_regions_follow_from_the_organ_and_quotas_hold(tmp_path: Path) -> None:
     assert sorted(sides) == ["left"] * 3 + ["right"] * 3
 
 
+@pytest.mark.slow
 def test_a_set_has_its_findings_its_twin_and_its_healthy_case(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(RECIPE)
     out = tmp_path / "set"

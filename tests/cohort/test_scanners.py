@@ -22,6 +22,8 @@ from synth.volumes import nifti
 from tests.cohort.conftest import RECIPE, files_of, write_recipe
 from tests.cohort.test_planning import plan
 
+pytestmark = pytest.mark.slow
+
 SCANNERS: dict[str, Any] = {
     "thick": {"slice_mm": 6, "kernel": "smooth", "noise_hu": 9, "dose": 0.5, "beam": "fan", "views": 492},
     "noisy": {"share": 2, "noise_hu": 15},

@@ -57,6 +57,7 @@ def no_pictures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(fidelity_plots, "pictures", lambda *_: [])
 
 
+@pytest.mark.slow
 def test_damage_scores_worse_in_order(real: Path, network: Path, tmp_path: Path) -> None:
     """Untouched, then blurred, noised, shifted in HU ever more; and flipped and air-only. New patients every time."""
     rng = np.random.default_rng(0)

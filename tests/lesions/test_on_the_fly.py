@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from synth.volumes import nifti
 from synth.volumes.types import LabelMap, Volume
@@ -27,6 +28,7 @@ def write_crops(folder: Path, number: int) -> None:
         nifti.write_labels(case / "labels.nii.gz", LabelMap((away < 4).astype(np.uint8), np.eye(4), {1: "lung_nodule"}))
 
 
+@pytest.mark.slow
 def test_the_example_trains_on_real_and_drawn_nodules(tmp_path: Path) -> None:
     found = re.search(r"```python\n(.*?)```", (ROOT / "docs/on_the_fly.md").read_text(), re.S)
     assert found is not None

@@ -109,6 +109,7 @@ def test_a_liver_of_air_and_organs_out_of_place_are_refused(
     assert "_median_hu = " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["rflow", "ddpm"])
 def test_the_same_seed_is_the_same_volume_on_one_and_two_threads(tmp_path: Path, variant: str) -> None:
     peer, ids = Maisi.open(maisi_files.save(tmp_path, variant)), np.where(chest.organs() > 0, 200, 0).astype(np.uint8)
@@ -160,6 +161,7 @@ def test_without_organs_there_is_a_ct_alone(
     assert "'lung nodule' with --masks none: without organs there is no place for it" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_organs_that_we_draw_reach_it_where_they_lie(
     rflow: Path, tmp_path: Path, decoder_of_labels: list[np.ndarray]
 ) -> None:

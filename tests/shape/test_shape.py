@@ -81,6 +81,7 @@ def test_folds_do_not_occur() -> None:
     assert jacobian.min() > 0
 
 
+@pytest.mark.slow
 def test_registration_finds_a_known_deformation() -> None:
     target = warp(blocks(), exponential(a_velocity(size_mm=50.0), HEAD_NECK), HEAD_NECK)
     found = torch.zeros(1, 3, *HEAD_NECK.shape)
@@ -88,6 +89,7 @@ def test_registration_finds_a_known_deformation() -> None:
     assert after < 0.15 * before
 
 
+@pytest.mark.slow
 def test_the_mean_of_moved_copies_is_sharper_after_registration_and_symmetric() -> None:
     patients = warp(blocks(6), exponential(a_velocity(6, seed=1, size_mm=400.0), HEAD_NECK), HEAD_NECK)
     g = group(patients)

@@ -97,6 +97,7 @@ def test_folds_keep_sizes_even() -> None:
     assert all(len({folds[n.patient] for n in some[i : i + 5]}) == 5 for i in range(0, 20, 5))
 
 
+@pytest.mark.slow
 def test_the_judge_learns_what_can_be_seen_and_not_what_cannot() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(-850, 30, (32, 32, 32, 32)).astype(np.float32)

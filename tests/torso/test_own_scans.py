@@ -22,6 +22,8 @@ from synth.volumes.types import LabelMap, Volume
 from tests.regions import TORSO
 from tests.torso import phantom
 
+pytestmark = pytest.mark.slow
+
 PARTS = {"whole": (0, 160, "train"), "low": (16, 96, "train"), "held": (60, 140, "val")}
 _ROUND = "{pool: 2, sigma: 2.0, iterations: 1}"
 _TINY = "{widths: [8, 8, 16], blocks: [1, 1, 1], embedding_dim: 16, data_sd: 0.5}"

@@ -244,6 +244,7 @@ def test_every_training_configuration_loads():
             assert load_config(file).network in yaml.safe_load(file.read_text())["network"]
 
 
+@pytest.mark.slow
 def test_the_recipe_for_a_gpu_trains_what_it_says(tmp_path):
     write_data(tmp_path / "data")
     few = {"steps": 1, "batch": 4, "validate_every": 1, "log_every": 1, "times": {"clean": 1.0}}

@@ -48,6 +48,7 @@ def box(low: int, high: int, number: int = 1) -> np.ndarray:
     return classes
 
 
+@pytest.mark.slow
 def test_the_command_trains_scores_and_compares_arms(folders: dict[str, str], tmp_path: Path) -> None:
     table = {"name": "tiny", **folders, "out": str(tmp_path / "runs"), "organs": list(ORGANS), "real_cases": [2],
              "seeds": [0], "steps": 2, "patch": [24, 24, 24], "width": 4, "cpu": True, "packing": 2,
@@ -65,6 +66,7 @@ def test_the_command_trains_scores_and_compares_arms(folders: dict[str, str], tm
     assert (tmp_path / "out/utility.html").read_text().count("data:image/png") == 4
 
 
+@pytest.mark.slow
 def test_seeds_are_tested_on_the_patients_they_did_not_choose(
     tmp_path: Path,
 ) -> None:
@@ -90,6 +92,7 @@ def test_seeds_are_tested_on_the_patients_they_did_not_choose(
     assert result.settings["test_patients"] == len({name for run in runs for name in run["scores"]})
 
 
+@pytest.mark.slow
 def test_a_segmenter_learns(folders: dict[str, str], tmp_path: Path) -> None:
     settings = config(folders, tmp_path, steps=60, patch=[24, 24, 24], width=8, learning_rate=1e-2, packing=2)
     sets = study._load(settings)
