@@ -18,7 +18,7 @@ from synth.volumes.types import LabelMap, Volume
 
 _MARGIN_MM = 8.0
 _VESSEL_HU = -550.0
-_RIM_VOXELS, _RIM_HU = 3, 0.0
+_RIM_VOXELS, _RIM_HU = 3, -250.0  # half lung or more: fat beside the pleura is none of it
 
 
 @dataclass(frozen=True)

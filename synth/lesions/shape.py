@@ -149,6 +149,7 @@ def _grow_wall(plan: LesionPlan, host: Volume, organs: LabelMap, box: Box, allow
     centre = _centre_in(plan, box)
     organ = np.isin(organs.ids[box], _numbers(plan, organs))
     if plan.pools:
+        allowed = with_pleura(plan, host, organs, box, allowed)  # fluid reaches the wall, without a line of air
         t = pool_field(plan, organ, host.spacing, offsets, slice_axis(host.affine))
     else:
         t = wall_field(plan, organ, host.spacing, offsets)

@@ -14,7 +14,7 @@ from synth.lesions import insert, keep_painted, plan_lesions
 from synth.lesions.extent_acceptance import extent_checks
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import ONLY, extent_types
-from synth.lesions.extents import Extended, with_extents
+from synth.lesions.extents import IN_LUNG, Extended, with_extents
 from synth.report import write
 from synth.report.extent_figures import thorax_width_mm
 from synth.report.measure import measure
@@ -234,6 +234,17 @@ def test_a_chest_tube_is_on_its_side(trunk: tuple[Volume, LabelMap]) -> None:
     finding = FindingRequest(kind="chest tube", organ=Organ.PLEURA, side=Side.LEFT)
     _, case = drawn(finding, trunk)
     assert (_points()[..., 0][case.lesions.ids > 0] < 0).all()
+
+
+@pytest.mark.parametrize("name", [t.name for t in extent_types().values() if t.draw in IN_LUNG])
+def test_what_lies_beside_the_lung_and_is_no_air_stays(name: str, trunk: tuple[Volume, LabelMap]) -> None:
+    """Outlines of lungs end short of the pleura, so half-filled voxels beyond are painted; fat and muscle are not."""
+    host, organs = trunk
+    kind = extent_types()[name]
+    _, case = drawn(FindingRequest(kind=kind.kinds[0], organ=kind.organ, severity="severe"), trunk)
+    lungs = organs.mask(*(n for n in organs.names.values() if n.startswith("lung_")))
+    changed = (case.ct.hu != host.hu) & ~lungs
+    assert (host.hu[changed] < -250).all()
 
 
 PAIRS = [

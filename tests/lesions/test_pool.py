@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from prompts import parse
 from prompts.request import FindingRequest
@@ -50,6 +51,20 @@ def test_fluid_has_the_volume_that_was_asked_for_and_the_lung_loses_it(host: Vol
     assert lost == pytest.approx(ml, rel=0.1)
     (found,) = measure(case).lesions
     assert found.kind == "pleural effusion" and found.side == "right"
+
+
+def test_no_line_of_air_parts_fluid_from_the_chest_wall(host: Volume, organs: LabelMap) -> None:
+    """Outlines of lungs end a voxel short of the wall, and what lies between is half filled."""
+    lung = organs.mask("lung_upper_lobe_right", "lung_lower_lobe_right")
+    short = LabelMap(np.where(lung & ~ndimage.binary_erosion(lung), 0, organs.ids), organs.affine, organs.names)
+    (finding,) = parse("right pleural effusion").findings
+    (plan,) = plan_lesions([finding.model_copy(update={"volume_ml": 60.0})], host, short, np.random.default_rng(1))
+    case = insert(host, short, [plan], keep_painted)
+    fluid = case.lesions.ids > 0
+    left = short.mask("lung_upper_lobe_right", "lung_lower_lobe_right") & ~fluid
+    beside = ndimage.binary_dilation(fluid) & ~fluid & lung & ~ndimage.binary_dilation(left, iterations=3)
+    assert beside.sum() < 0.01 * fluid.sum()
+    assert fluid.sum() * host.voxel_ml == pytest.approx(60, rel=0.1)
 
 
 def test_more_fluid_climbs_the_chest_wall(host: Volume, organs: LabelMap) -> None:
