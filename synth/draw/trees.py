@@ -16,6 +16,7 @@ from scipy import ndimage
 from synth.case.plan import GeneratePlan
 from synth.models import intensity
 from synth.seeding import derive, numpy_rng
+from synth.shape.trees import aorta
 from synth.shape.trees.abdomen import KIDNEY, LIVER, Supply, grow_organ
 from synth.shape.trees.inlay import inlay_lungs, inlay_vessels
 from synth.shape.trees.lungs import LungGrowth, carina_of, grow_lungs
@@ -36,6 +37,7 @@ _ORGANS: dict[str, tuple[float, Supply]] = {
 }
 _CARINA = 0.62  # of the height of the lungs, where there is no trachea to see
 _NATIVE_HU = 40.0
+_BACK = 20  # percentile of the heart from back to front
 _SPREAD = 0.4
 _LUNGS = LungGrowth()
 
@@ -75,6 +77,7 @@ def with_trees(plan: GeneratePlan, drawn: Drawn, how: LungGrowth = _LUNGS) -> Dr
         level = _in_organ(coarse.hu[mask], blood)
         hu, found = inlay_vessels(hu, affine, _finer(mask, hu.shape) > 0.5, vessels, level)
         ids = np.where(found > 0, found, ids)
+    hu = aorta.filled(hu, affine, _finer(coarse.mask("aorta"), hu.shape) > 0.5, _behind_heart(coarse))
     return replace(drawn, ct=torch.from_numpy(intensity.to_unit(hu))[None, None], trees=ids)
 
 
@@ -96,6 +99,12 @@ def _blood(coarse: _Coarse) -> float:
     """HU of the heart, which vessels are enhanced as."""
     heart = coarse.mask("heart")
     return float(np.median(coarse.hu[heart])) if heart.any() else _NATIVE_HU
+
+
+def _behind_heart(coarse: _Coarse) -> float:
+    """RAS y, mm, behind which the aorta descends: the back of the heart, all of it where there is no heart."""
+    y = np.argwhere(coarse.mask("heart"))[:, 1]
+    return float(coarse.affine[1, 3] + coarse.affine[1, 1] * np.percentile(y, _BACK)) if len(y) else np.inf
 
 
 def _in_organ(hu: np.ndarray, blood: float) -> float:
