@@ -14,8 +14,8 @@ from synth.errors import InputError
 from synth.lesions.appearance import draw_zones
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_planning import plan_extent
-from synth.lesions.extent_types import CHANGES, extent_type_of
-from synth.lesions.extents import Extended, with_extent
+from synth.lesions.extent_types import CHANGES, extent_type_of, extent_types
+from synth.lesions.extents import IN_LUNG, Extended, with_extent
 from synth.lesions.lesion_plan import MAX_LESIONS, ContrastPhase, LesionPlan
 from synth.lesions.lesion_types import BorderModel, LesionType, ProtrusionModel, Range, type_of
 from synth.lesions.placement import (
@@ -28,13 +28,14 @@ from synth.lesions.placement import (
     structures_for,
 )
 from synth.lesions.plans import AnyPlan
+from synth.report.lobes import with_lobes
 from synth.volumes.geometry import slice_axis, world_of
 from synth.volumes.types import LabelMap, Volume
 
 _SEVERAL = (2, 5)  # how many, where the number was not said
 _TILT_DEG = 20.0  # of the long axis out of the axial plane: sizes are read in axial slices
 _ROLL_DEG = 40.0
-_SHRINK = 0.9  # of the largest that fits, for sizes that were not asked for
+_SHRINK = 0.9  # of the largest that fits, for sizes and shares that were not asked for
 _EDGE_WIDTHS = 1.5  # how many margin widths beyond the surface the edge may reach
 _PUSHED = 1.0  # of the radius: how far beyond the surface tissue is pushed
 _PUNCTATE_MM = 10.0  # the largest of a finding that is asked for as punctate
@@ -111,11 +112,21 @@ def _plan_extents(
         finding, kind = singles[number - 1], kinds[number]
         if number not in plans and kind:
             looked_up = PlacementHost.of(host.ct, host.organs, [finding])
-            plans[number] = plan_extent(number, kind, finding, looked_up, phase, rng)
+            plans[number] = _with_room(plan_extent(number, kind, finding, looked_up, phase, rng), host)
         plan = plans[number]
         if isinstance(plan, ExtentPlan) and (place < len(extents) or len(extents) < len(singles)):
             host = with_extent(host, plan, None)
     return host
+
+
+def _with_room(plan: ExtentPlan, host: Extended) -> ExtentPlan:
+    """A diffuse finding of which no figure was said, of no more than others leave of its part of the lungs."""
+    said = plan.asked is not None and plan.asked.share is not None
+    if said or extent_types()[plan.kind].draw not in IN_LUNG or not host.taken.any():
+        return plan
+    inside = with_lobes(host.organs).mask(*plan.structures)
+    left = float((inside & ~host.taken).sum() / max(inside.sum(), 1))
+    return plan.model_copy(update={"amount": min(plan.amount, max(_SHRINK * left, 1e-3))})
 
 
 def plan_quickly(

@@ -286,6 +286,15 @@ def test_more_than_all_of_the_lungs_is_one_line(trunk: tuple[Volume, LabelMap]) 
         insert(*trunk, plan_lesions(asked, *trunk, np.random.default_rng(3)), keep_painted)
 
 
+def test_what_others_leave_is_enough_where_no_figure_was_said(trunk: tuple[Volume, LabelMap]) -> None:
+    asked = [
+        FindingRequest(kind="ground-glass opacity", organ="lung", share=0.8),
+        FindingRequest(kind="mosaic attenuation", organ="lung", severity="severe"),
+    ]
+    _, second = plan_lesions(asked, *trunk, np.random.default_rng(3))
+    assert isinstance(second, ExtentPlan) and second.amount == pytest.approx(0.18, abs=0.01)
+
+
 def test_every_amount_of_a_kind_can_be_planned() -> None:
     for kind in extent_types().values():
         for ranges in (kind.amount, *kind.amount_of.values()):
