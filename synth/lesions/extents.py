@@ -15,7 +15,7 @@ from synth.lesions.changed import Changed, mixed
 from synth.lesions.collapse import lobar_atelectasis
 from synth.lesions.diffuse import Affected, affected
 from synth.lesions.dissection import dissection
-from synth.lesions.embolism import embolism, with_arteries
+from synth.lesions.embolism import ARTERIES, embolism, with_arteries
 from synth.lesions.emphysema import emphysema
 from synth.lesions.extent_plan import ExtentPlan
 from synth.lesions.extent_types import extent_types
@@ -125,7 +125,8 @@ def with_extent(host: Extended, plan: ExtentPlan, noise: NoiseModel | None) -> E
     Without `noise`, what a finding takes of the host's is not made up for: enough to plan by.
     """
     organs, trees = host.organs, host.trees
-    changed = draw_extent(plan, host.ct, with_arteries(organs, trees), noise, host.taken)
+    seen = with_arteries(organs, trees) if ARTERIES in extent_types()[plan.kind].needs else organs
+    changed = draw_extent(plan, host.ct, seen, noise, host.taken)
     hu, masks, taken = host.ct.hu.copy(), host.masks.copy(), host.taken.copy()
     stored = np.rint(changed.hu).clip(HU_MIN, HU_MAX).astype(np.int16)
     hu[changed.box][changed.touched] = stored[changed.touched]

@@ -176,6 +176,22 @@ def test_air_lies_in_front_and_the_lung_keeps_its_vessels(trunk: tuple[Volume, L
     assert (case.ct.hu[left] > -300).mean() > 0.5 * (host.hu[before] > -300).mean()
 
 
+@pytest.mark.parametrize("prompt", ["right pneumothorax", "cardiomegaly", "emphysema of 20% of the lungs"])
+def test_a_host_s_arteries_do_not_become_organs(prompt: str, trunk: tuple[Volume, LabelMap]) -> None:
+    number = labels.ids()["lung_arteries"]
+    host, organs = trunk
+    organs = LabelMap(organs.ids, AFFINE, {i: name for i, name in organs.names.items() if i != number})
+    vessels = organs.mask("lung_lower_lobe_left") & (host.hu > -500)
+    assert vessels.any()
+    trees = np.where(vessels, number, 0).astype(np.uint8)
+    (plan,) = plan_lesions(parse(prompt).findings, host, organs, np.random.default_rng(0))
+    after = with_extents(Extended.of(host, organs, trees), [plan], None)
+    assert not (after.organs.ids == number).any() and (after.trees == number).any()
+    if prompt == "right pneumothorax":
+        lobe = "lung_lower_lobe_left"
+        assert np.array_equal(after.organs.mask(lobe), organs.mask(lobe))
+
+
 def test_a_collapsed_lobe_gives_its_room_to_its_neighbour(trunk: tuple[Volume, LabelMap]) -> None:
     _, organs = trunk
     finding = parse("lobar atelectasis in the right lower lobe").findings[0]
