@@ -1,5 +1,7 @@
 """Which of MAISI's networks the files of a folder hold: told by the names of tensors, never by those of the files.
 
+A file may be called anything but another of the networks: then files were exchanged, and which others is not known.
+
 Nothing is unpickled but plain tensors (`weights_only`), nothing of a bundle is executed, no configuration is read.
 """
 
@@ -10,7 +12,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
@@ -89,7 +91,35 @@ def read_file(path: Path) -> Held | None:
         tensors, scale = _network(_loaded(path), path)
         shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     told = _role(shapes)
-    return None if told is None else Held(path, *told, shapes, scale)
+    if told is None:
+        return None
+    _require_no_other_name(path, *told)
+    return Held(path, *told, shapes, scale)
+
+
+def _require_no_other_name(path: Path, role: Role, variant: Variant | None) -> None:
+    """Raise InputError where a file is called another network, or another variant, than its tensors are."""
+    called = _called(path)
+    said = [other for other in get_args(Variant) if other in path.stem.lower()]
+    if called is not None and called not in role:  # a later mask U-Net is one of masks, one that is told a text a U-Net
+        what = f"{NAMES[called]} and holds {NAMES[role]}"
+    elif variant is not None and said and variant not in said:
+        what = f"of variant {said[0]} and holds one of {variant}"
+    else:
+        return
+    raise InputError(f"{path}: is called {what}; files were exchanged or renamed: name each as it was released")
+
+
+def _called(path: Path) -> Role | None:
+    """The network that a file is called, None where its name says none."""
+    words = path.stem.lower()
+    if "controlnet" in words:
+        return "controlnet"
+    if "autoencoder" in words:
+        return "mask_autoencoder" if "mask" in words else "autoencoder"
+    if "unet" in words:
+        return "mask_unet" if "mask" in words else "unet"
+    return None
 
 
 def _loaded(path: Path) -> Any:

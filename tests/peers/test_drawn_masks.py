@@ -21,6 +21,7 @@ from synth import cli
 from synth.case.doors import read_prompt
 from synth.case.folder import read_case
 from synth.case.plan import PeerPlan, read_plan
+from synth.errors import InputError
 from synth.peers import drawn_masks, mask_model, path, sampling
 from synth.peers.maisi import Maisi
 from synth.peers.sizes import TABLES
@@ -256,7 +257,8 @@ SPOILT: list[tuple[str, Callable[[Path], None], str]] = [
     (UNET, changed("unet_state_dict", lambda t: t.pop("out.0.bias")), "is no diffusion U-Net of masks of MAISI"),
     (UNET, changed("unet_state_dict", lambda t: t["out.0.bias"].fill_(torch.inf)), "holds NaN or infinite weights"),
     (CODER, changed("", lambda t: t.update(more=torch.ones(1))), "is no autoencoder of masks of MAISI"),
-    (CODER, lambda file: shutil.copy(file.with_name(Path(UNET).name), file), "are both its diffusion U-Net of masks"),
+    (UNET, lambda file: shutil.copy(file, file.with_name("more.pt")), "are both its diffusion U-Net of masks"),
+    (UNET, lambda file: shutil.copy(file, file.parent / Path(CODER).name), "is called autoencoder of masks and holds"),
 ]  # type: ignore[list-item]
 
 
@@ -280,12 +282,16 @@ def test_files_of_masks_that_are_not_right_are_refused_in_one_line(
     assert said in line and "\n" not in line
 
 
-def test_names_of_the_files_say_nothing(folder: Path) -> None:
-    (folder / CODER).rename(folder / "aside"), (folder / UNET).rename(folder / CODER)
-    (folder / "aside").rename(folder / UNET)
+def test_names_that_say_no_network_are_taken_and_exchanged_ones_are_not(folder: Path) -> None:
+    (folder / CODER).rename(folder / "aside")
+    (folder / UNET).rename(folder / "models/one.pt")
+    (folder / "aside").rename(folder / "models/another.pt")
     peer = Maisi.open(folder)
     peer.require_masks()
-    assert peer.files["mask_unet"].path == folder / CODER and peer.mask_scale() == maisi_files.MASK_SCALE
+    assert peer.files["mask_unet"].path.name == "one.pt" and peer.mask_scale() == maisi_files.MASK_SCALE
+    (folder / "models/one.pt").rename(folder / CODER)
+    with pytest.raises(InputError, match="is called autoencoder of masks and holds diffusion U-Net of masks"):
+        Maisi.open(folder)
 
 
 def test_imported_weights_are_the_same_with_scale_and_sizes(folder: Path, tmp_path: Path) -> None:

@@ -45,16 +45,45 @@ def test_it_is_known_under_each_of_its_namings(tmp_path: Path, naming: str) -> N
         assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
 
 
-def test_names_of_files_say_nothing(folder: Path) -> None:
-    """Each file under the name of another."""
-    files = [folder / name for name in (CODER, UNET, CONTROL)]
-    for file in files:
-        file.rename(file.with_suffix(".moved"))
-    for file, other in zip(files, [*files[1:], files[0]], strict=True):
-        file.with_suffix(".moved").rename(other)
+def test_names_that_say_no_network_are_taken(folder: Path) -> None:
+    for name, other in ((CODER, "b.pt"), (UNET, "c.pt"), (CONTROL, "a.pt")):
+        (folder / name).rename(folder / "models" / other)
     peer = Maisi.open(folder)
-    assert peer.files["unet"].path == folder / CONTROL and peer.takes_masks
+    assert peer.files["unet"].path.name == "c.pt" and peer.takes_masks
     peer.network("unet", CPU)
+
+
+def exchanged(folder: Path, one: str, other: str) -> Path:
+    """The file that has the other's name now."""
+    (folder / one).rename(folder / "aside"), (folder / other).rename(folder / one)
+    return (folder / "aside").rename(folder / other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(CODER, UNET), (UNET, CONTROL), (CONTROL, CODER)], ids=lambda name: Path(name).stem
+)
+def test_exchanged_files_are_refused_in_one_line(folder: Path, one: str, other: str) -> None:
+    exchanged(folder, one, other)
+    with pytest.raises(InputError, match="exchanged or renamed: name each as it was released") as error:
+        Maisi.open(folder)
+    assert "\n" not in str(error.value) and str(folder / "models") in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "renamed", "said"),
+    [
+        (UNET, "controlnet_3d_rflow-ct.pt", "is called ControlNet and holds diffusion U-Net;"),
+        (UNET, "diff_unet_3d_ddpm-ct.pt", "is called of variant ddpm and holds one of rflow;"),
+        (UNET, "mask_generation_diffusion_unet.pt", "is called diffusion U-Net of masks and holds diffusion U-Net;"),
+        (CODER, "mask_generation_autoencoder.pt", "is called autoencoder of masks and holds autoencoder of CT;"),
+        (CONTROL, "diff_unet_ckpt_epoch19350.pt", "is called diffusion U-Net and holds ControlNet;"),
+    ],
+)
+def test_a_file_called_another_network_is_refused(folder: Path, name: str, renamed: str, said: str) -> None:
+    (folder / CONTROL).unlink() if name != CONTROL else None
+    (folder / name).rename(folder / "models" / renamed)
+    with pytest.raises(InputError, match=said):
+        Maisi.open(folder)
 
 
 def test_numbers_of_the_released_networks_are_read_off_their_tensors() -> None:
@@ -114,7 +143,8 @@ def no_scale(folder: Path) -> None:
 
 
 def another_variant(folder: Path) -> None:
-    torch.save({"controlnet_state_dict": maisi_files.controlnet("ddpm").state_dict()}, folder / CONTROL)
+    (folder / CONTROL).unlink()
+    torch.save({"controlnet_state_dict": maisi_files.controlnet("ddpm").state_dict()}, folder / "models/control.pt")
 
 
 def twice(folder: Path) -> None:
@@ -160,7 +190,7 @@ SPOILT: list[tuple[Callable[[Path], None], str]] = [
     (link_to_nothing, "diff_unet_3d_rflow-ct.pt: no such file"),
     (one_bit, "is not what its checksum says); copy it again"),
     (no_scale, "no scale_factor beside the U-Net"),
-    (another_variant, "the U-Net is of variant rflow, the ControlNet controlnet_3d_rflow-ct.pt of ddpm"),
+    (another_variant, "the U-Net is of variant rflow, the ControlNet control.pt of ddpm"),
     (twice, "are both its diffusion U-Net; keep one"),
     (changed(UNET, "unet_state_dict", of_complex_numbers), "'out.0.bias' is of complex64, no weights"),
     (changed(UNET, "unet_state_dict", lambda t: t.pop("out.0.bias")), "is no diffusion U-Net of MAISI"),
@@ -231,13 +261,12 @@ def test_an_imported_file_that_is_another_is_refused(released: Path, tmp_path: P
     (licensed / "LICENSE").write_text("\nA Licence\nand its terms\n")
     assert cli.main(["weights", "import", str(licensed), str(out)]) == 0
     assert Maisi.open(out).licence == "A Licence" and (out / "LICENSE").is_file()
-    unet, control = out / "unet.safetensors", out / "controlnet.safetensors"
-    unet.rename(out / "aside"), control.rename(unet), (out / "aside").rename(control)
-    assert Maisi.open(out).files["unet"].path == control  # swapped names change nothing
-    tensors = load_file(control)
+    unet = (out / "unet.safetensors").rename(out / "other.safetensors")
+    assert Maisi.open(out).files["unet"].path == unet
+    tensors = load_file(unet)
     tensors["out.0.bias"] += 1
     from safetensors.torch import save_file
 
-    save_file(tensors, control)
+    save_file(tensors, unet)
     with pytest.raises(InputError, match="is not the diffusion U-Net that peer.json recorded"):
         Maisi.open(out)
