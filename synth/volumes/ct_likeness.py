@@ -69,7 +69,7 @@ def require_ct(values: np.ndarray, what: str, *, remedy: str = _REMEDY, clipped:
     if dense > _DENSE_SHARE:
         raise InputError(
             f"{found}: {dense:.0%} of the body reads above {_DENSE_ABOVE} HU, as bone does (CT stored without "
-            f"its intercept: HU = value - 1024?); {remedy}"
+            f"its intercept: HU = value - 1024? a network that draws noise?); {remedy}"
         )
     top, below = int(counts[-1]), float(counts[-1 - _SPIKE : -1].mean())
     if not clipped and high < _WINDOW_TOP and top > max(_SATURATED, _SPIKE * below):
