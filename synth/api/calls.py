@@ -37,8 +37,13 @@ def generate(
         out: folder that the case folder is kept in; None: it is kept in memory alone.
         quiet: no progress bars.
 
+    Returns:
+        The finished case: `ct.hu` (X, Y, Z) int16 HU with `ct.affine` to RAS mm, `organs` and `lesions` on its grid,
+        `report` as measured (mm, mL, HU), `show()`.
+
     Raises:
-        InputError: nothing in the prompt can be drawn, or it cannot be drawn so; the message says what to do.
+        InputError: nothing in the prompt can be drawn, or it cannot be drawn so; the message says what to do. Its kind
+            RejectedError: every draw failed a check.
     """
     from synth import pipeline
 
@@ -81,6 +86,9 @@ def insert(
         lesion_weights: weights of `synthct train lesion`.
         trust_labels: go on where labels do not look like those of their CT.
         seed, out, quiet: as of `generate`.
+
+    Returns:
+        The finished case, on the grid of the CT; see `generate`.
 
     Raises:
         InputError: the CT has no place for what is asked, or the files do not belong together.
