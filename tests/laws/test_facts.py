@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -34,6 +36,21 @@ def test_jittered(subject: PreparedPatient, scale: tuple[float, ...], shift: tup
     for name, value in found.items():
         near = MM if name.endswith("_mm") else 0.1 if name.endswith("_side") else SHARE * value + 2.0
         assert said[name] == pytest.approx(value, abs=near), name
+
+
+@pytest.mark.parametrize("ends", [(24.0, -20.0), (-20.0, 16.0)])
+def test_bent(subject: PreparedPatient, ends: tuple[float, float]) -> None:
+    """A bend that shifts the slices of the feet by one amount and those of the head by another moves where both end."""
+    jitter = Jitter.draw(REGION, np.random.default_rng(0), bend=1.0)
+    assert jitter.bend_mm is not None
+    bend = np.zeros_like(jitter.bend_mm)
+    bend[2] = np.linspace(*ends, bend.shape[3])
+    jitter = replace(Jitter.none(HEAD_NECK), bend_mm=bend)
+    before = measured(subject, Jitter.none(HEAD_NECK))
+    said, found = REGION.jittered(before, jitter), measured(subject, jitter)
+    for name in ("top_mm", "bottom_mm"):
+        assert said[name] == pytest.approx(found[name], abs=MM), name
+        assert abs(found[name] - before[name]) > 4.0, name
 
 
 def test_mirrored(subject: PreparedPatient, image: PreparedPatient) -> None:
