@@ -141,7 +141,7 @@ def prepare_patients(
         left_out |= kept.left_out
     _write_left_out(left_out, out / LEFT_OUT)
     describe(region, out)
-    return counts | ({f"left out, see {out / LEFT_OUT}": len(left_out)} if left_out else {})
+    return counts | found.counts | ({f"left out, see {out / LEFT_OUT}": len(left_out)} if left_out else {})
 
 
 def describe(region: Region, out: Path) -> None:

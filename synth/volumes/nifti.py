@@ -190,7 +190,9 @@ def _read_header(file: Unpacked, path: Path) -> nib.Nifti1Header:
     if (kind := kinds.get(content)) is not None:
         content += file.read(kind.sizeof_hdr - len(content))
     if kind is None or b"n+" not in content[:8] + content[344:348]:
-        raise InputError(f"{path}: not a NIfTI file; convert it to .nii.gz (DICOM: dcm2niix, NRRD and MetaImage: SimpleITK)")
+        raise InputError(
+            f"{path}: not a NIfTI file; convert it to .nii.gz (DICOM: dcm2niix, NRRD and MetaImage: SimpleITK)"
+        )
     try:
         raw = kind(content, check=False)  # type: ignore[no-untyped-call]
         for code in ("sform_code", "qform_code"):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from synth.cohort import locks
+from synth.cohort import engine, locks
 from synth.cohort.processes import Process, this_process
 from synth.errors import InputError
+from tests.cohort.conftest import write_hosts, write_recipe
 
 TORCHRUN = {"RANK": "1", "WORLD_SIZE": "3", "MASTER_ADDR": "node1", "MASTER_PORT": "29500", "TORCHELASTIC_RUN_ID": "x"}
 
@@ -55,6 +56,15 @@ def test_one_run_s_processes_share_a_folder_and_another_run_is_refused(tmp_path:
             with pytest.raises(InputError, match="another run is at work there"), locks.held(tmp_path, other):
                 pass
     with locks.held(tmp_path, Process(0, 1, "b")):
+        pass
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_every_process_of_a_run_holds_the_folder(rank: int, tmp_path: Path) -> None:
+    write_hosts(tmp_path / "hosts", 1)
+    plan, out = engine.plan_of(write_recipe(tmp_path)), tmp_path / "out"
+    refused = pytest.raises(InputError, match="another run is at work there")
+    with engine.taken(plan, out, Process(rank, 2, "a")), refused, locks.held(out, Process(0, 1, "b")):
         pass
 
 

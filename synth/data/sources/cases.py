@@ -51,13 +51,16 @@ def listing(
     """The cases of a folder. Raises InputError where there is none, or a table that is named is not there."""
     found = Listing()
     rows = _rows(table or root / TABLE, found) if table or (root / TABLE).is_file() else {}
-    for folder in folders(root):
+    there = folders(root)
+    for folder in there:
         row = dict(rows.get(folder.name, {}))
         split = row.pop("split", "") or split_of(row.pop("patient", "") or folder.name)
         if split not in _SPLITS:
             found.left_out[folder.name] = f"split '{split}' is neither train nor val"
         if folder.name not in found.left_out:
             found.scans.append(Listed(folder.name, split, partial(read_scan, folder, organ_ids, row, trust_labels)))
+    if rows:
+        found.count({folder.name for folder in there}, rows.keys(), "case", "row of the table")
     return found
 
 

@@ -70,6 +70,9 @@ def listing(root: Path, masks: Path | None = None, trust_labels: bool = False) -
         said = _report(tables["reports"].get(name)), columns
         read = partial(read_scan, path, tables["metadata"][name], masks, *said, trust_labels)
         found.scans.append(Listed(name, _split(name), read))
+    for kind, rows in tables.items():
+        if rows:
+            found.count({path.name.removesuffix(_SUFFIX) for path in volumes}, rows.keys(), "volume", f"row of {kind}")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +51,16 @@ class Listed:
 
 @dataclass
 class Listing:
-    """`left_out`: name -> reason, of what was bad in a table already."""
+    """`left_out`: name -> reason, of what was bad in a table already; `counts`: of what else a user should know."""
 
     scans: list[Listed] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, scans: Set[str], rows: Set[str], scan: str, row: str) -> None:
+        """Count the scans that a table does not speak of, and its rows whose scan is not there."""
+        counts = {f"{scan}s without {row}": len(scans - rows), f"{row} without {scan}": len(rows - scans)}
+        self.counts |= {what: number for what, number in counts.items() if number}
 
 
 def split_of(patient: str) -> str:

@@ -166,6 +166,7 @@ def test_the_archive_is_listed_with_its_reports_labels_and_what_is_left_out(tmp_
         "train_4_a_1": "two rows that differ in the metadata",
         "train_3_a_1": "no row in the metadata",
     }
+    assert found.counts == {"volumes without row of metadata": 1, "volumes without row of reports": 2}
     scan = found.scans[0].read()
     assert scan.report == 'A large heart, and "fluid" on the left. Cardiomegaly.'
     assert scan.columns == {"Cardiomegaly": "1", "Pleural effusion": "0", "sex": "F", "age_years": "63"}
