@@ -6,21 +6,24 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
-from prompts import unseparated
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import Scopes, is_mark, is_place
+from prompts.scopes import Scopes, is_mark
 
 
 def bind(
-    items: Sequence[Term], scopes: Scopes, drafts: list[Draft], places: Sequence[Place], scan: Collection[int]
+    items: Sequence[Term],
+    scopes: Scopes,
+    drafts: list[Draft],
+    places: Sequence[Place],
+    scan: Collection[int],
+    edges: Sequence[int],
 ) -> list[Place]:
-    """Give every head the places and words of its part of the sentence; the places that are said to be normal."""
-    if not drafts:
-        return []
-    ends = [*(d.first for d in drafts[2:]), len(items)]
-    edges = [_boundary(items, a, b, places, end) for a, b, end in zip(drafts, drafts[1:], ends, strict=False)]
+    """Give every head the places and words of its part of the sentence; the places that are said to be normal.
+
+    `edges`: the items where the parts of all heads but the first begin (prompts/boundaries.py).
+    """
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
     widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
     calibres = {} if widened else _calibres(items, drafts)
@@ -299,66 +302,6 @@ def _is_earlier(items: Sequence[Term], index: int) -> bool:
                 return step < 0 or not item.text.lower().startswith(("compared", "from", "in comparison", "before"))
             j, met = j + step, met + 1
     return False
-
-
-def _boundary(items: Sequence[Term], a: Draft, b: Draft, places: Sequence[Place], end: int) -> int:
-    """The item where the words of head `a` end and those of `b` begin; `end`: where the head behind `b` stands.
-
-    The last separator before an article or a count; else the last of any kind; else what prompts/unseparated.py says.
-    """
-    opening, strong, commas = [], [], []
-    depth = 0
-    for index in range(a.last, b.first):
-        item = items[index]
-        depth += is_mark(item, "(") - is_mark(item, ")")
-        if depth > 0:
-            continue
-        opens = item.has("stop") or (item.has("absent before") and index + 1 < b.first + 1 and not item.has("normal"))
-        if not (item.coordinates or item.has("with") or opens or is_mark(item, ":")):
-            continue
-        following = next((i for i in items[index + 1 : b.first + 1] if not i.has("definite")), items[b.first])
-        if following.has("article") or "count" in following.means or item.has("stop") or item.has("absent before"):
-            opening.append(index)
-        elif is_mark(item, ","):
-            commas.append(index)
-        else:
-            strong.append(index)
-    if opening:
-        return max(opening)
-    if strong and commas and max(commas) > max(strong):
-        last = max(commas)
-        chained = all("attributes" in i.means or "size" in i.means for i in items[max(strong) + 1 : last])
-        described = "attributes" in items[max(strong) - 1].means
-        return max(strong) if chained and not described and items[max(strong) + 1 : last] else last
-    if strong or commas:
-        return max([*strong, *commas])
-    closed = next((i for i in range(b.first - 1, a.last, -1) if is_mark(items[i], ")")), None)
-    opened = next((i for i in range(a.last, closed or a.last) if is_mark(items[i], "(")), None)
-    if closed is not None and opened is not None and not any("size" in i.means for i in items[a.last : opened]):
-        behind = items[closed + 1 : b.first]  # "3 HCCs (2, 3 and 5 cm) cirrhosis"
-        plain = all("attributes" in i.means or "size_word" in i.means for i in behind)
-    else:
-        plain = False
-    if closed is not None and plain:
-        return closed
-    verb = next((i for i in range(a.last, b.first) if items[i].is_finite), None)
-    if verb is not None and not _of_the_first(items, a.last, verb):
-        return _subject(items, a.last, verb)
-    return unseparated.boundary(items, a, b, places, end)
-
-
-def _of_the_first(items: Sequence[Term], first: int, verb: int) -> bool:
-    """ "changes were observed in the lower lobe adjacent to the effusion": a verb that a place follows."""
-    before = not any(is_place(i) for i in items[first:verb])
-    return before and verb + 1 < len(items) and items[verb + 1].has("in")
-
-
-def _subject(items: Sequence[Term], first: int, verb: int) -> int:
-    """Where the place before a verb begins, if nothing joins it to what is before: "no effusion liver has a cyst"."""
-    start = verb
-    while start > first and is_place(items[start - 1]):
-        start -= 1
-    return verb if start > first or start == verb else start
 
 
 def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:

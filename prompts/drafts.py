@@ -26,7 +26,7 @@ _TWO = ("vs", "versus")
 _LABEL = 5  # items before the name of a lesion that a line opens with
 _BECOMES = {"collection": ("abscess", "hematoma", "cyst"), "wall thickening": ("tumour",)}
 _RANK = ("nodule", "mass", "tumour", "adenoma", "cyst", "sarcoma", "metastasis", "stone", "hemangioma")
-# findings that are an adjective before the name of a lesion
+_OTHERS = ("new", "other", "additional", "further")
 
 
 @dataclass
@@ -90,6 +90,13 @@ def drafts_of(items: Sequence[Term], scopes: Scopes, scan: Collection[int]) -> l
         else:
             found.append(draft)
     return _without_causes(found, items)
+
+
+def of_others(items: Sequence[Term], scopes: Scopes) -> bool:
+    """ "stable nodules, and no newly developed nodule": what is ruled out is none of those that are there."""
+    return any(
+        "absent" in scope and item.text.lower().startswith(_OTHERS) for item, scope in zip(items, scopes, strict=True)
+    )
 
 
 def _is_answered(items: Sequence[Term], a: Draft, b: Draft) -> bool:

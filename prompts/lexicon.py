@@ -16,6 +16,7 @@ from prompts.phrases import load
 from prompts.source import Source, Token, keyed, normalised
 
 _END = ""
+_JOINING = frozenset(("joins", "either"))
 _FINITE = frozenset((
     "is", "are", "was", "were", "has", "have", "there", "shows", "show", "demonstrates", "demonstrate",
     "reveals", "reveal", "contains", "contain", "appears", "appear", "exist", "exists", "catches", "draws",
@@ -64,7 +65,7 @@ class Term:
     @property
     def coordinates(self) -> bool:
         """Whether it joins things alike."""
-        return self.means.get("mark") in (",", "/") or self.has("joins") or self.has("either")
+        return self.means.get("mark") in (",", "/") or not _JOINING.isdisjoint(self.means.get("context", ()))
 
     @property
     def is_finite(self) -> bool:

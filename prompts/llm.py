@@ -109,12 +109,15 @@ class _Words:
     sides: frozenset[str]
     parts: frozenset[str]
     counts: frozenset[str]
+    lengths: tuple[tuple[int, float], ...]
+    """The character that each begins at, mm."""
 
 
 def _said(text: str) -> _Words:
-    """The organs, sides, parts and numbers that a text names."""
+    """The organs, sides, parts and numbers that a text names, and its lengths where they stand."""
     source = normalised(text)
     organs, sides, parts, counts = set[Any](), set[Any](), set[Any](), set[Any](("1",))
+    lengths: list[tuple[int, float]] = []
     for term in lexicon.terms(source, numbers_of(source)):
         means = {**term.means, **term.means.get("place", {})}
         kind = means.get("finding")
@@ -123,8 +126,10 @@ def _said(text: str) -> _Words:
         parts |= {means.get("part"), means.get("level"), means.get("vertebra"), means.get("bare")}
         parts |= set(means.get("couinaud", ()))
         counts.add(means.get("count"))
+        size = means.get("size", {})
+        lengths += [(source.where[term.start], mm) for name in ("axes", "list", "range") for mm in size.get(name, ())]
     sides |= {"bilateral"} if {"left", "right"} <= sides else set()
-    return _Words(*(frozenset(x for x in group if x) for group in (organs, sides, parts, counts)))
+    return _Words(*(frozenset(x for x in group if x) for group in (organs, sides, parts, counts)), tuple(lengths))
 
 
 def _checked(value: Any, text: str, said: _Words) -> Told | None:
@@ -145,7 +150,7 @@ def _checked(value: Any, text: str, said: _Words) -> Told | None:
         organ=organ,
         side=side,
         part=part,
-        size_mm=_sizes(value.get("size_mm"), str(quote)),
+        size_mm=_sizes(value.get("size_mm"), start, start + len(str(quote)), said),
         count=count if isinstance(count, int) or count == SEVERAL else None,
         status=status,
         text=text[start : start + len(str(quote))],
@@ -154,14 +159,11 @@ def _checked(value: Any, text: str, said: _Words) -> Told | None:
     return Told(finding, Draft(of, 0, 0, 0, False, text=finding.text))
 
 
-def _sizes(value: Any, quote: str) -> tuple[float, ...] | None:
-    """The lengths that the quote says, of those that the model gave."""
+def _sizes(value: Any, start: int, end: int, said: _Words) -> tuple[float, ...] | None:
+    """The lengths that begin in the quote, characters `start` to `end`, of those that the model gave."""
     if not isinstance(value, list):
         return None
-    said: list[float] = []
-    for term in numbers_of(normalised(quote)):
-        size = term.means.get("size", {})
-        said += [*size.get("axes", ()), *size.get("list", ()), *size.get("range", ())]
+    quoted = [mm for at, mm in said.lengths if start <= at < end]
     numbers = [float(v) for v in value if isinstance(v, (int, float))]
-    kept = [v for v in numbers if any(abs(v - s) <= _TOLERANCE_MM for s in said)]
+    kept = [v for v in numbers if any(abs(v - mm) <= _TOLERANCE_MM for mm in quoted)]
     return tuple(sorted(kept, reverse=True)) or None

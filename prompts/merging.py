@@ -21,6 +21,17 @@ _DEPTH = 6  # how many findings back "the lesion" may speak of
 _SIZE_TOLERANCE = 0.06  # 17.6 mm is repeated as 18 mm
 
 
+def exemplify(state: Text, items: Sequence[Term], drafts: Sequence[Draft], number: int) -> None:
+    """ "Multiple nodules. For example a 10 mm nodule ..": the sentence before is told by its examples."""
+    last = state.told[-1] if state.told else None
+    opens = bool(items) and items[0].has("example") and "finding" not in items[0].means
+    if not opens or last is None or last.draft.sentence != number - 1 or last.finding.size_mm:
+        return
+    first = drafts[0].kind
+    if first is not None and first.name == last.finding.kind and last.finding.count == "several":
+        state.told.pop()
+
+
 def shared_with_others(state: Text, items: Sequence[Term], drafts: Sequence[Draft]) -> None:
     """ "two nodules, 5 mm in the right lung and the other ..": the first is one; a part alone is on its side."""
     for k, draft in enumerate(drafts):

@@ -17,13 +17,14 @@ from prompts import asking, headless, languages, lexicon, merging, numbers, scan
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.binding import bind
-from prompts.drafts import Draft, drafts_of
+from prompts.boundaries import boundaries
+from prompts.drafts import drafts_of, of_others
 from prompts.errors import PromptError
 from prompts.lexicon import Term, function_words
 from prompts.places import places
 from prompts.reading import Finding, Reading, Status
 from prompts.request import FindingRequest
-from prompts.scopes import Scopes, scopes
+from prompts.scopes import scopes
 from prompts.sections import Sentence
 from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
@@ -101,18 +102,18 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     spread = scopes(items)
     where = places(items, spread, taken)
     drafts = drafts_of(items, spread, taken)
-    state.excepted = state.excepted or any(i.has("stop") and _EXCEPT.match(i.text) for i in items)
-    state.excepted = state.excepted or _of_others(items, spread)
+    others = of_others(items, spread) or any(i.has("stop") and _EXCEPT.match(i.text) for i in items)
+    state.excepted = state.excepted or others
     state.bare_target = state.bare_target or any("target" in i.means for i in items)
     if not drafts:
         headless.read(state, items, spread, where, sentence, taken, number)
         return
-    _exemplify(state, items, drafts, number)
-    normal = bind(items, spread, drafts, where, taken)
+    normal = bind(items, spread, drafts, where, taken, boundaries(items, drafts, where))
     if normal:
         headless.normal(state, items, normal, number, sentence)
     if state.pending and not state.told:
         headless.take_pending(state, drafts[0])
+    merging.exemplify(state, items, drafts, number)
     merging.shared_with_others(state, items, drafts)
     merging.in_the_same(state, items, drafts)
     for draft in drafts:
@@ -125,27 +126,6 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     merging.within_sentence(state.told, number)
     for draft in drafts:
         state.use(items, draft.used)
-
-
-_OTHERS = ("new", "other", "additional", "further")
-
-
-def _of_others(items: Sequence[Term], spread: Scopes) -> bool:
-    """ "stable nodules, and no newly developed nodule": what is ruled out is none of those that are there."""
-    return any(
-        "absent" in scope and item.text.lower().startswith(_OTHERS) for item, scope in zip(items, spread, strict=True)
-    )
-
-
-def _exemplify(state: Text, items: Sequence[Term], drafts: Sequence[Draft], number: int) -> None:
-    """ "Multiple nodules. For example a 10 mm nodule ..": the sentence before is told by its examples."""
-    last = state.told[-1] if state.told else None
-    opens = bool(items) and items[0].has("example") and "finding" not in items[0].means
-    if not opens or last is None or last.draft.sentence != number - 1 or last.finding.size_mm:
-        return
-    first = drafts[0].kind
-    if first is not None and first.name == last.finding.kind and last.finding.count == "several":
-        state.told.pop()
 
 
 def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) -> Reading:

@@ -55,6 +55,12 @@ def test_what_is_not_in_the_text_goes() -> None:
     assert "3 of the model's findings" in reading.notes[0]
 
 
+def test_a_length_of_another_finding_goes() -> None:
+    model, _ = stub(answer({**NODULE, "size_mm": [12], "status": "present"}))
+    (nodule,) = read_with(model, f"{TEXT}, 12 mm nodule in the right lung").request.findings
+    assert nodule.size_mm is None
+
+
 def test_places_sides_and_numbers_that_the_text_does_not_name_go() -> None:
     wrong = {**NODULE, "side": "right", "organ": "liver", "part": "upper", "count": 7, "status": "present"}
     model, _ = stub(answer(wrong))
