@@ -9,7 +9,7 @@ from typing import Any
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import Scopes, is_mark
+from prompts.scopes import Scopes, chunks, is_mark
 
 
 def bind(
@@ -97,7 +97,7 @@ def _calibres(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
     found: dict[int, int] = {}
     lesions = any(d.kind is None or d.kind.name in FOCAL for d in drafts)
     measured = _DUCTS if lesions else _DUCTS | (_WHOLE - {d.kind.organ for d in drafts if d.kind})
-    for chunk in _chunks(items):
+    for chunk in chunks(items):
         sizes = [i for i in chunk if "size" in items[i].means]
         ducts = [i for i in chunk if items[i].means.get("organ") in measured]
         told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
@@ -110,16 +110,6 @@ def _calibres(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
 
 def _length(item: Term) -> float:
     return max(item.means["size"].get("axes", (0.0,)))
-
-
-def _chunks(items: Sequence[Term]) -> list[list[int]]:
-    chunks: list[list[int]] = [[]]
-    for index, item in enumerate(items):
-        if is_mark(item, ",", ";") or item.has("joins"):
-            chunks.append([])
-        else:
-            chunks[-1].append(index)
-    return chunks
 
 
 _OF_A_SPLEEN = 100.0  # mm, and more is no lesion of it

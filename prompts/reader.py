@@ -13,18 +13,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from prompts import asking, headless, languages, lexicon, merging, numbers, scan, sections, spelling, tables
+from prompts import asking, headless, languages, lengths, lexicon, merging, numbers, scan, sections, spelling, tables
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.binding import bind
 from prompts.boundaries import boundaries
-from prompts.drafts import drafts_of, of_others
+from prompts.drafts import Draft, drafts_of, of_others
 from prompts.errors import PromptError
 from prompts.lexicon import Term, function_words
-from prompts.places import places
+from prompts.places import Place, places
 from prompts.reading import Finding, Reading, Status
 from prompts.request import FindingRequest
-from prompts.scopes import scopes
+from prompts.scopes import Scopes, scopes
 from prompts.sections import Sentence
 from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
@@ -105,9 +105,36 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     others = of_others(items, spread) or any(i.has("stop") and _EXCEPT.match(i.text) for i in items)
     state.excepted = state.excepted or others
     state.bare_target = state.bare_target or any("target" in i.means for i in items)
-    if not drafts:
+    own = [] if section == "target" else lengths.of_organs(items, spread, where, drafts)
+    where = [place for place in where if not any(place in draft.places for draft in own)]
+    taken = taken.union(*(draft.used for draft in own))
+    if not drafts and (where or not own):
         headless.read(state, items, spread, where, sentence, taken, number)
-        return
+    if drafts:
+        _bound(state, items, spread, drafts, where, taken, sentence, number)
+    for draft in (*drafts, *own):
+        draft.sentence, draft.section = number, section
+        if any(term.means["count"] == "0" for term in draft.counts):
+            draft.status = "absent"
+        draft.status = _STATUS.get(section, "present") if draft.status == "present" else draft.status
+        if not draft.summary:
+            merging.add(state, draft, items, sentence)
+    merging.within_sentence(state.told, number)
+    for draft in (*drafts, *own):
+        state.use(items, draft.used)
+
+
+def _bound(
+    state: Text,
+    items: Sequence[Term],
+    spread: Scopes,
+    drafts: list[Draft],
+    where: list[Place],
+    taken: set[int],
+    sentence: Sentence,
+    number: int,
+) -> None:
+    """Give the heads of a sentence the words that belong to them."""
     normal = bind(items, spread, drafts, where, taken, boundaries(items, drafts, where))
     if normal:
         headless.normal(state, items, normal, number, sentence)
@@ -116,16 +143,6 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     merging.exemplify(state, items, drafts, number)
     merging.shared_with_others(state, items, drafts)
     merging.in_the_same(state, items, drafts)
-    for draft in drafts:
-        draft.sentence, draft.section = number, section
-        if any(term.means["count"] == "0" for term in draft.counts):
-            draft.status = "absent"
-        draft.status = _STATUS.get(section, "present") if draft.status == "present" else draft.status
-        if not draft.summary:
-            merging.add(state, draft, items, sentence)
-    merging.within_sentence(state.told, number)
-    for draft in drafts:
-        state.use(items, draft.used)
 
 
 def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) -> Reading:

@@ -61,7 +61,9 @@ class Finding:
     def named(self) -> str:
         """ "18 mm nodule in the right upper lobe"."""
         size = size_of(self.size_mm, self.size, self.attributes.get("size_is"))
-        name = name_of(str(self.attributes.get("device", self.kind)), self.count, size)  # "pacemaker"
+        one_a_side = self.count == SEVERAL and (self.organ, self.side) == ("pleura", "bilateral")
+        count = 2 if one_a_side else self.count
+        name = name_of(str(self.attributes.get("device", self.kind)), count, size)  # "pacemaker"
         if self.organ in (None, "none") and self.side in ("left", "right", "bilateral") and not self.part:
             return f"{name} on {'both sides' if self.side == 'bilateral' else f'the {self.side}'}"
         station = str(self.attributes.get("segment", ""))

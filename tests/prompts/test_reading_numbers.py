@@ -23,11 +23,28 @@ SAID = {
         ("tumour", "liver", None, "7", (33.0,)),
         ("tumour", "liver", None, "4", (11.0,)),
     ],
-    "ascites, spleen 14 cm": [("ascites", "peritoneum", None, None, None)],
+    "ascites, spleen 14 cm": [
+        ("ascites", "peritoneum", None, None, None),
+        ("splenomegaly", "spleen", None, None, (140.0,)),
+    ],
     "cirrhosis and ascites, splenic size 14.5 cm": [
         ("cirrhosis", "liver", None, None, None),
         ("ascites", "peritoneum", None, None, None),
+        ("splenomegaly", "spleen", None, None, (145.0,)),
     ],
+    "spleen of 15 cm": [("splenomegaly", "spleen", None, None, (150.0,))],
+    "the spleen measures 13.4 cm, aorta 2.1 cm": [
+        ("splenomegaly", "spleen", None, None, (134.0,)),
+        ("aneurysm", "aorta", None, None, None),
+    ],
+    "ascending aorta measures up to 4.5 x 4.2 cm": [("aneurysm", "aorta", None, None, (45.0, 42.0))],
+    "12 mm stone in the left kidney, fatty liver, spleen of 15 cm": [
+        ("stone", "kidney", "left", None, (12.0,)),
+        ("steatosis", "liver", None, None, None),
+        ("splenomegaly", "spleen", None, None, (150.0,)),
+    ],
+    "3 cm mass in the liver which abuts the aorta over 4 cm": [("mass", "liver", None, None, (30.0,))],
+    "spleen 12.4 cm": [],
     "splenomegaly, spleen 17 cm": [("splenomegaly", "spleen", None, None, (170.0,))],
     "pneumothorax left, apical": [("pneumothorax", "pleura", "left", "upper", None)],
     "CT chest w/o: LLL 19 mm mass": [("mass", "lung", "left", "lower", (19.0,))],
@@ -48,7 +65,10 @@ SAID = {
         ("metastasis", "colorectum", None, None, None),
         ("lesion", "liver", None, None, None),
     ],
-    "mediastinal mass 9 cm, spleen 16 cm": [("mass", "mediastinum", None, None, (90.0,))],
+    "mediastinal mass 9 cm, spleen 16 cm": [
+        ("mass", "mediastinum", None, None, (90.0,)),
+        ("splenomegaly", "spleen", None, None, (160.0,)),
+    ],
     "5 mm and 8 mm nodules in the left and right lower lobes": [
         ("nodule", "lung", "left", "lower", (5.0,)),
         ("nodule", "lung", "right", "lower", (8.0,)),
@@ -60,6 +80,13 @@ SAID = {
 @pytest.mark.parametrize(("text", "expected"), SAID.items(), ids=SAID.keys())
 def test_each_length_side_and_place_is_its_own(text: str, expected: list[tuple[object, ...]]) -> None:
     assert [told(finding) for finding in read(text).findings] == expected
+
+
+def test_a_length_below_the_limit_rules_out_and_one_in_between_says_nothing() -> None:
+    (aorta,) = read("CT chest, the aorta measures 31 mm").findings
+    assert (aorta.kind, aorta.status) == ("aneurysm", "absent")
+    reading = read("CT chest, the aorta measures 37 mm")
+    assert not reading.findings and reading.ignored_words() == ("37 mm",)
 
 
 def test_what_was_grown_from_is_kept() -> None:
