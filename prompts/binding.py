@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
-from prompts.scopes import Scopes, chunks, is_mark
+from prompts.scopes import Scopes, is_mark
 
 
 def bind(
@@ -19,14 +19,14 @@ def bind(
     places: Sequence[Place],
     scan: Collection[int],
     edges: Sequence[int],
+    calibres: Mapping[int, int],
 ) -> list[Place]:
     """Give every head the places and words of its part of the sentence; the places that are said to be normal.
 
-    `edges`: the items where the parts of all heads but the first begin (prompts/boundaries.py).
+    `edges`: the items where the parts of all heads but the first begin (prompts/boundaries.py); `calibres`: organs, and
+    the lengths that are their own (prompts/lengths.py).
     """
     begin = max((k + 1 for k in range(drafts[0].first) if items[k].has("normal")), default=0)
-    widened = any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts)
-    calibres = {} if widened else _calibres(items, drafts)
     # "the heart is normal and no mass ..": no mass of the heart; "nodule on the right, left lobe normal"; "duct 3 mm"
     places = _of_extents(items, drafts, places)
     normal = [p for p in places if p.first < begin or _is_normal(items, p)]
@@ -89,36 +89,10 @@ def _is_normal(items: Sequence[Term], place: Place) -> bool:
     return bool(behind) and (behind[0].has("normal") or (plain and behind[-1].has("normal")))
 
 
-def _calibres(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
-    """Item of a duct or vessel -> item of the length that is its width: nothing else stands between two commas.
-
-    So with "ascites, spleen 15 cm": where no head is a lesion or of that organ, the length is the organ's.
-    """
-    found: dict[int, int] = {}
-    lesions = any(d.kind is None or d.kind.name in FOCAL for d in drafts)
-    measured = _DUCTS if lesions else _DUCTS | (_WHOLE - {d.kind.organ for d in drafts if d.kind})
-    for chunk in chunks(items):
-        sizes = [i for i in chunk if "size" in items[i].means]
-        ducts = [i for i in chunk if items[i].means.get("organ") in measured]
-        told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
-        if lesions and not ducts and len(sizes) == 1 and _length(items[sizes[0]]) >= _OF_A_SPLEEN:
-            ducts = [i for i in chunk if items[i].means.get("organ") == "spleen"]
-        if len(sizes) == 1 and ducts and not told and max(ducts) < sizes[0]:
-            found |= dict.fromkeys(ducts, sizes[0])
-    return found
-
-
-def _length(item: Term) -> float:
-    return max(item.means["size"].get("axes", (0.0,)))
-
-
-_OF_A_SPLEEN = 100.0  # mm, and more is no lesion of it
 _UNPAIRED = frozenset(
     ("heart", "pericardium", "coronary", "aorta", "esophagus", "liver", "gallbladder", "spleen", "stomach", "pancreas")
     + ("peritoneum", "retroperitoneum", "bladder", "prostate", "uterus", "brain")
 )
-_WHOLE = frozenset(("spleen", "liver", "kidney", "heart", "prostate", "uterus", "thyroid", "pancreas"))
-_DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 
 
 def _told_of(draft: Draft, drafts: Sequence[Draft]) -> None:

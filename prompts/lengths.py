@@ -10,9 +10,12 @@ from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term, kind_named
 from prompts.phrases import load
 from prompts.places import Place
-from prompts.scopes import Scopes, chunks
+from prompts.scopes import Scopes, is_mark
 
 _OTHER = frozenset(("finding", "attributes", "count", "station", "volume", "share", "region", "mark"))
+_OF_A_SPLEEN = 100.0  # mm, and more is no lesion of it
+_WHOLE = frozenset(("spleen", "liver", "kidney", "heart", "prostate", "uterus", "thyroid", "pancreas"))
+_DUCTS = frozenset(("bile duct", "pancreatic duct", "aorta", "pulmonary artery", "vessel", "artery", "carotid artery"))
 _LEADING = ("definite", "article", "normal")
 _EARLIER = frozenset(("earlier", "past before", "absent", "past", "possible"))
 
@@ -42,7 +45,7 @@ def of_organs(
     found = []
     named = {name for head in heads if head.kind for name in (head.kind.name, head.kind.also)}
     lesions = any(head.kind is None or head.kind.name in FOCAL for head in heads)
-    for chunk in chunks(items):
+    for chunk in _chunks(items):
         sizes = [i for i in chunk if "size" in items[i].means]
         own = [p for p in places if p.first in chunk and not p.weak and p.organ in limits()]
         if len(sizes) != 1 or len(own) != 1 or own[0].last > sizes[0] or not _plain(items, spread, chunk, own[0]):
@@ -77,3 +80,40 @@ def _plain(items: Sequence[Term], spread: Scopes, chunk: Sequence[int], place: P
         and not any(items[i].has("earlier") or items[i].has("largest") for i in others)
         and all(_EARLIER.isdisjoint(spread[i]) for i in chunk)
     )
+
+
+def widths(items: Sequence[Term], drafts: Sequence[Draft]) -> dict[int, int]:
+    """Item of a duct or vessel -> item of the length that is its width: nothing else stands between two commas.
+
+    So with "ascites, spleen 15 cm": where no head is a lesion or of that organ, the length is the organ's. Where a head
+    is a widening, it is that of the head.
+    """
+    found: dict[int, int] = {}
+    if any(d.kind and (d.kind.needs_place or d.kind.name == "aneurysm") for d in drafts):
+        return found
+    lesions = any(d.kind is None or d.kind.name in FOCAL for d in drafts)
+    measured = _DUCTS if lesions else _DUCTS | (_WHOLE - {d.kind.organ for d in drafts if d.kind})
+    for chunk in _chunks(items):
+        sizes = [i for i in chunk if "size" in items[i].means]
+        ducts = [i for i in chunk if items[i].means.get("organ") in measured]
+        told = any({"finding", "attributes", "count", "station"} & set(items[i].means) for i in chunk)
+        if lesions and not ducts and len(sizes) == 1 and _length(items[sizes[0]]) >= _OF_A_SPLEEN:
+            ducts = [i for i in chunk if items[i].means.get("organ") == "spleen"]
+        if len(sizes) == 1 and ducts and not told and max(ducts) < sizes[0]:
+            found |= dict.fromkeys(ducts, sizes[0])
+    return found
+
+
+def _length(item: Term) -> float:
+    return max(item.means["size"].get("axes", (0.0,)))
+
+
+def _chunks(items: Sequence[Term]) -> list[list[int]]:
+    """The items between two commas, or words that join."""
+    found: list[list[int]] = [[]]
+    for index, item in enumerate(items):
+        if is_mark(item, ",", ";") or item.has("joins"):
+            found.append([])
+        else:
+            found[-1].append(index)
+    return found

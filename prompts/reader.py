@@ -18,13 +18,13 @@ from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
 from prompts.binding import bind
 from prompts.boundaries import boundaries
-from prompts.drafts import Draft, drafts_of, of_others
+from prompts.drafts import drafts_of, of_others
 from prompts.errors import PromptError
 from prompts.lexicon import Term, function_words
-from prompts.places import Place, places
+from prompts.places import places
 from prompts.reading import Finding, Reading, Status
 from prompts.request import FindingRequest
-from prompts.scopes import Scopes, scopes
+from prompts.scopes import scopes
 from prompts.sections import Sentence
 from prompts.sentence import as_attributes, items_of, named_again
 from prompts.source import Source, normalised
@@ -106,12 +106,20 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     state.excepted = state.excepted or others
     state.bare_target = state.bare_target or any("target" in i.means for i in items)
     own = [] if section == "target" else lengths.of_organs(items, spread, where, drafts)
+    calibres = lengths.widths(items, drafts)
     where = [place for place in where if not any(place in draft.places for draft in own)]
     taken = taken.union(*(draft.used for draft in own))
     if not drafts and (where or not own):
         headless.read(state, items, spread, where, sentence, taken, number)
     if drafts:
-        _bound(state, items, spread, drafts, where, taken, sentence, number)
+        normal = bind(items, spread, drafts, where, taken, boundaries(items, drafts, where), calibres)
+        if normal:
+            headless.normal(state, items, normal, number, sentence)
+        if state.pending and not state.told:
+            headless.take_pending(state, drafts[0])
+        merging.exemplify(state, items, drafts, number)
+        merging.shared_with_others(state, items, drafts)
+        merging.in_the_same(state, items, drafts)
     for draft in (*drafts, *own):
         draft.sentence, draft.section = number, section
         if any(term.means["count"] == "0" for term in draft.counts):
@@ -122,27 +130,6 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     merging.within_sentence(state.told, number)
     for draft in (*drafts, *own):
         state.use(items, draft.used)
-
-
-def _bound(
-    state: Text,
-    items: Sequence[Term],
-    spread: Scopes,
-    drafts: list[Draft],
-    where: list[Place],
-    taken: set[int],
-    sentence: Sentence,
-    number: int,
-) -> None:
-    """Give the heads of a sentence the words that belong to them."""
-    normal = bind(items, spread, drafts, where, taken, boundaries(items, drafts, where))
-    if normal:
-        headless.normal(state, items, normal, number, sentence)
-    if state.pending and not state.told:
-        headless.take_pending(state, drafts[0])
-    merging.exemplify(state, items, drafts, number)
-    merging.shared_with_others(state, items, drafts)
-    merging.in_the_same(state, items, drafts)
 
 
 def _reading(text: str, state: Text, door: Door, corrections: dict[str, str]) -> Reading:

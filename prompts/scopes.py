@@ -401,17 +401,6 @@ def _of_one(items: Sequence[Term], index: int) -> list[int]:
     return inside
 
 
-def chunks(items: Sequence[Term]) -> list[list[int]]:
-    """The items between two commas, or words that join."""
-    found: list[list[int]] = [[]]
-    for index, item in enumerate(items):
-        if is_mark(item, ",", ";") or item.has("joins"):
-            found.append([])
-        else:
-            found[-1].append(index)
-    return found
-
-
 def is_place(item: Term) -> bool:
     """Whether an item says where."""
     return not _PLACES.isdisjoint(item.means)

@@ -74,7 +74,7 @@ def test_what_was_there_before_ends_what_is_ruled_out(text: str, there: set[str]
     [
         (Finding("nodule", "lung", "right", "upper", (18.0,), count=1), "18 mm nodule in the right upper lobe"),
         (Finding("effusion", "pleura", "bilateral", size="small", count="several"),
-         "several small effusions in both pleural spaces"),
+         "2 small effusions in both pleural spaces"),
         (Finding("metastasis", "liver", part="6", size_mm=(31.0,), count=2, attributes={"size_is": "largest"}),
          "2 metastases up to 31 mm in segment 6 of the liver"),
         (Finding("cyst", "kidney", "left", "lower", (4.0, 9.0), attributes={"size_is": "range"}),
