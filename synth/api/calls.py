@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 
-from prompts import Reading
+from prompts import PromptError, Reading
 from synth.api.opened import OpenCase, load_case
+from synth.errors import InputError
 from synth.progress import Progress
 
 
@@ -47,6 +50,7 @@ def generate(
     """
     from synth import pipeline
 
+    _require(prompt, seed=seed, index=index)
     with Progress(quiet) as progress:
         return kept(
             out,
@@ -95,6 +99,7 @@ def insert(
     """
     from synth import pipeline
 
+    _require(prompt, seed=seed)
     with Progress(quiet) as progress:
         return kept(
             out,
@@ -119,19 +124,42 @@ def read(text: str, *, door: str = "generate") -> Reading:
         door: whose list of what is drawn counts, "generate" or "insert".
 
     Raises:
-        PromptError: nothing in it is understood.
+        InputError: nothing in it is understood, or there is no such door.
     """
     from synth.case import doors
 
-    return doors.reading(text, door)
+    _require(text)
+    if door not in ("generate", "insert"):
+        raise InputError(f"door '{door}': is none; say generate or insert")
+    with words_as_input():
+        return doors.reading(text, door)
 
 
 def kept(out: str | Path | None, make: Callable[[Path], Path]) -> OpenCase:
     """The case that is made in a folder, which is left there or thrown away."""
-    if out is not None:
-        return load_case(make(Path(out)))
-    with tempfile.TemporaryDirectory(prefix="synthct-") as folder:
-        return replace(load_case(make(Path(folder))), folder=None)
+    with words_as_input():
+        if out is not None:
+            return load_case(make(Path(out)))
+        with tempfile.TemporaryDirectory(prefix="synthct-") as folder:
+            return replace(load_case(make(Path(folder))), folder=None)
+
+
+@contextmanager
+def words_as_input() -> Iterator[None]:
+    """Errors of words become InputError, the one that this API raises: `prompts` knows none of ours."""
+    try:
+        yield
+    except PromptError as error:
+        raise InputError(str(error)) from error
+
+
+def _require(words: object, **numbers: object) -> None:
+    """Raise InputError for words that are no text, and for numbers that are not whole."""
+    if not isinstance(words, str):
+        raise InputError(f"a prompt is a text, not {type(words).__name__}")
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, Integral):
+            raise InputError(f"{name} {number!r}: is no whole number")
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -40,6 +40,10 @@ class OpenCase:
     manifest: Mapping[str, Any]
     folder: Path | None = None
 
+    def __repr__(self) -> str:
+        found = ", ".join(self.lesions.present()) or "no findings"
+        return f"<OpenCase {self.folder or 'in memory'}: {self.ct!r}, {len(self.organs.present())} organs, {found}>"
+
     @property
     def ct(self) -> Volume:
         """`hu` (X, Y, Z) int16 Hounsfield units and `affine` (4, 4), RAS mm."""

@@ -51,6 +51,9 @@ class Report(_Frozen):
     sentences: tuple[ReportSentence, ...]
     style: Style = "structured"
 
+    def __str__(self) -> str:
+        return self.text()
+
     def section(self, name: Section) -> tuple[ReportSentence, ...]:
         """The sentences of a section, in order."""
         return tuple(s for s in self.sentences if s.section == name)

@@ -27,6 +27,10 @@ class Volume:
             raise TypeError(f"volume: dtype {self.hu.dtype}; HU are int16")
         object.__setattr__(self, "affine", geometry.check_affine(self.affine, "volume"))
 
+    def __repr__(self) -> str:
+        spacing = " x ".join(f"{mm:.3g}" for mm in self.spacing)
+        return f"<Volume: {_sizes(self.hu)} voxels of {spacing} mm, {self.hu.min()} to {self.hu.max()} HU>"
+
     @property
     def spacing(self) -> np.ndarray:
         """Voxel spacing in mm, (3,)."""
@@ -53,6 +57,9 @@ class LabelMap:
             raise TypeError(f"label map: dtype {self.ids.dtype}; ids are unsigned integers")
         object.__setattr__(self, "affine", geometry.check_affine(self.affine, "label map"))
 
+    def __repr__(self) -> str:
+        return f"<LabelMap: {_sizes(self.ids)} voxels; {', '.join(self.present()) or 'nothing labelled'}>"
+
     def mask(self, *names: str) -> np.ndarray:
         """Boolean (X, Y, Z): voxels of any of the named structures."""
         wanted = [i for i, name in self.names.items() if name in names]
@@ -61,6 +68,10 @@ class LabelMap:
     def present(self) -> list[str]:
         """Names of the structures that have at least one voxel, in order of id."""
         return [self.names[int(i)] for i in np.unique(self.ids) if int(i) in self.names and i != 0]
+
+
+def _sizes(array: np.ndarray) -> str:
+    return " x ".join(map(str, array.shape))
 
 
 @dataclass(frozen=True)

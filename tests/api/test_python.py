@@ -118,6 +118,31 @@ def test_bad_input_is_the_error_of_the_command() -> None:
         synth.generate(PROMPT, spacing=3)
 
 
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: synth.generate(""), "the prompt is empty"),
+        (lambda: synth.generate("blue bicycle"), "is understood: describe a CT"),
+        (lambda: synth.generate(5), "a prompt is a text, not int"),
+        (lambda: synth.generate(PROMPT, seed="a"), "seed 'a': is no whole number"),
+        (lambda: synth.generate(PROMPT, index=1.5), "index 1.5: is no whole number"),
+        (lambda: synth.insert("ct.nii.gz", "organs.nii.gz", None), "a prompt is a text, not NoneType"),
+        (lambda: synth.read(" "), "the prompt is empty"),
+        (lambda: synth.read("chest CT", door="window"), "door 'window': is none; say generate or insert"),
+    ],
+)
+def test_what_cannot_be_asked_is_one_kind_of_error(call: Any, said: str) -> None:
+    with pytest.raises(InputError, match=said) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+def test_a_case_is_shown_in_a_line_and_its_report_as_text(case: Any) -> None:
+    assert repr(case).startswith("<OpenCase in memory: <Volume: ") and len(repr(case)) < 250
+    assert "planning_target_70gy" in repr(case) and "of 8 x 8 x 8 mm" in repr(case.ct)
+    assert "mandible" in repr(case.organs) and str(case.report) == case.report.text()
+
+
 def test_a_saved_pipeline_draws_the_same_bits(case: Any, tmp_path: Path) -> None:
     folder = synth.SynthCTPipeline.from_pretrained("head_neck").save_pretrained(tmp_path / "weights")
     names = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
