@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -73,7 +73,7 @@ def _voxels(blocks: np.ndarray, side: int) -> np.ndarray:
 
 
 def _lenders(shares: Mapping[int, np.ndarray], model: TorsoModel, places: Places) -> list[_Lender]:
-    middles = Places(places.displacement, LOOK_MM, places.field).all()
+    middles = replace(places, spacing=LOOK_MM).all()
     shape, middles = middles.shape[1:], middles.reshape(3, -1)
     grid = on_frame(middles, model.frame)
     cells = [

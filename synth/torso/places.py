@@ -15,33 +15,41 @@ from synth.regions.frame import BASE_SPACING_MM
 class Places:
     """Voxels of the frame at a spacing, of a slice of it along z.
 
-    displacement: (1, 3, ..) mm on the base grid; field: first and one past the last base slice, all if None.
+    displacement: (1, 3, ..) mm on a grid of the whole frame with voxels of grid_mm; field: first and one past the last
+    base slice, all if None.
     """
 
     displacement: torch.Tensor
     spacing: float
     field: tuple[int, int] | None = None
+    grid_mm: float = BASE_SPACING_MM
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(X, Y, Z) of the field."""
-        x, y = (round(n * BASE_SPACING_MM / self.spacing) for n in self.displacement.shape[2:4])
-        low, high = self.field or (0, self.displacement.shape[4])
-        return x, y, round(high * BASE_SPACING_MM / self.spacing) - round(low * BASE_SPACING_MM / self.spacing)
+        x, y, z = (round(n * self.grid_mm / self.spacing) for n in self.displacement.shape[2:])
+        return x, y, self._slice(self.field[1]) - self._slice(self.field[0]) if self.field else z
+
+    def _slice(self, base: int) -> int:
+        """The first slice at the spacing of a base slice."""
+        return round(base * BASE_SPACING_MM / self.spacing)
 
     @cached_property
     def _planes(self) -> np.ndarray:
-        """(3, X of the base grid, Y, Z) float32 mm: the displacement, fine along y and z already."""
-        first = round((self.field or (0, 0))[0] * BASE_SPACING_MM / self.spacing)
+        """(3, X of the displacement's grid, Y, Z) float32 mm: the displacement, fine along y and z already."""
         _, y, z = self.shape
-        fine = _between(self.displacement[0].numpy(), 3, first, z, self.spacing)
-        return _between(fine, 2, 0, y, self.spacing)
+        fine = _between(self.displacement[0].numpy(), 3, self._first, z, self.spacing / self.grid_mm)
+        return _between(fine, 2, 0, y, self.spacing / self.grid_mm)
+
+    @property
+    def _first(self) -> int:
+        return self._slice(self.field[0]) if self.field else 0
 
     def slab(self, start: int, stop: int) -> np.ndarray:
         """(3, X, Y, Z) float32 mm from the lower corner of the frame, on the mean torso, of voxels start to stop along
         x."""
-        where = _between(self._planes, 1, start, stop - start, self.spacing)
-        first = (start, 0, round((self.field or (0, 0))[0] * BASE_SPACING_MM / self.spacing))
+        where = _between(self._planes, 1, start, stop - start, self.spacing / self.grid_mm)
+        first = (start, 0, self._first)
         for axis, (low, n) in enumerate(zip(first, where.shape[1:], strict=True)):
             view = [1, 1, 1]
             view[axis] = n
@@ -67,9 +75,9 @@ class Places:
         return out
 
 
-def _between(coarse: np.ndarray, axis: int, first: int, count: int, spacing: float) -> np.ndarray:
-    """Linear interpolation from the base grid along an axis to `count` voxels at a spacing, from number `first` on."""
-    at = (np.arange(first, first + count) + 0.5) * spacing / BASE_SPACING_MM - 0.5
+def _between(coarse: np.ndarray, axis: int, first: int, count: int, size: float) -> np.ndarray:
+    """Linear interpolation along an axis to `count` voxels of a size, in coarse ones, from number `first` on."""
+    at = (np.arange(first, first + count) + 0.5) * size - 0.5
     at = at.clip(0, coarse.shape[axis] - 1)
     low = np.floor(at).astype(int)
     high = np.minimum(low + 1, coarse.shape[axis] - 1)

@@ -108,8 +108,10 @@ def _insides(atlas: np.ndarray, mean_hu: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _in_mean(scan: TorsoScan, back: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """HU and share of data, (X, Y, Z) float32 at SCAN_SPACING_MM, of a scan carried to the mean torso."""
-    where = Places(back, SCAN_SPACING_MM).all() / SCAN_SPACING_MM - 0.5
+    """HU and share of data, (X, Y, Z) float32 at SCAN_SPACING_MM, of a scan carried to the mean torso by `back`, on a
+    grid as coarse as velocities were fitted on."""
+    grid_mm = SCAN_SPACING_MM * scan.hu.shape[0] / back.shape[2]
+    where = Places(back, SCAN_SPACING_MM, grid_mm=grid_mm).all() / SCAN_SPACING_MM - 0.5
     hu = ndimage.map_coordinates(scan.hu, where, order=3, mode="nearest")  # cubic, for linear blurs bone
     seen = ndimage.map_coordinates(scan.scanned.astype(np.float32), where, order=1, mode="constant")
     return hu.clip(HU_MIN, HU_MAX), seen
