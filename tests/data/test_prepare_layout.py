@@ -82,13 +82,13 @@ def test_cases_with_a_table_of_reports_sex_age_and_labels(tmp_path):
     (root / "d" / "ct.nii.gz").write_bytes(b"no volume")
     table = "case;patient;split;report;sex;age;Cardiomegaly\n".replace(";", ",")
     table += "a,p1,train,From the table.,male,71,1\nb,p2,train,,F,060Y,0\nc,p3,val,,,,\nd,p4,train,,,,\n"
-    table += "no_folder,p5,train,,,,\n"
+    table += "no_folder,p5,train,,,,\nnor_one,p6,train,,,,\n"
     case(root, "unsaid", "From the folder.").rename(root / "e")
     (root / "table.csv").write_text(table)
     found = list_scans("cases", root, None, None, None, trust_labels=True)
     counts = prepare(found, "cases", parse(REGION), tmp_path / "data")
     assert (counts["cases/train"], counts["cases/val"]) == (3, 1)
-    assert (counts["cases without row of the table"], counts["row of the table without case"]) == (1, 1)
+    assert (counts["cases without row of the table"], counts["row of the table without case"]) == (1, 2)
     first, second, _ = Store(tmp_path / "data" / "patients" / "train")
     assert (first.report, second.report) == ("From the table.", "From the folder.")
     assert first.facts == {"cardiomegaly": 1.0, "sex": 1.0, "age": 71.0}
