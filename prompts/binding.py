@@ -10,6 +10,7 @@ from prompts.drafts import FOCAL, Draft
 from prompts.lexicon import Term
 from prompts.places import Place
 from prompts.scopes import Scopes, is_mark
+from prompts.text import Text
 
 
 def bind(
@@ -161,6 +162,21 @@ def describe(
         negated = index > 0 and items[index - 1].has("not so")
         _attributes(draft, means["attributes"], negated or ("absent" in scopes[index] and draft.status != "absent"))
     draft.used.add(index)
+
+
+def take_pending(state: Text, draft: Draft) -> None:
+    """What sentences before the first finding said is said of it ("Right lung. 8 mm nodule.")."""
+    for items, spread, where, taken in state.pending:
+        if any(i.is_finite for i in items):
+            continue
+        if not any(p.own_organ and not p.weak for p in draft.places):
+            draft.places = [*where, *draft.places]
+        for index, item in enumerate(items):
+            if index not in taken:
+                used = set(draft.used)
+                describe(draft, item, index, items, spread)
+                draft.used = used
+    state.pending = []
 
 
 def _of_them(items: Sequence[Term], index: int) -> bool:

@@ -169,21 +169,6 @@ def _tell(state: Text, told: Told, items: Sequence[Term], spread: Scopes, where:
         told.conflicts = (*told.conflicts, *more.conflicts)
 
 
-def take_pending(state: Text, draft: Draft) -> None:
-    """What sentences before the first finding said is said of it ("Right lung. 8 mm nodule.")."""
-    for items, spread, where, taken in state.pending:
-        if any(i.is_finite for i in items):
-            continue
-        if not any(p.own_organ and not p.weak for p in draft.places):
-            draft.places = [*where, *draft.places]
-        for index, item in enumerate(items):
-            if index not in taken:
-                used = set(draft.used)
-                describe(draft, item, index, items, spread)
-                draft.used = used
-    state.pending = []
-
-
 def normal(state: Text, items: Sequence[Term], where: Sequence[Place], number: int, sentence: Sentence) -> None:
     """ "Liver: normal.": nothing is wrong with the organs that are named."""
     state.understood = True

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from prompts import asking, headless, languages, lengths, lexicon, merging, numbers, scan, sections, spelling, tables
 from prompts.ambiguous import resolved
 from prompts.asking import ANYWHERE, Door
-from prompts.binding import bind
+from prompts.binding import bind, take_pending
 from prompts.boundaries import boundaries
 from prompts.drafts import drafts_of, of_others
 from prompts.errors import PromptError
@@ -112,11 +112,12 @@ def _sentence(state: Text, items: Sequence[Term], sentence: Sentence, number: in
     if not drafts and (where or not own):
         headless.read(state, items, spread, where, sentence, taken, number)
     if drafts:
-        normal = bind(items, spread, drafts, where, taken, boundaries(items, drafts, where), calibres)
+        edges = boundaries(items, drafts, where)
+        normal = bind(items, spread, drafts, where, taken, edges, calibres)
+        if state.pending and not state.told:
+            take_pending(state, drafts[0])
         if normal:
             headless.normal(state, items, normal, number, sentence)
-        if state.pending and not state.told:
-            headless.take_pending(state, drafts[0])
         merging.exemplify(state, items, drafts, number)
         merging.shared_with_others(state, items, drafts)
         merging.in_the_same(state, items, drafts)

@@ -45,6 +45,10 @@ SAID = {
     ],
     "3 cm mass in the liver which abuts the aorta over 4 cm": [("mass", "liver", None, None, (30.0,))],
     "spleen 12.4 cm": [],
+    "Left kidney. 12 mm stone, liver is normal.": [
+        ("abnormality", "liver", None, None, None),
+        ("stone", "kidney", "left", None, (12.0,)),
+    ],
     "splenomegaly, spleen 17 cm": [("splenomegaly", "spleen", None, None, (170.0,))],
     "pneumothorax left, apical": [("pneumothorax", "pleura", "left", "upper", None)],
     "CT chest w/o: LLL 19 mm mass": [("mass", "lung", "left", "lower", (19.0,))],
