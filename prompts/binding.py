@@ -299,10 +299,15 @@ def _share_places(items: Sequence[Term], drafts: list[Draft]) -> None:
         verb = any(i.is_finite for p in trailing[:1] for i in items[following.last : p.first])
         joined = not between or (any(_goes_on(i) for i in between) and not any(i.is_finite for i in between))
         opens = any(i.has("article") or "size" in i.means or "count" in i.means for i in between)
+        # "right pneumothorax with chest tube, mass 4 cm left lower lobe": the place is of the one that is measured
+        listed = bool(between) and is_mark(between[0], ",") and not any(i.has("joins") for i in between)
+        led = number > 0 and _placed(drafts[number - 1]) and items[draft.first - 1].has("with")
+        measured = any("size" in i.means for p in trailing[:1] for i in items[following.last : p.first])
         if (
             trailing
             and joined
             and (verb or not opens)
+            and not (listed and (led or measured))
             and not any(p.first < following.head for p in following.places if not p.weak)
         ):
             draft.places += [replace(p, absent=draft.status == "absent") for p in trailing]

@@ -45,6 +45,25 @@ SAID = {
     ],
     "3 cm mass in the liver which abuts the aorta over 4 cm": [("mass", "liver", None, None, (30.0,))],
     "spleen 12.4 cm": [],
+    "CT chest: right pneumothorax with chest tube, mass 4 cm left lower lobe": [
+        ("pneumothorax", "pleura", "right", None, None),
+        ("medical material", None, "right", None, None),
+        ("mass", "lung", "left", "lower", (40.0,)),
+    ],
+    "right effusion with chest tube, cavitating mass left lower lobe": [
+        ("effusion", "pleura", "right", None, None),
+        ("medical material", None, "right", None, None),
+        ("mass", "lung", "left", "lower", None),
+    ],
+    "left effusion, scar, nodule 8 mm right upper lobe": [
+        ("effusion", "pleura", "left", None, None),
+        ("fibrotic sequela", "lung", None, None, None),
+        ("nodule", "lung", "right", "upper", (8.0,)),
+    ],
+    "atelectasis, consolidation in the left lower lobe": [
+        ("atelectasis", "lung", "left", "lower", None),
+        ("consolidation", "lung", "left", "lower", None),
+    ],
     "Left kidney. 12 mm stone, liver is normal.": [
         ("abnormality", "liver", None, None, None),
         ("stone", "kidney", "left", None, (12.0,)),
