@@ -77,7 +77,7 @@ def with_trees(plan: GeneratePlan, drawn: Drawn, how: LungGrowth = _LUNGS) -> Dr
         level = _in_organ(coarse.hu[mask], blood)
         hu, found = inlay_vessels(hu, affine, _finer(mask, hu.shape) > 0.5, vessels, level)
         ids = np.where(found > 0, found, ids)
-    hu = aorta.filled(hu, affine, _finer(coarse.mask("aorta"), hu.shape) > 0.5, _behind_heart(coarse))
+    hu = aorta.filled(hu, affine, _finer(coarse.mask("aorta"), hu.shape) > 0.5, _behind_heart(coarse), blood)
     return replace(drawn, ct=torch.from_numpy(intensity.to_unit(hu))[None, None], trees=ids)
 
 

@@ -29,7 +29,7 @@ def inner(at: tuple[int, int] = (30, 15)) -> np.ndarray:
 
 def test_a_clot_becomes_blood_and_nothing_else_changes() -> None:
     hu, tube = host(dark=70.0)
-    out = filled(hu, AFFINE, tube, front=60.0)
+    out = filled(hu, AFFINE, tube, front=60.0, heart_hu=BLOOD)
     assert (hu[inner()] < 150).mean() > 0.25
     assert (out[inner()] < 0.8 * BLOOD).mean() < 0.02
     assert out[inner()].std() < 40, "as even as blood"
@@ -39,10 +39,12 @@ def test_a_clot_becomes_blood_and_nothing_else_changes() -> None:
 @pytest.mark.parametrize(("dark", "front"), [(None, 60.0), (70.0, 15.0)], ids=["healthy", "ascending"])
 def test_a_healthy_aorta_and_the_ascending_one_stay(dark: float | None, front: float) -> None:
     hu, tube = host(dark)
-    assert np.array_equal(filled(hu, AFFINE, tube, front), hu)
+    assert np.array_equal(filled(hu, AFFINE, tube, front, BLOOD), hu)
 
 
-def test_without_contrast_nothing_is_filled() -> None:
+def test_without_contrast_nothing_is_filled_though_bone_reaches_into_the_mask() -> None:
     hu, tube = host(dark=20.0)
     native = np.where(hu > 200, hu - BLOOD + 40, hu)
-    assert np.array_equal(filled(native, AFFINE, tube, front=60.0), native)
+    native[tube & (np.indices(SHAPE)[1] < 14)] = 300.0
+    assert np.array_equal(filled(native, AFFINE, tube, front=60.0, heart_hu=35.0), native)
+    assert not np.array_equal(filled(native, AFFINE, tube, front=60.0, heart_hu=BLOOD), native)

@@ -21,13 +21,16 @@ _SOME = 0.12  # share of a slice that is dark, from which it is filled
 _GRAIN_MM, _GRAIN_HU = 3.0, 25.0
 
 
-def filled(hu: np.ndarray, affine: np.ndarray, aorta: np.ndarray, front: float) -> np.ndarray:
-    """HU (X, Y, Z) with the descending aorta filled.
+def filled(hu: np.ndarray, affine: np.ndarray, aorta: np.ndarray, front: float, heart_hu: float) -> np.ndarray:
+    """HU (X, Y, Z) with the descending aorta filled; as it was where neither heart nor aorta is enhanced.
 
     Args:
         hu, aorta: (X, Y, Z) HU and mask; affine: (4, 4) RAS mm, axes along the patient's.
         front: RAS y, mm, behind which the aorta descends.
+        heart_hu: median of the heart. A slice alone does not tell contrast: bone beside the aorta is as bright.
     """
+    if not aorta.any() or max(heart_hu, float(np.median(hu[aorta]))) < _ENHANCED_HU:
+        return hu
     spacing = voxel_spacing(affine)
     round_ = _discs(aorta, affine, front)
     if len(round_) < 3:
